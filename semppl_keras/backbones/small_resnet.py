@@ -1,0 +1,75 @@
+"""A residual network for images of a few pixels and machines of a few cores."""
+
+import keras
+from keras import layers
+
+from semppl_keras.backbones.resnet import (
+    DATA_FORMAT,
+    basic_block,
+    check_input_shape,
+    is_count,
+    residual_stage,
+    small_stem,
+)
+
+
+def SmallResNet(
+    widths=(32, 64, 128),
+    blocks_per_stage=1,
+    input_shape=(None, None, 1),
+    name=None,
+):
+    """A residual network for images of 8 to 32 pixels, quick on a processor.
+
+    A 3x3 convolution, then one stage of basic blocks for each width, the second and
+    the following ones with stride 2, then the mean over what is left of the image.
+    Blocks and layer names are those of `ResNet`.
+
+    Args:
+        widths: the filters of each stage, positive integers, at least one.
+        blocks_per_stage: blocks in each stage, at least 1.
+        input_shape: (height, width, channels); height and width may be None.
+        name: name of the model, by default `small_resnet`.
+
+    Returns:
+        A functional keras.Model from images (B, height, width, channels), in any
+        range of values, to features (B, widths[-1]).
+
+    Raises:
+        ValueError: for `widths` that are not positive integers, `blocks_per_stage`
+            below 1, an `input_shape` that is not one.
+
+    Example:
+        >>> backbone = SmallResNet()
+        >>> backbone(keras.ops.zeros((4, 16, 16, 1))).shape
+        (4, 128)
+    """
+    if (
+        not isinstance(widths, (tuple, list))
+        or len(widths) == 0
+        or not all(is_count(width) for width in widths)
+    ):
+        raise ValueError(
+            "`widths` must be a tuple of positive integers, one for each stage. "
+            f"Received: widths={widths!r}."
+        )
+    if not is_count(blocks_per_stage):
+        raise ValueError(
+            "`blocks_per_stage` must be an integer of at least 1. "
+            f"Received: blocks_per_stage={blocks_per_stage!r}."
+        )
+    check_input_shape(input_shape)
+
+    images = keras.Input(input_shape, name="images")
+    x = small_stem(images, widths[0])
+    for stage, filters in enumerate(widths, start=1):
+        x = residual_stage(
+            x,
+            basic_block,
+            filters=filters,
+            blocks=blocks_per_stage,
+            strides=1 if stage == 1 else 2,
+            name=f"stage{stage}",
+        )
+    features = layers.GlobalAveragePooling2D(data_format=DATA_FORMAT, name="pool")(x)
+    return keras.Model(images, features, name=name or "small_resnet")

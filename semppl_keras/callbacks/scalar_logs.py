@@ -1,0 +1,115 @@
+"""TensorBoard scalars without TensorFlow."""
+
+import os
+import pathlib
+import socket
+import time
+
+import keras
+
+
+class ScalarLogs(keras.callbacks.Callback):
+    """Writes each epoch's logs as TensorBoard scalars, on every backend.
+
+    `keras.callbacks.TensorBoard` needs TensorFlow installed whichever backend
+    trains; this one needs the `tensorboard` package alone, and names everything as
+    the other does: `epoch_loss` under `train`, the `val_` metrics, without this
+    prefix, under `validation`.
+
+    Training that is resumed into the same folder goes on in a new file; what an
+    earlier, interrupted run wrote beyond the first resumed epoch is superseded.
+
+    Args:
+        log_dir: Folder to write to; `tensorboard --logdir` shows it.
+
+    Raises:
+        ImportError: The `tensorboard` package is not installed.
+
+    Example:
+        >>> model.fit(images, labelled, callbacks=[ScalarLogs("run/logs")])
+    """
+
+    def __init__(self, log_dir):
+        super().__init__()
+        self.log_dir = pathlib.Path(log_dir)
+        self._writers = {}
+        self._first_epoch = None
+        _event_writer_modules()
+
+    def on_train_begin(self, logs=None):
+        # Training that ended in an error did not come to its end.
+        self.on_train_end()
+        self._first_epoch = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in (logs or {}).items():
+            if name.startswith("val_"):
+                run, tag = "validation", "epoch_" + name.removeprefix("val_")
+            else:
+                run, tag = "train", "epoch_" + name
+            self._writer(run).add_scalar(tag, float(value), epoch)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def on_train_end(self, logs=None):
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
+    def _writer(self, run):
+        if run not in self._writers:
+            self._writers[run] = _EventFile(self.log_dir / run, self._first_epoch)
+        return self._writers[run]
+
+
+class _EventFile:
+    # tensorboard's own EventFileWriter looks for TensorFlow and loads it where it is
+    # installed; the record format below it does not.
+    def __init__(self, folder, first_step):
+        self._event_pb2, self._summary_pb2, record_writer = _event_writer_modules()
+        folder.mkdir(parents=True, exist_ok=True)
+        now = time.time()
+        host, process = socket.gethostname(), os.getpid()
+        # TensorBoard reads the files of a folder in the order of their names.
+        name = f"events.out.tfevents.{now:017.6f}.{host}.{process}"
+        self._records = record_writer.RecordWriter((folder / name).open("xb"))
+        self._write(self._event_pb2.Event(wall_time=now, file_version="brain.Event:2"))
+        # A start at this step makes TensorBoard drop later steps of earlier files.
+        start = self._event_pb2.SessionLog(status=self._event_pb2.SessionLog.START)
+        self._write(
+            self._event_pb2.Event(wall_time=now, step=first_step, session_log=start)
+        )
+
+    def add_scalar(self, tag, value, step):
+        summary = self._summary_pb2.Summary(
+            value=[self._summary_pb2.Summary.Value(tag=tag, simple_value=value)]
+        )
+        self._write(
+            self._event_pb2.Event(wall_time=time.time(), step=step, summary=summary)
+        )
+
+    def flush(self):
+        self._records.flush()
+
+    def close(self):
+        self._records.close()
+
+    def _write(self, event):
+        self._records.write(event.SerializeToString())
+
+
+def _event_writer_modules():
+    """Imported here because `tensorboard` takes a while and few need it."""
+    try:
+        from tensorboard.compat.proto import event_pb2, summary_pb2
+        from tensorboard.summary.writer import record_writer
+    except ImportError as error:
+        raise ImportError(
+            "`ScalarLogs` needs the package tensorboard. Received: an installation "
+            f"without it ({error}). Install it with pip install tensorboard."
+        ) from error
+    return event_pb2, summary_pb2, record_writer

@@ -1,0 +1,136 @@
+"""What images and labels have to be, checked where they come in."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSpec:
+    """What the model takes.
+
+    Args:
+        num_classes: int, labels are 0 .. num_classes - 1.
+        channels: tuple of the numbers of channels that fit the backbone.
+        min_size: int, least height and width in pixels.
+    """
+
+    num_classes: int
+    channels: tuple
+    min_size: int = 1
+
+
+def check_images(name, images, spec):
+    """Checks a batch or a whole set of images; returns it as a NumPy array.
+
+    Args:
+        name: str, the argument to name in an error.
+        images: array `(N, H, W, C)`.
+        spec: `ImageSpec`.
+
+    Raises:
+        ValueError: if rank, channels, size or dtype do not fit, or a value is NaN
+            or infinite.
+    """
+    images = to_numpy(images)
+    check_image_shape(name, images.shape, images.dtype, spec)
+    # A set may be larger than what a mask of it would leave of the memory.
+    if images.dtype.kind == "f":
+        for start in range(0, len(images), 4096):
+            if not np.isfinite(images[start : start + 4096]).all():
+                raise ValueError(
+                    f"`{name}` must hold finite images. Received: NaN or infinite "
+                    f"values among images {start} to "
+                    f"{min(start + 4096, len(images)) - 1}."
+                )
+    return images
+
+
+def check_image_shape(name, shape, dtype, spec):
+    """Checks the shape `(N, H, W, C)` and dtype of images; None is any size."""
+    shape = tuple(shape)
+    if len(shape) != 4:
+        raise ValueError(
+            f"`{name}` must hold images (height, width, channels), a batch of them "
+            f"having rank 4. Received: shape {shape}."
+            + (" Add a channel axis: images[..., None]." if len(shape) == 3 else "")
+        )
+    if shape[-1] not in spec.channels:
+        wanted = " or ".join(str(channels) for channels in spec.channels)
+        hint = ""
+        if shape[1] in spec.channels:
+            hint = " Channels come last: transpose the images."
+        raise ValueError(
+            f"`{name}` must hold images with {wanted} channel(s), as the backbone "
+            f"takes them. Received: shape {shape}.{hint}"
+        )
+    if np.dtype(dtype).kind not in "uif":
+        raise ValueError(
+            f"`{name}` must hold images of numbers, uint8 or float in the "
+            f"`value_range` of the views. Received: dtype {np.dtype(dtype)}."
+        )
+    if any(side is not None and side < spec.min_size for side in shape[1:3]):
+        raise ValueError(
+            f"`{name}` holds images of {shape[1]} x {shape[2]} pixels, smaller than "
+            f"a small view ({spec.min_size} pixels). Choose `views` with smaller "
+            'sizes, such as the recipe "digits", or enlarge the images.'
+        )
+
+
+def check_labels(name, labels, num_classes, unknown_allowed=False):
+    """Checks class labels; returns them as `(N,)` int32.
+
+    Integers in [0, num_classes) are taken, as `(N,)` or `(N, 1)`, and one-hot rows
+    `(N, num_classes)` with num_classes > 1, each of a single 1 among 0s, which
+    nothing else can be mistaken for.
+
+    Args:
+        name: str, the argument to name in an error.
+        labels: array.
+        num_classes: int.
+        unknown_allowed: bool, whether -1 stands for an unknown label.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    labels = to_numpy(labels)
+    wanted = f"integer labels from 0 to {num_classes - 1}"
+    if unknown_allowed:
+        wanted += " (-1 where unknown)"
+    if labels.ndim == 2 and labels.shape[1] == num_classes > 1:
+        one_hot = np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
+        if not one_hot:
+            raise ValueError(
+                f"`{name}` must hold {wanted}, or one-hot rows. Received: rows of "
+                f"{num_classes} values that are not one-hot, such as "
+                f"{labels[0].tolist()}."
+            )
+        return labels.argmax(axis=1).astype("int32")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(
+            f"`{name}` must hold {wanted}, one per image. Received: labels of shape "
+            f"{labels.shape} with num_classes={num_classes}."
+        )
+    if labels.dtype.kind not in "ui":
+        raise ValueError(
+            f"`{name}` must hold {wanted}. Received: labels of dtype {labels.dtype}. "
+            'If they are whole numbers, cast them: labels.astype("int32").'
+        )
+    low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
+    if low < (-1 if unknown_allowed else 0) or high >= num_classes:
+        raise ValueError(
+            f"`{name}` must hold {wanted}. Received: labels from {low} to {high} with "
+            f"num_classes={num_classes}."
+        )
+    return labels.astype("int32")
+
+
+def to_numpy(array):
+    """A NumPy array of what any framework calls an array or tensor."""
+    if isinstance(array, np.ndarray):
+        return array
+    if hasattr(array, "detach"):  # torch: may need a gradient, may be on a device
+        array = array.detach().cpu()
+    return np.asarray(array)

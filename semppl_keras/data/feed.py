@@ -1,0 +1,170 @@
+"""Pairs unlabelled and labelled images into the batches of `fit`."""
+
+import keras
+import numpy as np
+
+from semppl_keras.data.sources import StreamSource, make_source
+
+DEFAULT_BATCH_SIZE = 96
+
+
+class Feed(keras.utils.PyDataset):
+    """Batches `((unlabelled, labelled), labels)` of fixed sizes.
+
+    An epoch is one pass over the unlabelled images, its last batch filled up from
+    the beginning of the pass; the labelled ones go round beside them. From arrays,
+    the batch of a step is a function of the seed and the step alone, so that a run
+    that goes on from a saved model sees what an uninterrupted one would.
+
+    Args:
+        unlabelled, labelled: sources.
+        batch_size: int, B_u.
+        labelled_batch_size: int, B_l.
+        steps_per_epoch: int.
+    """
+
+    def __init__(
+        self, unlabelled, labelled, batch_size, labelled_batch_size, steps_per_epoch
+    ):
+        super().__init__()
+        self.unlabelled = unlabelled
+        self.labelled = labelled
+        self.batch_size = batch_size
+        self.labelled_batch_size = labelled_batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.has_hidden_labels = unlabelled.has_labels
+        self._error = None
+        self.seek(0)
+
+    def seek(self, step):
+        """Sets the step of the model at which the first epoch begins."""
+        self._step = step
+        self._started = False
+
+    def fit_arguments(self):
+        """What Keras' `fit` is given."""
+        return {"x": self}
+
+    def explain(self, error):
+        """The error in the data behind one that Keras reports, or None."""
+        del error
+        return self._error
+
+    @property
+    def num_batches(self):
+        return self.steps_per_epoch
+
+    def __getitem__(self, index):
+        """The next batch: Keras asks for them in order."""
+        del index
+        try:
+            if not self._started:
+                self._unlabelled_batches = self.unlabelled.passes(
+                    self.batch_size, self._step
+                )
+                self._labelled_batches = self.labelled.stream(
+                    self.labelled_batch_size, self._step
+                )
+                self._started = True
+            images, hidden = next(self._unlabelled_batches)
+            labelled_images, labels = next(self._labelled_batches)
+        except Exception as error:
+            self._error = error
+            raise
+        y = {"label": labels}
+        if hidden is not None:
+            y["hidden_label"] = hidden
+        return (images, labelled_images), y
+
+
+def make_feed(
+    unlabelled,
+    labelled,
+    spec,
+    *,
+    batch_size=None,
+    labelled_batch_size=None,
+    steps_per_epoch=None,
+    seed,
+):
+    """Checks the data of a `fit` and pairs it.
+
+    Args:
+        unlabelled: images, or (images, true labels), as `make_source` takes them.
+        labelled: (images, labels), the same.
+        spec: `ImageSpec`, what the model takes.
+        batch_size: int or None, unlabelled images per step; that of the dataset's
+            own batches where None, or 96.
+        labelled_batch_size: int or None, labelled images per step; that of the
+            dataset's own batches where None, or a third of `batch_size`, at most
+            as many as there are.
+        steps_per_epoch: int or None; required where the unlabelled images have no
+            end, and refused where they have one.
+        seed: int, of the order of arrays.
+
+    Returns:
+        A `Feed`, or on TensorFlow a feed that stays inside tf.data where it can.
+
+    Raises:
+        ValueError, TypeError: where the data does not fit, naming the argument.
+    """
+    sizes = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size}
+    for name, value in sizes.items():
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise ValueError(
+                f"`{name}` must be a positive integer. Received: {name}={value}."
+            )
+    sources = (
+        make_source("unlabelled", unlabelled, spec, labelled=False, seed=seed),
+        make_source("labelled", labelled, spec, labelled=True, seed=seed),
+    )
+    shapes = [source.image_shape for source in sources]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            "`unlabelled` and `labelled` must hold images of one shape. Received: "
+            f"{shapes[0]} and {shapes[1]} (height, width, channels). Resize one of "
+            "them."
+        )
+    unlabelled_source, labelled_source = sources
+    if batch_size is None:
+        batch_size = unlabelled_source.native_batch_size or DEFAULT_BATCH_SIZE
+    if labelled_batch_size is None:
+        labelled_batch_size = labelled_source.native_batch_size
+    if labelled_batch_size is None:
+        labelled_batch_size = max(1, batch_size // 3)
+        if not labelled_source.endless:
+            labelled_batch_size = min(labelled_batch_size, labelled_source.num_images())
+    steps = _steps(unlabelled_source, batch_size, steps_per_epoch)
+    arguments = (*sources, batch_size, labelled_batch_size, steps)
+    if keras.backend.backend() == "tensorflow":
+        from semppl_keras.data.tf_feed import TFFeed
+
+        return TFFeed(Feed(*arguments), unlabelled, labelled, spec.num_classes)
+    return Feed(*arguments)
+
+
+def _steps(source, batch_size, steps_per_epoch):
+    if source.endless:
+        if not isinstance(steps_per_epoch, int) or steps_per_epoch < 1:
+            raise ValueError(
+                "`steps_per_epoch` must say how long an epoch is where `unlabelled` "
+                f"has no end. Received: steps_per_epoch={steps_per_epoch}."
+            )
+        return steps_per_epoch
+    if steps_per_epoch is not None:
+        raise ValueError(
+            "`steps_per_epoch` is for unlabelled images without an end: of others an "
+            f"epoch is one pass. Received: steps_per_epoch={steps_per_epoch} with "
+            "finite `unlabelled`. Leave it out, or repeat the dataset."
+        )
+    if isinstance(source, StreamSource) and source.native_batch_size == batch_size:
+        batches = source.num_batches()
+        if batches is not None:
+            return batches
+    count = source.num_images()
+    if count < batch_size:
+        raise ValueError(
+            f"`batch_size` must be at most the number of unlabelled images. Received: "
+            f"batch_size={batch_size} for {count} images."
+        )
+    return int(np.ceil(count / batch_size))

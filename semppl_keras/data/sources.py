@@ -1,0 +1,317 @@
+"""Images, with labels or without, as a source of batches of a fixed size."""
+
+import collections
+
+import keras
+import numpy as np
+
+from semppl_keras.data.checks import check_images, check_labels, to_numpy
+
+
+def make_source(name, data, spec, *, labelled, seed):
+    """The source for whatever the user passed.
+
+    Args:
+        name: str, the argument to name in an error: "unlabelled" or "labelled".
+        data: images or (images, labels) as arrays; or anything that yields
+            batches of them: `keras.utils.PyDataset`, torch `DataLoader`,
+            `tf.data.Dataset`, a list, a generator.
+        spec: `ImageSpec`.
+        labelled: bool, whether labels are required. Where they are not, they may
+            be there, -1 for unknown, for a metric.
+        seed: int, of the order of arrays.
+
+    Raises:
+        ValueError: if the data does not fit, or is empty.
+        TypeError: if it is none of these.
+    """
+    if data is None:
+        raise ValueError(
+            f"`{name}` is missing. `fit` needs both: fit(unlabelled, labelled), the "
+            "second with (image, label) for the few labelled images."
+        )
+    if _is_array(data):
+        data = (data,)
+    if isinstance(data, (tuple, list)) and data and all(_is_array(d) for d in data):
+        # A list of arrays may also be a list of batches of images.
+        if isinstance(data, tuple) or len(data) == 1:
+            return ArraySource(name, data, spec, labelled=labelled, seed=seed)
+    if isinstance(data, dict):
+        raise ValueError(_DICT_MESSAGE.format(name=name, keys=sorted(data)))
+    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        raise TypeError(
+            f"`{name}` must be an array of images, a tuple (images, labels), or "
+            "something that yields batches: tf.data.Dataset, PyDataset, DataLoader. "
+            f"Received: {type(data).__name__}."
+        )
+    return StreamSource(name, data, spec, labelled=labelled)
+
+
+_DICT_MESSAGE = (
+    "`{name}` must yield images or (image, label) tuples. Received: a dict with the "
+    "keys {keys}. Map it first, such as dataset.map(lambda d: (d['image'], "
+    "d['label']))."
+)
+
+
+class ArraySource:
+    """Images in memory; the batch of each step follows from the seed alone."""
+
+    endless = False
+
+    def __init__(self, name, arrays, spec, *, labelled, seed):
+        images, labels = _split(name, arrays, labelled)
+        self.images = check_images(name, images, spec)
+        if not len(self.images):
+            raise ValueError(f"`{name}` is empty: it holds no image.")
+        self.labels = None
+        if labels is not None:
+            labels = to_numpy(labels)
+            if labels.shape[:1] != self.images.shape[:1]:
+                raise ValueError(
+                    f"`{name}` must hold one label per image. Received: "
+                    f"{len(self.images)} images and labels of shape {labels.shape}."
+                )
+            self.labels = check_labels(
+                name, labels, spec.num_classes, unknown_allowed=not labelled
+            )
+        self.name = name
+        self.has_labels = labels is not None
+        self.image_shape = self.images.shape[1:]
+        self.dtype = self.images.dtype
+        self.native_batch_size = None
+        # What follows from the seed differs between the two sources of a fit.
+        self._seed = (seed, int(labelled))
+        self._orders = collections.OrderedDict()
+
+    def num_images(self):
+        """Images of one pass."""
+        return len(self.images)
+
+    def passes(self, batch_size, step):
+        """Batches from a step on, pass after pass over all images.
+
+        The last batch of a pass is filled up from its beginning.
+        """
+        per_pass = -(-len(self.images) // batch_size)
+        while True:
+            number, index = divmod(step, per_pass)
+            chosen = (index * batch_size + np.arange(batch_size)) % len(self.images)
+            yield self._take(self._order(number)[chosen])
+            step += 1
+
+    def stream(self, batch_size, step):
+        """Batches from a step on, one pass running into the next."""
+        while True:
+            position = step * batch_size + np.arange(batch_size)
+            numbers, offsets = np.divmod(position, len(self.images))
+            passes = zip(numbers, offsets, strict=True)
+            yield self._take(np.array([self._order(n)[offset] for n, offset in passes]))
+            step += 1
+
+    def _order(self, number):
+        """The order of pass `number`: a function of it and of the seed."""
+        if number not in self._orders:
+            generator = np.random.default_rng((*self._seed, number))
+            self._orders[number] = generator.permutation(len(self.images))
+            if len(self._orders) > 8:
+                self._orders.popitem(last=False)
+        return self._orders[number]
+
+    def _take(self, indices):
+        labels = None if self.labels is None else self.labels[indices]
+        return self.images[indices], labels
+
+
+class StreamSource:
+    """Batches, or single images, from an iterable; in the order in which they come.
+
+    Each is checked when it is drawn, the first one at once.
+    """
+
+    def __init__(self, name, data, spec, *, labelled):
+        self.name = name
+        self._data = data
+        self._spec = spec
+        self._labelled = labelled
+        self._one_shot = iter(data) is data if hasattr(data, "__iter__") else False
+        self._pending = None
+        first = next(self._pass(), None)
+        if first is None:
+            raise ValueError(f"`{name}` is empty: it yields no batch.")
+        if self._one_shot:
+            self._pending = first
+        images, labels = first
+        self.has_labels = labels is not None
+        self.image_shape = images.shape[1:]
+        self.dtype = images.dtype
+        self.native_batch_size = len(images) if self._batched else None
+
+    @property
+    def endless(self):
+        """Whether it has no end that can be known: steps must be given."""
+        if isinstance(self._data, keras.utils.PyDataset):
+            return self._data.num_batches is None
+        # tf.data says -1 for a dataset that repeats without end.
+        cardinality = getattr(self._data, "cardinality", None)
+        return self._one_shot or (callable(cardinality) and int(cardinality()) == -1)
+
+    def num_images(self):
+        """Images of one pass; counted by one pass where nothing else tells."""
+        dataset = getattr(self._data, "dataset", None)  # torch DataLoader
+        if hasattr(dataset, "__len__") and not getattr(self._data, "drop_last", True):
+            return len(dataset)
+        return sum(len(images) for images, _ in self._pass())
+
+    def num_batches(self):
+        """Batches of one pass where that is known without one, else None."""
+        if isinstance(self._data, keras.utils.PyDataset):
+            return self._data.num_batches
+        cardinality = getattr(self._data, "cardinality", None)
+        if callable(cardinality):
+            return int(cardinality()) if int(cardinality()) >= 0 else None
+        try:
+            return len(self._data)
+        except TypeError:
+            return None
+
+    def passes(self, batch_size, step):
+        """Batches, pass after pass; the step does not change their order.
+
+        The last batch of a pass is filled up from its beginning.
+        """
+        del step
+        while True:
+            yield from _rebatch(self._pass(), batch_size, fill=True)
+
+    def stream(self, batch_size, step):
+        """Batches from a step on, one pass running into the next."""
+
+        def repeated():
+            skipped = 0 if self.endless or not step else self._skipped(batch_size, step)
+            while True:
+                for batch in self._pass():
+                    if skipped < len(batch[0]):
+                        yield _slice(batch, skipped, None)
+                    skipped = max(0, skipped - len(batch[0]))
+
+        yield from _rebatch(repeated(), batch_size, fill=False)
+
+    def _skipped(self, batch_size, step):
+        """Images of a pass that the steps before this one have used."""
+        return step * batch_size % self.num_images()
+
+    def _pass(self):
+        if self._one_shot:
+            if self._pending is not None:
+                pending, self._pending = self._pending, None
+                yield pending
+            yield from self._checked(self._data)
+            if hasattr(self, "has_labels"):
+                raise ValueError(
+                    f"`{self.name}` is a generator that has come to its end, and "
+                    "cannot be started again. Pass a list of batches or a dataset."
+                )
+        elif isinstance(self._data, keras.utils.PyDataset):
+            count = self._data.num_batches
+            index = 0
+            while count is None or index < count:
+                yield from self._checked([self._data[index]])
+                index += 1
+            self._data.on_epoch_end()
+        else:
+            yield from self._checked(self._data)
+
+    def _checked(self, elements):
+        for element in elements:
+            if isinstance(element, dict):
+                raise ValueError(
+                    _DICT_MESSAGE.format(name=self.name, keys=sorted(element))
+                )
+            if not isinstance(element, (tuple, list)):
+                element = (element,)
+            images, labels = _split(self.name, element, self._labelled)
+            images = to_numpy(images)
+            self._batched = images.ndim != 3
+            if not self._batched:
+                images = images[None]
+                labels = None if labels is None else to_numpy(labels)[None]
+            images = check_images(self.name, images, self._spec)
+            if images.shape[1:] != getattr(self, "image_shape", images.shape[1:]):
+                raise ValueError(
+                    f"`{self.name}` must hold images of one shape. Received: "
+                    f"{self.image_shape} first, then {images.shape[1:]}."
+                )
+            if labels is not None:
+                labels = check_labels(
+                    self.name,
+                    labels,
+                    self._spec.num_classes,
+                    unknown_allowed=not self._labelled,
+                )
+                if len(labels) != len(images):
+                    raise ValueError(
+                        f"`{self.name}` must hold one label per image. Received: a "
+                        f"batch of {len(images)} images and {len(labels)} labels."
+                    )
+            if len(images):
+                yield images, labels
+
+
+def _split(name, element, labelled):
+    """(images, labels or None) of one element or of a tuple of arrays."""
+    if len(element) == 2:
+        return element
+    if len(element) == 1 and not labelled:
+        return element[0], None
+    wanted = "(images, labels)" if labelled else "images, or (images, labels)"
+    raise ValueError(
+        f"`{name}` must hold {wanted}. Received: {len(element)} part(s) of types "
+        f"{[type(part).__name__ for part in element]}."
+    )
+
+
+def _rebatch(batches, batch_size, fill):
+    """Batches of one size out of batches of any.
+
+    Args:
+        batches: iterable of (images, labels or None).
+        batch_size: int.
+        fill: bool, whether the last batch is filled up from the beginning, which
+            needs at least `batch_size` images in all.
+    """
+    held, count, head = [], 0, []
+    for batch in batches:
+        if fill and sum(len(images) for images, _ in head) < batch_size:
+            head.append(batch)
+        held.append(batch)
+        count += len(batch[0])
+        if count < batch_size:
+            continue
+        joined = _join(held)
+        for start in range(0, count - batch_size + 1, batch_size):
+            yield _slice(joined, start, start + batch_size)
+        held = [_slice(joined, count - count % batch_size, count)]
+        count %= batch_size
+    if fill and count:
+        yield _slice(_join(held + head), 0, batch_size)
+
+
+def _join(batches):
+    if len(batches) == 1:
+        return batches[0]
+    images, labels = zip(*batches, strict=True)
+    return np.concatenate(images), None if labels[0] is None else np.concatenate(labels)
+
+
+def _slice(batch, start, stop):
+    images, labels = batch
+    return images[start:stop], None if labels is None else labels[start:stop]
+
+
+def _is_array(value):
+    return (
+        hasattr(value, "shape")
+        and hasattr(value, "dtype")
+        and len(getattr(value, "shape", ())) > 0
+    )

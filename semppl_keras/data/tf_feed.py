@@ -1,0 +1,147 @@
+"""The feed on TensorFlow: a tf.data pipeline of static shapes."""
+
+import tensorflow as tf
+
+# Set around a message that a check inside tf.data raises, to find it again in the
+# text that TensorFlow makes of it.
+_BEGIN, _END = "[semppl_keras: ", " :semppl_keras]"
+
+
+class TFFeed:
+    """A feed whose images stay inside tf.data where they come from it.
+
+    Args:
+        feed: `Feed`, which has checked the data.
+        unlabelled, labelled: what the user passed.
+        num_classes: int.
+    """
+
+    def __init__(self, feed, unlabelled, labelled, num_classes):
+        self._feed = feed
+        self._num_classes = num_classes
+        self.batch_size = feed.batch_size
+        self.labelled_batch_size = feed.labelled_batch_size
+        self.steps_per_epoch = feed.steps_per_epoch
+        self.has_hidden_labels = feed.has_hidden_labels
+        # The step from which the pipeline starts is known when it is first drawn
+        # from, after a callback may have restored the model.
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._error = None
+        batches = tf.data.Dataset.zip(
+            self._unlabelled_batches(unlabelled), self._labelled_batches(labelled)
+        )
+        self._dataset = batches.map(self._as_step_data).prefetch(tf.data.AUTOTUNE)
+
+    def seek(self, step):
+        """Sets the step of the model at which the first epoch begins."""
+        self._step.assign(step)
+
+    def fit_arguments(self):
+        """What Keras' `fit` is given."""
+        # One iterator serves all epochs: the labelled images go round across them.
+        return {"x": self._dataset, "steps_per_epoch": self.steps_per_epoch}
+
+    def explain(self, error):
+        """The error in the data behind one that Keras reports, or None."""
+        message = str(error)
+        if _BEGIN in message:
+            return ValueError(message.split(_BEGIN, 1)[1].split(_END)[0])
+        return self._error
+
+    def _unlabelled_batches(self, data):
+        source, size = self._feed.unlabelled, self.batch_size
+        if not isinstance(data, tf.data.Dataset):
+            return self._generated(
+                source, size, lambda: source.passes(size, int(self._step))
+            )
+        dataset = self._checked(data, source)
+        if source.endless:
+            return self._rebatched(dataset, source, size)
+        # The last batch of a pass is filled up from its beginning.
+        head = -(-size // (source.native_batch_size or 1))
+        dataset = dataset.concatenate(dataset.take(head))
+        dataset = self._rebatched(dataset, source, size)
+        return dataset.take(self.steps_per_epoch).repeat()
+
+    def _labelled_batches(self, data):
+        source, size = self._feed.labelled, self.labelled_batch_size
+        if not isinstance(data, tf.data.Dataset):
+            return self._generated(
+                source, size, lambda: source.stream(size, int(self._step))
+            )
+        dataset = self._checked(data, source)
+        if source.endless:
+            return self._rebatched(dataset, source, size)
+        if source.native_batch_size is not None:
+            dataset = dataset.unbatch()
+        count = source.num_images()
+        return tf.data.Dataset.range(1).flat_map(
+            lambda _: (
+                dataset.repeat()
+                .skip(self._step * size % count)
+                .batch(size, drop_remainder=True)
+            )
+        )
+
+    def _rebatched(self, dataset, source, size):
+        if source.native_batch_size is None:
+            return dataset.batch(size, drop_remainder=True)
+        return dataset.rebatch(size, drop_remainder=True)
+
+    def _generated(self, source, size, batches):
+        """A dataset of the batches that a source makes in Python."""
+        signature = [tf.TensorSpec((size, *source.image_shape), source.dtype)]
+        if source.has_labels:
+            signature.append(tf.TensorSpec((size,), tf.int32))
+
+        def generate():
+            try:
+                for images, labels in batches():
+                    yield (images, labels) if source.has_labels else (images,)
+            except Exception as error:
+                self._error = error
+                raise
+
+        return tf.data.Dataset.from_generator(
+            generate, output_signature=tuple(signature)
+        )
+
+    def _checked(self, dataset, source):
+        """Elements (images,) or (images, labels int32), checked as they pass."""
+        batch = () if source.native_batch_size is None else (None,)
+
+        def check(images, labels=None):
+            images = tf.ensure_shape(images, (*batch, *source.image_shape))
+            if images.dtype.is_floating:
+                finite = tf.reduce_all(tf.math.is_finite(images))
+                message = f"`{source.name}` must hold finite images. Received: NaN."
+                with tf.control_dependencies([_assert(finite, message)]):
+                    images = tf.identity(images)
+            if labels is None:
+                return (images,)
+            if labels.shape.rank == len(batch) + 1:
+                if labels.shape[-1] == 1:
+                    labels = tf.squeeze(labels, -1)
+                else:
+                    labels = tf.argmax(labels, axis=-1)
+            labels = tf.cast(labels, tf.int32)
+            least = 0 if source is self._feed.labelled else -1
+            fits = tf.reduce_all((labels >= least) & (labels < self._num_classes))
+            message = (
+                f"`{source.name}` must hold integer labels from {least} to "
+                f"{self._num_classes - 1}. Received: a batch with others."
+            )
+            with tf.control_dependencies([_assert(fits, message)]):
+                return images, tf.identity(labels)
+
+        return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _as_step_data(self, unlabelled, labelled):
+        labels = {"label": labelled[1]}
+        if self.has_hidden_labels:
+            labels["hidden_label"] = unlabelled[1]
+        return (unlabelled[0], labelled[0]), labels
+
+
+def _assert(condition, message):
+    return tf.debugging.Assert(condition, [_BEGIN + message + _END])

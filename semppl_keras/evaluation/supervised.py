@@ -1,0 +1,190 @@
+"""What the labelled images give without any others."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from semppl_keras.evaluation.inputs import as_labels
+from semppl_keras.evaluation.linear_probe import linear_probe
+
+# Augmenting a few batches in one call costs little more than augmenting one.
+_BATCHES_PER_DRAW = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class SupervisedAccuracy:
+    """Test accuracies of two classifiers that saw the labelled images alone.
+
+    Args:
+        logistic_regression: In [0, 1], on pixels.
+        network: In [0, 1], of a backbone trained from scratch; None if there was
+            none.
+    """
+
+    logistic_regression: float
+    network: float | None
+
+    @property
+    def best(self):
+        """The better of the two: the baseline to beat."""
+        return max(self.logistic_regression, self.network or 0.0)
+
+
+def supervised_accuracy(
+    x_labelled,
+    y_labelled,
+    x_test,
+    y_test,
+    *,
+    make_backbone=None,
+    augment=None,
+    prepare=None,
+    steps=300,
+    batch_size=64,
+    learning_rate=2e-3,
+    weight_decay=1e-2,
+    seed=0,
+):
+    """Measures the supervised-only baseline: labelled images, nothing else.
+
+    Two classifiers: logistic regression on pixels (penalty by cross-validation),
+    and, with `make_backbone`, a dense softmax layer on a new backbone, trained with
+    AdamW and a cosine schedule. That their maximum is taken over test accuracies
+    favours the baseline, which is the side to err on.
+
+    Args:
+        x_labelled: `(n, h, w, c)` in [0, 255].
+        y_labelled: `(n,)` integers, at least two classes.
+        x_test: `(m, h, w, c)` in the same range.
+        y_test: `(m,)` integers.
+        make_backbone: Returns a new `keras.Model` from images to features `(B, F)`
+            or `(B, h', w', F)`. None: logistic regression alone.
+        augment: Takes images `(B, h, w, c)` in [0, 255] to what the backbone is
+            trained on, at random; a Keras layer or any function. None: `prepare`.
+        prepare: The same without randomness, for testing. None: divides by 255.
+        steps: Training steps of the network, at least 1.
+        batch_size: Images per step, drawn from passes over the labelled ones.
+        learning_rate: Where the cosine schedule begins, positive.
+        weight_decay: AdamW's, not negative.
+        seed: Draws the batches and the folds of the cross-validation. Initial
+            weights follow Keras' own random state (`keras.utils.set_random_seed`).
+
+    Returns:
+        `SupervisedAccuracy`.
+
+    Raises:
+        ValueError: Shapes that do not fit each other, or a single class.
+
+    Example:
+        >>> baseline = supervised_accuracy(
+        ...     data.x_labelled, data.y_labelled, data.x_test, data.y_test,
+        ...     make_backbone=lambda: SmallResNet(input_shape=(16, 16, 1)),
+        ...     augment=lambda images: views(images)["large"][:, 0],
+        ...     prepare=views.center_view,
+        ... )
+        >>> baseline.best
+    """
+    x_labelled, x_test = np.asarray(x_labelled), np.asarray(x_test)
+    if x_labelled.ndim != 4 or x_labelled.shape[1:] != x_test.shape[1:]:
+        raise ValueError(
+            "`x_labelled` and `x_test` must be images of one shape, (N, h, w, c). "
+            f"Received: {x_labelled.shape} and {x_test.shape}."
+        )
+    y_labelled = as_labels(y_labelled, "y_labelled", len(x_labelled))
+    y_test = as_labels(y_test, "y_test", len(x_test))
+    for name, value in (("steps", steps), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
+
+    # Pixels share one scale already. Standardising each of them would blow up those
+    # at the border, which are empty in all but a few images.
+    pixels = linear_probe(
+        _as_pixels(x_labelled),
+        y_labelled,
+        standardize=False,
+        single_label_c=1.0,
+        seed=seed,
+    )
+    logistic_regression = float(np.mean(pixels.predict(_as_pixels(x_test)) == y_test))
+    if make_backbone is None:
+        return SupervisedAccuracy(logistic_regression, network=None)
+
+    prepare = prepare or (lambda images: images / 255)
+    classes, targets = np.unique(y_labelled, return_inverse=True)
+    network = _with_head(make_backbone(), len(classes))
+    network.compile(
+        # XLA takes longer to compile this short training than it saves; JAX without it
+        # runs operation by operation.
+        jit_compile=keras.backend.backend() == "jax",
+        optimizer=keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(learning_rate, steps),
+            weight_decay=weight_decay,
+        ),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    batches = _AugmentedBatches(
+        x_labelled, targets, augment or prepare, steps, batch_size, seed
+    )
+    network.fit(batches, epochs=1, shuffle=False, verbose=0)
+    # Called as it is: compiling a predict function costs more than these few batches.
+    logits = np.concatenate(
+        [
+            keras.ops.convert_to_numpy(
+                network(_call(prepare, x_test[start : start + 256]), training=False)
+            )
+            for start in range(0, len(x_test), 256)
+        ]
+    )
+    predicted = classes[np.argmax(logits, axis=1)]
+    return SupervisedAccuracy(logistic_regression, float(np.mean(predicted == y_test)))
+
+
+class _AugmentedBatches(keras.utils.PyDataset):
+    """Shuffled passes over the labelled images, each image augmented anew."""
+
+    def __init__(self, images, labels, augment, steps, batch_size, seed):
+        super().__init__()
+        self._images, self._labels, self._augment = images, labels, augment
+        self._steps, self._batch_size = steps, batch_size
+        generator = np.random.default_rng(seed)
+        passes = -(-steps * batch_size // len(images))
+        # Whole passes and not single draws, so that every image is seen equally often.
+        order = [generator.permutation(len(images)) for _ in range(passes)]
+        self._order = np.concatenate(order)[: steps * batch_size]
+        self._drawn = (None, None)
+
+    def __len__(self):
+        return self._steps
+
+    def __getitem__(self, index):
+        draw, position = divmod(index, _BATCHES_PER_DRAW)
+        size = self._batch_size
+        if self._drawn[0] != draw:
+            # Always the same number of images, so that a compiling backend compiles
+            # the augmentation once; the last draw wraps around.
+            start = draw * _BATCHES_PER_DRAW * size
+            places = np.arange(start, start + _BATCHES_PER_DRAW * size)
+            chosen = self._order[places % len(self._order)]
+            images = _call(self._augment, self._images[chosen])
+            self._drawn = (draw, (images, self._labels[chosen]))
+        images, labels = self._drawn[1]
+        batch = slice(position * size, (position + 1) * size)
+        return images[batch], labels[batch]
+
+
+def _with_head(backbone, num_classes):
+    layers = [backbone]
+    if len(backbone.output_shape) == 4:
+        layers.append(keras.layers.GlobalAveragePooling2D())
+    layers.append(keras.layers.Dense(num_classes, dtype="float32"))
+    return keras.Sequential(layers)
+
+
+def _call(function, images):
+    images = function(keras.ops.convert_to_tensor(images.astype("float32")))
+    return keras.ops.convert_to_numpy(images)
+
+
+def _as_pixels(images):
+    return images.reshape(len(images), -1).astype("float64") / 255

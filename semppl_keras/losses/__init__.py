@@ -1,0 +1,3 @@
+"""Objectives as pure functions of embeddings."""
+
+from semppl_keras.losses.semppl import semppl_loss as semppl_loss

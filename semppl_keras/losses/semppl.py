@@ -1,0 +1,152 @@
+"""SemPPL's objective: contrast with augmented and with semantic positives."""
+
+from keras import ops
+
+
+def semppl_loss(
+    online,
+    target,
+    negative_indices,
+    semantic_positive,
+    has_semantic_positive,
+    *,
+    temperature=0.2,
+    contrastive_weight=0.3,
+    semantic_weight=0.2,
+    invariance_weight=5.0,
+):
+    """SemPPL's loss (arXiv 2301.05158, equations 2 to 5) and its parts.
+
+    With `p_ij = softmax([z_i . positive_j, z_i . negatives_j] / tau)`, for every
+    online view i and target view j:
+
+        augmentation = mean over images, i, j of -log p_ij[0], positive_j = t_j
+        invariance = mean over images and large views i != j of
+            KL(stop_gradient(p_ij) || p_ji)
+        semantic, semantic_invariance: the same with a semantic positive, averaged
+            over its draws, summed over the images that have one, divided by B
+        loss = c * (augmentation + alpha * semantic)
+            + lambda * (invariance + semantic_invariance)
+
+    Gradients reach `online` alone. Computed in float32 whatever the inputs are.
+
+    Args:
+        online: `(V, B, D)` unit vectors z, the large views first.
+        target: `(L, B, D)` unit vectors t of the large views.
+        negative_indices: `(B, K)` int in [0, B): each image's negatives, whose
+            target embeddings are contrasted with it under every pair of views.
+        semantic_positive: `(P, L, B, D)` unit vectors.
+        has_semantic_positive: `(B,)` boolean.
+        temperature: float, tau, positive.
+        contrastive_weight: float, c.
+        semantic_weight: float, alpha.
+        invariance_weight: float, lambda.
+
+    Returns:
+        dict of float32 scalars: loss, augmentation, semantic, invariance,
+        semantic_invariance.
+
+    Raises:
+        ValueError: if the shapes do not fit, or the temperature is not positive.
+    """
+    _check(online, target, negative_indices, semantic_positive, has_semantic_positive)
+    if not temperature > 0:
+        raise ValueError(
+            f"`temperature` must be positive. Received: temperature={temperature}."
+        )
+    online = ops.cast(online, "float32") / temperature
+    target = ops.stop_gradient(ops.cast(target, "float32"))
+    semantic_positive = ops.stop_gradient(ops.cast(semantic_positive, "float32"))
+
+    negatives = ops.take(target, negative_indices, axis=1)
+    negative_logits = ops.einsum("ibd,jbkd->ijbk", online, negatives)
+    positive_logits = ops.einsum("ibd,jbd->ijb", online, target)
+    semantic_logits = ops.einsum("ibd,pjbd->pijb", online, semantic_positive)
+    # log sum exp over the negatives, shared by all positives.
+    negative_mass = ops.logsumexp(negative_logits, axis=-1)
+    augmentation_contrast = _contrast(positive_logits, negative_mass)
+    semantic_contrast = _contrast(semantic_logits, negative_mass)
+
+    def mean_over_having(values):
+        """`(P, B)`: mean over draws, sum over the images that have one, over B."""
+        return ops.mean(
+            ops.where(has_semantic_positive, ops.mean(values, axis=0), 0.0)
+        )
+
+    augmentation = ops.mean(augmentation_contrast)
+    semantic = mean_over_having(ops.mean(semantic_contrast, axis=(1, 2)))
+    invariance = ops.mean(
+        _invariance(positive_logits, augmentation_contrast, negative_logits)
+    )
+    semantic_invariance = mean_over_having(
+        _invariance(semantic_logits, semantic_contrast, negative_logits)
+    )
+    loss = contrastive_weight * (augmentation + semantic_weight * semantic)
+    loss = loss + invariance_weight * (invariance + semantic_invariance)
+    return {
+        "loss": loss,
+        "augmentation": augmentation,
+        "semantic": semantic,
+        "invariance": invariance,
+        "semantic_invariance": semantic_invariance,
+    }
+
+
+def _contrast(positive_logits, negative_mass):
+    """`-log p[0] = log(1 + exp(log sum exp of the negatives - positive))`."""
+    return ops.softplus(negative_mass - positive_logits)
+
+
+def _invariance(positive_logits, contrast, negative_logits):
+    """Mean over ordered pairs i != j of large views of KL(sg(p_ij) || p_ji).
+
+    Args:
+        positive_logits: `(..., V, L, B)`.
+        contrast: `(..., V, L, B)`, -log of the positive's probability.
+        negative_logits: `(V, L, B, K)`.
+
+    Returns:
+        `(..., B)`; 0 where there is a single large view, and so no pair.
+    """
+    num_large = negative_logits.shape[1]
+    positive = -contrast[..., :num_large, :, :]
+    log_mass = positive_logits[..., :num_large, :, :] - positive
+    negative = negative_logits[:num_large] - log_mass[..., None]
+
+    def divergence(log_p, log_q):
+        log_p = ops.stop_gradient(log_p)
+        return ops.exp(log_p) * (log_p - log_q)
+
+    kl = divergence(positive, ops.swapaxes(positive, -3, -2))
+    kl = kl + ops.sum(divergence(negative, ops.swapaxes(negative, -4, -3)), axis=-1)
+    # The terms with i = j are 0: only the number of pairs leaves them out.
+    return ops.sum(kl, axis=(-3, -2)) / max(num_large * (num_large - 1), 1)
+
+
+def _check(online, target, negative_indices, semantic_positive, has_semantic_positive):
+    shapes = {
+        "online": tuple(online.shape),
+        "target": tuple(target.shape),
+        "negative_indices": tuple(negative_indices.shape),
+        "semantic_positive": tuple(semantic_positive.shape),
+        "has_semantic_positive": tuple(has_semantic_positive.shape),
+    }
+    ranks = [len(shape) for shape in shapes.values()]
+    fits = ranks == [3, 3, 2, 4, 1]
+    if fits:
+        num_large, batch, dim = shapes["target"]
+        fits = (
+            shapes["online"][1:] == (batch, dim)
+            and shapes["online"][0] >= num_large
+            and shapes["negative_indices"][0] == batch
+            and shapes["semantic_positive"][1:] == (num_large, batch, dim)
+            and shapes["has_semantic_positive"] == (batch,)
+        )
+    if not fits:
+        raise ValueError(
+            "Expected online (V, B, D), target (L, B, D) with L <= V, "
+            "negative_indices (B, K), semantic_positive (P, L, B, D) and "
+            "has_semantic_positive (B,). Received: "
+            + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            + "."
+        )

@@ -1,0 +1,154 @@
+"""Pseudo-labels: the votes of nearest neighbours over all pairs of views."""
+
+from keras import ops
+
+
+def majority(labels, weights, valid=None):
+    """The most frequent label along the last axis.
+
+    A tie goes to the label with the larger sum of weights, then to the smaller
+    label.
+
+    Args:
+        labels: `(..., n)` int, non-negative where valid.
+        weights: `(..., n)` float.
+        valid: `(..., n)` boolean or None: which entries count; at least one.
+
+    Returns:
+        The label `(...)` int32, its count `(...)` float32 and the sum of its
+        weights `(...)` float32.
+    """
+    # The label of every entry is a candidate: n is small, the classes may be many.
+    same = ops.cast(labels[..., :, None] == labels[..., None, :], "float32")
+    if valid is not None:
+        same = same * ops.cast(valid, "float32")[..., None, :]
+    count = ops.sum(same, axis=-1)
+    weight = ops.sum(same * weights[..., None, :], axis=-1)
+    if valid is not None:
+        count = ops.where(valid, count, -1.0)
+    most = ops.max(count, axis=-1, keepdims=True)
+    weight = ops.where(count == most, weight, -float("inf"))
+    heaviest = ops.max(weight, axis=-1, keepdims=True)
+    largest_int = ops.cast(2**31 - 1, "int32")
+    label = ops.min(
+        ops.where(weight == heaviest, ops.cast(labels, "int32"), largest_int), axis=-1
+    )
+    return label, most[..., 0], heaviest[..., 0]
+
+
+def pair_votes(queries, memory, labels, k):
+    """One vote for each image and pair of views: its k neighbours' majority.
+
+    Args:
+        queries: `(Q, B, D)` unit vectors, Q views of B images.
+        memory: `(L, C, D)` unit vectors, the queue under L views.
+        labels: `(C,)` int, -1 for an empty entry.
+        k: int, neighbours.
+
+    Returns:
+        The votes `(B, Q * L)` int32 and the summed similarity of the neighbours
+        behind each `(B, Q * L)` float32. Meaningful where at least k entries are
+        filled.
+    """
+    queries, memory = ops.cast(queries, "float32"), ops.cast(memory, "float32")
+    labels = ops.cast(labels, "int32")
+    similarity = ops.einsum("qbd,lcd->bqlc", queries, memory)
+    similarity = ops.where(labels >= 0, similarity, -float("inf"))
+    similarity = ops.reshape(
+        similarity, (-1, queries.shape[0] * memory.shape[0], memory.shape[1])
+    )
+    if k == 1:
+        # top_k sorts; the nearest alone does not need it.
+        nearest = ops.argmax(similarity, axis=-1)
+        return ops.take(labels, nearest, axis=0), ops.max(similarity, axis=-1)
+    similarity, nearest = ops.top_k(similarity, k)
+    vote, _, total = majority(ops.take(labels, nearest, axis=0), similarity)
+    return vote, total
+
+
+def enough_neighbours(labels, k):
+    """Whether at least k entries of the memory are filled: a boolean scalar."""
+    return ops.sum(ops.cast(labels >= 0, "int32")) >= k
+
+
+def knn_votes(queries, memory, labels, k, num_classes):
+    """Pseudo-labels and their confidences (SemPPL, arXiv 2301.05158, section 2.1).
+
+    For each of the Q x L pairs of a view of the image and a view of the memory,
+    the k nearest entries by cosine similarity cast one vote, their majority; the
+    label is the majority of the votes, the confidence its share of them. A tie
+    within a pair goes to the larger summed similarity, a tie between votes to the
+    larger total of those sums over the pairs that the class won, then to the
+    smaller class.
+
+    Args:
+        queries: `(Q, B, D)` unit vectors: Q views of B images.
+        memory: `(L, C, D)` unit vectors: C labelled images under L views.
+        labels: `(C,)` int in [0, num_classes), -1 for an empty entry.
+        k: int, neighbours, from 1 to C.
+        num_classes: int.
+
+    Returns:
+        labels `(B,)` int32, -1 where fewer than k entries are filled, and
+        confidences `(B,)` float32 in [0, 1], 0 where there is no label.
+
+    Raises:
+        ValueError: if the shapes do not fit, or k does not lie in [1, C].
+    """
+    _check(queries, memory, labels, k, num_classes)
+    votes, sums = pair_votes(queries, memory, labels, k)
+    label, count, _ = majority(votes, sums)
+    known = enough_neighbours(labels, k)
+    confidence = count / votes.shape[-1]
+    return ops.where(known, label, -1), ops.where(known, confidence, 0.0)
+
+
+def vote_shares(queries, memory, labels, k, num_classes):
+    """The share of the votes that each class won.
+
+    A millionth of the mass goes to the label that `knn_votes` gives, so that the
+    largest share is that label's, ties included.
+
+    Args:
+        queries: `(Q, B, D)` unit vectors.
+        memory: `(L, C, D)` unit vectors.
+        labels: `(C,)` int in [0, num_classes), -1 for an empty entry.
+        k: int, neighbours.
+        num_classes: int.
+
+    Returns:
+        `(B, num_classes)` float32, rows summing to 1, or 0 where fewer than k
+        entries are filled.
+    """
+    _check(queries, memory, labels, k, num_classes)
+    votes, sums = pair_votes(queries, memory, labels, k)
+    label, _, _ = majority(votes, sums)
+    shares = ops.mean(ops.one_hot(votes, num_classes, dtype="float32"), axis=1)
+    winner = ops.one_hot(label, num_classes, dtype="float32")
+    shares = (1.0 - 1e-6) * shares + 1e-6 * winner
+    return shares * ops.cast(enough_neighbours(labels, k), "float32")
+
+
+def _check(queries, memory, labels, k, num_classes):
+    shapes = tuple(queries.shape), tuple(memory.shape), tuple(labels.shape)
+    ranks = tuple(len(shape) for shape in shapes)
+    if (
+        ranks != (3, 3, 1)
+        or shapes[0][2] != shapes[1][2]
+        or shapes[1][1] != shapes[2][0]
+    ):
+        raise ValueError(
+            "`queries`, `memory` and `labels` must have the shapes (Q, B, D), "
+            "(L, C, D) and (C,). Received: "
+            f"queries.shape={shapes[0]}, memory.shape={shapes[1]}, "
+            f"labels.shape={shapes[2]}."
+        )
+    if not 1 <= k <= shapes[1][1]:
+        raise ValueError(
+            f"`k` must lie between 1 and the {shapes[1][1]} entries of the memory. "
+            f"Received: k={k}."
+        )
+    if num_classes < 1:
+        raise ValueError(
+            f"`num_classes` must be at least 1. Received: num_classes={num_classes}."
+        )

@@ -1,0 +1,3 @@
+"""The models that are trained."""
+
+from semppl_keras.models.semppl import SemPPL as SemPPL

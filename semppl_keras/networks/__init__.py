@@ -1,0 +1,6 @@
+"""Online and target network and their heads."""
+
+from semppl_keras.networks.backbone_contract import check_backbone as check_backbone
+from semppl_keras.networks.encoder import Encoder as Encoder
+from semppl_keras.networks.encoder import TargetEncoder as TargetEncoder
+from semppl_keras.networks.heads import mlp_head as mlp_head

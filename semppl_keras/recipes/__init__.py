@@ -1,0 +1,21 @@
+"""Named recipes: a function each, of the epoch budget."""
+
+from semppl_keras.recipes.digits import digits as digits
+from semppl_keras.recipes.imagenet import imagenet as imagenet
+from semppl_keras.recipes.recipe import Recipe as Recipe
+from semppl_keras.recipes.small_images import small_images as small_images
+
+RECIPES = {"digits": digits, "imagenet": imagenet, "small_images": small_images}
+
+
+def get(name, epochs=None):
+    """A recipe by its name, with its own epoch budget or another one.
+
+    Raises:
+        ValueError: if there is no such recipe.
+    """
+    if name not in RECIPES:
+        raise ValueError(
+            f"A recipe is one of {sorted(RECIPES)}. Received: {name!r}."
+        )
+    return RECIPES[name]() if epochs is None else RECIPES[name](epochs=epochs)

@@ -1,0 +1,32 @@
+"""Scikit-learn's handwritten digits: 8 x 8 pixels, 1,797 images, in the package."""
+
+from semppl_keras.recipes.recipe import Recipe
+
+
+def digits(epochs=40):
+    """The main job: digits from 10 labels per class.
+
+        semppl train
+
+    Args:
+        epochs: int, passes over the unlabelled images.
+    """
+    return Recipe(
+        name="digits",
+        epochs=epochs,
+        batch_size=96,
+        labelled_batch_size=32,
+        image_size=16,
+        backbone=("SmallResNet", {"widths": (32, 64, 128)}),
+        model={
+            "views": "digits",
+            "projection_dim": 64,
+            "hidden_dim": 256,
+            "memory_size": 640,
+            "target_momentum": 0.97,
+        },
+        optimizer=(
+            "adamw",
+            {"learning_rate": 2e-3, "warmup_epochs": 2, "weight_decay": 1e-4},
+        ),
+    )

@@ -1,0 +1,72 @@
+"""What a recipe is: settings, and how a model is made of them."""
+
+import dataclasses
+
+import keras
+
+from semppl_keras import backbones, optimizers
+from semppl_keras.models import SemPPL
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Settings of a whole training, inert until `make_model`.
+
+    Args:
+        name: str.
+        epochs: int, passes over the unlabelled images.
+        batch_size: int, unlabelled images per step.
+        labelled_batch_size: int, labelled images per step.
+        image_size: int or None: smaller images are enlarged to it beforehand.
+        backbone: name of a function of `semppl_keras.backbones`, and its arguments.
+        model: arguments of `SemPPL`.
+        optimizer: "adamw" or "lars", and arguments: peak learning rate, warm-up
+            in epochs, weight decay.
+    """
+
+    name: str
+    epochs: int
+    batch_size: int
+    labelled_batch_size: int
+    image_size: int | None
+    backbone: tuple
+    model: dict
+    optimizer: tuple
+
+    def make_backbone(self, channels):
+        """A new backbone for images with this many channels."""
+        name, arguments = self.backbone
+        return getattr(backbones, name)(
+            input_shape=(None, None, channels), **arguments
+        )
+
+    def make_optimizer(self, steps_per_epoch):
+        """The optimiser, its learning rate warmed up and decayed over the epochs."""
+        name, arguments = self.optimizer
+        schedule = optimizers.warmup_cosine(
+            arguments["learning_rate"],
+            warmup_steps=round(arguments["warmup_epochs"] * steps_per_epoch),
+            total_steps=self.epochs * steps_per_epoch,
+        )
+        if name == "lars":
+            return optimizers.LARS(schedule, weight_decay=arguments["weight_decay"])
+        return keras.optimizers.AdamW(schedule, weight_decay=arguments["weight_decay"])
+
+    def make_model(self, channels, num_classes, steps_per_epoch, seed=None):
+        """A compiled `SemPPL` with a new backbone.
+
+        Args:
+            channels: int, of the images.
+            num_classes: int.
+            steps_per_epoch: int, ceil(unlabelled images / batch_size).
+            seed: int or None.
+        """
+        model = SemPPL(
+            self.make_backbone(channels), num_classes, seed=seed, **self.model
+        )
+        model.compile(self.make_optimizer(steps_per_epoch))
+        return model
+
+    def to_dict(self):
+        """The settings as plain containers, to be written down."""
+        return dataclasses.asdict(self)

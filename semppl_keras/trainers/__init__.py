@@ -1,0 +1,15 @@
+"""One training step per backend; all of them have the same three hooks."""
+
+import keras
+
+if keras.backend.backend() == "tensorflow":
+    from semppl_keras.trainers.tensorflow import ViewTrainer as ViewTrainer
+elif keras.backend.backend() == "jax":
+    from semppl_keras.trainers.jax import ViewTrainer as ViewTrainer
+elif keras.backend.backend() == "torch":
+    from semppl_keras.trainers.torch import ViewTrainer as ViewTrainer
+else:
+    raise ImportError(
+        "semppl_keras trains on the backends tensorflow, jax and torch. Received: "
+        f"KERAS_BACKEND={keras.backend.backend()}."
+    )

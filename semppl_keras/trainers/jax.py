@@ -1,0 +1,42 @@
+"""The training step on JAX."""
+
+import keras
+
+
+class ViewTrainer(keras.Model):
+    """A model whose step makes views, trains on them, and updates afterwards.
+
+    A subclass gives `make_views(images)`, `compute_loss`, in which it writes state
+    through `write_state`, and `after_update()`. Outside `compute_loss`, which
+    Keras' own step makes stateless, this class maps the state of the model's
+    variables in and out.
+    """
+
+    def train_step(self, state, data):
+        trainable, non_trainable, optimizer, metrics = state
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        views, non_trainable = self._stateless(
+            trainable, non_trainable, lambda: self.make_views(images)
+        )
+        logs, (trainable, non_trainable, optimizer, metrics) = super().train_step(
+            (trainable, non_trainable, optimizer, metrics), (views, labels)
+        )
+        _, non_trainable = self._stateless(trainable, non_trainable, self.after_update)
+        return logs, (trainable, non_trainable, optimizer, metrics)
+
+    def write_state(self, variable, value):
+        """Sets a variable from within `compute_loss`."""
+        variable.assign(value)
+
+    def _stateless(self, trainable, non_trainable, function):
+        """Calls a function that reads and writes variables, on the given values."""
+        mapping = [
+            *zip(self.trainable_variables, trainable, strict=True),
+            *zip(self.non_trainable_variables, non_trainable, strict=True),
+        ]
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            result = function()
+        return result, [
+            scope.get_current_value(variable)
+            for variable in self.non_trainable_variables
+        ]

@@ -1,0 +1,35 @@
+"""The training step on torch."""
+
+import keras
+import torch
+
+
+class ViewTrainer(keras.Model):
+    """A model whose step makes views, trains on them, and updates afterwards.
+
+    A subclass gives `make_views(images)`, `compute_loss`, in which it writes state
+    through `write_state`, and `after_update()`.
+    """
+
+    def train_step(self, data):
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        self._state_writes = []
+        # Keras resets the gradients of the parameters that it has registered,
+        # by path; layers that share a name share a path.
+        for variable in self.trainable_variables:
+            variable.value.grad = None
+        with torch.no_grad():
+            views = self.make_views(images)
+        logs = super().train_step((views, labels))
+        with torch.no_grad():
+            for write in self._state_writes:
+                write()
+            self.after_update()
+        return logs
+
+    def write_state(self, variable, value):
+        """Sets a variable from within `compute_loss`.
+
+        Not before the backward pass, which an assignment in place would break.
+        """
+        self._state_writes.append(lambda: variable.assign(value))

@@ -1,0 +1,86 @@
+"""The single augmentations, batched, each image with its own parameters.
+
+What `MultiCrop` draws at random and does at once, one at a time and with given
+parameters: to look at, to test, to build other recipes from. Images are
+`(B, H, W, C)` floats in [0, 1], C = 1 or 3; parameters are `(B,)`.
+"""
+
+from keras import ops
+
+from semppl_keras.views import color, spatial
+
+
+def crop_and_resize(images, top, left, height, width, size, flip=None):
+    """Cuts one box out of every image and resamples it to `size`.
+
+    Bilinear, antialiased where the box is larger than `size`.
+
+    Args:
+        images: `(B, H, W, C)`.
+        top, left, height, width: `(B,)` floats, the boxes in pixels; 0 is the
+            outer edge of the first pixel.
+        size: pair of ints, height and width of the result.
+        flip: `(B,)` boolean or None: mirror left to right.
+
+    Returns:
+        `(B, *size, C)` float32.
+    """
+    rows = spatial.resize_matrix(top, height, size[0], images.shape[1])
+    columns = spatial.resize_matrix(left, width, size[1], images.shape[2], flip)
+    return _resample(images, rows, columns)
+
+
+def gaussian_blur(images, sigma):
+    """Blurs every image with its own Gaussian, truncated at a tenth of the image.
+
+    Args:
+        images: `(B, H, W, C)`.
+        sigma: `(B,)` standard deviations in pixels; 0 for none.
+
+    Returns:
+        `(B, H, W, C)` float32.
+    """
+    height, width = images.shape[1:3]
+    rows = spatial.blur_matrix(sigma, height, spatial.blur_radius(height))
+    columns = spatial.blur_matrix(sigma, width, spatial.blur_radius(width))
+    return _resample(images, rows, columns)
+
+
+def color_jitter(images, brightness, contrast, saturation, hue, order):
+    """Changes brightness, contrast, saturation and hue in a given order.
+
+    Args:
+        images: `(B, H, W, C)` in [0, 1].
+        brightness, contrast, saturation: `(B,)` factors, 1 for none.
+        hue: `(B,)` in full circles, 0 for none.
+        order: `(B,)` int in [0, 24): the permutation of the four, counted in
+            lexicographic order.
+
+    Returns:
+        `(B, H, W, C)` in [0, 1].
+    """
+    images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
+    matrix, offset = color.jitter_map(
+        ops.mean(images, axis=(-2, -1)), brightness, contrast, saturation, hue, order
+    )
+    images = color.transform_colors(images, matrix, offset)
+    return ops.transpose(images, (0, 2, 3, 1))
+
+
+def grayscale(images, apply):
+    """Replaces the colours by their luma where `apply` `(B,)` is true."""
+    images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
+    matrix = color.grayscale_map(apply, images.shape[1])
+    images = color.transform_colors(images, matrix, ops.zeros_like(images[..., 0, 0]))
+    return ops.transpose(images, (0, 2, 3, 1))
+
+
+def solarize(images, apply, threshold=0.5):
+    """Inverts the values from `threshold` up where `apply` `(B,)` is true."""
+    return color.solarize(ops.cast(images, "float32"), apply, threshold)
+
+
+def _resample(images, rows, columns):
+    images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
+    views = spatial.resample(images, rows[:, None], columns[:, None])
+    return ops.transpose(views[:, 0], (0, 2, 3, 1))

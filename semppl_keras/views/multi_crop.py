@@ -1,0 +1,346 @@
+"""Random views of images: L large and S small ones of each."""
+
+import keras
+from keras import ops
+
+from semppl_keras.views import color, spatial
+
+
+@keras.saving.register_keras_serializable(package="semppl_keras")
+class MultiCrop(keras.layers.Layer):
+    """Large and small random views of a batch of images, made where it is called.
+
+    Every view of every image has its own randomness: random resized crop, flip,
+    colour jitter in random order, greyscale, Gaussian blur, solarisation, in this
+    order. Blur and solarisation have two settings, which alternate over the views
+    (BYOL, arXiv 2006.07733, appendix B). All of it is a few batched matrix
+    products (see `spatial` and `color`), compiled with the training step.
+
+    Colour operations are applied without clipping between them, and the blur
+    before them, with which they commute: values are clipped to their range once.
+
+    Example:
+
+    ```python
+    views = MultiCrop(num_large=2, num_small=2, large_size=32, small_size=16)
+    batch = views(images)      # uint8 or float in [0, 255], (B, h, w, 1 or 3)
+    batch["large"].shape       # (B, 2, 32, 32, C), in [0, 1]
+    ```
+
+    Args:
+        num_large: int, L, at least 1.
+        num_small: int, S, 0 for none.
+        large_size: int, pixels of a side of a large view.
+        small_size: int, pixels of a side of a small view.
+        large_area: pair in (0, 1], range of the share of the image that a large
+            view shows.
+        small_area: the same of a small view.
+        aspect_ratio: pair of positive floats, range of a crop's width / height.
+        flip: probability of a left-right flip.
+        color_jitter: probability of the colour jitter.
+        brightness, contrast, saturation: floats in [0, 1], the factor is drawn
+            from [1 - x, 1 + x].
+        hue: float in [0, 0.5], the turn is drawn from [-x, x] full circles.
+        grayscale: probability of greyscale.
+        blur: pair of probabilities, of views 0, 2, ... and of views 1, 3, ...
+        blur_sigma: pair, range of the blur's standard deviation in pixels.
+        solarize: pair of probabilities, as for `blur`.
+        background_removal: probability that a large view is taken from the image
+            with its background removed. If positive, the last channel of the
+            images is a saliency mask (0 for background, the maximum of
+            `value_range` for foreground); it does not appear in the views.
+        value_range: pair, lowest and highest value of the images.
+        output_range: pair, the same of the views: [0, 1], unless a pre-trained
+            backbone expects another one.
+    """
+
+    def __init__(
+        self,
+        num_large=2,
+        num_small=2,
+        large_size=224,
+        small_size=96,
+        large_area=(0.14, 1.0),
+        small_area=(0.05, 0.14),
+        aspect_ratio=(3 / 4, 4 / 3),
+        flip=0.5,
+        color_jitter=0.8,
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.2,
+        hue=0.1,
+        grayscale=0.2,
+        blur=(1.0, 0.1),
+        blur_sigma=(0.1, 2.0),
+        solarize=(0.0, 0.2),
+        background_removal=0.0,
+        value_range=(0, 255),
+        output_range=(0, 1),
+        **kwargs,
+    ):
+        # Views are made in float32 under every policy; the networks cast them.
+        super().__init__(**{"dtype": "float32", **kwargs})
+        _check_count("num_large", num_large, 1)
+        _check_count("num_small", num_small, 0)
+        _check_count("large_size", large_size, 1)
+        _check_count("small_size", small_size, 1)
+        for name, value, low, high in (
+            ("flip", flip, 0, 1),
+            ("color_jitter", color_jitter, 0, 1),
+            ("brightness", brightness, 0, 1),
+            ("contrast", contrast, 0, 1),
+            ("saturation", saturation, 0, 1),
+            ("hue", hue, 0, 0.5),
+            ("grayscale", grayscale, 0, 1),
+            ("background_removal", background_removal, 0, 1),
+        ):
+            if not low <= value <= high:
+                raise ValueError(
+                    f"`{name}` must lie in [{low}, {high}]. Received: {name}={value}."
+                )
+        for name, pair, low, high in (
+            ("blur", blur, 0, 1),
+            ("solarize", solarize, 0, 1),
+        ):
+            if len(pair) != 2 or not all(low <= value <= high for value in pair):
+                raise ValueError(
+                    f"`{name}` must be two probabilities, of the even and of the odd "
+                    f"views. Received: {name}={pair}."
+                )
+        for name, pair, low, high in (
+            ("large_area", large_area, 0, 1),
+            ("small_area", small_area, 0, 1),
+            ("aspect_ratio", aspect_ratio, 0, float("inf")),
+            ("blur_sigma", blur_sigma, 0, float("inf")),
+            ("value_range", value_range, float("-inf"), float("inf")),
+            ("output_range", output_range, float("-inf"), float("inf")),
+        ):
+            ordered = len(pair) == 2 and low < pair[0] <= pair[1] <= high
+            if not ordered or (name.endswith("value_range") and pair[0] == pair[1]):
+                raise ValueError(
+                    f"`{name}` must be a pair (lowest, highest) above {low} and at "
+                    f"most {high}. Received: {name}={pair}."
+                )
+        self.num_large = num_large
+        self.num_small = num_small
+        self.large_size = large_size
+        self.small_size = small_size
+        self.large_area = tuple(large_area)
+        self.small_area = tuple(small_area)
+        self.aspect_ratio = tuple(aspect_ratio)
+        self.flip = flip
+        self.color_jitter = color_jitter
+        self.brightness = brightness
+        self.contrast = contrast
+        self.saturation = saturation
+        self.hue = hue
+        self.grayscale = grayscale
+        self.blur = tuple(blur)
+        self.blur_sigma = tuple(blur_sigma)
+        self.solarize = tuple(solarize)
+        self.background_removal = background_removal
+        self.value_range = tuple(value_range)
+        self.output_range = tuple(output_range)
+        self.built = True
+
+    @property
+    def num_views(self):
+        """V = L + S."""
+        return self.num_large + self.num_small
+
+    @property
+    def min_image_size(self):
+        """Images below this many pixels a side would only be enlarged."""
+        return self.small_size if self.num_small else self.large_size
+
+    def call(self, images, seed=None):
+        """Draws the views.
+
+        Args:
+            images: `(B, H, W, C)`, uint8 or float within `value_range`; C = 1 or
+                3, and one more with `background_removal`.
+            seed: int for the same views every time, `keras.random.SeedGenerator`, or
+                None for Keras' global one.
+
+        Returns:
+            dict of `large`, `(B, L, large_size, large_size, C)`, and, where
+            `num_small` is positive, `small`, `(B, S, small_size, small_size, C)`:
+            float32 within `output_range`.
+        """
+        if isinstance(seed, int):
+            seed = keras.random.SeedGenerator(seed)
+        images = self._to_unit_range(images)
+        views = {
+            "large": self._draw(
+                images,
+                first=0,
+                count=self.num_large,
+                size=self.large_size,
+                area=self.large_area,
+                background_removal=self.background_removal,
+                seed=seed,
+            )
+        }
+        if self.num_small:
+            views["small"] = self._draw(
+                images,
+                first=self.num_large,
+                count=self.num_small,
+                size=self.small_size,
+                area=self.small_area,
+                background_removal=0.0,
+                seed=seed,
+            )
+        return views
+
+    def center_view(self, images):
+        """The view without randomness: the central square, at the large size.
+
+        Args:
+            images: `(B, H, W, C)` as for `call`; a saliency mask may be absent.
+
+        Returns:
+            `(B, large_size, large_size, C)` float32 within `output_range`.
+        """
+        images = self._to_unit_range(images)
+        if self.background_removal and images.shape[1] in (2, 4):
+            images = images[:, :-1]
+        height, width = images.shape[-2:]
+        side = min(height, width)
+
+        def crop(length):
+            return spatial.resize_matrix(
+                ops.full((1, 1), (length - side) / 2),
+                ops.full((1, 1), float(side)),
+                self.large_size,
+                length,
+            )
+
+        views = spatial.resample(images, crop(height), crop(width))
+        return self._to_output_range(views)[:, 0]
+
+    def _draw(self, images, first, count, size, area, background_removal, seed):
+        masked = images.shape[1] in (2, 4) and self.background_removal > 0
+        channels = images.shape[1] - masked
+        height, width = images.shape[-2:]
+        u = keras.random.uniform((ops.shape(images)[0], count, 16), seed=seed)
+
+        rows, columns = self._spatial_maps(u, first, size, area, height, width)
+        if masked:
+            images, mask = images[:, :channels], images[:, channels:]
+            images = ops.concatenate([images, images * mask], axis=1)
+        views = spatial.resample(images, rows, columns)
+        if masked:
+            remove = u[..., 15] < background_removal
+            views = ops.where(
+                remove[..., None, None, None],
+                views[:, :, channels:],
+                views[:, :, :channels],
+            )
+        views = color.transform_colors(views, *self._color_map(u, views))
+        views = color.solarize(views, u[..., 14] < self._alternate(self.solarize, u, first))
+        return self._to_output_range(views)
+
+    def _spatial_maps(self, u, first, size, area, height, width):
+        top, left, box_height, box_width = spatial.random_boxes(
+            u[..., :4], height, width, area, self.aspect_ratio
+        )
+        rows = spatial.resize_matrix(top, box_height, size, height)
+        columns = spatial.resize_matrix(
+            left, box_width, size, width, flip=u[..., 4] < self.flip
+        )
+        if any(self.blur):
+            low, high = self.blur_sigma
+            sigma = low + (high - low) * u[..., 13]
+            apply = u[..., 12] < self._alternate(self.blur, u, first)
+            blur = spatial.blur_matrix(
+                ops.where(apply, sigma, 0.0), size, spatial.blur_radius(size)
+            )
+            rows, columns = ops.matmul(blur, rows), ops.matmul(blur, columns)
+        return rows, columns
+
+    def _color_map(self, u, views):
+        """Jitter, then greyscale, as one affine map."""
+        apply = ops.cast(u[..., 5] < self.color_jitter, "float32")
+
+        def symmetric(index, strength):
+            return apply * strength * (2.0 * u[..., index] - 1.0)
+
+        matrix, offset = color.jitter_map(
+            ops.mean(views, axis=(-2, -1)),
+            brightness=1.0 + symmetric(6, self.brightness),
+            contrast=1.0 + symmetric(7, self.contrast),
+            saturation=1.0 + symmetric(8, self.saturation),
+            hue=symmetric(9, self.hue),
+            order=ops.cast(u[..., 10] * color.NUM_ORDERS, "int32"),
+        )
+        gray = color.grayscale_map(u[..., 11] < self.grayscale, views.shape[2])
+        return ops.matmul(gray, matrix), ops.matmul(gray, offset[..., None])[..., 0]
+
+    def _alternate(self, pair, u, first):
+        """The two settings in turn over views `first`, `first + 1`, ..."""
+        return ops.convert_to_tensor(
+            [pair[(first + view) % 2] for view in range(u.shape[1])], "float32"
+        )
+
+    def _to_unit_range(self, images):
+        """Checks the channels; float32 in [0, 1], channels first."""
+        masked = self.background_removal > 0
+        allowed = (2, 4) if masked else (1, 3)
+        if len(images.shape) != 4 or images.shape[-1] not in (1, 2, 3, 4)[: 3 + masked]:
+            raise ValueError(
+                "`images` must have the shape (batch, height, width, channels) with "
+                f"{allowed[0]} or {allowed[1]} channels"
+                + (", the last one a saliency mask" if masked else "")
+                + f". Received: images.shape={tuple(images.shape)}."
+            )
+        if None in images.shape[1:3]:
+            raise ValueError(
+                "`images` must have a height and width that are known beforehand. "
+                f"Received: images.shape={tuple(images.shape)}. Resize them to one "
+                "size."
+            )
+        low, high = self.value_range
+        images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
+        return (images - low) / (high - low)
+
+    def _to_output_range(self, views):
+        """Channels last, within `output_range`."""
+        low, high = self.output_range
+        views = ops.transpose(views, (0, 1, 3, 4, 2))
+        return views if (low, high) == (0, 1) else low + (high - low) * views
+
+    def get_config(self):
+        config = super().get_config()
+        for name in (
+            "num_large",
+            "num_small",
+            "large_size",
+            "small_size",
+            "large_area",
+            "small_area",
+            "aspect_ratio",
+            "flip",
+            "color_jitter",
+            "brightness",
+            "contrast",
+            "saturation",
+            "hue",
+            "grayscale",
+            "blur",
+            "blur_sigma",
+            "solarize",
+            "background_removal",
+            "value_range",
+            "output_range",
+        ):
+            config[name] = getattr(self, name)
+        return config
+
+
+def _check_count(name, value, least):
+    if not isinstance(value, int) or value < least:
+        raise ValueError(
+            f"`{name}` must be an integer of at least {least}. Received: "
+            f"{name}={value}."
+        )

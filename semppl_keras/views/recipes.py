@@ -1,0 +1,64 @@
+"""Named settings of `MultiCrop`."""
+
+from semppl_keras.views.multi_crop import MultiCrop
+
+RECIPES = {
+    # SemPPL, arXiv 2301.05158, appendix C: four large and two small views.
+    "imagenet": {
+        "num_large": 4,
+        "num_small": 2,
+        "large_size": 224,
+        "small_size": 96,
+        "large_area": (0.14, 1.0),
+        "small_area": (0.05, 0.14),
+        "background_removal": 0.0,
+    },
+    # Photographs and garments of 28 to 64 px: the crops keep more of the image,
+    # since there is less of it to keep.
+    "small_images": {
+        "num_large": 2,
+        "num_small": 2,
+        "large_size": 32,
+        "small_size": 20,
+        "large_area": (0.3, 1.0),
+        "small_area": (0.1, 0.3),
+        "blur": (0.5, 0.1),
+        "blur_sigma": (0.1, 1.0),
+    },
+    # Handwritten digits of 8 px: a mirrored digit is another one, and so is a
+    # small part of one; colour says nothing.
+    "digits": {
+        "num_large": 2,
+        "num_small": 2,
+        "large_size": 16,
+        "small_size": 16,
+        "large_area": (0.5, 1.0),
+        "small_area": (0.5, 1.0),
+        "flip": 0.0,
+        "blur": (0.5, 0.1),
+        "blur_sigma": (0.1, 1.0),
+        "solarize": (0.0, 0.0),
+        "grayscale": 0.0,
+    },
+}
+
+
+def recipe(name, **changes):
+    """The views of a named recipe: "imagenet", "small_images" or "digits".
+
+    Args:
+        name: str.
+        changes: arguments of `MultiCrop` that differ from the recipe's.
+
+    Returns:
+        A `MultiCrop`.
+
+    Raises:
+        ValueError: if there is no such recipe.
+    """
+    if name not in RECIPES:
+        raise ValueError(
+            f"`views` must be a MultiCrop or one of {sorted(RECIPES)}. Received: "
+            f"{name!r}."
+        )
+    return MultiCrop(**{**RECIPES[name], **changes})

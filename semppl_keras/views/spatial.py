@@ -1,0 +1,123 @@
+"""Crop, flip, resize and blur as one matrix per image and axis.
+
+Each of these operations mixes pixels along rows and along columns separately, so
+a view of an image `x` is `R x Cᵀ` with a row matrix `R` and a column matrix `C`,
+and doing one after the other multiplies the matrices. The images themselves are
+read once, by two batched matrix products, whatever is done to them.
+"""
+
+import math
+
+from keras import ops
+
+
+def resize_matrix(start, extent, size, source_size, flip=None):
+    """Matrices that resample one axis of an image, bilinear and antialiased.
+
+    Row `o` holds the weights of the source pixels in output pixel `o`: a triangle
+    around the output pixel's centre, one source pixel wide on each side, or one
+    output pixel where the axis shrinks.
+
+    Args:
+        start: `(...)`, where the crop begins, in source pixels, 0 the outer edge
+            of the first pixel.
+        extent: `(...)`, the crop's length in source pixels, positive.
+        size: int, output pixels.
+        source_size: int, source pixels.
+        flip: `(...)` boolean, or None: reverse the output.
+
+    Returns:
+        `(..., size, source_size)` float32; every row sums to 1.
+    """
+    centre = (ops.arange(size, dtype="float32") + 0.5) / size
+    start, extent = start[..., None], extent[..., None]
+    if flip is not None:
+        centre = ops.where(flip[..., None], 1.0 - centre, centre)
+    position = start + centre * extent - 0.5
+    width = ops.maximum(extent / size, 1.0)[..., None]
+    pixel = ops.arange(source_size, dtype="float32")
+    weight = ops.relu(1.0 - ops.abs(position[..., None] - pixel) / width)
+    return weight / ops.sum(weight, axis=-1, keepdims=True)
+
+
+def blur_matrix(sigma, size, radius):
+    """Matrices that blur one axis with a truncated Gaussian.
+
+    Weights beyond the image's edge are given to the pixels inside it.
+
+    Args:
+        sigma: `(...)` float, standard deviation in pixels; 0 leaves the axis as
+            it is.
+        size: int, pixels along the axis.
+        radius: int, the kernel reaches this many pixels to each side.
+
+    Returns:
+        `(..., size, size)` float32; every row sums to 1.
+    """
+    pixel = ops.arange(size, dtype="float32")
+    distance = ops.abs(pixel[:, None] - pixel)
+    # 1e-3 stands for 0: its neighbours' weight underflows to exactly 0.
+    sigma = ops.maximum(sigma, 1e-3)[..., None, None]
+    weight = ops.exp(-0.5 * ops.square(distance / sigma))
+    weight = weight * ops.cast(distance <= radius, "float32")
+    return weight / ops.sum(weight, axis=-1, keepdims=True)
+
+
+def blur_radius(size):
+    """Reach of the blur's kernel, whose width is a tenth of the image."""
+    return max(1, round(size / 20))
+
+
+def random_boxes(u, height, width, area, aspect_ratio):
+    """Crop boxes of uniform area and log-uniform aspect ratio at a uniform place.
+
+    The aspect ratio is drawn among those at which a box of the drawn area fits
+    the image, so that no draw has to be repeated or cut (Inception's crop
+    rejects misfits instead).
+
+    Args:
+        u: `(..., 4)` uniform draws in [0, 1).
+        height: int, pixels of the image.
+        width: int, pixels of the image.
+        area: pair of floats in (0, 1], the range of the share of the image.
+        aspect_ratio: pair of positive floats, the range of width / height.
+
+    Returns:
+        top, left, box height, box width: each `(...)`, in pixels.
+    """
+    share = area[0] + (area[1] - area[0]) * u[..., 0]
+    # Width over height in shares of the image: both must stay below 1.
+    shape = height / width
+    room = -ops.log(share)
+    low, high = (
+        ops.maximum(ops.minimum(room, math.log(bound * shape)), -room)
+        for bound in aspect_ratio
+    )
+    ratio = ops.exp(low + (high - low) * u[..., 1])
+    box_height = ops.minimum(ops.sqrt(share / ratio), 1.0)
+    box_width = ops.minimum(ops.sqrt(share * ratio), 1.0)
+    top = (1.0 - box_height) * u[..., 2]
+    left = (1.0 - box_width) * u[..., 3]
+    return top * height, left * width, box_height * height, box_width * width
+
+
+def resample(images, rows, columns):
+    """`R x Cᵀ` for every channel of every view.
+
+    Args:
+        images: `(B, C, H, W)`, channels first.
+        rows: `(B, V, h, H)`.
+        columns: `(B, V, w, W)`.
+
+    Returns:
+        `(B, V, C, h, w)`: channels first, so that pixels lie together for the
+        products here and in `color`.
+    """
+    channels, source_height, source_width = images.shape[1:]
+    views, height = rows.shape[1:3]
+    width = columns.shape[2]
+    flat = ops.reshape(images, (-1, 1, channels * source_height, source_width))
+    x = ops.matmul(flat, ops.swapaxes(columns, -1, -2))
+    x = ops.reshape(x, (-1, views, channels, source_height, width))
+    x = ops.matmul(rows[:, :, None], x)
+    return ops.reshape(x, (-1, views, channels, height, width))

@@ -1,0 +1,110 @@
+"""Naive float64 references: loops over images and pairs, as the papers write them."""
+
+import numpy as np
+
+
+def majority(labels, weights):
+    """Most frequent label; ties by summed weight, then by the smaller label."""
+    best = None
+    for label in sorted(set(labels)):
+        chosen = [w for own, w in zip(labels, weights, strict=True) if own == label]
+        key = (len(chosen), sum(chosen))
+        if best is None or key > best[0]:
+            best = (key, label)
+    (count, weight), label = best
+    return label, count, weight
+
+
+def knn_votes(queries, memory, labels, k):
+    """Pseudo-labels and confidences, pair by pair of views."""
+    queries, memory = queries.astype("float64"), memory.astype("float64")
+    filled = np.flatnonzero(labels >= 0)
+    count = queries.shape[1]
+    if len(filled) < k:
+        return np.full(count, -1), np.zeros(count)
+    result = []
+    for image in range(count):
+        votes, sums = [], []
+        for query in queries[:, image]:
+            for view in memory:
+                similarity = view[filled] @ query
+                nearest = np.argsort(-similarity, kind="stable")[:k]
+                label, _, weight = majority(
+                    labels[filled][nearest].tolist(), similarity[nearest].tolist()
+                )
+                votes.append(label)
+                sums.append(weight)
+        label, won, _ = majority(votes, sums)
+        result.append((label, won / len(votes)))
+    labels, confidences = zip(*result, strict=True)
+    return np.array(labels), np.array(confidences)
+
+
+def log_softmax(logits):
+    logits = np.asarray(logits)
+    shifted = logits - logits.max()
+    return shifted - np.log(np.exp(shifted).sum())
+
+
+def semppl_loss(
+    online,
+    target,
+    negative_indices,
+    semantic_positive,
+    has_semantic_positive,
+    *,
+    temperature,
+    contrastive_weight,
+    semantic_weight,
+    invariance_weight,
+    frozen=None,
+):
+    """The loss of DESIGN section 2.7, term by term.
+
+    `frozen` are the online embeddings behind the stopped gradient of the
+    invariance term: the same values, held still in a finite difference.
+    """
+    online, target = online.astype("float64"), target.astype("float64")
+    semantic_positive = semantic_positive.astype("float64")
+    frozen = online if frozen is None else frozen.astype("float64")
+    num_views, batch, _ = online.shape
+    num_large = len(target)
+
+    def log_p(embeddings, i, j, image, positive):
+        negatives = target[j, negative_indices[image]]
+        logits = [embeddings[i, image] @ positive]
+        logits += [embeddings[i, image] @ negative for negative in negatives]
+        return log_softmax(np.array(logits) / temperature)
+
+    def terms(image, positives):
+        contrast, divergence = [], []
+        for i in range(num_views):
+            for j in range(num_large):
+                contrast.append(-log_p(online, i, j, image, positives[j])[0])
+                if i < num_large and i != j:
+                    p = log_p(frozen, i, j, image, positives[j])
+                    q = log_p(online, j, i, image, positives[i])
+                    divergence.append((np.exp(p) * (p - q)).sum())
+        return np.mean(contrast), np.mean(divergence) if divergence else 0.0
+
+    augmentation = [terms(image, target[:, image]) for image in range(batch)]
+    semantic = [
+        np.mean([terms(image, draw[:, image]) for draw in semantic_positive], axis=0)
+        if has_semantic_positive[image]
+        else np.zeros(2)
+        for image in range(batch)
+    ]
+    parts = {
+        "augmentation": np.mean([a for a, _ in augmentation]),
+        "invariance": np.mean([d for _, d in augmentation]),
+        "semantic": np.sum([a for a, _ in semantic]) / batch,
+        "semantic_invariance": np.sum([d for _, d in semantic]) / batch,
+    }
+    parts["loss"] = contrastive_weight * (
+        parts["augmentation"] + semantic_weight * parts["semantic"]
+    ) + invariance_weight * (parts["invariance"] + parts["semantic_invariance"])
+    return parts
+
+
+def unit(array):
+    return array / np.maximum(np.linalg.norm(array, axis=-1, keepdims=True), 1e-6)

@@ -1,0 +1,309 @@
+"""Loading: what comes out, and what a wrong file is told."""
+
+import builtins
+
+import numpy as np
+import pytest
+
+from semppl_keras.data import (
+    FewLabels,
+    choose_labelled,
+    load,
+    load_digits,
+    load_npz,
+    load_tfds,
+)
+
+
+def _arrays(**changes):
+    generator = np.random.default_rng(0)
+    arrays = {
+        "x_train": generator.integers(0, 256, (30, 6, 5), "uint8"),
+        "y_train": np.arange(30) % 3,
+        "x_test": generator.integers(0, 256, (6, 6, 5), "uint8"),
+        "y_test": np.arange(6) % 3,
+    }
+    arrays.update(changes)
+    return {name: value for name, value in arrays.items() if value is not None}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(**changes):
+        path = tmp_path / "few.npz"
+        np.savez(path, **_arrays(**changes))
+        return path
+
+    return write
+
+
+def test_digits_are_split_and_scaled_without_loss():
+    data = load_digits(labels_per_class=10, seed=0)
+    assert data.x_train.shape == (1397, 8, 8, 1)
+    assert data.x_test.shape == (400, 8, 8, 1)
+    assert data.x_train.dtype == "float32"
+    assert data.x_train.max() == 255
+    levels = data.x_train * 16 / 255
+    np.testing.assert_array_equal(levels, np.round(levels))
+    np.testing.assert_array_equal(np.bincount(data.y_labelled), [10] * 10)
+    assert len(data.x_unlabelled) == len(data.y_hidden) == 1297
+    together = np.union1d(data.labelled_indices, data.unlabelled_indices)
+    np.testing.assert_array_equal(together, np.arange(1397))
+
+
+def test_digits_train_and_test_images_are_all_of_them():
+    from sklearn.datasets import load_digits as load_sklearn_digits
+
+    data = load_digits()
+    ours = np.concatenate([data.x_train, data.x_test]).reshape(1797, -1)
+    theirs = load_sklearn_digits().data * (255 / 16)
+    np.testing.assert_array_equal(
+        np.sort(ours.sum(axis=1)), np.sort(theirs.sum(axis=1))
+    )
+
+
+def test_the_seed_chooses_split_and_labels():
+    first, again, other = load_digits(seed=1), load_digits(seed=1), load_digits(seed=2)
+    np.testing.assert_array_equal(first.labelled_indices, again.labelled_indices)
+    np.testing.assert_array_equal(first.x_test, again.x_test)
+    assert not np.array_equal(first.y_test, other.y_test)
+
+
+def test_fewer_labels_are_among_more():
+    few, many = load_digits(2).labelled_indices, load_digits(5).labelled_indices
+    assert np.isin(few, many).all()
+
+
+def test_every_known_label():
+    labels = np.array([0, -1, 1, 1, -1, 0])
+    np.testing.assert_array_equal(choose_labelled(labels, None, 2), [0, 2, 3, 5])
+
+
+@pytest.mark.parametrize(
+    ("labels_per_class", "message"),
+    [
+        (0, "at least 1. Received: labels_per_class=0"),
+        (2.5, "must be an integer.*labels_per_class=2.5"),
+        (True, "must be an integer"),
+        (3, "Received: 2 for class 1 .1 of 2 classes .* at most 2"),
+    ],
+)
+def test_labels_that_cannot_be_chosen(labels_per_class, message):
+    labels = np.array([0, 0, 0, 1, 1, -1])
+    with pytest.raises(ValueError, match=message):
+        choose_labelled(labels, labels_per_class, 2)
+
+
+def test_labels_with_a_gap():
+    with pytest.raises(ValueError, match=r"0 for class 1 .* without gaps"):
+        choose_labelled(np.array([0, 0, 2, 2]), 1, 3)
+
+
+def test_enlarged_keeps_range_and_proportions():
+    data = load_digits(1)
+    large = data.enlarged(16)
+    assert large.x_train.shape == (1397, 16, 16, 1)
+    assert large.x_test.min() >= 0
+    assert large.x_test.max() <= 255
+    # Two by two neighbours average to about the pixel that they come from.
+    pooled = large.x_test.reshape(400, 8, 2, 8, 2, 1).mean(axis=(2, 4))
+    assert np.corrcoef(pooled.ravel(), data.x_test.ravel())[0, 1] > 0.95
+    assert data.enlarged(8) is data
+
+
+@pytest.mark.parametrize("channels", [(), (1,), (3,)])
+def test_npz(write, channels):
+    images = np.random.default_rng(0).uniform(0, 255, (30, 6, 5, *channels))
+    path = write(x_train=images, x_test=images[:6])
+    data = load_npz(path, labels_per_class=2, seed=3)
+    assert data.x_train.shape == (30, 6, 5, *(channels or (1,)))
+    assert data.x_train.dtype == "float32"
+    assert data.y_train.dtype == "int32"
+    assert data.name == "few"
+    assert data.num_classes == 3
+    assert data.class_names == ("0", "1", "2")
+    np.testing.assert_array_equal(np.bincount(data.y_labelled), [2, 2, 2])
+    np.testing.assert_array_equal(
+        load(f"npz:{path}", 2, 3).labelled_indices, data.labelled_indices
+    )
+
+
+def test_npz_with_unknown_labels_and_names(write):
+    labels = np.where(np.arange(30) < 12, np.arange(30) % 3, -1)
+    path = write(y_train=labels, class_names=np.array(["cat", "dog", "owl"]))
+    data = load_npz(path, labels_per_class=None)
+    assert data.class_names == ("cat", "dog", "owl")
+    np.testing.assert_array_equal(data.labelled_indices, np.arange(12))
+    assert set(data.y_hidden) == {-1}
+
+
+def test_npz_takes_labels_in_a_column(write):
+    data = load_npz(write(y_train=np.arange(30)[:, None] % 3), labels_per_class=1)
+    assert data.y_train.shape == (30,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_test": None}, "missing: y_test"),
+        ({"x_train": np.zeros((30, 6), "uint8")}, r"`x_train`.*\(30, 6\)"),
+        ({"x_train": np.zeros((30, 1, 6, 5), "uint8")}, "channels last"),
+        ({"x_train": np.zeros((0, 6, 5), "uint8")}, "at least one image"),
+        ({"x_train": np.full((30, 6, 5), np.nan)}, r"`x_train` must lie in \[0, 255\]"),
+        ({"x_train": np.full((30, 6, 5), -3)}, "from -3 to -3"),
+        ({"x_train": np.full((30, 6, 5), 0.5)}, "multiply by 255"),
+        ({"x_train": np.full((30, 6, 5), "a")}, "integers or floats"),
+        ({"x_test": np.zeros((6, 9, 9), "uint8")}, "same height, width"),
+        ({"x_test": np.zeros((5, 6, 5), "uint8")}, "5 images and 6 labels"),
+        ({"y_train": np.arange(29) % 3}, "30 images and 29 labels"),
+        ({"y_train": np.arange(30) % 3 + 0.0}, r"`y_train`.*astype\('int32'\)"),
+        ({"y_train": np.eye(3)[np.arange(30) % 3]}, "One-hot labels become"),
+        ({"y_train": np.array(["a", "b", "c"] * 10)}, "return_inverse"),
+        ({"y_train": np.arange(30) % 4 - 2}, "labels from -2"),
+        ({"y_train": np.zeros(30, int)}, "at least two classes"),
+        ({"y_test": np.full(6, 3)}, r"`y_test` must lie in \[0, 3\)"),
+        ({"y_test": np.full(6, -1)}, "labels from -1"),
+        ({"class_names": np.array(["a", "b"])}, r"\[0, 2\)"),
+        ({"y_train": np.array([None] * 30)}, "plain numbers"),
+    ],
+)
+def test_npz_with_wrong_arrays(write, changes, message):
+    with pytest.raises(ValueError, match=message):
+        load_npz(write(**changes), labels_per_class=1)
+
+
+def test_npz_with_too_few_images_of_a_class(write):
+    with pytest.raises(ValueError, match=r"at least 11.*at most 10"):
+        load_npz(write(), labels_per_class=11)
+
+
+def test_npz_without_a_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"absent\.npz.*nothing is"):
+        load_npz(tmp_path / "absent.npz")
+    with pytest.raises(FileNotFoundError, match="a folder"):
+        load_npz(tmp_path)
+
+
+def test_npz_that_is_something_else(tmp_path):
+    text, single = tmp_path / "text.npz", tmp_path / "single.npz"
+    text.write_text("x_train, y_train")
+    with single.open("wb") as file:
+        np.save(file, np.zeros(3))
+    truncated = tmp_path / "truncated.npz"
+    np.savez(truncated, **_arrays())
+    truncated.write_bytes(truncated.read_bytes()[:200])
+    for path in (text, truncated):
+        with pytest.raises(ValueError, match="NumPy cannot read"):
+            load_npz(path)
+    with pytest.raises(ValueError, match="single array"):
+        load_npz(single)
+
+
+@pytest.mark.parametrize("spec", ["mnist", "npz:", "tfds:", "", "digits:8", None])
+def test_unknown_spec(spec):
+    with pytest.raises(ValueError, match=r"'digits', 'npz:FILE'.*Received"):
+        load(spec)
+
+
+def _few_labels(**changes):
+    arguments = {
+        **_arrays(),
+        "labelled_indices": [0, 1, 2],
+        "num_classes": 3,
+        "class_names": ["a", "b", "c"],
+        "name": "few",
+        **changes,
+    }
+    return FewLabels(**arguments)
+
+
+def test_few_labels_without_test_labels():
+    assert _few_labels(y_test=None).y_test is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labelled_indices": []}, "`labelled_indices`"),
+        ({"labelled_indices": [0, 0]}, "distinct"),
+        ({"labelled_indices": [0, 30]}, r"\[0, 30\)"),
+        ({"labelled_indices": [0.0, 1.0]}, "float64"),
+        ({"y_train": np.full(30, -1)}, "y_train.0. = -1"),
+        ({"num_classes": 2}, r"\[0, 2\)"),
+        ({"num_classes": 1}, "num_classes=1"),
+        ({"class_names": ["a", "b"]}, "2 names for num_classes=3"),
+    ],
+)
+def test_few_labels_that_contradict_themselves(changes, message):
+    with pytest.raises(ValueError, match=message):
+        _few_labels(**changes)
+
+
+def test_tfds_that_is_not_installed(monkeypatch):
+    real_import = builtins.__import__
+
+    def fail(name, *arguments, **keywords):
+        if name == "tensorflow_datasets":
+            raise ImportError("No module named 'tensorflow_datasets'")
+        return real_import(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", fail)
+    with pytest.raises(ImportError, match="pip install"):
+        load("tfds:mnist")
+
+
+# Importing TensorFlow Datasets and its protocol buffers warns of what is to come.
+@pytest.mark.filterwarnings("default")
+def test_tfds(tmp_path):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    tf = pytest.importorskip("tensorflow")
+
+    def examples(count, sizes=(8,)):
+        for index in range(count):
+            size = sizes[index % len(sizes)]
+            image = np.full((size, size, 1), index, "uint8")
+            yield {"image": image, "label": index % 3}
+
+    def store(name, features, splits):
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name=name,
+            version="1.0.0",
+            features=tfds.features.FeaturesDict(features),
+            split_datasets={
+                split: tf.data.Dataset.from_generator(
+                    lambda arguments=arguments: examples(*arguments),
+                    output_signature={
+                        "image": tf.TensorSpec((None, None, 1), "uint8"),
+                        "label": tf.TensorSpec((), "int64"),
+                    },
+                )
+                for split, arguments in splits.items()
+            },
+            data_dir=str(tmp_path),
+        )
+
+    label = tfds.features.ClassLabel(names=["cat", "dog", "owl"])
+    fixed = {"image": tfds.features.Image(shape=(8, 8, 1)), "label": label}
+    store("few_pets", fixed, {"train": (30,), "test": (6,)})
+    store("no_test", fixed, {"train": (30,), "validation": (6,)})
+    free = {"image": tfds.features.Image(shape=(None, None, 1)), "label": label}
+    store("many_sizes", free, {"train": (6, (8, 9)), "test": (6,)})
+
+    data = load_tfds("few_pets", data_dir=tmp_path, labels_per_class=2)
+    assert data.x_train.shape == (30, 8, 8, 1)
+    assert data.x_train.dtype == "uint8"
+    assert data.class_names == ("cat", "dog", "owl")
+    # Every image carries its index as its grey level, and so its label.
+    np.testing.assert_array_equal(data.x_train[:, 0, 0, 0] % 3, data.y_train)
+    assert len(np.unique(data.x_train[:, 0, 0, 0])) == 30
+
+    with pytest.raises(ValueError, match=r"split 'test'.*train, validation"):
+        load_tfds("no_test", data_dir=tmp_path)
+    other = load_tfds(
+        "no_test", data_dir=tmp_path, labels_per_class=1, test_split="validation"
+    )
+    assert other.x_test.shape == (6, 8, 8, 1)
+    with pytest.raises(ValueError, match="one size"):
+        load_tfds("many_sizes", data_dir=tmp_path)
+    with pytest.raises(ValueError, match="no_such_data_set"):
+        load_tfds("no_such_data_set", data_dir=tmp_path)

@@ -1,0 +1,246 @@
+"""Votes, draws and the queue against loops in float64."""
+
+import collections
+
+import keras
+import numpy as np
+import pytest
+import references
+
+from semppl_keras.memory import (
+    LabelledMemory,
+    enqueue,
+    knn_votes,
+    sample_negatives,
+    sample_semantic_positives,
+    vote_shares,
+)
+
+
+def random_votes(rng, views, images, large, capacity, dim, classes, filled=1.0):
+    queries = references.unit(rng.normal(size=(views, images, dim)))
+    memory = references.unit(rng.normal(size=(large, capacity, dim)))
+    labels = rng.integers(0, classes, capacity)
+    labels[rng.random(capacity) >= filled] = -1
+    return queries.astype("float32"), memory.astype("float32"), labels.astype("int32")
+
+
+def as_numpy(*tensors):
+    return [keras.ops.convert_to_numpy(tensor) for tensor in tensors]
+
+
+@pytest.mark.parametrize("k", [1, 3, 7])
+@pytest.mark.parametrize("views", [1, 2, 4])
+@pytest.mark.parametrize("filled", [0.4, 1.0])
+def test_votes_equal_the_reference(k, views, filled):
+    rng = np.random.default_rng(10 * k + views)
+    data = random_votes(rng, views, 13, views, 40, 8, classes=5, filled=filled)
+    labels, confidences = as_numpy(*knn_votes(*data, k, num_classes=5))
+    expected = references.knn_votes(*data, k)
+    np.testing.assert_array_equal(labels, expected[0])
+    np.testing.assert_allclose(confidences, expected[1], rtol=1e-6)
+    assert labels.dtype == np.int32
+
+
+def test_votes_of_more_queries_than_memory_views():
+    rng = np.random.default_rng(5)
+    data = random_votes(rng, 1, 9, 3, 30, 6, classes=4)
+    labels, confidences = as_numpy(*knn_votes(*data, 3, num_classes=4))
+    expected = references.knn_votes(*data, 3)
+    np.testing.assert_array_equal(labels, expected[0])
+    np.testing.assert_allclose(confidences, expected[1], rtol=1e-6)
+
+
+def test_classes_that_are_missing_win_no_vote():
+    rng = np.random.default_rng(3)
+    queries, memory, labels = random_votes(rng, 2, 50, 2, 30, 4, classes=3)
+    voted, _ = as_numpy(*knn_votes(queries, memory, labels + 4, 3, num_classes=10))
+    assert set(voted) <= {4, 5, 6}
+
+
+@pytest.mark.parametrize(("filled", "k"), [(0, 1), (2, 3)])
+def test_too_few_entries_give_no_label(filled, k):
+    rng = np.random.default_rng(0)
+    queries, memory, labels = random_votes(rng, 2, 4, 2, 6, 3, classes=2)
+    labels[filled:] = -1
+    voted, confidence = as_numpy(*knn_votes(queries, memory, labels, k, 2))
+    np.testing.assert_array_equal(voted, [-1] * 4)
+    np.testing.assert_array_equal(confidence, [0.0] * 4)
+    shares = keras.ops.convert_to_numpy(vote_shares(queries, memory, labels, k, 2))
+    np.testing.assert_array_equal(shares, np.zeros((4, 2)))
+
+
+def axis_memory(cosines, labels):
+    """Entries whose similarity to the query (1, 0) is given."""
+    cosines = np.array(cosines)
+    memory = np.stack([cosines, np.sqrt(1 - cosines**2)], axis=-1)[None]
+    return (
+        np.array([[[1.0, 0.0]]], "float32"),
+        memory.astype("float32"),
+        np.array(labels, "int32"),
+    )
+
+
+def test_a_tie_of_neighbours_goes_to_the_larger_similarity():
+    data = axis_memory([0.9, 0.8, 0.5, 0.75], [1, 0, 1, 0])
+    label, confidence = as_numpy(*knn_votes(*data, 4, num_classes=2))
+    assert label == [0]  # 0.8 + 0.75 > 0.9 + 0.5
+    assert confidence == [1.0]
+
+
+def test_a_tie_in_similarity_goes_to_the_smaller_class():
+    data = axis_memory([0.75, 0.75], [3, 2])
+    label, _ = as_numpy(*knn_votes(*data, 2, num_classes=4))
+    assert label == [2]
+
+
+def test_a_tie_of_votes_goes_to_the_larger_total():
+    # Two views of the query, one of the memory: one vote each, 0.9 against 0.8.
+    queries = np.array([[[1.0, 0.0]], [[0.0, 1.0]]], "float32")
+    first, second = np.array([0.8, 0.6]), np.array([np.sqrt(1 - 0.81), 0.9])
+    memory = np.stack([first, second])[None].astype("float32")
+    labels = np.array([0, 1], "int32")
+    label, confidence = as_numpy(*knn_votes(queries, memory, labels, 1, 2))
+    assert label == [1]
+    assert confidence == [0.5]
+    shares = keras.ops.convert_to_numpy(vote_shares(queries, memory, labels, 1, 2))
+    np.testing.assert_allclose(shares, [[0.5, 0.5]], atol=1e-6)
+    assert shares.argmax() == 1
+
+
+def test_shares_have_the_label_of_the_votes_on_top():
+    rng = np.random.default_rng(1)
+    data = random_votes(rng, 2, 60, 2, 20, 3, classes=6)
+    labels, confidences = as_numpy(*knn_votes(*data, 3, num_classes=6))
+    shares = keras.ops.convert_to_numpy(vote_shares(*data, 3, num_classes=6))
+    np.testing.assert_array_equal(shares.argmax(axis=1), labels)
+    np.testing.assert_allclose(shares.max(axis=1), confidences, atol=2e-6)
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-6)
+
+
+def test_votes_do_not_depend_on_the_order_of_images_and_entries():
+    rng = np.random.default_rng(2)
+    queries, memory, labels = random_votes(rng, 2, 20, 2, 30, 5, classes=4)
+    images, entries = rng.permutation(20), rng.permutation(30)
+    voted, _ = as_numpy(*knn_votes(queries, memory, labels, 3, 4))
+    permuted, _ = as_numpy(
+        *knn_votes(queries[:, images], memory[:, entries], labels[entries], 3, 4)
+    )
+    np.testing.assert_array_equal(permuted, voted[images])
+
+
+@pytest.mark.parametrize("argument", ["rank", "dim", "k", "num_classes"])
+def test_votes_name_what_does_not_fit(argument):
+    queries, memory, labels = random_votes(
+        np.random.default_rng(0), 2, 4, 2, 6, 3, classes=2
+    )
+    calls = {
+        "rank": (queries[0], memory, labels, 1, 2),
+        "dim": (queries[..., :2], memory, labels, 1, 2),
+        "k": (queries, memory, labels, 7, 2),
+        "num_classes": (queries, memory, labels, 1, 0),
+    }
+    expected = {"rank": "queries", "dim": "queries"}.get(argument, argument)
+    with pytest.raises(ValueError, match=f"`{expected}`.*Received"):
+        knn_votes(*calls[argument])
+
+
+def test_the_queue_is_first_in_first_out_across_the_wrap_around():
+    rng = np.random.default_rng(0)
+    capacity, views, dim = 7, 2, 3
+    memory = LabelledMemory(views, capacity, dim)
+    kept = collections.deque(maxlen=capacity)
+    for count in (3, 3, 0, 5, 1, 7, 9, 20, 2):
+        embeddings = rng.normal(size=(views, count, dim)).astype("float32")
+        labels = rng.integers(0, 5, count).astype("int32")
+        kept.extend(zip(labels, np.swapaxes(embeddings, 0, 1), strict=True))
+        state = memory.enqueued(embeddings, labels)
+        for variable, value in zip(memory.state, state, strict=True):
+            variable.assign(value)
+
+        held, held_labels, position = as_numpy(*(v.value for v in memory.state))
+        # From the oldest entry on: the one to be written next, once all are full.
+        order = (position + np.arange(capacity)) % capacity
+        order = order[held_labels[order] >= 0]
+        assert len(order) == len(kept)
+        np.testing.assert_array_equal(held_labels[order], [y for y, _ in kept])
+        np.testing.assert_array_equal(
+            np.swapaxes(held[:, order], 0, 1), np.array([e for _, e in kept])
+        )
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(memory.fill()), len(kept) / capacity
+        )
+
+
+def test_enqueue_leaves_its_arguments_alone():
+    memory = np.zeros((1, 4, 2), "float32")
+    labels = np.full(4, -1, "int32")
+    tensors = [keras.ops.convert_to_tensor(a) for a in (memory, labels)]
+    new = np.ones((1, 2, 2), "float32"), np.array([1, 0], "int32")
+    enqueue(*tensors, keras.ops.convert_to_tensor(3, "int32"), *new)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(tensors[0]), memory)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(tensors[1]), labels)
+
+
+@pytest.mark.parametrize(("batch", "count"), [(2, 1), (11, 10), (12, 5), (40, 10)])
+def test_negatives_are_distinct_others(batch, count):
+    seed = keras.random.SeedGenerator(0)
+    for _ in range(20):
+        (drawn,) = as_numpy(sample_negatives(batch, count, seed))
+        assert drawn.shape == (batch, count)
+        assert drawn.min() >= 0
+        assert drawn.max() < batch
+        assert (drawn != np.arange(batch)[:, None]).all()
+        assert all(len(set(row)) == count for row in drawn.tolist())
+
+
+def test_negatives_are_uniform():
+    seed = keras.random.SeedGenerator(1)
+    batch, count, rounds = 8, 3, 600
+    times = np.zeros((batch, batch))
+    for _ in range(rounds):
+        (drawn,) = as_numpy(sample_negatives(batch, count, seed))
+        for image, row in enumerate(drawn):
+            times[image, row] += 1
+    expected = rounds * count / (batch - 1)
+    others = times[~np.eye(batch, dtype=bool)]
+    # Binomial: four standard deviations over 56 cells, and a chi-squared mean.
+    deviation = np.sqrt(expected * (1 - count / (batch - 1)))
+    assert np.abs(others - expected).max() < 4.5 * deviation
+    assert np.var(others) < 1.6 * deviation**2
+
+
+def test_a_batch_too_small_for_its_negatives_is_refused():
+    with pytest.raises(ValueError, match="num_negatives.*10.*batch of 10"):
+        sample_negatives(10, 10, 0)
+
+
+def test_semantic_positives_have_the_label_of_the_image():
+    memory_labels = np.array([2, -1, 0, 2, 4, 0, -1, 2], "int32")
+    image_labels = np.array([0, 1, 2, -1, 4, 2], "int32")
+    seed = keras.random.SeedGenerator(0)
+    seen = collections.defaultdict(collections.Counter)
+    for _ in range(200):
+        entries, found = as_numpy(
+            *sample_semantic_positives(image_labels, memory_labels, 3, 5, seed)
+        )
+        assert entries.shape == (3, 6)
+        np.testing.assert_array_equal(found, [True, False, True, False, True, True])
+        for image in np.flatnonzero(found):
+            drawn = entries[:, image]
+            assert (memory_labels[drawn] == image_labels[image]).all()
+            seen[image].update(drawn.tolist())
+    assert set(seen[0]) == {2, 5}
+    assert set(seen[2]) == {0, 3, 7}
+    # 600 draws over three entries: 200 each, standard deviation 11.5.
+    assert all(abs(times - 200) < 52 for times in seen[2].values())
+
+
+def test_an_empty_memory_has_no_semantic_positives():
+    entries, found = as_numpy(
+        *sample_semantic_positives(
+            np.array([0, 1], "int32"), np.full(4, -1, "int32"), 2, 3, 0
+        )
+    )
+    assert not found.any()
+    assert ((entries >= 0) & (entries < 4)).all()
