@@ -328,6 +328,7 @@ REFUSED = [
     (lambda: backbones.SmallResNet(widths=(8, 0)), r"widths=\(8, 0\)"),
     (lambda: backbones.SmallResNet(widths=8), r"widths=8"),
     (lambda: backbones.SmallResNet(blocks_per_stage=0), r"blocks_per_stage=0"),
+    (lambda: backbones.SmallResNet(stem_strides=0), r"stem_strides=0"),
 ]
 
 

@@ -51,12 +51,16 @@ def toy_model(backbone=None, compile_arguments=None, **changes):
 
 
 def toy_images(count, seed=0, classes=3, channels=1, size=8):
-    """Images whose class shows in the brightness of a stripe, and their labels."""
+    """Images of lying, standing and no stripes, and their labels."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % classes
     images = rng.uniform(0, 80, size=(count, size, size, channels))
     for image, label in zip(images, labels, strict=True):
-        image[:, 2 * label : 2 * label + 2] += 150
+        for line in range(0, size, 4):
+            if label == 0:
+                image[line : line + 2] += 150
+            elif label == 1:
+                image[:, line : line + 2] += 150
     return images.astype("float32"), labels.astype("int32")
 
 

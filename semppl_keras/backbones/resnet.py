@@ -170,9 +170,9 @@ def bottleneck_block(x, filters, strides, name):
     return _joined(branch, _shortcut(x, widened, strides, name), name)
 
 
-def small_stem(images, filters):
-    """A 3x3 convolution that keeps the size of small images."""
-    x = convolution(images, filters, 3, 1, "stem_conv")
+def small_stem(images, filters, strides=1):
+    """A 3x3 convolution, which with a stride of 1 keeps the size of small images."""
+    x = convolution(images, filters, 3, strides, "stem_conv")
     x = normalisation(x, "stem_norm")
     return layers.ReLU(name="stem_out")(x)
 

@@ -16,6 +16,7 @@ from semppl_keras.backbones.resnet import (
 def SmallResNet(
     widths=(32, 64, 128),
     blocks_per_stage=1,
+    stem_strides=1,
     input_shape=(None, None, 1),
     name=None,
 ):
@@ -28,6 +29,7 @@ def SmallResNet(
     Args:
         widths: the filters of each stage, positive integers, at least one.
         blocks_per_stage: blocks in each stage, at least 1.
+        stem_strides: stride of the first convolution; 2 takes a quarter of the work.
         input_shape: (height, width, channels); height and width may be None.
         name: name of the model, by default `small_resnet`.
 
@@ -37,7 +39,7 @@ def SmallResNet(
 
     Raises:
         ValueError: for `widths` that are not positive integers, `blocks_per_stage`
-            below 1, an `input_shape` that is not one.
+            or `stem_strides` below 1, an `input_shape` that is not one.
 
     Example:
         >>> backbone = SmallResNet()
@@ -58,10 +60,15 @@ def SmallResNet(
             "`blocks_per_stage` must be an integer of at least 1. "
             f"Received: blocks_per_stage={blocks_per_stage!r}."
         )
+    if not is_count(stem_strides):
+        raise ValueError(
+            "`stem_strides` must be an integer of at least 1. "
+            f"Received: stem_strides={stem_strides!r}."
+        )
     check_input_shape(input_shape)
 
     images = keras.Input(input_shape, name="images")
-    x = small_stem(images, widths[0])
+    x = small_stem(images, widths[0], stem_strides)
     for stage, filters in enumerate(widths, start=1):
         x = residual_stage(
             x,

@@ -1,11 +1,9 @@
 """The command `semppl`.
 
-Parsing needs the standard library alone; Keras and the rest are imported by the
-command that runs.
+Parsing needs the standard library alone, beside what importing the package takes.
 """
 
 import argparse
-import os
 import sys
 
 _DESCRIPTION = """\
@@ -69,9 +67,6 @@ def main(argv=None):
         >>> main(["train", "--epochs", "1", "--out", "runs/short"])
     """
     arguments = _parser().parse_args(argv)
-    # Before the backend is imported: TensorFlow's start-up notes are no news.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
     from semppl_keras.cli import train
 
     try:

@@ -69,9 +69,7 @@ def semppl_loss(
 
     def mean_over_having(values):
         """`(P, B)`: mean over draws, sum over the images that have one, over B."""
-        return ops.mean(
-            ops.where(has_semantic_positive, ops.mean(values, axis=0), 0.0)
-        )
+        return ops.mean(ops.where(has_semantic_positive, ops.mean(values, axis=0), 0.0))
 
     augmentation = ops.mean(augmentation_contrast)
     semantic = mean_over_having(ops.mean(semantic_contrast, axis=(1, 2)))

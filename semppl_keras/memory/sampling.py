@@ -38,7 +38,9 @@ def sample_negatives(batch_size, num_negatives, seed):
     return (own[:, None] + 1 + ops.stack(chosen, 1)) % batch_size
 
 
-def sample_semantic_positives(image_labels, memory_labels, num_draws, num_classes, seed):
+def sample_semantic_positives(
+    image_labels, memory_labels, num_draws, num_classes, seed
+):
     """For each image entries of the memory with its label, with replacement.
 
     Args:

@@ -98,9 +98,7 @@ class SemPPL(ViewTrainer):
         # The networks cast their inputs themselves; images and similarities stay
         # in float32.
         super().__init__(**{"autocast": False, **kwargs})
-        _check_integers(
-            2, num_classes=num_classes
-        )
+        _check_integers(2, num_classes=num_classes)
         _check_integers(
             1,
             projection_dim=projection_dim,
@@ -459,10 +457,11 @@ class SemPPL(ViewTrainer):
             otherwise `(B, num_classes)`.
         """
         if training:
-            online = [
-                self.online.embed_views(views, training=True)
-                for views in inputs.values()
-            ]
+            views = list(inputs.values())
+            if len({view.shape[2:] for view in views}) == 1:
+                # Views of one size pass the network as one batch.
+                views = [ops.concatenate(views, axis=1)]
+            online = [self.online.embed_views(view, training=True) for view in views]
             target = self.target.embed_views(inputs["large"], training=True)
             return {
                 "online": ops.concatenate(online, axis=0),

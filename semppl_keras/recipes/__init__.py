@@ -15,7 +15,5 @@ def get(name, epochs=None):
         ValueError: if there is no such recipe.
     """
     if name not in RECIPES:
-        raise ValueError(
-            f"A recipe is one of {sorted(RECIPES)}. Received: {name!r}."
-        )
+        raise ValueError(f"A recipe is one of {sorted(RECIPES)}. Received: {name!r}.")
     return RECIPES[name]() if epochs is None else RECIPES[name](epochs=epochs)

@@ -27,6 +27,6 @@ def digits(epochs=40):
         },
         optimizer=(
             "adamw",
-            {"learning_rate": 2e-3, "warmup_epochs": 2, "weight_decay": 1e-4},
+            {"learning_rate": 2e-3, "warmup_epochs": epochs / 20, "weight_decay": 1e-4},
         ),
     )

@@ -36,9 +36,7 @@ class Recipe:
     def make_backbone(self, channels):
         """A new backbone for images with this many channels."""
         name, arguments = self.backbone
-        return getattr(backbones, name)(
-            input_shape=(None, None, channels), **arguments
-        )
+        return getattr(backbones, name)(input_shape=(None, None, channels), **arguments)
 
     def make_optimizer(self, steps_per_epoch):
         """The optimiser, its learning rate warmed up and decayed over the epochs."""

@@ -27,6 +27,6 @@ def small_images(epochs=10):
         },
         optimizer=(
             "adamw",
-            {"learning_rate": 2e-3, "warmup_epochs": 1, "weight_decay": 1e-4},
+            {"learning_rate": 2e-3, "warmup_epochs": epochs / 10, "weight_decay": 1e-4},
         ),
     )

@@ -25,6 +25,7 @@ def crop_and_resize(images, top, left, height, width, size, flip=None):
     Returns:
         `(B, *size, C)` float32.
     """
+    top, left, height, width = _as_floats(top, left, height, width)
     rows = spatial.resize_matrix(top, height, size[0], images.shape[1])
     columns = spatial.resize_matrix(left, width, size[1], images.shape[2], flip)
     return _resample(images, rows, columns)
@@ -41,6 +42,7 @@ def gaussian_blur(images, sigma):
         `(B, H, W, C)` float32.
     """
     height, width = images.shape[1:3]
+    (sigma,) = _as_floats(sigma)
     rows = spatial.blur_matrix(sigma, height, spatial.blur_radius(height))
     columns = spatial.blur_matrix(sigma, width, spatial.blur_radius(width))
     return _resample(images, rows, columns)
@@ -61,7 +63,9 @@ def color_jitter(images, brightness, contrast, saturation, hue, order):
     """
     images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
     matrix, offset = color.jitter_map(
-        ops.mean(images, axis=(-2, -1)), brightness, contrast, saturation, hue, order
+        ops.mean(images, axis=(-2, -1)),
+        *_as_floats(brightness, contrast, saturation, hue),
+        ops.convert_to_tensor(order, "int32"),
     )
     images = color.transform_colors(images, matrix, offset)
     return ops.transpose(images, (0, 2, 3, 1))
@@ -78,6 +82,10 @@ def grayscale(images, apply):
 def solarize(images, apply, threshold=0.5):
     """Inverts the values from `threshold` up where `apply` `(B,)` is true."""
     return color.solarize(ops.cast(images, "float32"), apply, threshold)
+
+
+def _as_floats(*values):
+    return [ops.convert_to_tensor(value, "float32") for value in values]
 
 
 def _resample(images, rows, columns):

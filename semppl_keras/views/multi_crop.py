@@ -170,27 +170,18 @@ class MultiCrop(keras.layers.Layer):
         if isinstance(seed, int):
             seed = keras.random.SeedGenerator(seed)
         images = self._to_unit_range(images)
-        views = {
-            "large": self._draw(
-                images,
-                first=0,
-                count=self.num_large,
-                size=self.large_size,
-                area=self.large_area,
-                background_removal=self.background_removal,
-                seed=seed,
-            )
-        }
-        if self.num_small:
-            views["small"] = self._draw(
-                images,
-                first=self.num_large,
-                count=self.num_small,
-                size=self.small_size,
-                area=self.small_area,
-                background_removal=0.0,
-                seed=seed,
-            )
+        large = range(self.num_large)
+        small = range(self.num_large, self.num_views)
+        if self.large_size == self.small_size and small:
+            # Of one size, they are one batch of work.
+            views = self._draw(images, range(self.num_views), self.large_size, seed)
+            return {
+                "large": views[:, : self.num_large],
+                "small": views[:, self.num_large :],
+            }
+        views = {"large": self._draw(images, large, self.large_size, seed)}
+        if small:
+            views["small"] = self._draw(images, small, self.small_size, seed)
         return views
 
     def center_view(self, images):
@@ -202,9 +193,9 @@ class MultiCrop(keras.layers.Layer):
         Returns:
             `(B, large_size, large_size, C)` float32 within `output_range`.
         """
-        images = self._to_unit_range(images)
-        if self.background_removal and images.shape[1] in (2, 4):
-            images = images[:, :-1]
+        if self.background_removal and images.shape[-1] in (2, 4):
+            images = images[..., :-1]
+        images = self._to_unit_range(images, mask_required=False)
         height, width = images.shape[-2:]
         side = min(height, width)
 
@@ -219,44 +210,57 @@ class MultiCrop(keras.layers.Layer):
         views = spatial.resample(images, crop(height), crop(width))
         return self._to_output_range(views)[:, 0]
 
-    def _draw(self, images, first, count, size, area, background_removal, seed):
-        masked = images.shape[1] in (2, 4) and self.background_removal > 0
+    def _draw(self, images, views, size, seed):
+        """Draws some of the views, a range of 0 .. V - 1, all of one size."""
+        masked = self.background_removal > 0
         channels = images.shape[1] - masked
         height, width = images.shape[-2:]
-        u = keras.random.uniform((ops.shape(images)[0], count, 16), seed=seed)
+        u = keras.random.uniform((ops.shape(images)[0], len(views), 16), seed=seed)
 
-        rows, columns = self._spatial_maps(u, first, size, area, height, width)
+        def per_view(large, small):
+            """A setting of each of the views, `(len(views), ...)`."""
+            values = [large if view < self.num_large else small for view in views]
+            return ops.convert_to_tensor(values, "float32")
+
+        def alternating(pair):
+            return ops.convert_to_tensor([pair[view % 2] for view in views], "float32")
+
+        rows, columns = self._spatial_maps(
+            u,
+            size,
+            (height, width),
+            area=per_view(self.large_area, self.small_area),
+            blur=alternating(self.blur),
+        )
         if masked:
             images, mask = images[:, :channels], images[:, channels:]
             images = ops.concatenate([images, images * mask], axis=1)
-        views = spatial.resample(images, rows, columns)
+        drawn = spatial.resample(images, rows, columns)
         if masked:
-            remove = u[..., 15] < background_removal
-            views = ops.where(
+            remove = u[..., 15] < per_view(self.background_removal, 0.0)
+            drawn = ops.where(
                 remove[..., None, None, None],
-                views[:, :, channels:],
-                views[:, :, :channels],
+                drawn[:, :, channels:],
+                drawn[:, :, :channels],
             )
-        views = color.transform_colors(views, *self._color_map(u, views))
-        views = color.solarize(views, u[..., 14] < self._alternate(self.solarize, u, first))
-        return self._to_output_range(views)
+        drawn = color.transform_colors(drawn, *self._color_map(u, drawn))
+        drawn = color.solarize(drawn, u[..., 14] < alternating(self.solarize))
+        return self._to_output_range(drawn)
 
-    def _spatial_maps(self, u, first, size, area, height, width):
+    def _spatial_maps(self, u, size, source_shape, area, blur):
+        """Row and column matrices: crop, flip, resize, blur."""
         top, left, box_height, box_width = spatial.random_boxes(
-            u[..., :4], height, width, area, self.aspect_ratio
+            u[..., :4], *source_shape, area, self.aspect_ratio
         )
-        rows = spatial.resize_matrix(top, box_height, size, height)
+        rows = spatial.resize_matrix(top, box_height, size, source_shape[0])
         columns = spatial.resize_matrix(
-            left, box_width, size, width, flip=u[..., 4] < self.flip
+            left, box_width, size, source_shape[1], flip=u[..., 4] < self.flip
         )
         if any(self.blur):
             low, high = self.blur_sigma
-            sigma = low + (high - low) * u[..., 13]
-            apply = u[..., 12] < self._alternate(self.blur, u, first)
-            blur = spatial.blur_matrix(
-                ops.where(apply, sigma, 0.0), size, spatial.blur_radius(size)
-            )
-            rows, columns = ops.matmul(blur, rows), ops.matmul(blur, columns)
+            sigma = ops.where(u[..., 12] < blur, low + (high - low) * u[..., 13], 0.0)
+            blurring = spatial.blur_matrix(sigma, size, spatial.blur_radius(size))
+            rows, columns = ops.matmul(blurring, rows), ops.matmul(blurring, columns)
         return rows, columns
 
     def _color_map(self, u, views):
@@ -277,17 +281,11 @@ class MultiCrop(keras.layers.Layer):
         gray = color.grayscale_map(u[..., 11] < self.grayscale, views.shape[2])
         return ops.matmul(gray, matrix), ops.matmul(gray, offset[..., None])[..., 0]
 
-    def _alternate(self, pair, u, first):
-        """The two settings in turn over views `first`, `first + 1`, ..."""
-        return ops.convert_to_tensor(
-            [pair[(first + view) % 2] for view in range(u.shape[1])], "float32"
-        )
-
-    def _to_unit_range(self, images):
+    def _to_unit_range(self, images, mask_required=True):
         """Checks the channels; float32 in [0, 1], channels first."""
-        masked = self.background_removal > 0
+        masked = self.background_removal > 0 and mask_required
         allowed = (2, 4) if masked else (1, 3)
-        if len(images.shape) != 4 or images.shape[-1] not in (1, 2, 3, 4)[: 3 + masked]:
+        if len(images.shape) != 4 or images.shape[-1] not in allowed:
             raise ValueError(
                 "`images` must have the shape (batch, height, width, channels) with "
                 f"{allowed[0]} or {allowed[1]} channels"

@@ -79,13 +79,13 @@ def random_boxes(u, height, width, area, aspect_ratio):
         u: `(..., 4)` uniform draws in [0, 1).
         height: int, pixels of the image.
         width: int, pixels of the image.
-        area: pair of floats in (0, 1], the range of the share of the image.
+        area: `(..., 2)` in (0, 1], the range of the share of the image.
         aspect_ratio: pair of positive floats, the range of width / height.
 
     Returns:
         top, left, box height, box width: each `(...)`, in pixels.
     """
-    share = area[0] + (area[1] - area[0]) * u[..., 0]
+    share = area[..., 0] + (area[..., 1] - area[..., 0]) * u[..., 0]
     # Width over height in shares of the image: both must stay below 1.
     shape = height / width
     room = -ops.log(share)

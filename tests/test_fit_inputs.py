@@ -1,0 +1,349 @@
+"""What `fit` takes, what it gives, and what it says to what it cannot take."""
+
+import keras
+import numpy as np
+import pytest
+from toys import toy_images, toy_model, toy_views, weights_of
+
+from semppl_keras.data.checks import ImageSpec
+from semppl_keras.data.feed import make_feed
+
+SPEC = ImageSpec(num_classes=3, channels=(1,), min_size=6)
+
+
+def as_tf_dataset(*arrays, batch=None):
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices(
+        arrays if len(arrays) > 1 else arrays[0]
+    )
+    return dataset if batch is None else dataset.batch(batch)
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, *arrays, batch, **kwargs):
+        super().__init__(**kwargs)
+        self.arrays, self.batch = arrays, batch
+
+    def __len__(self):
+        return -(-len(self.arrays[0]) // self.batch)
+
+    def __getitem__(self, index):
+        part = slice(index * self.batch, (index + 1) * self.batch)
+        return tuple(array[part] for array in self.arrays)
+
+
+def as_loader(*arrays, batch):
+    import torch
+
+    tensors = [torch.as_tensor(array) for array in arrays]
+    dataset = torch.utils.data.TensorDataset(*tensors)
+    return torch.utils.data.DataLoader(dataset, batch_size=batch)
+
+
+FORMS = {
+    "arrays": (lambda x, y: (x, y), lambda x, y: (x, y)),
+    "images alone": (lambda x, y: x, lambda x, y: (x, y)),
+    "tf.data": (
+        lambda x, y: as_tf_dataset(x, y, batch=9),
+        lambda x, y: as_tf_dataset(x, y, batch=3),
+    ),
+    "tf.data of images": (
+        lambda x, y: as_tf_dataset(x, batch=9),
+        lambda x, y: as_tf_dataset(x, y, batch=3),
+    ),
+    "tf.data and arrays": (
+        lambda x, y: as_tf_dataset(x, y, batch=9),
+        lambda x, y: (x, y),
+    ),
+    "tf.data unbatched": (
+        lambda x, y: as_tf_dataset(x, y),
+        lambda x, y: as_tf_dataset(x, y),
+    ),
+    "PyDataset": (
+        lambda x, y: Batches(x, y, batch=9),
+        lambda x, y: Batches(x, y, batch=3),
+    ),
+    "DataLoader": (
+        lambda x, y: as_loader(x, y, batch=9),
+        lambda x, y: as_loader(x, y, batch=3),
+    ),
+    "lists of batches": (
+        lambda x, y: [(x[:9], y[:9]), (x[9:], y[9:])],
+        lambda x, y: [(x[:3], y[:3]), (x[3:], y[3:])],
+    ),
+}
+
+
+def batches_of(feed, count):
+    """The batches that Keras would get, on any backend."""
+    feed.seek(0)
+    data = feed.fit_arguments()["x"]
+    if isinstance(data, keras.utils.PyDataset):
+        batches = [data[index] for index in range(count)]
+    else:
+        batches = list(data.take(count).as_numpy_iterator())
+    return batches
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_data_gives_the_same_batches(form):
+    images, labels = toy_images(24)
+    unlabelled, labelled = FORMS[form]
+    feed = make_feed(
+        unlabelled(images[6:], labels[6:]),
+        labelled(images[:6], labels[:6]),
+        SPEC,
+        batch_size=9,
+        labelled_batch_size=3,
+        seed=0,
+    )
+    assert feed.steps_per_epoch == 2
+    assert feed.has_hidden_labels == ("images" not in form)
+    drawn = batches_of(feed, 4)
+    for (own, few), y in drawn:
+        assert own.shape == (9, 8, 8, 1)
+        assert few.shape == (3, 8, 8, 1)
+        # Every image keeps its own label.
+        for batch, name in ((own, "hidden_label"), (few, "label")):
+            if name in y:
+                for image, label in zip(batch, y[name], strict=True):
+                    place = np.flatnonzero((images == image).all(axis=(1, 2, 3)))
+                    assert label == labels[place[0]]
+    # A pass has every image once.
+    passes = [np.concatenate([own for (own, _), _ in drawn[i : i + 2]]) for i in (0, 2)]
+    for whole in passes:
+        np.testing.assert_array_equal(
+            np.sort(whole.sum(axis=(1, 2, 3))), np.sort(images[6:].sum(axis=(1, 2, 3)))
+        )
+    few = np.concatenate([few for (_, few), _ in drawn[:2]])
+    assert len(np.unique(few.sum(axis=(1, 2, 3)))) == 6
+
+
+@pytest.mark.parametrize(
+    "form", ["arrays", "tf.data", "tf.data unbatched", "PyDataset", "DataLoader"]
+)
+def test_the_last_batch_is_filled_from_the_beginning(form):
+    images, labels = toy_images(22)
+    unlabelled, labelled = FORMS[form]
+    feed = make_feed(
+        unlabelled(images, labels),
+        labelled(images[:5], labels[:5]),
+        SPEC,
+        batch_size=9,
+        labelled_batch_size=3,
+        seed=0,
+    )
+    assert feed.steps_per_epoch == 3
+    drawn = batches_of(feed, 6)
+    for start in (0, 3):
+        epoch = np.concatenate([own for (own, _), _ in drawn[start : start + 3]])
+        assert len(epoch) == 27
+        assert len(np.unique(epoch.sum(axis=(1, 2, 3)))) == 22
+    # The labelled ones go round without an end: 18 are three passes and three more.
+    few = np.concatenate([few for (_, few), _ in drawn])
+    _, times = np.unique(few.sum(axis=(1, 2, 3)), return_counts=True)
+    assert sorted(times) == [3, 3, 4, 4, 4]
+
+
+def test_the_order_of_arrays_follows_from_seed_and_step():
+    images, labels = toy_images(24)
+
+    def batches(seed, step, count):
+        feed = make_feed(
+            images, (images[:5], labels[:5]), SPEC, batch_size=9, seed=seed
+        )
+        feed.seek(step)
+        data = feed.fit_arguments()["x"]
+        if isinstance(data, keras.utils.PyDataset):
+            return [data[index] for index in range(count)]
+        return list(data.take(count).as_numpy_iterator())
+
+    whole = batches(seed=1, step=0, count=7)
+    rest = batches(seed=1, step=4, count=3)
+    other = batches(seed=2, step=0, count=1)
+    for ((own, few), y), ((same, same_few), same_y) in zip(
+        whole[4:], rest, strict=True
+    ):
+        np.testing.assert_array_equal(own, same)
+        np.testing.assert_array_equal(few, same_few)
+        np.testing.assert_array_equal(y["label"], same_y["label"])
+    assert np.abs(whole[0][0][0] - other[0][0][0]).max() > 0
+    assert np.abs(whole[0][0][0] - whole[3][0][0]).max() > 0
+
+
+def test_a_labelled_dataset_goes_on_where_it_was():
+    images, labels = toy_images(24)
+    for form in ("tf.data", "PyDataset"):
+        unlabelled, labelled = FORMS[form]
+        feed = make_feed(
+            unlabelled(images, labels), labelled(images[:7], labels[:7]), SPEC, seed=0
+        )
+        whole = batches_of(feed, 4)
+        feed = make_feed(
+            unlabelled(images, labels), labelled(images[:7], labels[:7]), SPEC, seed=0
+        )
+        feed.seek(3)
+        data = feed.fit_arguments()["x"]
+        if isinstance(data, keras.utils.PyDataset):
+            (_, few), _ = data[0]
+        else:
+            (_, few), _ = next(iter(data.take(1).as_numpy_iterator()))
+        np.testing.assert_array_equal(few, whole[3][0][1])
+
+
+def test_an_endless_dataset_needs_steps():
+    import tensorflow as tf
+
+    images, labels = toy_images(24)
+    endless = as_tf_dataset(images, batch=9).repeat()
+    feed = make_feed(endless, (images[:5], labels[:5]), SPEC, steps_per_epoch=4, seed=0)
+    assert feed.steps_per_epoch == 4
+    assert len(batches_of(feed, 8)) == 8
+    with pytest.raises(ValueError, match="`steps_per_epoch` must say"):
+        make_feed(endless, (images[:5], labels[:5]), SPEC, seed=0)
+    unknown = tf.data.Dataset.from_generator(
+        lambda: iter(images), output_signature=tf.TensorSpec((8, 8, 1))
+    ).batch(10)
+    feed = make_feed(unknown, (images[:5], labels[:5]), SPEC, seed=0)
+    assert feed.steps_per_epoch == 3
+
+
+def test_one_hot_labels_are_integers_spelled_out():
+    images, labels = toy_images(12)
+    one_hot = np.eye(3, dtype="float32")[labels]
+    feeds = [
+        make_feed(images, (images, y), SPEC, batch_size=6, seed=0)
+        for y in (labels, one_hot, labels[:, None], as_tf_dataset)
+        if y is not as_tf_dataset
+    ]
+    drawn = [batches_of(feed, 2) for feed in feeds]
+    for other in drawn[1:]:
+        for (_, y), (_, same) in zip(drawn[0], other, strict=True):
+            np.testing.assert_array_equal(y["label"], same["label"])
+
+
+NAN = toy_images(12)[0].copy()
+NAN[5, 2, 2] = np.nan
+IMAGES, LABELS = toy_images(12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labelled": None}, "`labelled` is missing"),
+        ({"unlabelled": None}, "`unlabelled` is missing"),
+        ({"unlabelled": IMAGES[:0]}, "`unlabelled` is empty"),
+        ({"labelled": (IMAGES[:0], LABELS[:0])}, "`labelled` is empty"),
+        ({"unlabelled": []}, "`unlabelled` is empty"),
+        ({"labelled": IMAGES}, r"`labelled` must hold \(images, labels\)"),
+        (
+            {"labelled": (IMAGES, LABELS + 1)},
+            "`labelled`.*from 1 to 3 with num_classes=3",
+        ),
+        ({"labelled": (IMAGES, LABELS - 1)}, "`labelled`.*from -1 to 1"),
+        ({"labelled": (IMAGES, LABELS.astype("float32"))}, "`labelled`.*float32"),
+        ({"labelled": (IMAGES, np.eye(4)[LABELS])}, r"`labelled`.*\(12, 4\)"),
+        ({"labelled": (IMAGES, np.ones((12, 3)))}, "`labelled`.*not one-hot"),
+        ({"labelled": (IMAGES, LABELS[:5])}, "`labelled`.*12 images.*5"),
+        ({"unlabelled": (IMAGES, LABELS + 5)}, "`unlabelled`.*from 5 to 7"),
+        ({"unlabelled": IMAGES[..., 0]}, r"`unlabelled`.*rank 4.*\(12, 8, 8\)"),
+        ({"unlabelled": np.zeros((12, 8, 8, 3))}, "`unlabelled`.*1 channel"),
+        (
+            {"labelled": (np.zeros((12, 9, 9, 1)), LABELS)},
+            "`unlabelled` and `labelled`",
+        ),
+        (
+            {
+                "unlabelled": np.zeros((12, 4, 4, 1)),
+                "labelled": (np.zeros((12, 4, 4, 1)), LABELS),
+            },
+            "4 x 4 pixels, smaller than a small view",
+        ),
+        ({"unlabelled": NAN}, "`unlabelled`.*NaN"),
+        ({"unlabelled": np.full((12, 8, 8, 1), "a")}, "`unlabelled`.*dtype"),
+        ({"batch_size": 0}, "`batch_size`.*positive integer.*batch_size=0"),
+        ({"labelled_batch_size": 1.5}, "`labelled_batch_size`.*1.5"),
+        ({"batch_size": 13}, "`batch_size`.*13 for 12"),
+        ({"steps_per_epoch": 5}, "`steps_per_epoch`.*steps_per_epoch=5"),
+        (
+            {"unlabelled": [{"image": IMAGES, "label": LABELS}]},
+            r"`unlabelled`.*dict.*\['image', 'label'\]",
+        ),
+        ({"unlabelled": {"image": IMAGES}}, "`unlabelled`.*dict"),
+        ({"unlabelled": 3}, "`unlabelled` must be an array.*int"),
+        ({"unlabelled": [(IMAGES, LABELS, LABELS)]}, "`unlabelled`.*3 part"),
+        ({"unlabelled": [IMAGES[:6], NAN[6:], NAN[:6]]}, "`unlabelled`.*NaN"),
+    ],
+)
+def test_bad_data_is_named(changes, message):
+    data = {"unlabelled": IMAGES, "labelled": (IMAGES, LABELS), **changes}
+    if "batch_size" not in data:
+        data["batch_size"] = 6
+    with pytest.raises((ValueError, TypeError), match=message):
+        batches_of(make_feed(**data, spec=SPEC, seed=0), 4)
+
+
+def test_a_dict_dataset_is_named():
+    dataset = as_tf_dataset({"image": IMAGES, "label": LABELS}, batch=6)
+    with pytest.raises(ValueError, match="`unlabelled`.*dict.*image"):
+        make_feed(dataset, (IMAGES, LABELS), SPEC, seed=0)
+
+
+@pytest.mark.parametrize("what", ["nan", "label"])
+def test_an_error_amid_a_dataset_reaches_the_user(what):
+    """Found only while training: the message is ours, the model is kept."""
+    labels = LABELS.copy()
+    images = NAN
+    if what == "label":
+        images, labels[8] = IMAGES, 7
+    model = toy_model(compile_arguments={"run_eagerly": True})
+    labelled = as_tf_dataset(images, labels, batch=4)
+    expected = "finite" if what == "nan" else "integer labels from 0 to 2"
+    with pytest.raises(ValueError, match=f"`labelled`.*{expected}"):
+        model.fit(IMAGES, labelled, batch_size=4, labelled_batch_size=4, verbose=0)
+    assert all(np.isfinite(value).all() for value in weights_of(model).values())
+
+
+def test_bad_sizes_are_named():
+    model = toy_model(num_negatives=10)
+    with pytest.raises(ValueError, match="`batch_size` is too small.*num_negatives=10"):
+        model.fit(IMAGES, (IMAGES, LABELS), batch_size=6)
+    model = toy_model(memory_size=4)
+    with pytest.raises(ValueError, match="`memory_size`.*memory_size=4"):
+        model.fit(IMAGES, (IMAGES, LABELS), batch_size=6, labelled_batch_size=5)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"num_classes": 1},
+        {"memory_size": 0},
+        {"neighbours": 13},
+        {"temperature": 0.0},
+        {"contrastive_weight": -1.0},
+        {"semantic_weight": -0.1},
+        {"invariance_weight": float("nan")},
+        {"target_momentum": 1.5},
+        {"num_negatives": 2.5},
+        {"views": "cifar"},
+    ],
+)
+def test_bad_arguments_are_named(argument):
+    (name, value), *_ = argument.items()
+    with pytest.raises(ValueError, match=f"`{name}`") as error:
+        toy_model(**argument)
+    assert str(value) in str(error.value)
+
+
+def test_a_model_that_is_not_compiled_or_not_trained_says_so():
+    model = toy_model()
+    with pytest.raises(ValueError, match=r"`predict` needs.*Call `fit` first"):
+        model.predict(IMAGES)
+    with pytest.raises(ValueError, match=r"`evaluate` needs.*Call `fit` first"):
+        model.evaluate(IMAGES, LABELS)
+    from semppl_keras import SemPPL
+
+    raw = SemPPL(model.backbone, 3, views=toy_views(), hidden_dim=8)
+    with pytest.raises(ValueError, match="compiled before `fit`"):
+        raw.fit(IMAGES, (IMAGES, LABELS))

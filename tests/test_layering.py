@@ -1,0 +1,99 @@
+"""The layers of the package: who may import whom, and who may import a backend."""
+
+import ast
+import pathlib
+
+PACKAGE = pathlib.Path(__file__).parent.parent / "semppl_keras"
+
+# Each folder may import from those before it in its row, and from itself.
+LAYERS = {
+    "version": [],
+    "data": [],
+    "views": [],
+    "backbones": [],
+    "networks": [],
+    "memory": [],
+    "losses": [],
+    "optimizers": [],
+    "trainers": [],
+    "models": [
+        "data",
+        "views",
+        "networks",
+        "memory",
+        "losses",
+        "optimizers",
+        "trainers",
+    ],
+    "callbacks": ["models"],
+    "evaluation": [],
+    "recipes": ["backbones", "optimizers", "models"],
+    "cli": ["data", "recipes", "callbacks", "evaluation", "version"],
+}
+
+# Beside the trainers: adapters to something that belongs to one backend.
+BACKEND_IMPORTS = {
+    "trainers/torch.py": {"torch"},
+    "data/tf_feed.py": {"tensorflow"},
+}
+OPTIONAL = {"tensorflow", "jax", "torch", "keras_cv", "tensorflow_datasets"}
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text())
+
+
+def imports(tree):
+    """(imported name, whether at the top of the module)."""
+    top = set(map(id, tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) in top
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", id(node) in top
+
+
+def test_each_layer_knows_only_those_before_it():
+    folders = {p.stem for p in PACKAGE.iterdir() if p.is_dir() and any(p.glob("*.py"))}
+    assert folders | {"version"} == set(LAYERS)
+    wrong = []
+    for path, tree in modules():
+        if path == "__init__.py":
+            continue
+        layer = path.split("/")[0].removesuffix(".py")
+        for name, _ in imports(tree):
+            parts = name.split(".")
+            if parts[0] != "semppl_keras" or len(parts) < 2:
+                continue
+            if parts[1] != layer and parts[1] not in LAYERS[layer]:
+                wrong.append(f"{path} imports {name}")
+    assert not wrong
+
+
+def test_the_table_has_no_circle():
+    done = set()
+    for layer, needed in LAYERS.items():
+        assert set(needed) <= done, f"{layer} comes before what it imports"
+        done.add(layer)
+
+
+def test_backends_are_imported_by_trainers_and_adapters_alone():
+    found = {}
+    for path, tree in modules():
+        for name, top in imports(tree):
+            package = name.split(".")[0]
+            if package in OPTIONAL - {"keras_cv", "tensorflow_datasets"}:
+                found.setdefault(path, set()).add(package)
+            if package in ("keras_cv", "tensorflow_datasets"):
+                assert not top, f"{path} imports {package} whether it is used or not"
+    assert found == BACKEND_IMPORTS
+
+
+def test_only_public_names_of_keras_are_used():
+    for path, tree in modules():
+        for name, _ in imports(tree):
+            assert not name.startswith("keras.src"), f"{path} imports {name}"

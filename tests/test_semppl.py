@@ -1,0 +1,451 @@
+"""The model from outside: methods, metrics, saving, export, backbones."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from toys import (
+    assert_same_weights,
+    toy_backbone,
+    toy_images,
+    toy_model,
+    toy_views,
+    weights_of,
+)
+
+import semppl_keras
+from semppl_keras import backbones, networks, recipes
+from semppl_keras.callbacks import ScalarLogs
+from semppl_keras.memory import knn_votes
+
+TESTS = pathlib.Path(__file__).parent
+IMAGES, LABELS = toy_images(60)
+METRICS = {
+    "loss",
+    "augmentation",
+    "semantic",
+    "invariance",
+    "semantic_invariance",
+    "pseudo_label_confidence",
+    "pseudo_label_accuracy",
+    "memory_fill",
+    "target_momentum",
+    "embedding_std",
+}
+
+
+def fit(model, **arguments):
+    return model.fit(
+        (IMAGES[12:], LABELS[12:]),
+        (IMAGES[:12], LABELS[:12]),
+        **{"batch_size": 24, "labelled_batch_size": 6, "verbose": 0, **arguments},
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A toy that was trained once, with everything that a fit can be given."""
+    keras.utils.set_random_seed(0)
+    folder = tmp_path_factory.mktemp("logs")
+    model = toy_model()
+    history = fit(
+        model,
+        epochs=30,
+        validation_data=(IMAGES[:12], LABELS[:12]),
+        callbacks=[
+            keras.callbacks.TensorBoard(folder / "keras"),
+            ScalarLogs(folder / "own"),
+        ],
+    )
+    return model, history.history, folder
+
+
+def test_history_has_every_metric(trained):
+    _, history, _ = trained
+    assert set(history) == METRICS | {"val_accuracy"}
+    assert all(np.isfinite(values).all() for values in history.values())
+    assert history["memory_fill"][-1] == 1.0
+    total = (
+        np.array(history["augmentation"])
+        + 0.2 * np.array(history["semantic"])
+        + np.array(history["invariance"])
+        + np.array(history["semantic_invariance"])
+    )
+    np.testing.assert_allclose(history["loss"], total, rtol=1e-4)
+    assert 0 < history["embedding_std"][-1] <= 0.5
+    assert history["loss"][-1] < history["loss"][0]
+
+
+@pytest.mark.parametrize("logs", ["keras", "own"])
+def test_tensorboard_has_every_metric(trained, logs):
+    from tensorboard.backend.event_processing import event_accumulator
+
+    _, history, folder = trained
+    for part, names in (("train", METRICS), ("validation", {"accuracy"})):
+        events = event_accumulator.EventAccumulator(str(folder / logs / part))
+        events.Reload()
+        tags = set(events.Tags()["scalars"]) | set(events.Tags()["tensors"])
+        assert {f"epoch_{name}" for name in names} <= tags
+    del history
+
+
+def test_it_learns_the_classes(trained):
+    model, history, _ = trained
+    assert history["val_accuracy"][-1] > 0.9
+    assert history["pseudo_label_accuracy"][-1] > 0.5
+
+
+def test_prediction_is_the_vote_of_the_memory(trained):
+    model, _, _ = trained
+    shares = model.predict(IMAGES, verbose=0)
+    labels, confidences = model.pseudo_label(IMAGES)
+    query = model.online(model.views.center_view(keras.ops.convert_to_tensor(IMAGES)))
+    expected = knn_votes(
+        query[None],
+        model.memory.embeddings.value,
+        model.memory.labels.value,
+        1,
+        3,
+    )
+    assert shares.shape == (60, 3)
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(shares.argmax(axis=1), labels)
+    np.testing.assert_array_equal(labels, keras.ops.convert_to_numpy(expected[0]))
+    np.testing.assert_allclose(confidences, keras.ops.convert_to_numpy(expected[1]))
+    assert labels.dtype == np.int32
+    accuracy = model.evaluate(IMAGES, LABELS, verbose=0)
+    np.testing.assert_allclose(accuracy, np.mean(labels == LABELS), rtol=1e-5)
+    assert model.evaluate(IMAGES, LABELS, verbose=0, return_dict=True) == {
+        "accuracy": accuracy
+    }
+
+
+def test_embed_is_the_backbone_on_the_center_view(trained):
+    model, _, _ = trained
+    features = model.embed(IMAGES, batch_size=7)
+    views = model.views.center_view(keras.ops.convert_to_tensor(IMAGES))
+    expected = keras.ops.convert_to_numpy(model.backbone(views, training=False))
+    np.testing.assert_allclose(features, expected, atol=1e-5)
+    # Images of another size are resized to the views'.
+    assert model.embed(np.zeros((2, 20, 30, 1), "uint8")).shape == (2, 8)
+    with pytest.raises(ValueError, match="`images`.*1 channel"):
+        model.embed(np.zeros((2, 8, 8, 3)))
+
+
+def test_it_is_saved_with_all_its_state(trained, tmp_path):
+    model, _, _ = trained
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert_same_weights(weights_of(model), weights_of(loaded))
+    for own, other in zip(
+        model.optimizer.variables, loaded.optimizer.variables, strict=True
+    ):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(own), keras.ops.convert_to_numpy(other)
+        )
+    own, other = model.get_config(), loaded.get_config()
+    for name in own.keys() - {"backbone"}:
+        assert own[name] == other[name]
+    np.testing.assert_array_equal(
+        loaded.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0)
+    )
+    assert loaded.evaluate(IMAGES, LABELS, verbose=0) == model.evaluate(
+        IMAGES, LABELS, verbose=0
+    )
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(loaded.memory.labels.value),
+        keras.ops.convert_to_numpy(model.memory.labels.value),
+    )
+
+
+GO_ON = """
+import sys
+import keras
+import semppl_keras
+sys.path.insert(0, sys.argv[1])
+from test_semppl import fit
+model = keras.models.load_model(sys.argv[2])
+fit(model, epochs=4, initial_epoch=2)
+model.save(sys.argv[3])
+"""
+
+
+def test_a_saved_run_goes_on_in_a_new_process_as_if_uninterrupted(tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.save(tmp_path / "half.keras")
+
+    # Dropout has a random state of its own, in the backbone.
+    backbone = keras.Sequential(
+        [toy_backbone(), layers.Dropout(0.2, seed=1), layers.Dense(6)], name="dropping"
+    )
+    model = toy_model(backbone)
+    fit(model, epochs=4, callbacks=[Stop()])
+    paths = [str(tmp_path / name) for name in ("half.keras", "whole.keras")]
+    subprocess.run(
+        [sys.executable, "-c", GO_ON, str(TESTS), *paths], check=True, timeout=300
+    )
+    other = keras.models.load_model(paths[1])
+    exact = keras.backend.backend() in ("tensorflow", "jax")
+    tolerance = {} if exact else {"rtol": 1e-4, "atol": 1e-6}
+    assert_same_weights(weights_of(model), weights_of(other), **tolerance)
+    assert int(other.step) == int(model.step) == 8
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+
+def find_others(cls, name, *arguments):
+    if name.split(".")[0] in ("tensorflow", "keras_cv", "tensorflow_datasets"):
+        return None
+    return find(name, *arguments)
+
+PathFinder.find_spec = classmethod(find_others)
+sys.path.insert(0, sys.argv[1])
+import test_semppl
+model = test_semppl.toy_model()
+history = test_semppl.fit(model)
+assert model.embed(test_semppl.IMAGES).shape == (60, 8)
+assert "tensorflow" not in sys.modules
+print(history.history["loss"])
+"""
+
+
+@pytest.mark.parametrize(
+    "backend", sorted({keras.backend.backend()} & {"jax", "torch"}) or ["torch"]
+)
+def test_arrays_train_without_tensorflow(backend):
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, str(TESTS)],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+SERVE = """
+import sys
+import numpy as np
+import tensorflow as tf
+backbone = tf.saved_model.load(sys.argv[1])
+views = np.load(sys.argv[2])
+for count in (1, 3, 5):
+    features = backbone.serve(tf.constant(views[:count])).numpy()
+    np.testing.assert_allclose(features, np.load(sys.argv[3])[:count], atol=1e-5)
+"""
+
+EXPORT = """
+import sys
+import keras
+import semppl_keras
+keras.models.load_model(sys.argv[1]).backbone.export(sys.argv[2], verbose=False)
+"""
+
+
+def test_the_backbone_is_served_by_plain_tensorflow(trained, tmp_path):
+    model, _, _ = trained
+    views = keras.ops.convert_to_numpy(
+        model.views.center_view(keras.ops.convert_to_tensor(IMAGES[:5]))
+    )
+    np.save(tmp_path / "views.npy", views)
+    np.save(tmp_path / "features.npy", model.embed(IMAGES[:5]))
+    if keras.backend.backend() == "torch":
+        # The way from torch: the .keras file, loaded where TensorFlow runs it.
+        model.save(tmp_path / "model.keras")
+        paths = [str(tmp_path / name) for name in ("model.keras", "saved")]
+        subprocess.run(
+            [sys.executable, "-c", EXPORT, *paths],
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            check=True,
+            timeout=300,
+        )
+    else:
+        model.backbone.export(tmp_path / "saved", verbose=False)
+    paths = [str(tmp_path / name) for name in ("saved", "views.npy", "features.npy")]
+    subprocess.run([sys.executable, "-c", SERVE, *paths], check=True, timeout=300)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Subclassed(keras.Model):
+    def __init__(self, features=5, **kwargs):
+        super().__init__(**kwargs)
+        self.features = features
+        self.dense = layers.Dense(features)
+
+    def build(self, input_shape):
+        self.dense.build((None, input_shape[-1]))
+        self.built = True
+
+    def call(self, images):
+        return self.dense(keras.ops.mean(images, axis=(1, 2)))
+
+    def get_config(self):
+        return {**super().get_config(), "features": self.features}
+
+
+def subclassed():
+    model = Subclassed()
+    model.build((None, None, None, 1))
+    return model
+
+
+def functional(output):
+    images = keras.Input((None, None, 1))
+    x = layers.Conv2D(4, 3, padding="same")(images)
+    return keras.Model(images, output(x))
+
+
+GOOD_BACKBONES = {
+    "feature maps": lambda: functional(lambda x: x),
+    "features": lambda: functional(layers.GlobalMaxPooling2D()),
+    "subclassed": subclassed,
+    "small resnet": lambda: backbones.SmallResNet((4, 6), stem_strides=2),
+}
+
+
+@pytest.mark.parametrize("name", GOOD_BACKBONES)
+def test_backbones_and_their_copies(name):
+    backbone = GOOD_BACKBONES[name]()
+    channels, size = networks.check_backbone(backbone, [8, 6])
+    assert channels == 1
+    encoder = networks.Encoder(backbone, [networks.mlp_head(size, 8, 4)])
+    target = networks.TargetEncoder.copy_of(encoder, num_heads=1)
+    views = np.random.default_rng(0).random((3, 2, 8, 8, 1)).astype("float32")
+    first, second = encoder.embed_views(views), target.embed_views(views)
+    assert first.shape == (2, 3, 4)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(first), keras.ops.convert_to_numpy(second), atol=1e-5
+    )
+    assert not target.trainable_variables
+    assert {id(v) for v in encoder.weights}.isdisjoint(id(v) for v in target.weights)
+
+
+def unbuilt():
+    return keras.Sequential([layers.GlobalAveragePooling2D(), layers.Dense(3)])
+
+
+def fixed_size():
+    return keras.Sequential(
+        [layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3)]
+    )
+
+
+def frozen():
+    backbone = toy_backbone()
+    backbone.trainable = False
+    return backbone
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: "resnet50", "must be a keras.Model.*str"),
+        (unbuilt, "must be built"),
+        (fixed_size, "does not take images of 6 x 6 x 1"),
+        (frozen, "no trainable weights"),
+        (lambda: functional(layers.Flatten()), "features of one size"),
+        (lambda: functional(layers.Reshape((-1, 4))), "must give features"),
+        (
+            lambda: keras.Sequential([layers.Input((7,)), layers.Dense(2)]),
+            "one batch of",
+        ),
+    ],
+)
+def test_unsuitable_backbones_are_named(make, message):
+    with pytest.raises((ValueError, TypeError), match=f"`backbone`.*{message}"):
+        toy_model(make())
+
+
+def train_one_step(backbone, channels, views):
+    model = toy_model(
+        backbone, views=views, compile_arguments={"run_eagerly": False}, memory_size=4
+    )
+    images, labels = toy_images(12, channels=channels, size=40)
+    history = model.fit(
+        images, (images[:4], labels[:4]), batch_size=12, verbose=0
+    ).history
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_a_kerascv_backbone_from_its_configuration():
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from keras_cv.models import ResNetV2Backbone
+
+        backbone = ResNetV2Backbone(
+            stackwise_filters=[4, 8],
+            stackwise_blocks=[2, 2],
+            stackwise_strides=[1, 2],
+            include_rescaling=False,
+            input_shape=(None, None, 3),
+        )
+        train_one_step(
+            backbone, 3, toy_views(num_small=1, large_size=40, small_size=32)
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.applications.MobileNetV2(
+            (None, None, 3), alpha=0.35, include_top=False, weights=None
+        ),
+        lambda: keras.applications.EfficientNetV2B0(
+            input_shape=(None, None, 3), include_top=False, weights=None
+        ),
+        lambda: backbones.ResNet18(stem="small", input_shape=(None, None, 3)),
+        lambda: backbones.ResNet50(),
+    ],
+)
+def test_large_backbones_train(make):
+    train_one_step(make(), 3, toy_views(large_size=40, small_size=32))
+
+
+def test_lars_leaves_biases_and_normalisation_alone():
+    model = toy_model(
+        compile_arguments={"optimizer": semppl_keras.optimizers.LARS(0.1)}
+    )
+    history = fit(model).history
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_the_recipes_scale_with_their_budget():
+    paper = recipes.imagenet()
+    assert (paper.epochs, paper.batch_size + paper.labelled_batch_size) == (300, 4096)
+    assert paper.model["memory_size"] == 81920
+    assert paper.optimizer[1]["learning_rate"] == pytest.approx(4.8)
+    assert paper.optimizer[1]["warmup_epochs"] == 10
+    assert paper.model["target_momentum"] == pytest.approx(0.996)
+    short = recipes.get("imagenet", epochs=30)
+    assert short.optimizer[1]["warmup_epochs"] == 1
+    assert short.model["memory_size"] == 8192
+    assert short.model["target_momentum"] == pytest.approx(0.96)
+    for name in recipes.RECIPES:
+        for epochs in (None, 1, 2):
+            recipe = recipes.get(name, epochs)
+            recipe.make_optimizer(steps_per_epoch=3)
+    with pytest.raises(ValueError, match="Received: 'cifar'"):
+        recipes.get("cifar")
+    with pytest.raises(ValueError, match="labelled_share=2"):
+        recipes.imagenet(labelled_share=2)
+
+
+def test_a_recipe_makes_a_model():
+    model = recipes.get("digits", epochs=2).make_model(1, 10, steps_per_epoch=2, seed=1)
+    assert model.num_classes == 10
+    assert model.views.large_size == 16
+    assert model.compiled

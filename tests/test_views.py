@@ -1,0 +1,366 @@
+"""Views against per-image NumPy loops, and the randomness of every image."""
+
+import keras
+import numpy as np
+import pytest
+
+from semppl_keras import views
+from semppl_keras.views import MultiCrop, color, spatial
+
+
+def as_numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def random_images(count=5, height=9, width=12, channels=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.random((count, height, width, channels)).astype("float32")
+
+
+def resampled_axis(start, extent, size, source_size, flip):
+    """Triangle-filter weights, pixel by pixel."""
+    weights = np.zeros((size, source_size))
+    width = max(extent / size, 1.0)
+    for out in range(size):
+        centre = (out + 0.5) / size
+        position = start + (1 - centre if flip else centre) * extent - 0.5
+        for pixel in range(source_size):
+            weights[out, pixel] = max(0.0, 1 - abs(position - pixel) / width)
+        weights[out] /= weights[out].sum()
+    return weights
+
+
+def test_crop_and_resize_equals_the_loop():
+    images = random_images()
+    rng = np.random.default_rng(1)
+    height, width = rng.uniform(2, 9, 5), rng.uniform(2, 12, 5)
+    top, left = rng.uniform(0, 9 - height), rng.uniform(0, 12 - width)
+    flip = np.array([True, False, True, False, True])
+    boxes = [value.astype("float32") for value in (top, left, height, width)]
+    actual = as_numpy(
+        views.crop_and_resize(
+            images, *map(keras.ops.convert_to_tensor, boxes), (6, 7),
+            keras.ops.convert_to_tensor(flip),
+        )
+    )  # fmt: skip
+    for index, image in enumerate(images.astype("float64")):
+        rows = resampled_axis(top[index], height[index], 6, 9, flip=False)
+        columns = resampled_axis(left[index], width[index], 7, 12, flip=flip[index])
+        expected = np.einsum("hi,wj,ijc->hwc", rows, columns, image)
+        np.testing.assert_allclose(actual[index], expected, atol=2e-5)
+
+
+def test_a_crop_of_the_whole_image_is_the_image():
+    images = random_images()
+    zero, full = np.zeros(5, "float32"), np.ones(5, "float32")
+    actual = views.crop_and_resize(images, zero, zero, 9 * full, 12 * full, (9, 12))
+    np.testing.assert_allclose(as_numpy(actual), images, atol=1e-6)
+    flipped = views.crop_and_resize(
+        images, zero, zero, 9 * full, 12 * full, (9, 12), flip=full > 0
+    )
+    np.testing.assert_allclose(as_numpy(flipped), images[:, :, ::-1], atol=1e-6)
+
+
+def test_gaussian_blur_equals_the_loop():
+    images = random_images(4, 24, 44, 1)
+    sigma = np.array([0.0, 0.3, 1.0, 2.0], "float32")
+    actual = as_numpy(views.gaussian_blur(images, keras.ops.convert_to_tensor(sigma)))
+
+    def blurred(line, sigma, radius):
+        result = np.empty(len(line))
+        for i in range(len(line)):
+            near = range(max(0, i - radius), min(len(line), i + radius + 1))
+            weights = [np.exp(-0.5 * ((i - j) / sigma) ** 2) for j in near]
+            result[i] = np.dot(weights, line[list(near)]) / np.sum(weights)
+        return result
+
+    np.testing.assert_allclose(actual[0], images[0], atol=1e-6)
+    for index in range(1, 4):
+        image = images[index, ..., 0].astype("float64")
+        expected = np.apply_along_axis(blurred, 0, image, sigma[index], 1)
+        expected = np.apply_along_axis(blurred, 1, expected, sigma[index], 2)
+        np.testing.assert_allclose(actual[index, ..., 0], expected, atol=1e-5)
+
+
+def jittered(image, brightness, contrast, saturation, hue, order):
+    """One image, one operation after the other; clipped at the end alone."""
+    import itertools
+
+    luma = np.array([0.299, 0.587, 0.114]) if image.shape[-1] == 3 else np.ones(1)
+    yiq = np.array(
+        [luma, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]]
+        if len(luma) == 3
+        else [[1.0]]
+    )
+    for operation in list(itertools.permutations(range(4)))[order]:
+        grey = (image * luma).sum(-1, keepdims=True)
+        if operation == 0:
+            image = image * brightness
+        elif operation == 1:
+            image = contrast * image + (1 - contrast) * grey.mean()
+        elif operation == 2:
+            image = saturation * image + (1 - saturation) * grey
+        elif len(luma) == 3:
+            turn = 2 * np.pi * hue
+            rotation = np.eye(3)
+            rotation[1:, 1:] = [
+                [np.cos(turn), -np.sin(turn)],
+                [np.sin(turn), np.cos(turn)],
+            ]
+            image = image @ (np.linalg.inv(yiq) @ rotation @ yiq).T
+    return image.clip(0, 1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_color_jitter_equals_the_operations_one_by_one(channels):
+    images = random_images(color.NUM_ORDERS, 5, 4, channels)
+    rng = np.random.default_rng(2)
+    brightness, contrast, saturation = rng.uniform(0.6, 1.4, (3, len(images)))
+    hue = rng.uniform(-0.1, 0.1, len(images))
+    order = np.arange(len(images), dtype="int32")
+    factors = [brightness, contrast, saturation, hue]
+    tensors = [keras.ops.convert_to_tensor(f.astype("float32")) for f in factors]
+    actual = as_numpy(
+        views.color_jitter(images, *tensors, keras.ops.convert_to_tensor(order))
+    )
+    for index, image in enumerate(images.astype("float64")):
+        expected = jittered(image, *(f[index] for f in factors), order[index])
+        np.testing.assert_allclose(actual[index], expected, atol=2e-5)
+
+
+def test_a_full_turn_of_the_hue_changes_nothing():
+    images = random_images(2)
+    one, order = np.ones(2, "float32"), np.zeros(2, "int32")
+    turned = views.color_jitter(images, one, one, one, one, order)
+    np.testing.assert_allclose(as_numpy(turned), images, atol=1e-5)
+
+
+def test_grayscale_and_solarize_where_they_apply():
+    images = random_images(2)
+    apply = keras.ops.convert_to_tensor(np.array([True, False]))
+    gray = as_numpy(views.grayscale(images, apply))
+    luma = (images[0] * [0.299, 0.587, 0.114]).sum(-1, keepdims=True)
+    np.testing.assert_allclose(gray[0], np.repeat(luma, 3, -1), atol=1e-6)
+    np.testing.assert_allclose(gray[1], images[1], atol=1e-6)
+    solar = as_numpy(views.solarize(images, apply))
+    expected = np.where(images[0] >= 0.5, 1 - images[0], images[0])
+    np.testing.assert_allclose(solar[0], expected, atol=1e-6)
+    np.testing.assert_array_equal(solar[1], images[1])
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 50), (64, 16)])
+def test_boxes_have_the_drawn_area_and_lie_inside(height, width):
+    u = np.random.default_rng(0).random((4000, 1, 4)).astype("float32")
+    area = np.array([[0.14, 1.0]], "float32")
+    top, left, box_height, box_width = map(
+        as_numpy,
+        spatial.random_boxes(
+            keras.ops.convert_to_tensor(u),
+            height,
+            width,
+            keras.ops.convert_to_tensor(area),
+            (3 / 4, 4 / 3),
+        ),
+    )
+    share = box_height * box_width / (height * width)
+    ratio = box_width / box_height
+    assert (top >= 0).all()
+    assert (left >= 0).all()
+    assert (top + box_height <= height * (1 + 1e-5)).all()
+    assert (left + box_width <= width * (1 + 1e-5)).all()
+    # Where no box of the drawn area and a permitted shape fits, the shape gives way.
+    fits = (ratio > 0.74) & (ratio < 1.34)
+    drawn = 0.14 + 0.86 * u[..., 0]
+    np.testing.assert_allclose(share, drawn, rtol=1e-4)
+    assert fits.mean() > (0.99 if height == width else 0.2)
+    if height == width:
+        # Log-uniform, so as often upright as lying.
+        assert abs((ratio > 1).mean() - 0.5) < 0.03
+
+
+SETTINGS = {"num_large": 2, "num_small": 2, "large_size": 10, "small_size": 6}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_every_view_of_every_image_has_its_own_randomness(channels, dtype):
+    image = 255 * random_images(1, 12, 12, channels)
+    images = np.repeat(image, 6, axis=0).astype(dtype)
+    drawn = {k: as_numpy(v) for k, v in MultiCrop(**SETTINGS)(images, seed=3).items()}
+    assert drawn["large"].shape == (6, 2, 10, 10, channels)
+    assert drawn["small"].shape == (6, 2, 6, 6, channels)
+    for batch in drawn.values():
+        assert batch.dtype == np.float32
+        assert batch.min() >= 0
+        assert batch.max() <= 1
+        flat = batch.reshape(12, -1)
+        distances = np.abs(flat[:, None] - flat).max(-1) + np.eye(12)
+        assert distances.min() > 1e-3
+
+
+def test_views_follow_the_seed():
+    images = 255 * random_images(3)
+    layer = MultiCrop(**SETTINGS)
+
+    def draw(seed):
+        return as_numpy(layer(images, seed=seed)["large"])
+
+    np.testing.assert_array_equal(draw(1), draw(1))
+    assert np.abs(draw(1) - draw(2)).max() > 0.01
+    generator = keras.random.SeedGenerator(1)
+    assert np.abs(draw(generator) - draw(generator)).max() > 0.01
+
+
+def compiled(function):
+    """The function in its real pipeline: compiled where the backend compiles."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.jit(function)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)
+    return function
+
+
+def test_compiled_views_equal_eager_ones():
+    images = keras.ops.convert_to_tensor(255 * random_images(4, 12, 12))
+    layer = MultiCrop(**{**SETTINGS, "small_size": 10})
+
+    def draw(images):
+        return layer(images, seed=5)
+
+    eager, graph = draw(images), compiled(draw)(images)
+    for name, value in eager.items():
+        np.testing.assert_allclose(as_numpy(graph[name]), as_numpy(value), atol=1e-4)
+
+
+def test_settings_alternate_over_the_views():
+    # Solarised are the odd views alone; an even grey of 0.75 shows it.
+    images = np.full((4, 8, 8, 1), 0.75 * 255, "float32")
+    layer = MultiCrop(
+        num_large=3,
+        num_small=2,
+        large_size=4,
+        small_size=4,
+        color_jitter=0,
+        solarize=(0, 1),
+    )
+    drawn = layer(images, seed=0)
+    means = {
+        name: as_numpy(view).mean(axis=(0, 2, 3, 4)) for name, view in drawn.items()
+    }
+    np.testing.assert_allclose(means["large"], [0.75, 0.25, 0.75], atol=1e-3)
+    np.testing.assert_allclose(means["small"], [0.25, 0.75], atol=1e-3)
+
+
+def test_probabilities_are_kept():
+    # A bright spot on the left, colour on dark: flips and greyscale can be told.
+    images = np.zeros((2000, 4, 4, 3), "float32")
+    images[:, :, 0, 0] = 255
+    layer = MultiCrop(
+        num_large=1,
+        num_small=0,
+        large_size=4,
+        large_area=(1, 1),
+        aspect_ratio=(1, 1),
+        flip=0.3,
+        color_jitter=0,
+        grayscale=0.2,
+        blur=(0, 0),
+        solarize=(0, 0),
+    )
+    drawn = as_numpy(layer(images, seed=0)["large"])[:, 0]
+    flipped = drawn[:, 0, 3].sum(-1) > drawn[:, 0, 0].sum(-1)
+    gray = drawn.max(axis=(1, 2))[:, 1] > 0.2
+    assert abs(flipped.mean() - 0.3) < 0.04
+    assert abs(gray.mean() - 0.2) < 0.04
+
+
+def test_the_background_is_removed_from_large_views_alone():
+    images = np.full((300, 8, 8, 2), 255, "float32")
+    images[:, :, :4, 1] = 0
+    layer = MultiCrop(
+        **SETTINGS,
+        large_area=(1, 1),
+        small_area=(1, 1),
+        aspect_ratio=(1, 1),
+        color_jitter=0,
+        solarize=(0, 0),
+        background_removal=0.25,
+    )
+    drawn = layer(images, seed=0)
+    assert drawn["large"].shape == (300, 2, 10, 10, 1)
+    removed = as_numpy(drawn["large"]).min(axis=(2, 3, 4)) < 0.1
+    assert abs(removed.mean() - 0.25) < 0.07
+    np.testing.assert_allclose(as_numpy(drawn["small"]), 1.0, atol=1e-4)
+
+
+def test_the_center_view_is_the_central_square():
+    images = 255 * random_images(2, 10, 16)
+    actual = as_numpy(MultiCrop(num_small=0, large_size=10).center_view(images))
+    np.testing.assert_allclose(actual, images[:, :, 3:13] / 255, atol=1e-5)
+
+
+def test_the_value_ranges():
+    images = random_images(2, 10, 10) * 2 - 1
+    layer = MultiCrop(
+        num_small=0, large_size=10, value_range=(-1, 1), output_range=(0, 255)
+    )
+    actual = as_numpy(layer.center_view(images))
+    np.testing.assert_allclose(actual, (images + 1) / 2 * 255, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["imagenet", "small_images", "digits"])
+def test_recipes_and_their_configuration(name):
+    layer = views.recipe(name)
+    copy = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(layer)
+    )
+    assert copy.get_config() == layer.get_config()
+    with pytest.raises(ValueError, match="imagenet.*Received: 'cifar'"):
+        views.recipe("cifar")
+
+
+def test_the_views_of_the_paper():
+    layer = views.recipe("imagenet")
+    assert (layer.num_large, layer.large_size, layer.large_area) == (4, 224, (0.14, 1))
+    assert (layer.num_small, layer.small_size) == (2, 96)
+    assert layer.small_area == (0.05, 0.14)
+    assert (layer.blur, layer.solarize) == ((1.0, 0.1), (0.0, 0.2))
+    assert (layer.color_jitter, layer.grayscale) == (0.8, 0.2)
+    assert (layer.brightness, layer.contrast) == (0.4, 0.4)
+    assert (layer.saturation, layer.hue) == (0.2, 0.1)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"num_large": 0},
+        {"num_small": -1},
+        {"large_size": 2.5},
+        {"large_area": (0.5, 1.5)},
+        {"small_area": (0.5, 0.1)},
+        {"aspect_ratio": (0, 1)},
+        {"flip": 1.1},
+        {"hue": 0.6},
+        {"blur": (0.5, 2)},
+        {"solarize": (0.5,)},
+        {"blur_sigma": (2, 1)},
+        {"value_range": (1, 1)},
+        {"background_removal": -0.1},
+    ],
+)
+def test_bad_settings_are_named(argument):
+    (name, value), *_ = argument.items()
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}=") as error:
+        MultiCrop(**argument)
+    assert str(value) in str(error.value)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (2, 8, 8, 2), (2, 8, 8, 5)])
+def test_bad_images_are_named(shape):
+    with pytest.raises(ValueError, match="1 or 3 channels.*Received"):
+        MultiCrop(num_small=0, large_size=8)(np.zeros(shape, "float32"))
