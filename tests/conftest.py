@@ -4,6 +4,9 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# As the package sets it, and the processes that tests start will find it: before
+# TensorFlow loads.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # Keras' own suite found that torch has to be loaded before the others.
 if os.environ["KERAS_BACKEND"] == "torch":

@@ -1,7 +1,11 @@
 """The notebook is what its .py file says, and runs."""
 
+import gzip
 import pathlib
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
@@ -15,6 +19,27 @@ def test_the_notebook_has_not_drifted_from_its_source():
     assert [(cell.cell_type, cell.source) for cell in source.cells] == [
         (cell.cell_type, cell.source) for cell in notebook.cells
     ]
+
+
+def test_idx_files_become_an_npz(tmp_path):
+    arrays = {}
+    for name, stem in (("x", "images-idx3"), ("y", "labels-idx1")):
+        for part, prefix in (("train", "train"), ("test", "t10k")):
+            shape = (3, 2, 4) if name == "x" else (3,)
+            array = np.arange(np.prod(shape), dtype="uint8").reshape(shape)
+            header = b"\0\0\x08" + bytes([array.ndim])
+            header += np.array(array.shape, ">u4").tobytes()
+            path = tmp_path / f"{prefix}-{stem}-ubyte.gz"
+            path.write_bytes(gzip.compress(header + array.tobytes()))
+            arrays[f"{name}_{part}"] = array
+    out = tmp_path / "data.npz"
+    subprocess.run(
+        [sys.executable, EXAMPLES / "idx_to_npz.py", tmp_path, out], check=True
+    )
+    with np.load(out) as written:
+        assert sorted(written) == sorted(arrays)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(written[name], array)
 
 
 @pytest.mark.slow

@@ -59,9 +59,8 @@ class Oracle:
         return references.unit(x).reshape(*views.shape[:2], -1)
 
     def loss(self, weights, large, small, labels, num_unlabelled, frozen):
-        online = np.concatenate(
-            [self.embed(weights, views) for views in (large, small)]
-        )
+        # Of one size, all views share their batch statistics.
+        online = self.embed(weights, np.concatenate([large, small]))
         frozen = online if frozen is None else frozen
         target = self.embed(self.target, large)
         # The queue was overwritten by this batch: it holds each class once.
@@ -86,10 +85,12 @@ class Oracle:
     def train(self, large, small, labels, num_unlabelled, total_steps):
         data = (large, small, labels, num_unlabelled)
         loss, frozen, memory = self.loss(self.online, *data, None)
-        # A near tie would be decided by rounding: choose another seed then.
-        similarity = np.einsum("ibd,jcd->ijbc", frozen[:2, :num_unlabelled], memory)
-        best = np.sort(similarity, axis=-1)
-        assert (best[..., -1] - best[..., -2]).min() > 1e-3
+        # Rounding must not decide a vote: choose another seed if noise does.
+        queries = frozen[: len(large), :num_unlabelled]
+        votes = references.knn_votes(queries, memory, labels, k=1)[0]
+        for noise in np.random.default_rng(0).normal(0, 1e-3, (20, *queries.shape)):
+            noisy = references.knn_votes(queries + noise, memory, labels, k=1)[0]
+            assert (noisy == votes).all(), "a near tie"
         gradient = [np.zeros_like(w) for w in self.online]
         for weight, slope in zip(self.online, gradient, strict=True):
             for index in np.ndindex(*weight.shape):
@@ -143,7 +144,7 @@ def test_three_steps_equal_the_oracle(jit_compile):
         memory_size=3,
         num_negatives=7,
         num_semantic_positives=2,
-        seed=8,
+        seed=1,
     )
     model.compile(keras.optimizers.SGD(0.1), jit_compile=jit_compile)
     oracle = Oracle(model, learning_rate=0.1)

@@ -167,8 +167,6 @@ class MultiCrop(keras.layers.Layer):
             `num_small` is positive, `small`, `(B, S, small_size, small_size, C)`:
             float32 within `output_range`.
         """
-        if isinstance(seed, int):
-            seed = keras.random.SeedGenerator(seed)
         images = self._to_unit_range(images)
         large = range(self.num_large)
         small = range(self.num_large, self.num_views)
@@ -181,6 +179,8 @@ class MultiCrop(keras.layers.Layer):
             }
         views = {"large": self._draw(images, large, self.large_size, seed)}
         if small:
+            if isinstance(seed, int):
+                seed += 1  # The small views are not to repeat the large ones' draws.
             views["small"] = self._draw(images, small, self.small_size, seed)
         return views
 
