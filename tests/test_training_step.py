@@ -28,7 +28,7 @@ class Oracle:
     holds each class once.
     """
 
-    weights_settings = {
+    loss_weights = {
         "temperature": 0.2,
         "contrastive_weight": 1.0,
         "semantic_weight": 0.2,
@@ -77,7 +77,7 @@ class Oracle:
             others,
             memory[:, entry][None],
             np.ones(batch, bool),
-            **self.weights_settings,
+            **self.loss_weights,
             frozen=frozen,
         )
         return parts["loss"], online, memory
@@ -144,6 +144,7 @@ def test_three_steps_equal_the_oracle(jit_compile):
         memory_size=3,
         num_negatives=7,
         num_semantic_positives=2,
+        **Oracle.loss_weights,
         seed=1,
     )
     model.compile(keras.optimizers.SGD(0.1), jit_compile=jit_compile)

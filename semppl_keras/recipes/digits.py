@@ -3,7 +3,7 @@
 from semppl_keras.recipes.recipe import Recipe
 
 
-def digits(epochs=40):
+def digits(epochs=28):
     """The main job: digits from 10 labels per class.
 
         semppl train
@@ -14,15 +14,16 @@ def digits(epochs=40):
     return Recipe(
         name="digits",
         epochs=epochs,
-        batch_size=96,
-        labelled_batch_size=32,
+        batch_size=64,
+        labelled_batch_size=64,
         image_size=16,
-        backbone=("SmallResNet", {"widths": (32, 64, 128)}),
+        backbone=("SmallResNet", {"widths": (16, 32, 64), "stem_strides": 2}),
         model={
             "views": "digits",
             "projection_dim": 64,
             "hidden_dim": 256,
-            "memory_size": 640,
+            "memory_size": 1280,
+            "neighbours": 10,
             "target_momentum": 0.97,
         },
         optimizer=(
