@@ -95,7 +95,7 @@ def test_tensorboard_has_every_metric(trained, logs):
 
 
 def test_it_learns_the_classes(trained):
-    model, history, _ = trained
+    _, history, _ = trained
     assert history["val_accuracy"][-1] > 0.6
     assert history["pseudo_label_accuracy"][-1] > 0.5
 
@@ -378,6 +378,7 @@ def train_one_step(backbone, channels, views):
     assert np.isfinite(history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_a_kerascv_backbone_from_its_configuration():
     import warnings
 

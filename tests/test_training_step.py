@@ -1,5 +1,7 @@
 """The whole step against an oracle, and what must and must not move in it."""
 
+import typing
+
 import keras
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ class Oracle:
     holds each class once.
     """
 
-    loss_weights = {
+    loss_weights: typing.ClassVar = {
         "temperature": 0.2,
         "contrastive_weight": 1.0,
         "semantic_weight": 0.2,
@@ -206,7 +208,7 @@ def test_hidden_labels_change_nothing_but_the_metric():
     _, labels = toy_images(24)
     true, shuffled = labels[6:], np.random.default_rng(0).permutation(labels[6:])
     results = []
-    for hidden in (true, shuffled, None):
+    for hidden in (true, shuffled, np.full(18, -1), None):
         keras.utils.set_random_seed(1)
         model = toy_model()
         history = fit(model, hidden).history
@@ -215,20 +217,10 @@ def test_hidden_labels_change_nothing_but_the_metric():
         assert_same_weights(results[0][0], weights)
     accuracies = [history.pop("pseudo_label_accuracy", None) for _, history in results]
     assert accuracies[0] != accuracies[1]
-    assert accuracies[2] is None
-    assert results[0][1] == results[1][1] == results[2][1]
-
-
-def test_unknown_hidden_labels_are_left_out_of_the_metric():
-    _, labels = toy_images(24)
-    model = toy_model()
-    history = fit(model, np.full(18, -1)).history
-    assert history["pseudo_label_accuracy"] == [0.0, 0.0]
-    keras.utils.set_random_seed(0)
-    known = labels[6:].copy()
-    known[9:] = -1
-    history = fit(toy_model(), known).history
-    assert all(0 <= value <= 1 for value in history["pseudo_label_accuracy"])
+    # Unknown ones do not count, and without any there is no metric.
+    assert accuracies[2] == [0.0, 0.0]
+    assert accuracies[3] is None
+    assert all(history == results[0][1] for _, history in results)
 
 
 def trainable_target(model):
@@ -320,7 +312,10 @@ def test_the_same_seed_gives_the_same_result_and_another_one_does_not():
     assert any(np.abs(a - b).max() > 0 for a, b in zip(first, other, strict=True))
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)],
+)
 def test_mixed_precision(policy):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)

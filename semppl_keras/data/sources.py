@@ -32,10 +32,10 @@ def make_source(name, data, spec, *, labelled, seed):
         )
     if _is_array(data):
         data = (data,)
-    if isinstance(data, (tuple, list)) and data and all(_is_array(d) for d in data):
-        # A list of arrays may also be a list of batches of images.
-        if isinstance(data, tuple) or len(data) == 1:
-            return ArraySource(name, data, spec, labelled=labelled, seed=seed)
+    # A list of several arrays is a list of batches of images.
+    of_arrays = isinstance(data, tuple) or (isinstance(data, list) and len(data) == 1)
+    if of_arrays and data and all(_is_array(part) for part in data):
+        return ArraySource(name, data, spec, labelled=labelled, seed=seed)
     if isinstance(data, dict):
         raise ValueError(_DICT_MESSAGE.format(name=name, keys=sorted(data)))
     if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):

@@ -35,7 +35,8 @@ class TargetEMA(keras.callbacks.Callback):
             )
         if total_steps is not None and total_steps < 1:
             raise ValueError(
-                f"`total_steps` must be at least 1. Received: total_steps={total_steps}."
+                "`total_steps` must be at least 1. Received: "
+                f"total_steps={total_steps}."
             )
         self.base_momentum = base_momentum
         self.total_steps = total_steps
