@@ -146,13 +146,13 @@ def residual_stage(x, block, *, filters, blocks, strides, name):
     return x
 
 
-def basic_block(x, filters, strides, name):
+def basic_block(x, filters, strides, name, last_scale="zeros"):
     """Two 3x3 convolutions around a shortcut; (B, h, w, c) to (B, h', w', filters)."""
     branch = convolution(x, filters, 3, strides, f"{name}_conv1")
     branch = normalisation(branch, f"{name}_norm1")
     branch = layers.ReLU(name=f"{name}_relu1")(branch)
     branch = convolution(branch, filters, 3, 1, f"{name}_conv2")
-    branch = normalisation(branch, f"{name}_norm2", scale="zeros")
+    branch = normalisation(branch, f"{name}_norm2", scale=last_scale)
     return _joined(branch, _shortcut(x, filters, strides, name), name)
 
 

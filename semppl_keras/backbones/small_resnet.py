@@ -1,5 +1,7 @@
 """A residual network for images of a few pixels and machines of a few cores."""
 
+import functools
+
 import keras
 from keras import layers
 
@@ -72,7 +74,9 @@ def SmallResNet(
     for stage, filters in enumerate(widths, start=1):
         x = residual_stage(
             x,
-            basic_block,
+            # From zeros, as the large networks start, some hundred steps are too few:
+            # on digits the linear probe fell from 96.5% to 92.8%.
+            functools.partial(basic_block, last_scale="ones"),
             filters=filters,
             blocks=blocks_per_stage,
             strides=1 if stage == 1 else 2,

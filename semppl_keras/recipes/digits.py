@@ -3,7 +3,7 @@
 from semppl_keras.recipes.recipe import Recipe
 
 
-def digits(epochs=28):
+def digits(epochs=14):
     """The main job: digits from 10 labels per class.
 
         semppl train
@@ -22,7 +22,7 @@ def digits(epochs=28):
             "views": "digits",
             "projection_dim": 64,
             "hidden_dim": 256,
-            "memory_size": 1280,
+            "memory_size": 640,
             "neighbours": 10,
             "target_momentum": 0.97,
         },
