@@ -134,9 +134,8 @@ def main():
         medians = {name: statistics.median(times) for name, times in seconds.items()}
         for name, median in medians.items():
             ratio = median / medians["semppl_keras"]
-            print(
-                f"  {name:16} {BATCH / median:9,.0f} images/s, ours {ratio:.1f} times as many"
-            )
+            speed = f"{BATCH / median:9,.0f} images/s"
+            print(f"  {name:16} {speed}, ours {ratio:.1f} times as many")
 
 
 if __name__ == "__main__":
