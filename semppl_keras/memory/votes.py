@@ -53,7 +53,10 @@ def pair_votes(queries, memory, labels, k):
     queries, memory = ops.cast(queries, "float32"), ops.cast(memory, "float32")
     labels = ops.cast(labels, "int32")
     similarity = ops.einsum("qbd,lcd->bqlc", queries, memory)
-    similarity = ops.where(labels >= 0, similarity, -float("inf"))
+    # Below every cosine, and finite, so that a memory with too few entries gives
+    # votes without a meaning rather than NaN.
+    similarity = ops.where(labels >= 0, similarity, -4.0)
+    labels = ops.maximum(labels, 0)
     similarity = ops.reshape(
         similarity, (-1, queries.shape[0] * memory.shape[0], memory.shape[1])
     )
