@@ -3,7 +3,7 @@
 from semppl_keras.recipes.recipe import Recipe
 
 
-def digits(epochs=14):
+def digits(epochs=24):
     """The main job: digits from 10 labels per class.
 
         semppl train
