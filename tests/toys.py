@@ -42,6 +42,7 @@ def toy_model(backbone=None, compile_arguments=None, **changes):
         "hidden_dim": 32,
         "memory_size": 12,
         "num_negatives": 4,
+        "semantic_weight": 0.2,
         "seed": 0,
     }
     model = SemPPL(backbone or toy_backbone(), **{**settings, **changes})
