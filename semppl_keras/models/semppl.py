@@ -89,7 +89,7 @@ class SemPPL(ViewTrainer):
         num_semantic_positives=3,
         temperature=0.2,
         contrastive_weight=1.0,
-        semantic_weight=1.0,
+        semantic_weight=0.2,
         invariance_weight=1.0,
         target_momentum=0.97,
         seed=None,

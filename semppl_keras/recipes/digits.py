@@ -24,6 +24,7 @@ def digits(epochs=24):
             "hidden_dim": 256,
             "memory_size": 640,
             "neighbours": 10,
+            "semantic_weight": 1.0,
             "target_momentum": 0.97,
         },
         optimizer=(
