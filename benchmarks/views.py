@@ -44,6 +44,16 @@ def ours():
     return lambda images: views(images, seed=seed)["large"][:, 0]
 
 
+def in_turn(pipeline):
+    def apply(images):
+        images = tf.cast(images, tf.float32)
+        for layer in pipeline:
+            images = layer(images, training=True)
+        return images
+
+    return apply
+
+
 def keras_core():
     pipeline = [
         layers.RandomCrop(SIZE - 8, SIZE - 8),
@@ -60,14 +70,7 @@ def keras_core():
         layers.RandomGaussianBlur(0.5, kernel_size=3, sigma=1.0, value_range=(0, 255)),
         layers.Solarization(value_range=(0, 255)),
     ]
-
-    def apply(images):
-        images = tf.cast(images, tf.float32)
-        for layer in pipeline:
-            images = layer(images, training=True)
-        return images
-
-    return apply
+    return in_turn(pipeline)
 
 
 def keras_cv():
@@ -91,14 +94,7 @@ def keras_cv():
         keras_cv.layers.RandomGaussianBlur(kernel_size=3, factor=(0.0, 1.0)),
         keras_cv.layers.Solarization(value_range=(0, 255)),
     ]
-
-    def apply(images):
-        images = tf.cast(images, tf.float32)
-        for layer in pipeline:
-            images = layer(images, training=True)
-        return images
-
-    return apply
+    return in_turn(pipeline)
 
 
 def main():

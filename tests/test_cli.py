@@ -48,10 +48,7 @@ def new(tmp_path_factory):
                 "hidden_dim": 8,
                 "memory_size": 12,
             },
-            optimizer=(
-                "adamw",
-                {"learning_rate": 1e-3, "warmup_epochs": 0, "weight_decay": 0.0},
-            ),
+            optimizer=("adam", {"learning_rate": 1e-3, "warmup_epochs": 0}),
         )
         return dataclasses.replace(recipe, epochs=epochs or 4)
 

@@ -349,3 +349,20 @@ def test_a_saliency_mask_comes_with_the_images():
     np.testing.assert_array_equal(
         model.predict(masked, verbose=0), model.predict(images, verbose=0)
     )
+
+
+def test_the_step_is_traced_once():
+    """Tracing takes longer than hundreds of small steps."""
+    model = toy_model()
+    images, labels = toy_images(24)
+    made = []
+    make_views = model.make_views
+
+    def counting(images):
+        made.append(len(images))
+        return make_views(images)
+
+    model.make_views = counting
+    model.fit(images, (images[:6], labels[:6]), epochs=2, batch_size=12, verbose=0)
+    # On torch nothing is traced: every step makes its views.
+    assert len(made) == (4 if keras.backend.backend() == "torch" else 1)

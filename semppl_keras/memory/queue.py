@@ -105,10 +105,6 @@ class LabelledMemory(keras.layers.Layer):
         """The variables: embeddings, labels, position."""
         return [self.embeddings, self.labels, self.position]
 
-    def fill(self):
-        """Share of the entries that are filled, `()` float32 in [0, 1]."""
-        return ops.mean(ops.cast(self.labels.value >= 0, "float32"))
-
     def get_config(self):
         return {
             **super().get_config(),

@@ -20,7 +20,13 @@ from semppl_keras.memory import (
 )
 from semppl_keras.models.latest import Latest
 from semppl_keras.models.target_ema import TargetEMA
-from semppl_keras.networks import Encoder, TargetEncoder, check_backbone, mlp_head
+from semppl_keras.networks import (
+    Encoder,
+    TargetEncoder,
+    check_backbone,
+    make_servable,
+    mlp_head,
+)
 from semppl_keras.optimizers import LARS, biases_and_normalisation
 from semppl_keras.trainers import ViewTrainer
 from semppl_keras.views import MultiCrop, recipe
@@ -153,6 +159,7 @@ class SemPPL(ViewTrainer):
         if self.views.num_small:
             sizes.append(self.views.small_size)
         channels, feature_dim = check_backbone(backbone, sizes)
+        make_servable(backbone)
         masked = self.views.background_removal > 0
         self._image_spec = ImageSpec(
             num_classes, (channels + masked,), self.views.min_image_size
@@ -256,8 +263,12 @@ class SemPPL(ViewTrainer):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
-        # Keras would build them from the first batch of `fit`, which holds views
-        # and no vote shares.
+        # Variables that the first step of `fit` creates cost TensorFlow a second
+        # tracing of it.
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        # Keras would build the metrics from the first batch of `fit`, which holds
+        # views and no vote shares.
         super().compute_metrics(
             None,
             ops.zeros((1,), "int32"),
@@ -271,7 +282,6 @@ class SemPPL(ViewTrainer):
         for name in ("loss", "loss_weights"):
             config.pop(name, None)
         self.compile(**config)
-        self.optimizer.build(self.trainable_variables)
 
     def fit(
         self,

@@ -4,3 +4,4 @@ from semppl_keras.networks.backbone_contract import check_backbone as check_back
 from semppl_keras.networks.encoder import Encoder as Encoder
 from semppl_keras.networks.encoder import TargetEncoder as TargetEncoder
 from semppl_keras.networks.heads import mlp_head as mlp_head
+from semppl_keras.networks.servable import make_servable as make_servable

@@ -27,8 +27,5 @@ def digits(epochs=24):
             "semantic_weight": 1.0,
             "target_momentum": 0.97,
         },
-        optimizer=(
-            "adamw",
-            {"learning_rate": 2e-3, "warmup_epochs": epochs / 20, "weight_decay": 1e-4},
-        ),
+        optimizer=("adam", {"learning_rate": 2e-3, "warmup_epochs": epochs / 20}),
     )

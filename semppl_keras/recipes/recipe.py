@@ -20,8 +20,8 @@ class Recipe:
         image_size: int or None: smaller images are enlarged to it beforehand.
         backbone: name of a function of `semppl_keras.backbones`, and its arguments.
         model: arguments of `SemPPL`.
-        optimizer: "adamw" or "lars", and arguments: peak learning rate, warm-up
-            in epochs, weight decay.
+        optimizer: "adam" or "lars", and arguments: peak learning rate, warm-up in
+            epochs, and for LARS the weight decay.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Recipe:
         )
         if name == "lars":
             return optimizers.LARS(schedule, weight_decay=arguments["weight_decay"])
-        return keras.optimizers.AdamW(schedule, weight_decay=arguments["weight_decay"])
+        return keras.optimizers.Adam(schedule)
 
     def make_model(self, channels, num_classes, steps_per_epoch, seed=None):
         """A compiled `SemPPL` with a new backbone.

@@ -25,8 +25,5 @@ def small_images(epochs=10):
             "memory_size": 1280,
             "target_momentum": 0.99,
         },
-        optimizer=(
-            "adamw",
-            {"learning_rate": 2e-3, "warmup_epochs": epochs / 10, "weight_decay": 1e-4},
-        ),
+        optimizer=("adam", {"learning_rate": 2e-3, "warmup_epochs": epochs / 10}),
     )
