@@ -21,8 +21,7 @@ data = semppl_keras.data.load_digits(labels_per_class=10, seed=0).enlarged(16)
 print(len(data.x_unlabelled), "unlabelled,", len(data.x_labelled), "labelled images")
 
 # %% [markdown]
-# Each step makes two large and two small random views of every image. These are the
-# views of eight digits: large ones above, small ones below.
+# Each step makes two random views of every image. These are the views of eight digits.
 
 # %%
 import matplotlib.pyplot as plt
@@ -32,11 +31,9 @@ steps = -(-len(data.x_unlabelled) // recipe.batch_size)
 model = recipe.make_model(channels=1, num_classes=10, steps_per_epoch=steps, seed=0)
 
 views = model.views(data.x_labelled[::12][:8], seed=0)
-figure, rows = plt.subplots(4, 8, figsize=(8, 4))
-for row, (size, view) in zip(
-    rows, [("large", 0), ("large", 1), ("small", 0), ("small", 1)], strict=True
-):
-    for axes, image in zip(row, np.asarray(views[size])[:, view], strict=True):
+figure, rows = plt.subplots(2, 8, figsize=(8, 2))
+for view, row in enumerate(rows):
+    for axes, image in zip(row, np.asarray(views["large"])[:, view], strict=True):
         axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=1)
         axes.axis("off")
 

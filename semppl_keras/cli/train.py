@@ -101,7 +101,10 @@ def run(arguments):
                 epochs=settings["epochs"],
                 initial_epoch=progress["epochs_done"],
                 batch_size=batch_size,
-                labelled_batch_size=recipe.labelled_batch_size,
+                # A second copy of an image would be among its negatives.
+                labelled_batch_size=min(
+                    recipe.labelled_batch_size, len(data.x_labelled)
+                ),
                 callbacks=[ScalarLogs(folder / "logs"), checkpoint],
                 # A bar that moves is for a terminal; a file gets a line per epoch.
                 verbose=1 if sys.stdout.isatty() else 2,

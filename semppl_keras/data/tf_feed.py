@@ -30,7 +30,13 @@ class TFFeed:
         batches = tf.data.Dataset.zip(
             self._unlabelled_batches(unlabelled), self._labelled_batches(labelled)
         )
-        self._dataset = batches.map(self._as_step_data).prefetch(tf.data.AUTOTUNE)
+        self._dataset = batches.map(self._as_step_data).prefetch(2)
+        if not any(isinstance(d, tf.data.Dataset) for d in (unlabelled, labelled)):
+            # Nothing is left to tune, and the thread that does it may sleep up to a
+            # minute before it lets `fit` return.
+            options = tf.data.Options()
+            options.autotune.enabled = False
+            self._dataset = self._dataset.with_options(options)
 
     def seek(self, step):
         """Sets the step of the model at which the first epoch begins."""

@@ -7,7 +7,7 @@ import numpy as np
 from semppl_keras.evaluation.inputs import as_features, as_labels
 
 # Inverse strengths of the L2 penalty, the strongest penalty first.
-_CANDIDATES = np.logspace(-4, 2, 13)
+_CANDIDATES = np.logspace(-4, 2, 7)
 _MAX_FOLDS = 5
 
 

@@ -3,7 +3,7 @@
 from semppl_keras.recipes.recipe import Recipe
 
 
-def digits(epochs=24):
+def digits(epochs=30):
     """The main job: digits from 10 labels per class.
 
         semppl train
@@ -24,8 +24,10 @@ def digits(epochs=24):
             "hidden_dim": 256,
             "memory_size": 640,
             "neighbours": 10,
+            "temperature": 0.5,
             "semantic_weight": 1.0,
-            "target_momentum": 0.97,
+            # Some hundred steps: a target slower than this is always far behind.
+            "target_momentum": 0.9,
         },
-        optimizer=("adam", {"learning_rate": 2e-3, "warmup_epochs": epochs / 20}),
+        optimizer=("adam", {"learning_rate": 7e-3, "warmup_epochs": epochs / 20}),
     )
