@@ -1,6 +1,7 @@
 """The notebook is what its .py file says, and runs."""
 
 import gzip
+import json
 import pathlib
 import subprocess
 import sys
@@ -40,6 +41,26 @@ def test_idx_files_become_an_npz(tmp_path):
         assert sorted(written) == sorted(arrays)
         for name, array in arrays.items():
             np.testing.assert_array_equal(written[name], array)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_runs(tmp_path):
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    example = readme.split("```python\n")[1].split("```")[0]
+    subprocess.run([sys.executable, "-c", example], cwd=tmp_path, check=True)
+    assert (tmp_path / "digits.keras").exists()
+
+
+@pytest.mark.slow
+def test_the_main_job(tmp_path):
+    command = [sys.executable, "-m", "semppl_keras.cli", "train", "--epochs", "10"]
+    subprocess.run([*command, "--out", tmp_path / "run"], check=True)
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["recipe"]["epochs"] == 10
+    assert metrics["linear_accuracy"] > 0.93
+    assert (
+        metrics["linear_accuracy"] > metrics["supervised_logistic_regression_accuracy"]
+    )
 
 
 @pytest.mark.slow

@@ -209,6 +209,99 @@ def test_an_endless_dataset_needs_steps():
     assert feed.steps_per_epoch == 3
 
 
+def test_data_of_unknown_length_is_not_counted_where_steps_are_given():
+    import tensorflow as tf
+
+    images, labels = toy_images(24)
+
+    def for_ever():
+        while True:
+            yield from zip(images, labels, strict=True)
+
+    endless = tf.data.Dataset.from_generator(
+        for_ever,
+        output_signature=(tf.TensorSpec((8, 8, 1)), tf.TensorSpec((), tf.int32)),
+    )
+    feed = make_feed(
+        endless.batch(9), endless.batch(5), SPEC, steps_per_epoch=4, seed=0
+    )
+    assert feed.steps_per_epoch == 4
+    drawn = batches_of(feed, 8)
+    assert len(drawn) == 8
+    np.testing.assert_array_equal(drawn[4][0][1], images[np.arange(20, 25) % 24])
+
+
+def test_labels_may_be_a_list():
+    images, labels = toy_images(12)
+    feeds = [
+        make_feed(images, (images, few), SPEC, batch_size=6, seed=0)
+        for few in (labels, labels.tolist())
+    ]
+    first, second = (batches_of(feed, 2) for feed in feeds)
+    for (_, y), (_, same) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(y["label"], same["label"])
+
+
+def test_fit_takes_every_form_of_data():
+    images, labels = toy_images(24)
+    eager = keras.backend.backend() != "jax"
+    model = toy_model(compile_arguments={"run_eagerly": eager})
+    for count, (unlabelled, labelled) in enumerate(FORMS.values(), start=1):
+        history = model.fit(
+            unlabelled(images[6:], labels[6:]),
+            labelled(images[:6], labels[:6]),
+            batch_size=9,
+            labelled_batch_size=3,
+            verbose=0,
+        ).history
+        assert np.isfinite(history["loss"]).all()
+        assert int(model.step) == 2 * count
+
+
+def test_evaluation_takes_arrays_and_datasets():
+    images, labels = toy_images(24)
+    eager = keras.backend.backend() != "jax"
+    model = toy_model(compile_arguments={"run_eagerly": eager})
+    validation = as_tf_dataset(images, np.eye(3)[labels], batch=3)
+    history = model.fit(
+        images,
+        (images[:6], labels[:6]),
+        batch_size=12,
+        validation_data=validation,
+        verbose=0,
+    ).history
+    expected = model.evaluate(images, labels, verbose=0)
+    assert history["val_accuracy"][-1] == pytest.approx(expected)
+    for data in (validation, Batches(images, labels, batch=7)):
+        assert model.evaluate(data, verbose=0) == pytest.approx(expected)
+    shares = model.predict(images, verbose=0)
+    dataset = as_tf_dataset(images, batch=7)
+    np.testing.assert_allclose(model.predict(dataset, verbose=0), shares, atol=1e-6)
+    np.testing.assert_allclose(model.embed(dataset), model.embed(images), atol=1e-5)
+
+    dicts = as_tf_dataset(images, batch=3).map(lambda x: {"image": x})
+    for call, error, message in (
+        (lambda: model.predict(dicts), ValueError, "`x`.*a dict.*'image'"),
+        (lambda: model.embed(dicts), ValueError, "`images`.*a dict.*'image'"),
+        (lambda: model.predict(as_tf_dataset(images)), ValueError, "`x`.*batches"),
+        (lambda: model.embed((images, labels)), TypeError, "`images`.*tuple"),
+        (lambda: model.predict(images[:0]), ValueError, "`x` is empty"),
+        (
+            lambda: model.fit(images, (images, labels), validation_data=dicts),
+            ValueError,
+            "`validation_data`.*a dict",
+        ),
+        (
+            lambda: model.fit(images, (images, labels), validation_data=(images,)),
+            ValueError,
+            r"`validation_data`.*1 part\(s\)",
+        ),
+    ):
+        with pytest.raises(error, match=message):
+            call()
+    assert int(model.step) == 2
+
+
 def test_one_hot_labels_are_integers_spelled_out():
     images, labels = toy_images(12)
     one_hot = np.eye(3, dtype="float32")[labels]
@@ -265,7 +358,7 @@ IMAGES, LABELS = toy_images(12)
                 "unlabelled": np.zeros((12, 4, 4, 1)),
                 "labelled": (np.zeros((12, 4, 4, 1)), LABELS),
             },
-            "4 x 4 pixels, smaller than a small view",
+            "4 x 4 pixels, smaller than the smallest views",
         ),
         ({"unlabelled": NAN}, "`unlabelled`.*NaN"),
         ({"unlabelled": np.full((12, 8, 8, 1), "a")}, "`unlabelled`.*dtype"),
@@ -320,6 +413,10 @@ def test_bad_sizes_are_named():
     model = toy_model(num_negatives=10)
     with pytest.raises(ValueError, match="`batch_size` is too small.*num_negatives=10"):
         model.fit(IMAGES, (IMAGES, LABELS), batch_size=6)
+    if keras.backend.backend() != "torch":
+        model = toy_model(compile_arguments={"steps_per_execution": 2})
+        with pytest.raises(ValueError, match="must divide.*=2 for 3 steps"):
+            model.fit(IMAGES, (IMAGES, LABELS), batch_size=4)
     model = toy_model(memory_size=4)
     with pytest.raises(ValueError, match="`memory_size`.*memory_size=4"):
         model.fit(IMAGES, (IMAGES, LABELS), batch_size=6, labelled_batch_size=5)
@@ -332,6 +429,8 @@ def test_bad_sizes_are_named():
         {"memory_size": 0},
         {"neighbours": 13},
         {"temperature": 0.0},
+        {"temperature": None},
+        {"seed": -1},
         {"contrastive_weight": -1.0},
         {"semantic_weight": -0.1},
         {"invariance_weight": float("nan")},

@@ -79,10 +79,6 @@ def run(arguments):
     with _user_errors():
         steps_per_epoch = math.ceil(len(x_unlabelled) / batch_size)
         model, progress = _model(folder, data, recipe, seed, steps_per_epoch)
-    if not arguments.resume:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_json(folder / "run.json", settings)
-
     print(
         f"{data.name}: {len(x_unlabelled):,} unlabelled and "
         f"{len(data.x_labelled):,} labelled images of {data.num_classes} classes, "
@@ -92,7 +88,7 @@ def run(arguments):
     )
     if progress["epochs_done"]:
         print(f"Going on after epoch {progress['epochs_done']}.", flush=True)
-    checkpoint = _Checkpoint(folder, settings["epochs"], progress)
+    checkpoint = _Checkpoint(folder, settings, progress)
     if progress["epochs_done"] < settings["epochs"]:
         with _user_errors():
             model.fit(
@@ -105,7 +101,7 @@ def run(arguments):
                 labelled_batch_size=min(
                     recipe.labelled_batch_size, len(data.x_labelled)
                 ),
-                callbacks=[ScalarLogs(folder / "logs"), checkpoint],
+                callbacks=[checkpoint, ScalarLogs(folder / "logs")],
                 # A bar that moves is for a terminal; a file gets a line per epoch.
                 verbose=1 if sys.stdout.isatty() else 2,
             )
@@ -260,18 +256,22 @@ def how_to_go_on(arguments):
 
 
 class _Checkpoint(keras.callbacks.Callback):
-    """Keeps model and history of the last epoch on disk, for `--resume`."""
+    """Keeps settings, model and history on disk, for `--resume`."""
 
-    def __init__(self, folder, epochs, progress):
+    def __init__(self, folder, settings, progress):
         super().__init__()
         self._path = folder / "checkpoint.keras"
-        self._epochs = epochs
+        self._settings = settings
+        self._epochs = settings["epochs"]
         self._seconds_before = progress["train_seconds"]
         self._begun = self._written = None
         self.train_seconds = self._seconds_before
         self.history = progress["history"]
 
     def on_train_begin(self, logs=None):
+        # Not before: data that does not fit leaves nothing behind.
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        _write_json(self._path.with_name("run.json"), self._settings)
         self._begun = self._written = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):

@@ -72,8 +72,8 @@ def check_image_shape(name, shape, dtype, spec):
     if any(side is not None and side < spec.min_size for side in shape[1:3]):
         raise ValueError(
             f"`{name}` holds images of {shape[1]} x {shape[2]} pixels, smaller than "
-            f"a small view ({spec.min_size} pixels). Choose `views` with smaller "
-            'sizes, such as the recipe "digits", or enlarge the images.'
+            f"the smallest views ({spec.min_size} pixels). Enlarge the images, or "
+            "choose `views` of smaller sizes."
         )
 
 
@@ -98,12 +98,12 @@ def check_labels(name, labels, num_classes, unknown_allowed=False):
     if unknown_allowed:
         wanted += " (-1 where unknown)"
     if labels.ndim == 2 and labels.shape[1] == num_classes > 1:
-        one_hot = np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
-        if not one_hot:
+        one_hot = np.isin(labels, (0, 1)).all(axis=1) & (labels.sum(axis=1) == 1)
+        if not one_hot.all():
             raise ValueError(
                 f"`{name}` must hold {wanted}, or one-hot rows. Received: rows of "
                 f"{num_classes} values that are not one-hot, such as "
-                f"{labels[0].tolist()}."
+                f"{labels[~one_hot][0].tolist()}."
             )
         return labels.argmax(axis=1).astype("int32")
     if labels.ndim == 2 and labels.shape[1] == 1:

@@ -94,12 +94,13 @@ def make_feed(
         labelled: (images, labels), the same.
         spec: `ImageSpec`, what the model takes.
         batch_size: int or None, unlabelled images per step; that of the dataset's
-            own batches where None, or 96.
+            own batches where None, or 96, at most as many as there are.
         labelled_batch_size: int or None, labelled images per step; that of the
             dataset's own batches where None, or a third of `batch_size`, at most
             as many as there are.
         steps_per_epoch: int or None; required where the unlabelled images have no
-            end, and refused where they have one.
+            end, refused where they are known to have one. What is of unknown length
+            is counted by reading it once, or with `steps_per_epoch` not at all.
         seed: int, of the order of arrays.
 
     Returns:
@@ -110,7 +111,8 @@ def make_feed(
     """
     sizes = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size}
     for name, value in sizes.items():
-        if value is not None and (not isinstance(value, int) or value < 1):
+        integer = isinstance(value, (int, np.integer))
+        if value is not None and (not integer or value < 1):
             raise ValueError(
                 f"`{name}` must be a positive integer. Received: {name}={value}."
             )
@@ -126,8 +128,14 @@ def make_feed(
             "them."
         )
     unlabelled_source, labelled_source = sources
+    if steps_per_epoch is not None and unlabelled_source.num_batches() is None:
+        unlabelled_source.repeat()
     if batch_size is None:
-        batch_size = unlabelled_source.native_batch_size or DEFAULT_BATCH_SIZE
+        batch_size = unlabelled_source.native_batch_size
+    if batch_size is None:
+        batch_size = DEFAULT_BATCH_SIZE
+        if not unlabelled_source.endless:
+            batch_size = min(batch_size, unlabelled_source.num_images())
     if labelled_batch_size is None:
         labelled_batch_size = labelled_source.native_batch_size
     if labelled_batch_size is None:

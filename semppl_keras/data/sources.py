@@ -32,6 +32,9 @@ def make_source(name, data, spec, *, labelled, seed):
         )
     if _is_array(data):
         data = (data,)
+    if isinstance(data, tuple) and len(data) == 2 and _is_array(data[0]):
+        # Labels are often a plain list.
+        data = (data[0], to_numpy(data[1]))
     # A list of several arrays is a list of batches of images.
     of_arrays = isinstance(data, tuple) or (isinstance(data, list) and len(data) == 1)
     if of_arrays and data and all(_is_array(part) for part in data):
@@ -88,6 +91,10 @@ class ArraySource:
         """Images of one pass."""
         return len(self.images)
 
+    def num_batches(self):
+        """Images, which come one by one."""
+        return len(self.images)
+
     def passes(self, batch_size, step):
         """Batches from a step on, pass after pass over all images.
 
@@ -135,6 +142,7 @@ class StreamSource:
         self._spec = spec
         self._labelled = labelled
         self._one_shot = iter(data) is data if hasattr(data, "__iter__") else False
+        self._repeated = False
         self._pending = None
         first = next(self._pass(), None)
         if first is None:
@@ -154,7 +162,12 @@ class StreamSource:
             return self._data.num_batches is None
         # tf.data says -1 for a dataset that repeats without end.
         cardinality = getattr(self._data, "cardinality", None)
-        return self._one_shot or (callable(cardinality) and int(cardinality()) == -1)
+        repeats = callable(cardinality) and int(cardinality()) == -1
+        return self._one_shot or self._repeated or repeats
+
+    def repeat(self):
+        """Takes data whose length nothing tells for endless."""
+        self._repeated = True
 
     def num_images(self):
         """Images of one pass; counted by one pass where nothing else tells."""
@@ -198,8 +211,10 @@ class StreamSource:
         yield from _rebatch(repeated(), batch_size, fill=False)
 
     def _skipped(self, batch_size, step):
-        """Images of a pass that the steps before this one have used."""
-        return step * batch_size % self.num_images()
+        """Images that the steps before this one have used, of a pass if its length
+        is known."""
+        used = step * batch_size
+        return used if self.num_batches() is None else used % self.num_images()
 
     def _pass(self):
         if self._one_shot:

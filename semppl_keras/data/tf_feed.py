@@ -62,7 +62,7 @@ class TFFeed:
             )
         dataset = self._checked(data, source)
         if source.endless:
-            return self._rebatched(dataset, source, size)
+            return self._rebatched(dataset.repeat(), source, size)
         # The last batch of a pass is filled up from its beginning.
         head = -(-size // (source.native_batch_size or 1))
         dataset = dataset.concatenate(dataset.take(head))
@@ -78,9 +78,11 @@ class TFFeed:
         dataset = self._checked(data, source)
         if source.endless:
             return self._rebatched(dataset, source, size)
+        known = source.num_batches() is not None
         if source.native_batch_size is not None:
             dataset = dataset.unbatch()
-        count = source.num_images()
+        # A pass leaves the order as it was: only its rest is to be skipped.
+        count = source.num_images() if known else tf.int64.max
         return tf.data.Dataset.range(1).flat_map(
             lambda _: (
                 dataset.repeat()
@@ -117,7 +119,14 @@ class TFFeed:
         batch = () if source.native_batch_size is None else (None,)
 
         def check(images, labels=None):
-            images = tf.ensure_shape(images, (*batch, *source.image_shape))
+            same = tf.reduce_all(tf.shape(images)[-3:] == source.image_shape)
+            message = (
+                f"`{source.name}` must hold images of one shape. Received: others "
+            )
+            message += f"after {tuple(source.image_shape)}."
+            with tf.control_dependencies([_assert(same, message)]):
+                images = tf.identity(images)
+            images.set_shape((*batch, *source.image_shape))
             if images.dtype.is_floating:
                 finite = tf.reduce_all(tf.math.is_finite(images))
                 message = f"`{source.name}` must hold finite images. Received: NaN."

@@ -10,6 +10,7 @@ from keras import ops
 
 from semppl_keras.data.checks import ImageSpec, check_images, check_labels
 from semppl_keras.data.feed import make_feed
+from semppl_keras.data.sources import make_source
 from semppl_keras.losses import semppl_loss
 from semppl_keras.memory import (
     LabelledMemory,
@@ -119,11 +120,16 @@ class SemPPL(ViewTrainer):
             semantic_weight=semantic_weight,
             invariance_weight=invariance_weight,
         )
-        if not temperature > 0:
+        if not _is_number(temperature) or not temperature > 0:
             raise ValueError(
                 f"`temperature` must be positive. Received: temperature={temperature}."
             )
-        if not 0 <= target_momentum <= 1:
+        if seed is not None and not (isinstance(seed, (int, np.integer)) and seed >= 0):
+            raise ValueError(
+                "`seed` must be None or an integer of at least 0. Received: "
+                f"seed={seed!r}."
+            )
+        if not _is_number(target_momentum) or not 0 <= target_momentum <= 1:
             raise ValueError(
                 "`target_momentum` must lie in [0, 1]. Received: "
                 f"target_momentum={target_momentum}."
@@ -252,8 +258,9 @@ class SemPPL(ViewTrainer):
             auto_scale_loss: as in `keras.Model.compile`.
         """
         optimizer = keras.optimizers.get(optimizer)
-        if isinstance(optimizer, LARS) and not optimizer.built:
-            optimizer.exclude_from_adaptation(biases_and_normalisation(self))
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if isinstance(inner, LARS) and not inner.built:
+            inner.exclude_from_adaptation(biases_and_normalisation(self))
         super().compile(
             optimizer=optimizer,
             metrics=list(metrics or ()),
@@ -347,11 +354,14 @@ class SemPPL(ViewTrainer):
             seed=self.seed,
         )
         self._check_batch_sizes(feed.batch_size, feed.labelled_batch_size)
-        if isinstance(validation_data, (tuple, list)):
-            validation_data = (
-                self._check_images("validation_data", validation_data[0]),
-                check_labels("validation_data", validation_data[1], self.num_classes),
+        if feed.steps_per_epoch % self.steps_per_execution:
+            raise ValueError(
+                "`steps_per_execution` must divide the steps of an epoch, which is one "
+                "pass over `unlabelled`. Received: steps_per_execution="
+                f"{self.steps_per_execution} for {feed.steps_per_epoch} steps."
             )
+        if validation_data is not None:
+            validation_data = self._check_validation_data(validation_data)
         callbacks = _as_list(callbacks)
         if not any(isinstance(callback, TargetEMA) for callback in callbacks):
             callbacks.append(TargetEMA(self.target_momentum))
@@ -384,7 +394,7 @@ class SemPPL(ViewTrainer):
         the memory under each of its L views.
 
         Args:
-            x: images as for `fit`.
+            x: images as an array `(N, H, W, C)`, or a dataset of batches of them.
             batch_size, **kwargs: as in `keras.Model.predict`.
 
         Returns:
@@ -403,7 +413,7 @@ class SemPPL(ViewTrainer):
         """The metrics given to `compile`, on labels and vote shares.
 
         Args:
-            x: images as for `fit`, or a dataset of (images, labels).
+            x: images `(N, H, W, C)`, or a dataset of batches of (images, labels).
             y: labels `(N,)`, with images as an array.
             **kwargs: as in `keras.Model.evaluate`.
         """
@@ -417,7 +427,7 @@ class SemPPL(ViewTrainer):
         """The backbone's representation of images.
 
         Args:
-            images: as for `fit`.
+            images: an array `(N, H, W, C)`, or a dataset of batches of them.
             batch_size: int or None, as in `keras.Model.predict`.
             verbose: as in `keras.Model.predict`.
 
@@ -434,7 +444,7 @@ class SemPPL(ViewTrainer):
         """Labels of images and how sure they are.
 
         Args:
-            images: as for `fit`.
+            images: an array `(N, H, W, C)`, or a dataset of batches of them.
             batch_size, verbose: as in `keras.Model.predict`.
 
         Returns:
@@ -547,6 +557,8 @@ class SemPPL(ViewTrainer):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """In training the step's metrics, otherwise those given to `compile`."""
         if not isinstance(y_pred, dict):
+            if len(y.shape) == 2:
+                y = ops.argmax(y, axis=-1) if y.shape[-1] > 1 else y[:, 0]
             super().compute_metrics(x, y, y_pred, sample_weight)
             return self._compile_metrics.result()
         metrics = [self._loss_tracker, *self._step_metrics]
@@ -610,14 +622,45 @@ class SemPPL(ViewTrainer):
                 f"{labelled_batch_size}."
             )
 
-    def _check_images(self, name, images):
+    def _check_validation_data(self, data):
+        if not isinstance(data, (tuple, list)):
+            return self._check_images("validation_data", data, labelled=True)
+        if len(data) not in (2, 3):
+            raise ValueError(
+                "`validation_data` must be (images, labels) or a dataset of them. "
+                f"Received: {len(data)} part(s)."
+            )
+        images, labels, *weights = data
+        return (
+            self._check_images("validation_data", images),
+            check_labels("validation_data", labels, self.num_classes),
+            *weights,
+        )
+
+    def _check_images(self, name, images, labelled=False):
+        """Images as Keras takes them, an array or a dataset of batches."""
+        channels = self._image_spec.channels[0]
+        masked = self.views.background_removal > 0
+        allowed = (channels, channels - 1) if masked else (channels,)
+        # Any size will do: it is resized to a large view's.
+        spec = ImageSpec(self.num_classes, allowed)
         if hasattr(images, "shape") and hasattr(images, "dtype"):
-            channels = self._image_spec.channels[0]
-            masked = self.views.background_removal > 0
-            allowed = (channels, channels - 1) if masked else (channels,)
-            # Any size will do: it is resized to a large view's.
-            spec = ImageSpec(self.num_classes, allowed)
-            return check_images(name, images, spec)[..., : allowed[-1]]
+            images = check_images(name, images, spec)[..., : allowed[-1]]
+            if not len(images):
+                raise ValueError(f"`{name}` is empty: it holds no image.")
+            return images
+        if isinstance(images, (tuple, list, dict)):
+            raise TypeError(
+                f"`{name}` must be an array of images or a dataset of batches. "
+                f"Received: {type(images).__name__}."
+            )
+        if not hasattr(images, "__next__"):
+            source = make_source(name, images, spec, labelled=labelled, seed=self.seed)
+            if source.native_batch_size is None:
+                raise ValueError(
+                    f"`{name}` must yield batches. Received: single images. Batch the "
+                    "dataset: dataset.batch(64)."
+                )
         return images
 
     def _check_memory(self, method):
@@ -732,7 +775,12 @@ def _check_integers(least, **values):
 
 def _check_not_negative(**values):
     for name, value in values.items():
-        if not value >= 0:
+        if not _is_number(value) or not value >= 0:
             raise ValueError(
-                f"`{name}` must not be negative. Received: {name}={value}."
+                f"`{name}` must be a number that is not negative. Received: "
+                f"{name}={value!r}."
             )
+
+
+def _is_number(value):
+    return isinstance(value, (int, float, np.number))

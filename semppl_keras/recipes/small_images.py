@@ -16,7 +16,7 @@ def small_images(epochs=10):
         epochs=epochs,
         batch_size=192,
         labelled_batch_size=64,
-        image_size=None,
+        image_size=20,
         backbone=("SmallResNet", {"widths": (32, 64, 128)}),
         model={
             "views": "small_images",
