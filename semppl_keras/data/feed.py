@@ -128,7 +128,7 @@ def make_feed(
             "them."
         )
     unlabelled_source, labelled_source = sources
-    if steps_per_epoch is not None and unlabelled_source.num_batches() is None:
+    if steps_per_epoch is not None and not unlabelled_source.length_known:
         unlabelled_source.repeat()
     if batch_size is None:
         batch_size = unlabelled_source.native_batch_size

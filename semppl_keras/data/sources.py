@@ -61,6 +61,7 @@ class ArraySource:
     """Images in memory; the batch of each step follows from the seed alone."""
 
     endless = False
+    length_known = True
 
     def __init__(self, name, arrays, spec, *, labelled, seed):
         images, labels = _split(name, arrays, labelled)
@@ -89,10 +90,6 @@ class ArraySource:
 
     def num_images(self):
         """Images of one pass."""
-        return len(self.images)
-
-    def num_batches(self):
-        """Images, which come one by one."""
         return len(self.images)
 
     def passes(self, batch_size, step):
@@ -169,6 +166,11 @@ class StreamSource:
         """Takes data whose length nothing tells for endless."""
         self._repeated = True
 
+    @property
+    def length_known(self):
+        """Whether the length of a pass can be told without reading it."""
+        return self.num_batches() is not None
+
     def num_images(self):
         """Images of one pass; counted by one pass where nothing else tells."""
         dataset = getattr(self._data, "dataset", None)  # torch DataLoader
@@ -211,10 +213,10 @@ class StreamSource:
         yield from _rebatch(repeated(), batch_size, fill=False)
 
     def _skipped(self, batch_size, step):
-        """Images that the steps before this one have used, of a pass if its length
-        is known."""
+        """Images that the steps before this one have used; whole passes of a known
+        length are left out, since they leave the order as it was."""
         used = step * batch_size
-        return used if self.num_batches() is None else used % self.num_images()
+        return used % self.num_images() if self.length_known else used
 
     def _pass(self):
         if self._one_shot:

@@ -78,11 +78,10 @@ class TFFeed:
         dataset = self._checked(data, source)
         if source.endless:
             return self._rebatched(dataset, source, size)
-        known = source.num_batches() is not None
         if source.native_batch_size is not None:
             dataset = dataset.unbatch()
-        # A pass leaves the order as it was: only its rest is to be skipped.
-        count = source.num_images() if known else tf.int64.max
+        # Whole passes leave the order as it was: only the rest is to be skipped.
+        count = source.num_images() if source.length_known else tf.int64.max
         return tf.data.Dataset.range(1).flat_map(
             lambda _: (
                 dataset.repeat()

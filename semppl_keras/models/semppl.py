@@ -254,8 +254,9 @@ class SemPPL(ViewTrainer):
                 and normalisation weights of this model.
             metrics: what `evaluate` (and validation) computes from labels and vote
                 shares.
-            weighted_metrics, run_eagerly, steps_per_execution, jit_compile,
-            auto_scale_loss: as in `keras.Model.compile`.
+            steps_per_execution: int that divides the steps of an epoch.
+            weighted_metrics, run_eagerly, jit_compile, auto_scale_loss: as in
+                `keras.Model.compile`.
         """
         optimizer = keras.optimizers.get(optimizer)
         inner = getattr(optimizer, "inner_optimizer", optimizer)

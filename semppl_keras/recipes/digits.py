@@ -8,6 +8,15 @@ def digits(epochs=30):
 
         semppl train
 
+    630 steps, 54 s on two CPU cores with TensorFlow. Mean of seeds 0 to 2: linear
+    probe 98.6%, nearest in the memory 99.1%, pseudo-labels 99.0%; from one label per
+    class 88.4%, 89.4% and 87.9%.
+
+    What these came from, on seed 1: at temperature 0.2, learning rate 2e-3 and a
+    target momentum of 0.97 the probe stopped at 95.8%; temperature 0.5 made it 97.0%,
+    the learning rate 98.5%, and a target momentum of 0.9 brought the pseudo-labels
+    from 98.2% to 99.0%, where 0.99 had them at 95.5%.
+
     Args:
         epochs: int, passes over the unlabelled images.
     """
