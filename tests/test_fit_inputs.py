@@ -392,7 +392,7 @@ def test_a_dict_dataset_is_named():
         make_feed(dataset, (IMAGES, LABELS), SPEC, seed=0)
 
 
-@pytest.mark.parametrize("what", ["nan", "label"])
+@pytest.mark.parametrize("what", ["nan", "label", "shape"])
 def test_an_error_amid_a_dataset_reaches_the_user(what):
     """Found only while training: the message is ours, the model is kept."""
     labels = LABELS.copy()
@@ -403,7 +403,22 @@ def test_an_error_amid_a_dataset_reaches_the_user(what):
     eager = keras.backend.backend() != "jax"
     model = toy_model(compile_arguments={"run_eagerly": eager})
     labelled = as_tf_dataset(images, labels, batch=4)
-    expected = "finite" if what == "nan" else "integer labels from 0 to 2"
+    if what == "shape":
+        import tensorflow as tf
+
+        signature = (
+            tf.TensorSpec((None, None, None, 1)),
+            tf.TensorSpec((None,), tf.int32),
+        )
+        labelled = tf.data.Dataset.from_generator(
+            lambda: iter([(IMAGES[:4], LABELS[:4]), (IMAGES[4:, :7], LABELS[4:])]),
+            output_signature=signature,
+        )
+    expected = {
+        "nan": "finite",
+        "label": "integer labels from 0 to 2",
+        "shape": "images of one shape",
+    }[what]
     with pytest.raises(ValueError, match=f"`labelled`.*{expected}"):
         model.fit(IMAGES, labelled, batch_size=4, labelled_batch_size=4, verbose=0)
     assert all(np.isfinite(value).all() for value in weights_of(model).values())

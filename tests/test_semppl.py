@@ -417,12 +417,23 @@ def test_large_backbones_train(make):
     train_one_step(make(), 3, toy_views(large_size=40, small_size=32))
 
 
-def test_lars_leaves_biases_and_normalisation_alone():
+@pytest.mark.parametrize("scaled", [False, True])
+def test_lars_leaves_biases_and_normalisation_alone(scaled):
+    # Normalisation weights of rank 3, which their rank alone would not exclude.
+    images = keras.Input((8, 8, 1))
+    x = layers.LayerNormalization(axis=(1, 2, 3))(layers.Conv2D(4, 3)(images))
+    lars = semppl_keras.optimizers.LARS(0.1)
+    optimizer = keras.optimizers.LossScaleOptimizer(lars) if scaled else lars
     model = toy_model(
-        compile_arguments={"optimizer": semppl_keras.optimizers.LARS(0.1)}
+        keras.Model(images, x),
+        views=toy_views(num_small=0),
+        compile_arguments={"optimizer": optimizer},
     )
-    history = fit(model).history
-    assert np.isfinite(history["loss"]).all()
+    (adapted,) = (v for v in lars.variables if v.name == "adapted")
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(adapted) > 0,
+        [variable.name == "kernel" for variable in model.trainable_variables],
+    )
 
 
 def test_the_recipes_scale_with_their_budget():

@@ -101,7 +101,8 @@ def run(arguments):
                 labelled_batch_size=min(
                     recipe.labelled_batch_size, len(data.x_labelled)
                 ),
-                callbacks=[checkpoint, ScalarLogs(folder / "logs")],
+                # The logs first: an epoch that counts as done is in them.
+                callbacks=[ScalarLogs(folder / "logs"), checkpoint],
                 # A bar that moves is for a terminal; a file gets a line per epoch.
                 verbose=1 if sys.stdout.isatty() else 2,
             )

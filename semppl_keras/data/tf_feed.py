@@ -120,9 +120,9 @@ class TFFeed:
         def check(images, labels=None):
             same = tf.reduce_all(tf.shape(images)[-3:] == source.image_shape)
             message = (
-                f"`{source.name}` must hold images of one shape. Received: others "
+                f"`{source.name}` must hold images of one shape. Received: another "
+                f"one after {tuple(source.image_shape)}."
             )
-            message += f"after {tuple(source.image_shape)}."
             with tf.control_dependencies([_assert(same, message)]):
                 images = tf.identity(images)
             images.set_shape((*batch, *source.image_shape))

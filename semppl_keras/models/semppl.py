@@ -325,11 +325,12 @@ class SemPPL(ViewTrainer):
                 one-hot.
             epochs: int.
             batch_size: int or None, unlabelled images per step. None for that of
-                the dataset's own batches, or 96.
+                the dataset's own batches, or 96, at most as many as there are.
             labelled_batch_size: int or None, labelled images per step. None for
                 that of the dataset's own batches, or a third of `batch_size`, at
                 most as many as there are.
-            steps_per_epoch: int, only where `unlabelled` has no end.
+            steps_per_epoch: int, only where `unlabelled` has no end, or none that can
+                be told: without it such images are counted by reading them once.
             validation_data: (images, labels) or a dataset of them.
             validation_batch_size, validation_steps, validation_freq,
             initial_epoch, callbacks, verbose: as in `keras.Model.fit`.

@@ -95,8 +95,8 @@ class LARS(keras.optimizers.Optimizer):
         if self.built:
             raise ValueError(
                 "`exclude_from_adaptation()` must be called before the optimiser is "
-                "built, which the first training step does. Make a new optimiser, "
-                "exclude the variables, then compile the model with it."
+                "built, which compiling or the first training step does. Make a new "
+                "optimiser, exclude the variables, then compile the model with it."
             )
         variables = list(variables)
         for variable in variables:
