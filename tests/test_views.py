@@ -306,6 +306,15 @@ def test_the_center_view_is_the_central_square():
     np.testing.assert_allclose(actual, images[:, :, 3:13] / 255, atol=1e-5)
 
 
+def test_the_center_view_of_many_images_is_that_of_each():
+    # As one product of unequal ranks this corrupted TensorFlow's memory.
+    images = 255 * random_images(64, 40, 48)
+    layer = MultiCrop(num_small=0, large_size=16)
+    together = as_numpy(layer.center_view(images))
+    alone = [as_numpy(layer.center_view(image[None]))[0] for image in images]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
 def test_the_value_ranges():
     images = random_images(2, 10, 10) * 2 - 1
     layer = MultiCrop(

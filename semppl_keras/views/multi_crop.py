@@ -196,13 +196,17 @@ class MultiCrop(keras.layers.Layer):
         if self.background_removal and images.shape[-1] in (2, 4):
             images = images[..., :-1]
         images = self._to_unit_range(images, mask_required=False)
+        batch_size = ops.shape(images)[0]
         height, width = images.shape[-2:]
         side = min(height, width)
 
         def crop(length):
+            # The same for every image, and yet one for each: TensorFlow 2.21 on CPUs
+            # writes past its memory where (B, 1, n, m) is multiplied by (1, 1, m, k)
+            # (its issue 117700).
             return spatial.resize_matrix(
-                ops.full((1, 1), (length - side) / 2),
-                ops.full((1, 1), float(side)),
+                ops.full((batch_size, 1), (length - side) / 2),
+                ops.full((batch_size, 1), float(side)),
                 self.large_size,
                 length,
             )
