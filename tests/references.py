@@ -106,5 +106,85 @@ def semppl_loss(
     return parts
 
 
+def nt_xent_loss(embeddings, *, temperature, negatives=None, negative_mask=None):
+    """Equation 1 of SimCLR for every ordered pair of views, with a memory."""
+    embeddings = embeddings.astype("float64")
+    num_views, batch, dim = embeddings.shape
+    memory = np.zeros((0, dim)) if negatives is None else negatives.astype("float64")
+    if negative_mask is not None:
+        memory = memory[negative_mask.astype(bool)]
+    losses, hits = [], []
+    for image in range(batch):
+        others = [
+            embeddings[view, other]
+            for view in range(num_views)
+            for other in range(batch)
+            if other != image
+        ]
+        for i in range(num_views):
+            for j in range(num_views):
+                if i == j:
+                    continue
+                candidates = [embeddings[j, image], *others, *memory]
+                logits = np.stack(candidates) @ embeddings[i, image] / temperature
+                losses.append(-log_softmax(logits)[0])
+                hits.append(bool((logits[0] > logits[1:]).all()))
+    return {"loss": np.mean(losses), "contrastive_accuracy": np.mean(hits)}
+
+
+def byol_loss(
+    online,
+    target,
+    semantic_positive=None,
+    has_semantic_positive=None,
+    *,
+    semantic_weight=0.0,
+):
+    """Equation 2 of BYOL, pair by pair, and the same toward semantic positives."""
+    online, target = online.astype("float64"), target.astype("float64")
+    num_views, batch, _ = online.shape
+    num_large = len(target)
+    regression, semantic = [], 0.0
+    for image in range(batch):
+        for i in range(num_views):
+            for j in range(num_large):
+                if i != j:
+                    regression.append(2 - 2 * online[i, image] @ target[j, image])
+        if has_semantic_positive is not None and has_semantic_positive[image]:
+            errors = [
+                2 - 2 * online[i, image] @ draw[j, image].astype("float64")
+                for draw in semantic_positive
+                for i in range(num_views)
+                for j in range(num_large)
+            ]
+            semantic += np.mean(errors) / batch
+    regression = np.mean(regression)
+    return {
+        "loss": regression + semantic_weight * semantic,
+        "regression": regression,
+        "semantic": semantic,
+    }
+
+
+def suncet_loss(embeddings, labels, *, temperature):
+    """Equation 3 of SuNCEt, anchor by anchor."""
+    embeddings = embeddings.astype("float64")
+    anchors = [
+        (view[image], labels[image])
+        for view in embeddings
+        for image in range(len(labels))
+        if labels[image] >= 0
+    ]
+    losses = []
+    for position, (anchor, label) in enumerate(anchors):
+        others = anchors[:position] + anchors[position + 1 :]
+        own = np.array([other == label for _, other in others], bool)
+        if own.any():
+            logits = np.stack([other for other, _ in others]) @ anchor / temperature
+            weights = np.exp(logits - logits.max())
+            losses.append(-np.log(weights[own].sum() / weights.sum()))
+    return np.mean(losses) if losses else 0.0
+
+
 def unit(array):
     return array / np.maximum(np.linalg.norm(array, axis=-1, keepdims=True), 1e-6)

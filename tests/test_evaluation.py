@@ -1,8 +1,11 @@
 """Evaluators against naive references, and ScalarLogs against TensorBoard."""
 
+import inspect
+import json
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 
 import keras
 import numpy as np
@@ -12,10 +15,19 @@ from keras import ops
 from semppl_keras.callbacks import ScalarLogs
 from semppl_keras.evaluation import (
     SupervisedAccuracy,
+    confidence_interval,
+    confusion_matrix,
+    encode_dataset,
+    expected_calibration_error,
     knn_accuracy,
     knn_predict,
+    knn_probabilities,
     linear_probe,
+    per_class_accuracy,
+    sgd_linear_probe,
+    summarize,
     supervised_accuracy,
+    top_k_accuracy,
 )
 
 
@@ -27,7 +39,7 @@ def _clusters(per_class, seed=0, spread=0.3, classes=3):
     return features.astype("float32"), labels
 
 
-def _naive_knn(train, train_labels, test, k):
+def _naive_knn(train, train_labels, test, k, temperature=None):
     predicted = []
     for row in test.astype("float64"):
         similarities = [
@@ -38,20 +50,25 @@ def _naive_knn(train, train_labels, test, k):
         score = {}
         for index in nearest:
             votes, total = score.get(train_labels[index], (0, 0.0))
-            score[train_labels[index]] = (votes + 1, total + similarities[index])
+            similarity = similarities[index]
+            vote = 1 if temperature is None else np.exp(similarity / temperature)
+            score[train_labels[index]] = (votes + vote, total + similarity)
         predicted.append(max(sorted(score), key=lambda label: score[label]))
     return np.array(predicted)
 
 
-@pytest.mark.parametrize("k", [1, 2, 5])
-def test_knn_against_a_naive_reference(k):
+@pytest.mark.parametrize(
+    ("k", "temperature"), [(1, None), (2, None), (5, None), (5, 0.07), (60, 10.0)]
+)
+def test_knn_against_a_naive_reference(k, temperature):
     train, train_labels = _clusters(20, spread=0.8)
     test, test_labels = _clusters(15, seed=1, spread=0.8)
     train_labels, test_labels = train_labels * 5 - 2, test_labels * 5 - 2
-    expected = _naive_knn(train, train_labels, test, k)
-    predicted = knn_predict(train, train_labels, test, k, chunk_size=7)
+    expected = _naive_knn(train, train_labels, test, k, temperature)
+    arguments = {"k": k, "temperature": temperature}
+    predicted = knn_predict(train, train_labels, test, chunk_size=7, **arguments)
     np.testing.assert_array_equal(predicted, expected)
-    accuracy = knn_accuracy(train, train_labels, test, test_labels, k)
+    accuracy = knn_accuracy(train, train_labels, test, test_labels, **arguments)
     assert accuracy == np.mean(expected == test_labels)
 
 
@@ -61,6 +78,50 @@ def test_knn_ties_go_to_the_nearer_class_then_to_the_smaller_label():
     equal = np.array([[1.0, 1.0]])
     assert knn_predict(train, np.array([4, 9]), nearer_second, k=2) == 9
     assert knn_predict(train, np.array([9, 4]), equal, k=2) == 4
+
+
+def test_of_equally_near_rows_the_first_count():
+    generator = np.random.default_rng(0)
+    # Few directions, so that many rows are equally near, to the last bit.
+    train = np.eye(4, dtype="float32")[generator.integers(4, size=60)]
+    labels = generator.integers(5, size=60)
+    test = generator.normal(size=(20, 4)).astype("float32")
+    for k in (1, 2, 7, 30, 59):
+        np.testing.assert_array_equal(
+            knn_predict(train, labels, test, k), _naive_knn(train, labels, test, k)
+        )
+
+
+def test_knn_probabilities_are_the_shares_of_the_votes():
+    train = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+    test = np.array([[2.0, 0.0]])
+    labels = np.array([3, 1, 1])
+    equal = knn_probabilities(train, labels, test, k=3, num_classes=5)
+    np.testing.assert_allclose(equal, [[0, 2 / 3, 0, 1 / 3, 0]], atol=1e-6)
+    weights = np.exp(np.array([1, 0.8, 0]) / 0.5)
+    expected = [0, weights[1:].sum(), 0, weights[0]] / weights.sum()
+    shares = knn_probabilities(train, labels, test, k=3, temperature=0.5)
+    np.testing.assert_allclose(shares, [expected], atol=1e-6)
+    # Two rows outweigh one, or not: the temperature decides.
+    assert knn_predict(train, labels, test, k=3) == 1
+    assert knn_predict(train, labels, test, k=3, temperature=0.1) == 3
+    # Neither extreme leaves the numbers that exist.
+    assert knn_predict(train, labels, test, k=3, temperature=1e-6) == 3
+    assert knn_predict(train, labels, test, k=3, temperature=1e9) == 1
+
+
+@pytest.mark.slow
+def test_knn_of_fifty_thousand_by_fifty_thousand_fits_in_memory():
+    generator = np.random.default_rng(0)
+    train, test = generator.normal(size=(2, 50_000, 128)).astype("float32")
+    labels = generator.integers(1000, size=50_000)
+    tracemalloc.start()
+    try:
+        knn_accuracy(train, labels, test, labels, k=200, temperature=0.07)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.5 * 2**30
 
 
 def test_knn_takes_tensors_and_ignores_length():
@@ -130,10 +191,339 @@ def test_knn_with_wrong_input():
     features, labels = _clusters(2)
     with pytest.raises(ValueError, match="`k` must lie in"):
         knn_predict(features, labels, features, k=7)
+    with pytest.raises(ValueError, match="temperature=0"):
+        knn_predict(features, labels, features, temperature=0)
+    with pytest.raises(ValueError, match="chunk_size=0"):
+        knn_predict(features, labels, features, chunk_size=0)
+    with pytest.raises(
+        ValueError, match=r"`train_labels` must lie in \[0, 2\).*0 to 2"
+    ):
+        knn_probabilities(features, labels, features, num_classes=2)
     with pytest.raises(ValueError, match="same width"):
         knn_predict(features, labels, features[:, :3])
     with pytest.raises(ValueError, match="`test_labels`"):
         knn_accuracy(features, labels, features, labels[:-1])
+
+
+def test_sgd_probe_agrees_with_the_exact_optimum():
+    from sklearn.linear_model import LogisticRegression
+
+    features, labels = _clusters(40, spread=0.6)
+    test, test_labels = _clusters(100, seed=1, spread=0.6)
+    decay = 0.1
+    probe = sgd_linear_probe(
+        7 + 100 * features,
+        3 * labels - 1,
+        learning_rates=[0.5],
+        weight_decays=[decay],
+        epochs=400,
+    )
+    standardized = (features - features.mean(axis=0)) / features.std(axis=0)
+    exact = LogisticRegression(C=1 / (decay * len(labels)), tol=1e-8)
+    exact.fit(standardized, labels)
+    np.testing.assert_allclose(
+        probe.predict_proba(7 + 100 * features),
+        exact.predict_proba(standardized),
+        atol=5e-4,
+    )
+    np.testing.assert_array_equal(probe.classes_, [-1, 2, 5])
+    predicted = probe.predict(7 + 100 * test)
+    assert probe.score(7 + 100 * test, 3 * test_labels - 1) == np.mean(
+        predicted == 3 * test_labels - 1
+    )
+
+
+def test_sgd_probe_against_a_naive_reference():
+    """One step at a time, in float64, with the look-ahead form of Nesterov."""
+    features, labels = _clusters(4)
+    probe = sgd_linear_probe(
+        features, labels, epochs=5, learning_rates=[0.3], weight_decays=[0.01]
+    )
+    x = (features - features.mean(axis=0)) / features.std(axis=0)
+    targets = np.eye(3)[labels]
+    weights, bias = np.zeros((8, 3)), np.zeros(3)
+    velocities = [0.0, 0.0]
+    for step in range(5):
+        rate = 0.3 * (1 + np.cos(np.pi * step / 5)) / 2
+        exponentials = np.exp(x @ weights + bias)
+        error = exponentials / exponentials.sum(axis=1, keepdims=True) - targets
+        slopes = [x.T @ error / 12 + 0.01 * weights, error.mean(axis=0)]
+        velocities = [
+            0.9 * v - rate * g for v, g in zip(velocities, slopes, strict=True)
+        ]
+        weights = weights + 0.9 * velocities[0] - rate * slopes[0]
+        bias = bias + 0.9 * velocities[1] - rate * slopes[1]
+    np.testing.assert_allclose(probe.weights, weights, atol=1e-5)
+    np.testing.assert_allclose(probe.bias, bias, atol=1e-5)
+
+
+def test_sgd_probe_has_the_paper_s_rate_and_chooses_on_held_out_rows():
+    features, labels = _clusters(60, spread=0.1)
+    # The paper's rate, a tenth, a hundredth; the batch is the whole set.
+    rates = 0.3 * 180 / 256 * np.array([1, 0.1, 0.01])
+    clear = sgd_linear_probe(features, labels, epochs=10)
+    assert clear.learning_rate == pytest.approx(rates[0])
+    assert clear.weight_decay == 0
+    noise = np.random.default_rng(0).normal(size=features.shape)
+    noisy = sgd_linear_probe(noise, labels, epochs=10, weight_decays=[0, 10.0])
+    assert (noisy.learning_rate, noisy.weight_decay) != (clear.learning_rate, 0)
+    again = sgd_linear_probe(ops.convert_to_tensor(features), labels, epochs=10)
+    np.testing.assert_array_equal(again.weights, clear.weights)
+    other = sgd_linear_probe(features, labels, epochs=10, batch_size=32, seed=1)
+    assert other.learning_rate in 0.3 * 32 / 256 * np.array([1, 0.1, 0.01])
+    assert other.score(features, labels) > 0.95
+
+
+def test_sgd_probe_with_one_row_of_a_class_and_a_constant_feature(capsys):
+    features, labels = _clusters(5)
+    features[:, 7] = 3
+    rows = [0, 5, 6, 7, 10]
+    probe = sgd_linear_probe(features[rows], labels[rows], epochs=20, verbose=1)
+    assert set(probe.predict(features)) == {0, 1, 2}
+    assert "epoch" in capsys.readouterr().out
+    single = sgd_linear_probe(
+        features[[0, 5, 10]], labels[[0, 5, 10]], epochs=5, weight_decays=[0.5, 0]
+    )
+    assert single.weight_decay == 0.5
+
+
+@pytest.mark.parametrize("fit", [linear_probe, sgd_linear_probe])
+def test_hyperparameters_are_chosen_without_test_data(fit):
+    # Nothing that a probe is fitted with can carry test rows.
+    arrays = [
+        parameter.name
+        for parameter in inspect.signature(fit).parameters.values()
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+    ]
+    assert arrays == ["features", "labels"]
+    features, labels = _clusters(12, spread=0.8)
+    test, test_labels = _clusters(30, seed=1)
+    probe = fit(features, labels)
+    expected = probe.predict_proba(test)
+    # Scoring, on true labels or wrong ones, leaves the probe as it was.
+    assert probe.score(test, test_labels) > probe.score(test, (test_labels + 1) % 3)
+    probe.score(1e3 * test, test_labels)
+    np.testing.assert_array_equal(probe.predict_proba(test), expected)
+    np.testing.assert_array_equal(fit(features, labels).predict_proba(test), expected)
+
+
+def test_sgd_probe_with_wrong_input():
+    features, labels = _clusters(2)
+    wrong = [
+        ({"labels": np.zeros(6, int)}, "at least two classes.*6 labels, all 0"),
+        ({"labels": np.arange(5)}, "5 labels for 6 rows"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"learning_rates": [0.1, 0]}, "`learning_rates` must"),
+        ({"weight_decays": []}, "`weight_decays` must"),
+        ({"weight_decays": [-1]}, "`weight_decays` must"),
+        ({"held_out": 1}, "held_out=1"),
+    ]
+    for arguments, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            sgd_linear_probe(**{"features": features, "labels": labels, **arguments})
+
+
+def test_sgd_probe_with_other_features_than_fitted():
+    features, labels = _clusters(2)
+    probe = sgd_linear_probe(features, labels, epochs=1)
+    with pytest.raises(ValueError, match=r"\(N, 8\).*\(6, 3\)"):
+        probe.predict(features[:, :3])
+
+
+class _Batches(keras.utils.PyDataset):
+    def __init__(self, batches):
+        super().__init__()
+        self._batches = batches
+
+    def __len__(self):
+        return len(self._batches)
+
+    def __getitem__(self, index):
+        # As many do: without an end.
+        return self._batches[index % len(self._batches)]
+
+
+def _generated(batches):
+    yield from batches
+
+
+def test_encode_dataset_takes_every_kind_of_data(capsys):
+    images, labels = _bars(5)
+    seen = []
+
+    def encode(batch):
+        assert isinstance(batch, np.ndarray)
+        seen.append(len(batch))
+        return ops.mean(ops.convert_to_tensor(batch), axis=(1, 3))
+
+    expected = images.mean(axis=(1, 3))
+    starts = range(0, len(images), 4)
+    pairs = [(images[start : start + 4], labels[start : start + 4]) for start in starts]
+    alone = [batch for batch, _ in pairs]
+    for data in ((images, labels), pairs, _Batches(pairs), _generated(pairs)):
+        features, found = encode_dataset(encode, data, batch_size=4)
+        assert features.dtype == np.float32
+        np.testing.assert_allclose(features, expected, rtol=1e-5)
+        np.testing.assert_array_equal(found, labels)
+    tensor = ops.convert_to_tensor(images)
+    for data in (images, tensor, alone, _Batches(alone), _generated(alone)):
+        features, found = encode_dataset(encode, data, batch_size=4)
+        np.testing.assert_allclose(features, expected, rtol=1e-5)
+        assert found is None
+    assert set(seen) == {4, 3}
+    assert capsys.readouterr().out == ""
+    encode_dataset(encode, images, batch_size=4, verbose=1)
+    assert "4/4" in capsys.readouterr().out
+
+
+def test_encode_dataset_of_backend_datasets():
+    images, labels = _bars(5)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        data = torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(
+                torch.from_numpy(images), torch.from_numpy(labels)
+            ),
+            batch_size=4,
+        )
+    else:
+        import tensorflow as tf
+
+        data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
+    features, found = encode_dataset(_encode_in_half_precision, data)
+    np.testing.assert_allclose(features, images.mean(axis=(1, 3)), rtol=0.01)
+    np.testing.assert_array_equal(found, labels)
+
+
+def _encode_in_half_precision(batch):
+    features = ops.mean(ops.convert_to_tensor(batch), axis=(1, 3))
+    return ops.cast(features, "bfloat16")
+
+
+def test_encode_dataset_with_wrong_input():
+    images, labels = _bars(2)
+
+    def encode(batch):
+        return batch.mean(axis=(1, 3))
+
+    wrong = [
+        (encode, [], {}, "at least one image"),
+        (encode, images, {"batch_size": 0}, "batch_size=0"),
+        (encode, (images, labels, labels), {}, "3 entries"),
+        (encode, (images, labels[:-1]), {}, "5 labels for 6 rows"),
+        (encode, (images, labels / 2), {}, "must be integers"),
+        (encode, [(images, labels), images], {}, "1 of 2 batches"),
+        (encode, [()], {}, "an empty one"),
+        (lambda batch: batch, images, {}, r"`encode` must.*\(6, 8, 8, 1\)"),
+        (lambda batch: batch[1:, 0, 0], images, {}, r"\(5, 1\)"),
+    ]
+    for function, data, arguments, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            encode_dataset(function, data, **arguments)
+
+
+def _predictions(rows=200, num_classes=7, seed=0):
+    generator = np.random.default_rng(seed)
+    logits = 2 * generator.normal(size=(rows, num_classes))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return shares, generator.integers(num_classes, size=rows)
+
+
+def test_top_k_accuracy_against_a_naive_reference():
+    shares, labels = _predictions()
+    # Coarse, so that many are equal.
+    shares = np.round(shares, 1)
+    for k in (1, 2, 5, 7):
+        hits = [
+            label in sorted(range(7), key=lambda c: (-row[c], c))[:k]
+            for row, label in zip(shares, labels, strict=True)
+        ]
+        assert top_k_accuracy(shares, labels, k) == np.mean(hits)
+        tensor = ops.convert_to_tensor(shares.astype("float32"))
+        assert top_k_accuracy(tensor, labels, k) == np.mean(hits)
+    assert top_k_accuracy(shares, labels) == np.mean(shares.argmax(axis=1) == labels)
+
+
+def test_confusion_matrix_and_per_class_accuracy_against_loops():
+    _, labels = _predictions(num_classes=4)
+    _, predicted = _predictions(num_classes=4, seed=1)
+    expected = np.zeros((50, 50), int)
+    for label, guess in zip(labels, predicted, strict=True):
+        expected[label, guess] += 1
+    # 8 bits hold the labels, and not the places in the matrix.
+    counts = confusion_matrix(predicted.astype("int8"), labels.astype("int8"), 50)
+    np.testing.assert_array_equal(counts, expected)
+    shares = per_class_accuracy(predicted, labels, 5)
+    for label in range(4):
+        assert shares[label] == np.mean(predicted[labels == label] == label)
+    assert np.isnan(shares[4])
+
+
+def test_expected_calibration_error_against_loops():
+    shares, labels = _predictions()
+    confidence, predicted = shares.max(axis=1), shares.argmax(axis=1)
+    for bins in (1, 10, 15):
+        expected = 0
+        for index in range(bins):
+            inside = (confidence > index / bins) & (confidence <= (index + 1) / bins)
+            if inside.any():
+                accuracy = np.mean(predicted[inside] == labels[inside])
+                expected += inside.mean() * abs(accuracy - confidence[inside].mean())
+        ece = expected_calibration_error(shares, labels, bins)
+        assert ece == pytest.approx(expected, abs=1e-12)
+    sure = np.eye(7)[labels]
+    assert expected_calibration_error(sure, labels) == 0
+    assert expected_calibration_error(sure, (labels + 1) % 7) == 1
+    # The upper edge belongs to its bin: 0.5 and 0.4 are apart in two bins.
+    halves = np.array([[0.5, 0.5, 0], [0.6, 0.4, 0]])
+    assert expected_calibration_error(halves, [0, 1], 2) == pytest.approx(0.55)
+
+
+def test_confidence_interval_of_student():
+    mean, half_width = confidence_interval([0.90, 0.92, 0.94])
+    assert mean == pytest.approx(0.92)
+    # t(0.975, 2) from a table.
+    assert half_width == pytest.approx(4.302653 * 0.02 / np.sqrt(3), rel=1e-6)
+    assert confidence_interval([2, 2], level=0.5) == (2, 0)
+    generator = np.random.default_rng(0)
+    intervals = [confidence_interval(row) for row in generator.normal(size=(2000, 4))]
+    held = np.mean([abs(mean) <= half_width for mean, half_width in intervals])
+    assert held == pytest.approx(0.95, abs=0.02)
+
+
+def test_summary_can_be_written():
+    shares, labels = _predictions()
+    labels = np.where(labels == 2, 3, labels)
+    summary = json.loads(json.dumps(summarize(shares.astype("float32"), labels)))
+    assert summary["top1"] == top_k_accuracy(shares, labels, 1)
+    assert summary["top5"] == top_k_accuracy(shares, labels, 5)
+    assert summary["per_class"][2] is None
+    assert np.trace(summary["confusion"]) == round(200 * summary["top1"])
+    expected = expected_calibration_error(shares, labels)
+    assert summary["ece"] == pytest.approx(expected, abs=1e-6)
+    assert summarize(np.full((3, 5), 0.2), [0, 1, 2])["top5"] is None
+
+
+def test_metrics_with_wrong_input():
+    shares, labels = _predictions(rows=4)
+    wrong = [
+        (top_k_accuracy, (shares, labels, 8), r"`k` must lie in \[1, 7\].*k=8"),
+        (top_k_accuracy, (shares, labels[:3]), "3 labels for 4 rows"),
+        (top_k_accuracy, (shares, labels + 7), r"`labels` must lie in \[0, 7\)"),
+        (confusion_matrix, (labels, labels, 0), "num_classes=0"),
+        (confusion_matrix, (labels[:3], labels, 7), "`predicted`.*3 labels for 4"),
+        (per_class_accuracy, (labels - 9, labels, 7), "`predicted` must lie"),
+        (expected_calibration_error, (shares, labels, 0), "num_bins=0"),
+        (expected_calibration_error, (3 * shares, labels), "Apply a softmax"),
+        (summarize, (shares - 1, labels), "`probabilities` must not be negative"),
+        (confidence_interval, ([1.0],), r"at least two.*\[1.0\]"),
+        (confidence_interval, ([1.0, 2.0], 1), "level=1"),
+    ]
+    for function, arguments, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            function(*arguments)
 
 
 def _bars(per_class, seed=0):

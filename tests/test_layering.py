@@ -27,8 +27,9 @@ LAYERS = {
     ],
     "callbacks": ["models"],
     "evaluation": [],
-    "recipes": ["backbones", "optimizers", "models"],
-    "cli": ["data", "recipes", "callbacks", "evaluation", "version"],
+    "distillation": ["data", "views", "networks", "optimizers", "trainers", "models"],
+    "recipes": ["backbones", "optimizers", "models", "distillation"],
+    "cli": ["data", "recipes", "callbacks", "evaluation", "distillation", "version"],
 }
 
 # Beside the trainers: adapters to something that belongs to one backend.

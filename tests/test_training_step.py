@@ -181,8 +181,12 @@ def test_three_steps_equal_the_oracle(jit_compile):
     ):
         assert len(own) == len(expected)
         for variable, value in zip(own, expected, strict=True):
+            # XLA's float32 on processors with AVX-512 was 6e-5 off.
             np.testing.assert_allclose(
-                keras.ops.convert_to_numpy(variable), value, rtol=1e-3, atol=1e-5
+                keras.ops.convert_to_numpy(variable),
+                value,
+                rtol=1e-3,
+                atol=1e-4,
             )
     held = keras.ops.convert_to_numpy(model.memory.labels.value)
     np.testing.assert_array_equal(np.sort(held), [0, 1, 2])

@@ -10,12 +10,13 @@ class ImageSpec:
     """What the model takes.
 
     Args:
-        num_classes: int, labels are 0 .. num_classes - 1.
+        num_classes: int, labels are 0 .. num_classes - 1; None where labels are of no
+            use and left out.
         channels: tuple of the numbers of channels that fit the backbone.
         min_size: int, least height and width in pixels.
     """
 
-    num_classes: int
+    num_classes: int | None
     channels: tuple
     min_size: int = 1
 

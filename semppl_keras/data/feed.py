@@ -16,10 +16,13 @@ class Feed(keras.utils.PyDataset):
     the batch of a step is a function of the seed and the step alone, so that a run
     that goes on from a saved model sees what an uninterrupted one would.
 
+    Without labelled images, batches `((unlabelled,), labels)`.
+
     Args:
-        unlabelled, labelled: sources.
+        unlabelled: source.
+        labelled: source, or None.
         batch_size: int, B_u.
-        labelled_batch_size: int, B_l.
+        labelled_batch_size: int, B_l; 0 without labelled images.
         steps_per_epoch: int.
     """
 
@@ -62,19 +65,24 @@ class Feed(keras.utils.PyDataset):
                 self._unlabelled_batches = self.unlabelled.passes(
                     self.batch_size, self._step
                 )
-                self._labelled_batches = self.labelled.stream(
-                    self.labelled_batch_size, self._step
-                )
+                if self.labelled is not None:
+                    self._labelled_batches = self.labelled.stream(
+                        self.labelled_batch_size, self._step
+                    )
                 self._started = True
             images, hidden = next(self._unlabelled_batches)
-            labelled_images, labels = next(self._labelled_batches)
+            x, y = (images,), {}
+            if hidden is not None:
+                y["hidden_label"] = hidden
+            if self.labelled is not None:
+                labelled_images, labels = next(self._labelled_batches)
+                x = (images, labelled_images)
+                if labels is not None:
+                    y["label"] = labels
         except Exception as error:
             self._error = error
             raise
-        y = {"label": labels}
-        if hidden is not None:
-            y["hidden_label"] = hidden
-        return (images, labelled_images), y
+        return x, y
 
 
 def make_feed(
@@ -82,6 +90,7 @@ def make_feed(
     labelled,
     spec,
     *,
+    labels_required=True,
     batch_size=None,
     labelled_batch_size=None,
     steps_per_epoch=None,
@@ -91,8 +100,9 @@ def make_feed(
 
     Args:
         unlabelled: images, or (images, true labels), as `make_source` takes them.
-        labelled: (images, labels), the same.
+        labelled: (images, labels), the same; or None, where labels are not required.
         spec: `ImageSpec`, what the model takes.
+        labels_required: bool; where False, `labelled` may be images alone, too.
         batch_size: int or None, unlabelled images per step; that of the dataset's
             own batches where None, or 96, at most as many as there are.
         labelled_batch_size: int or None, labelled images per step; that of the
@@ -116,18 +126,21 @@ def make_feed(
             raise ValueError(
                 f"`{name}` must be a positive integer. Received: {name}={value}."
             )
-    sources = (
-        make_source("unlabelled", unlabelled, spec, labelled=False, seed=seed),
-        make_source("labelled", labelled, spec, labelled=True, seed=seed),
+    unlabelled_source = make_source(
+        "unlabelled", unlabelled, spec, labelled=False, seed=seed
     )
-    shapes = [source.image_shape for source in sources]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            "`unlabelled` and `labelled` must hold images of one shape. Received: "
-            f"{shapes[0]} and {shapes[1]} (height, width, channels). Resize one of "
-            "them."
+    labelled_source = None
+    if labels_required or labelled is not None:
+        labelled_source = make_source(
+            "labelled", labelled, spec, labelled=labels_required, seed=seed
         )
-    unlabelled_source, labelled_source = sources
+        shapes = (unlabelled_source.image_shape, labelled_source.image_shape)
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                "`unlabelled` and `labelled` must hold images of one shape. Received: "
+                f"{shapes[0]} and {shapes[1]} (height, width, channels). Resize one "
+                "of them."
+            )
     if steps_per_epoch is not None and not unlabelled_source.length_known:
         unlabelled_source.repeat()
     if batch_size is None:
@@ -136,14 +149,22 @@ def make_feed(
         batch_size = DEFAULT_BATCH_SIZE
         if not unlabelled_source.endless:
             batch_size = min(batch_size, unlabelled_source.num_images())
-    if labelled_batch_size is None:
+    if labelled_source is None:
+        labelled_batch_size = 0
+    elif labelled_batch_size is None:
         labelled_batch_size = labelled_source.native_batch_size
     if labelled_batch_size is None:
         labelled_batch_size = max(1, batch_size // 3)
         if not labelled_source.endless:
             labelled_batch_size = min(labelled_batch_size, labelled_source.num_images())
     steps = _steps(unlabelled_source, batch_size, steps_per_epoch)
-    arguments = (*sources, batch_size, labelled_batch_size, steps)
+    arguments = (
+        unlabelled_source,
+        labelled_source,
+        batch_size,
+        labelled_batch_size,
+        steps,
+    )
     if keras.backend.backend() == "tensorflow":
         from semppl_keras.data.tf_feed import TFFeed
 

@@ -25,11 +25,13 @@ def make_source(name, data, spec, *, labelled, seed):
         ValueError: if the data does not fit, or is empty.
         TypeError: if it is none of these.
     """
-    if data is None:
+    if data is None and labelled:
         raise ValueError(
             f"`{name}` is missing. `fit` needs both: fit(unlabelled, labelled), the "
             "second with (image, label) for the few labelled images."
         )
+    if data is None:
+        raise ValueError(f"`{name}` is missing: `fit` needs images to learn from.")
     if _is_array(data):
         data = (data,)
     if isinstance(data, tuple) and len(data) == 2 and _is_array(data[0]):
@@ -64,7 +66,7 @@ class ArraySource:
     length_known = True
 
     def __init__(self, name, arrays, spec, *, labelled, seed):
-        images, labels = _split(name, arrays, labelled)
+        images, labels = _split(name, arrays, labelled, spec)
         self.images = check_images(name, images, spec)
         if not len(self.images):
             raise ValueError(f"`{name}` is empty: it holds no image.")
@@ -85,7 +87,7 @@ class ArraySource:
         self.dtype = self.images.dtype
         self.native_batch_size = None
         # What follows from the seed differs between the two sources of a fit.
-        self._seed = (seed, int(labelled))
+        self._seed = (seed, int(name == "labelled"))
         self._orders = collections.OrderedDict()
 
     def num_images(self):
@@ -247,7 +249,7 @@ class StreamSource:
                 )
             if not isinstance(element, (tuple, list)):
                 element = (element,)
-            images, labels = _split(self.name, element, self._labelled)
+            images, labels = _split(self.name, element, self._labelled, self._spec)
             images = to_numpy(images)
             self._batched = images.ndim != 3
             if not self._batched:
@@ -275,10 +277,11 @@ class StreamSource:
                 yield images, labels
 
 
-def _split(name, element, labelled):
+def _split(name, element, labelled, spec):
     """(images, labels or None) of one element or of a tuple of arrays."""
     if len(element) == 2:
-        return element
+        images, labels = element
+        return images, None if spec.num_classes is None else labels
     if len(element) == 1 and not labelled:
         return element[0], None
     wanted = "(images, labels)" if labelled else "images, or (images, labels)"

@@ -27,9 +27,11 @@ class TFFeed:
         # from, after a callback may have restored the model.
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._error = None
-        batches = tf.data.Dataset.zip(
-            self._unlabelled_batches(unlabelled), self._labelled_batches(labelled)
-        )
+        parts = (self._unlabelled_batches(unlabelled),)
+        if feed.labelled is not None:
+            parts = (*parts, self._labelled_batches(labelled))
+        # Of a tuple: a single dataset is not zipped otherwise.
+        batches = tf.data.Dataset.zip(parts)
         self._dataset = batches.map(self._as_step_data).prefetch(2)
         if not any(isinstance(d, tf.data.Dataset) for d in (unlabelled, labelled)):
             # Nothing is left to tune, and the thread that does it may sleep up to a
@@ -131,7 +133,7 @@ class TFFeed:
                 message = f"`{source.name}` must hold finite images. Received: NaN."
                 with tf.control_dependencies([_assert(finite, message)]):
                     images = tf.identity(images)
-            if labels is None:
+            if labels is None or self._num_classes is None:
                 return (images,)
             if labels.shape.rank == len(batch) + 1:
                 if labels.shape[-1] == 1:
@@ -150,11 +152,15 @@ class TFFeed:
 
         return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
 
-    def _as_step_data(self, unlabelled, labelled):
-        labels = {"label": labelled[1]}
+    def _as_step_data(self, unlabelled, labelled=None):
+        images, labels = (unlabelled[0],), {}
         if self.has_hidden_labels:
             labels["hidden_label"] = unlabelled[1]
-        return (unlabelled[0], labelled[0]), labels
+        if labelled is not None:
+            images = (unlabelled[0], labelled[0])
+            if self._feed.labelled.has_labels:
+                labels["label"] = labelled[1]
+        return images, labels
 
 
 def _assert(condition, message):

@@ -2,27 +2,41 @@
 
 import numpy as np
 
-from semppl_keras.evaluation.inputs import as_features, as_labels
+from semppl_keras.evaluation.inputs import as_class_indices, as_features, as_labels
 
 
-def knn_predict(train_features, train_labels, test_features, k=1, *, chunk_size=1024):
-    """Labels each row by the majority of its nearest neighbours.
+def knn_predict(
+    train_features,
+    train_labels,
+    test_features,
+    k=1,
+    *,
+    temperature=None,
+    chunk_size=256,
+):
+    """Labels each row by the vote of its nearest neighbours.
 
-    Nearest is by cosine similarity. A tie goes to the class whose neighbours have
-    the larger summed similarity, then to the smaller label.
+    Nearest is by cosine similarity; of equally near rows the earlier one counts. A
+    vote weighs 1, or with a temperature exp(similarity / temperature), the protocol
+    of Wu et al. (2018, section 3.4), who take `k=200, temperature=0.07`. A tie goes
+    to the class whose neighbours have the larger summed similarity, then to the
+    smaller label.
 
     Args:
         train_features: `(N, F)`, finite.
         train_labels: `(N,)` integers, any values.
         test_features: `(M, F)`, finite.
         k: Number of neighbours, in [1, N].
-        chunk_size: Test rows compared at once: memory is `chunk_size * N` floats.
+        temperature: Positive, or None for equal votes.
+        chunk_size: Test rows compared at once: memory is about `chunk_size * N * 16`
+            bytes, beside float32 copies of the training features and of the chunk.
 
     Returns:
         `(M,)` labels, in the dtype of `train_labels`.
 
     Raises:
-        ValueError: Shapes that do not fit each other, or `k` out of range.
+        ValueError: Shapes that do not fit each other, or `k`, `temperature` or
+            `chunk_size` out of range.
 
     Example:
         >>> train = np.array([[1.0, 0.0], [0.0, 1.0]])
@@ -31,37 +45,90 @@ def knn_predict(train_features, train_labels, test_features, k=1, *, chunk_size=
     """
     train_features = as_features(train_features, "train_features")
     train_labels = as_labels(train_labels, "train_labels", len(train_features))
-    test_features = as_features(test_features, "test_features")
-    if train_features.shape[1] != test_features.shape[1]:
-        raise ValueError(
-            "`train_features` and `test_features` must have the same width. "
-            f"Received: {train_features.shape} and {test_features.shape}."
-        )
-    if not 1 <= k <= len(train_features):
-        raise ValueError(
-            f"`k` must lie in [1, {len(train_features)}], the number of training "
-            f"rows. Received: k={k}."
-        )
     classes, train_classes = np.unique(train_labels, return_inverse=True)
-    one_hot = np.eye(len(classes), dtype="float32")
-    train = _unit_rows(train_features)
-    predicted = np.empty(len(test_features), train_classes.dtype)
-    for start in range(0, len(test_features), chunk_size):
-        chunk = slice(start, start + chunk_size)
-        similarity = _unit_rows(test_features[chunk]) @ train.T
-        # A stable sort, so that of equal neighbours the first row counts.
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-        votes = one_hot[train_classes[nearest]]
-        counts = votes.sum(axis=1)
-        weights = np.take_along_axis(similarity, nearest, axis=1)
-        sums = np.einsum("mk,mkc->mc", weights, votes)
-        leading = counts == counts.max(axis=1, keepdims=True)
-        predicted[chunk] = np.argmax(np.where(leading, sums, -np.inf), axis=1)
-    return classes[predicted]
+    chunks = _votes(
+        train_features,
+        train_classes,
+        test_features,
+        len(classes),
+        k,
+        temperature,
+        chunk_size,
+    )
+    predicted = []
+    for votes, similarities in chunks:
+        leading = votes == votes.max(axis=1, keepdims=True)
+        predicted.append(np.argmax(np.where(leading, similarities, -np.inf), axis=1))
+    return classes[np.concatenate(predicted)]
+
+
+def knn_probabilities(
+    train_features,
+    train_labels,
+    test_features,
+    k=1,
+    *,
+    num_classes=None,
+    temperature=None,
+    chunk_size=256,
+):
+    """The share of each class in the vote of the nearest neighbours.
+
+    Args:
+        train_features: `(N, F)`, finite.
+        train_labels: `(N,)` integers in [0, num_classes).
+        test_features: `(M, F)`, finite.
+        k: Number of neighbours, in [1, N].
+        num_classes: Columns of the result. None: the largest label and one.
+        temperature: As for `knn_predict`.
+        chunk_size: As for `knn_predict`.
+
+    Returns:
+        `(M, num_classes)` float32, rows that sum to 1. Where classes tie, the first
+        largest share need not be the class that `knn_predict` names.
+
+    Raises:
+        ValueError: Shapes that do not fit each other, labels, `k`, `temperature` or
+            `chunk_size` out of range.
+
+    Example:
+        >>> train = np.array([[1.0, 0.0], [0.0, 1.0], [0.1, 1.0]])
+        >>> knn_probabilities(train, np.array([0, 1, 2]), np.array([[0.1, 5.0]]), k=2)
+        array([[0. , 0.5, 0.5]], dtype=float32)
+    """
+    train_features = as_features(train_features, "train_features")
+    train_labels = as_labels(train_labels, "train_labels", len(train_features))
+    if num_classes is None:
+        num_classes = int(train_labels.max()) + 1
+    train_labels = as_class_indices(
+        train_labels, "train_labels", len(train_features), num_classes
+    )
+    chunks = _votes(
+        train_features,
+        train_labels,
+        test_features,
+        num_classes,
+        k,
+        temperature,
+        chunk_size,
+    )
+    return np.concatenate(
+        [
+            (votes / votes.sum(axis=1, keepdims=True)).astype("float32")
+            for votes, _ in chunks
+        ]
+    )
 
 
 def knn_accuracy(
-    train_features, train_labels, test_features, test_labels, k=1, *, chunk_size=1024
+    train_features,
+    train_labels,
+    test_features,
+    test_labels,
+    k=1,
+    *,
+    temperature=None,
+    chunk_size=256,
 ):
     """Share of the test rows that their nearest neighbours label correctly.
 
@@ -71,13 +138,15 @@ def knn_accuracy(
         test_features: `(M, F)`, finite.
         test_labels: `(M,)` integers.
         k: Number of neighbours, in [1, N].
-        chunk_size: Test rows compared at once: memory is `chunk_size * N` floats.
+        temperature: As for `knn_predict`.
+        chunk_size: As for `knn_predict`.
 
     Returns:
         A float in [0, 1].
 
     Raises:
-        ValueError: Shapes that do not fit each other, or `k` out of range.
+        ValueError: Shapes that do not fit each other, or `k`, `temperature` or
+            `chunk_size` out of range.
 
     Example:
         >>> features, labels = np.eye(3), np.arange(3)
@@ -87,12 +156,77 @@ def knn_accuracy(
     test_features = as_features(test_features, "test_features")
     test_labels = as_labels(test_labels, "test_labels", len(test_features))
     predicted = knn_predict(
-        train_features, train_labels, test_features, k, chunk_size=chunk_size
+        train_features,
+        train_labels,
+        test_features,
+        k,
+        temperature=temperature,
+        chunk_size=chunk_size,
     )
     return float(np.mean(predicted == test_labels))
 
 
+def _votes(train, train_classes, test, num_classes, k, temperature, chunk_size):
+    """Yields for each chunk of test rows, by class: votes and summed similarities."""
+    test = as_features(test, "test_features")
+    if train.shape[1] != test.shape[1]:
+        raise ValueError(
+            "`train_features` and `test_features` must have the same width. "
+            f"Received: {train.shape} and {test.shape}."
+        )
+    if not 1 <= k <= len(train):
+        raise ValueError(
+            f"`k` must lie in [1, {len(train)}], the number of training rows. "
+            f"Received: k={k}."
+        )
+    if temperature is not None and not temperature > 0:
+        raise ValueError(
+            "`temperature` must be positive, or None for equal votes. Received: "
+            f"temperature={temperature}."
+        )
+    if chunk_size < 1:
+        raise ValueError(
+            f"`chunk_size` must be at least 1. Received: chunk_size={chunk_size}."
+        )
+    # Negative, so that the nearest sort first.
+    opposite = -_unit_rows(train)
+    for start in range(0, len(test), chunk_size):
+        distances = _unit_rows(test[start : start + chunk_size]) @ opposite.T
+        nearest = _smallest(distances, k)
+        # In float64 sums of float32 do not depend on their order: ties stay ties.
+        similarities = -np.take_along_axis(distances, nearest, axis=1).astype("float64")
+        if temperature is None:
+            weights = np.ones_like(similarities)
+        else:
+            # Relative to the nearest, so that no temperature overflows.
+            excess = similarities - similarities.max(axis=1, keepdims=True)
+            weights = np.exp(excess / temperature)
+        rows = np.arange(len(nearest))[:, None]
+        cells = (rows * num_classes + train_classes[nearest]).ravel()
+        shape = (len(nearest), num_classes)
+        votes, sums = (
+            np.bincount(
+                cells, values.ravel(), minlength=len(nearest) * num_classes
+            ).reshape(shape)
+            for values in (weights, similarities)
+        )
+        yield votes, sums
+
+
+def _smallest(distances, k):
+    """Columns of the k smallest entries in each row; of equal ones, the first."""
+    nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
+    # The partition picks any of the entries that equal the k-th smallest. Only rows
+    # with more of them than fit have to be sorted.
+    bound = np.take_along_axis(distances, nearest, axis=1).max(axis=1, keepdims=True)
+    ambiguous = np.count_nonzero(distances <= bound, axis=1) > k
+    order = np.argsort(distances[ambiguous], axis=1, kind="stable")
+    nearest[ambiguous] = order[:, :k]
+    return nearest
+
+
 def _unit_rows(features):
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    norms = np.sqrt(np.einsum("nf,nf->n", features, features, dtype="float64"))
     # A row of zeros has no direction: its similarity to everything is 0.
-    return features / np.where(norms > 0, norms, 1)
+    norms = np.where(norms > 0, norms, 1)[:, None]
+    return np.divide(features, norms, dtype="float32", casting="same_kind")

@@ -7,8 +7,8 @@ def semppl_loss(
     online,
     target,
     negative_indices,
-    semantic_positive,
-    has_semantic_positive,
+    semantic_positive=None,
+    has_semantic_positive=None,
     *,
     temperature=0.2,
     contrastive_weight=0.3,
@@ -28,6 +28,8 @@ def semppl_loss(
         loss = c * (augmentation + alpha * semantic)
             + lambda * (invariance + semantic_invariance)
 
+    Without semantic positives it is the loss of ReLICv2 (arXiv 2201.05119, eq. 3).
+
     Gradients reach `online` alone. Computed in float32 whatever the inputs are.
 
     Args:
@@ -35,16 +37,17 @@ def semppl_loss(
         target: `(L, B, D)` unit vectors t of the large views.
         negative_indices: `(B, K)` int in [0, B): each image's negatives, whose
             target embeddings are contrasted with it under every pair of views.
-        semantic_positive: `(P, L, B, D)` unit vectors.
-        has_semantic_positive: `(B,)` boolean.
+        semantic_positive: `(P, L, B, D)` unit vectors, or None.
+        has_semantic_positive: `(B,)` boolean, or None; given with
+            `semantic_positive` alone.
         temperature: float, tau, positive.
         contrastive_weight: float, c.
         semantic_weight: float, alpha.
         invariance_weight: float, lambda.
 
     Returns:
-        dict of float32 scalars: loss, augmentation, semantic, invariance,
-        semantic_invariance.
+        dict of float32 scalars: loss, augmentation, invariance, and with semantic
+        positives semantic and semantic_invariance.
 
     Raises:
         ValueError: if the shapes do not fit, or the temperature is not positive.
@@ -56,38 +59,37 @@ def semppl_loss(
         )
     online = ops.cast(online, "float32") / temperature
     target = ops.stop_gradient(ops.cast(target, "float32"))
-    semantic_positive = ops.stop_gradient(ops.cast(semantic_positive, "float32"))
 
     negatives = ops.take(target, negative_indices, axis=1)
     negative_logits = ops.einsum("ibd,jbkd->ijbk", online, negatives)
-    positive_logits = ops.einsum("ibd,jbd->ijb", online, target)
-    semantic_logits = ops.einsum("ibd,pjbd->pijb", online, semantic_positive)
     # log sum exp over the negatives, shared by all positives.
     negative_mass = ops.logsumexp(negative_logits, axis=-1)
-    augmentation_contrast = _contrast(positive_logits, negative_mass)
-    semantic_contrast = _contrast(semantic_logits, negative_mass)
+
+    positive_logits = ops.einsum("ibd,jbd->ijb", online, target)
+    contrast = _contrast(positive_logits, negative_mass)
+    parts = {
+        "augmentation": ops.mean(contrast),
+        "invariance": ops.mean(_invariance(positive_logits, contrast, negative_logits)),
+    }
+    loss = contrastive_weight * parts["augmentation"]
+    loss = loss + invariance_weight * parts["invariance"]
+    if semantic_positive is None:
+        return {"loss": loss, **parts}
 
     def mean_over_having(values):
         """`(P, B)`: mean over draws, sum over the images that have one, over B."""
         return ops.mean(ops.where(has_semantic_positive, ops.mean(values, axis=0), 0.0))
 
-    augmentation = ops.mean(augmentation_contrast)
-    semantic = mean_over_having(ops.mean(semantic_contrast, axis=(1, 2)))
-    invariance = ops.mean(
-        _invariance(positive_logits, augmentation_contrast, negative_logits)
+    semantic_positive = ops.stop_gradient(ops.cast(semantic_positive, "float32"))
+    semantic_logits = ops.einsum("ibd,pjbd->pijb", online, semantic_positive)
+    contrast = _contrast(semantic_logits, negative_mass)
+    parts["semantic"] = mean_over_having(ops.mean(contrast, axis=(1, 2)))
+    parts["semantic_invariance"] = mean_over_having(
+        _invariance(semantic_logits, contrast, negative_logits)
     )
-    semantic_invariance = mean_over_having(
-        _invariance(semantic_logits, semantic_contrast, negative_logits)
-    )
-    loss = contrastive_weight * (augmentation + semantic_weight * semantic)
-    loss = loss + invariance_weight * (invariance + semantic_invariance)
-    return {
-        "loss": loss,
-        "augmentation": augmentation,
-        "semantic": semantic,
-        "invariance": invariance,
-        "semantic_invariance": semantic_invariance,
-    }
+    loss = loss + contrastive_weight * semantic_weight * parts["semantic"]
+    loss = loss + invariance_weight * parts["semantic_invariance"]
+    return {"loss": loss, **parts}
 
 
 def _contrast(positive_logits, negative_mass):
@@ -122,29 +124,34 @@ def _invariance(positive_logits, contrast, negative_logits):
 
 
 def _check(online, target, negative_indices, semantic_positive, has_semantic_positive):
+    given = {
+        "online": online,
+        "target": target,
+        "negative_indices": negative_indices,
+        "semantic_positive": semantic_positive,
+        "has_semantic_positive": has_semantic_positive,
+    }
     shapes = {
-        "online": tuple(online.shape),
-        "target": tuple(target.shape),
-        "negative_indices": tuple(negative_indices.shape),
-        "semantic_positive": tuple(semantic_positive.shape),
-        "has_semantic_positive": tuple(has_semantic_positive.shape),
+        name: tuple(value.shape) for name, value in given.items() if value is not None
     }
     ranks = [len(shape) for shape in shapes.values()]
-    fits = ranks == [3, 3, 2, 4, 1]
+    fits = ranks in ([3, 3, 2], [3, 3, 2, 4, 1])
     if fits:
         num_large, batch, dim = shapes["target"]
         fits = (
             shapes["online"][1:] == (batch, dim)
             and shapes["online"][0] >= num_large
             and shapes["negative_indices"][0] == batch
-            and shapes["semantic_positive"][1:] == (num_large, batch, dim)
-            and shapes["has_semantic_positive"] == (batch,)
         )
+    if fits and semantic_positive is not None:
+        fits = shapes["semantic_positive"][1:] == (num_large, batch, dim) and shapes[
+            "has_semantic_positive"
+        ] == (batch,)
     if not fits:
         raise ValueError(
             "Expected online (V, B, D), target (L, B, D) with L <= V, "
-            "negative_indices (B, K), semantic_positive (P, L, B, D) and "
-            "has_semantic_positive (B,). Received: "
+            "negative_indices (B, K), and semantic_positive (P, L, B, D) with "
+            "has_semantic_positive (B,) or neither. Received: "
             + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             + "."
         )

@@ -23,7 +23,7 @@ def check_backbone(backbone, image_sizes):
             "`backbone` must be a keras.Model from images to features. Received: "
             f"{type(backbone).__name__}."
         )
-    channels = _input_channels(backbone)
+    channels = input_channels(backbone)
     if not backbone.trainable_weights:
         raise ValueError(
             f"`backbone` '{backbone.name}' has no trainable weights: there is nothing "
@@ -60,7 +60,15 @@ def check_backbone(backbone, image_sizes):
     return channels, sizes.pop()
 
 
-def _input_channels(backbone):
+def input_channels(backbone):
+    """The number of channels of the images that a backbone takes.
+
+    Args:
+        backbone: a built Keras model.
+
+    Raises:
+        ValueError: if it is not built, or takes something else than images.
+    """
     # Functional and Sequential models know their input; a subclassed model what
     # it was built with.
     shape = getattr(backbone, "input_shape", None)

@@ -93,8 +93,8 @@ class TargetEncoder(Encoder):
         # Paths of their own: on torch Keras registers weights by their path, and
         # of two with the same one resets the gradient of one alone.
         with keras.name_scope("target"):
-            backbone = _copy_model(encoder.backbone)
-            heads = [_copy_model(head) for head in encoder.heads[:num_heads]]
+            backbone = copy_model(encoder.backbone)
+            heads = [copy_model(head) for head in encoder.heads[:num_heads]]
         return cls(backbone, heads, name=name)
 
     @property
@@ -124,7 +124,7 @@ class TargetEncoder(Encoder):
         ]
 
 
-def _copy_model(model):
+def copy_model(model):
     """A model of the same configuration and weights, sharing nothing.
 
     Raises:
@@ -135,9 +135,9 @@ def _copy_model(model):
         copy.set_weights(model.get_weights())
     except (TypeError, NotImplementedError, ValueError) as error:
         raise ValueError(
-            "The target network is a copy of the backbone, made from its "
-            f"configuration, and {type(model).__name__} '{model.name}' cannot be "
-            "copied. Give it `get_config` (and `from_config`), or use a functional "
-            f"model. ({type(error).__name__}: {error})"
+            "A copy of a network is made from its configuration, and "
+            f"{type(model).__name__} '{model.name}' cannot be copied. Give it "
+            "`get_config` (and `from_config`), or use a functional model. "
+            f"({type(error).__name__}: {error})"
         ) from error
     return copy

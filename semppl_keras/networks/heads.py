@@ -4,11 +4,15 @@ import keras
 from keras import layers
 
 
-def mlp_head(input_dim, hidden_dim, output_dim, seed=None, name=None):
-    """A multilayer perceptron: Dense, BatchNormalization, ReLU, Dense.
+def mlp_head(
+    input_dim, hidden_dim, output_dim, seed=None, name=None, *, hidden_layers=1
+):
+    """A multilayer perceptron: Dense, BatchNormalization, ReLU, ..., Dense.
 
-    Projector and predictor of BYOL, ReLICv2 and SemPPL (arXiv 2301.05158, appendix
-    D): the second Dense has no bias.
+    With one hidden layer projector and predictor of BYOL, ReLICv2 and SemPPL (arXiv
+    2301.05158, appendix D); with two the projection head of SimCLRv2 (arXiv
+    2006.10029), without the batch normalisation of its output. The last Dense has
+    no bias.
 
     Args:
         input_dim: int, F.
@@ -16,6 +20,7 @@ def mlp_head(input_dim, hidden_dim, output_dim, seed=None, name=None):
         output_dim: int, D.
         seed: int or None, of the initial weights.
         name: str or None.
+        hidden_layers: int, at least 1.
 
     Returns:
         A model from `(B, F)` to `(B, D)`.
@@ -26,18 +31,72 @@ def mlp_head(input_dim, hidden_dim, output_dim, seed=None, name=None):
             scale=1.0, seed=None if seed is None else seed + layer
         )
 
-    return keras.Sequential(
-        [
-            layers.Input((input_dim,)),
-            layers.Dense(hidden_dim, kernel_initializer=initializer(0), name="hidden"),
-            layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="norm"),
-            layers.ReLU(name="relu"),
+    hidden = []
+    for layer in range(hidden_layers):
+        ending = f"_{layer + 1}" if layer else ""
+        hidden += [
             layers.Dense(
-                output_dim,
-                use_bias=False,
-                kernel_initializer=initializer(1),
-                name="output",
+                hidden_dim,
+                kernel_initializer=initializer(layer),
+                name=f"hidden{ending}",
             ),
-        ],
-        name=name,
+            layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm{ending}"),
+            layers.ReLU(name=f"relu{ending}"),
+        ]
+    output = layers.Dense(
+        output_dim,
+        use_bias=False,
+        kernel_initializer=initializer(hidden_layers),
+        name="output",
     )
+    return keras.Sequential([layers.Input((input_dim,)), *hidden, output], name=name)
+
+
+def projector(hidden_dim, projection_dim, hidden_layers=1):
+    """Makes the head of an objective without predictor.
+
+    Args:
+        hidden_dim, projection_dim: int.
+        hidden_layers: int, of the projector.
+
+    Returns:
+        A function of the size of the features and two seeds, that returns a list.
+    """
+
+    def make_heads(feature_dim, projector_seed, predictor_seed):
+        del predictor_seed
+        return [
+            mlp_head(
+                feature_dim,
+                hidden_dim,
+                projection_dim,
+                projector_seed,
+                "projector",
+                hidden_layers=hidden_layers,
+            )
+        ]
+
+    return make_heads
+
+
+def projector_and_predictor(hidden_dim, projection_dim):
+    """Makes the heads of an objective that predicts a target's embeddings.
+
+    Args:
+        hidden_dim, projection_dim: int.
+
+    Returns:
+        A function of the size of the features and two seeds, that returns a list.
+    """
+
+    def make_heads(feature_dim, projector_seed, predictor_seed):
+        return [
+            mlp_head(
+                feature_dim, hidden_dim, projection_dim, projector_seed, "projector"
+            ),
+            mlp_head(
+                projection_dim, hidden_dim, projection_dim, predictor_seed, "predictor"
+            ),
+        ]
+
+    return make_heads

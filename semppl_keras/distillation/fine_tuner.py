@@ -1,0 +1,250 @@
+"""Fine-tuning on few labels: the second step of SimCLRv2."""
+
+import keras
+from keras import ops
+
+from semppl_keras.data.checks import check_images, check_labels
+from semppl_keras.data.feed import make_feed
+from semppl_keras.data.sources import make_source
+from semppl_keras.distillation.classifier_trainer import ClassifierTrainer, draw_seeds
+from semppl_keras.distillation.objectives import cross_entropy
+from semppl_keras.distillation.starting_point import chosen_views, make_classifier
+from semppl_keras.models.arguments import check_integers, check_seed
+
+
+@keras.saving.register_keras_serializable(package="semppl_keras")
+class FineTuner(ClassifierTrainer):
+    """Trains a pre-trained network and a linear classifier on it, on few labels.
+
+    A linear layer is put where `from_layer` says, on the backbone or in the middle of
+    the projection head, and the whole network is trained with softmax cross-entropy
+    (SimCLRv2, Chen et al., NeurIPS 2020, arXiv 2006.10029, section 2). The weights are
+    copied: the pre-trained model stays as it is.
+
+    Example:
+
+    ```python
+    tuner = semppl_keras.FineTuner(pretrained, num_classes=10)
+    tuner.compile(optimizer=keras.optimizers.Adam(1e-4))
+    tuner.fit(few_images, few_labels, epochs=60)
+    probabilities = tuner.predict(images)
+    tuner.classifier.save("classifier.keras")  # the network alone, without optimiser
+    ```
+
+    Args:
+        model: a pre-training model of semppl_keras such as `SemPPL`; a backbone, any
+            built `keras.Model` from images `(B, h, w, C)` to features `(B, F)` or
+            `(B, h', w', F)`; or a classifier to train on, an `ImageClassifier` (or a
+            `FineTuner`, `Distiller`), which keeps its linear layer.
+        num_classes: int, at least 2; labels are 0 .. num_classes - 1.
+        from_layer: on what the linear layer is put. 0 or "backbone": the backbone's
+            features. 1 or "hidden": what is behind the first activation of the
+            projection head, as in SimCLRv2 with 1% or 10% of the labels; k: behind the
+            k-th. None: 1, or 0 where there is no head.
+        freeze_backbone: bool. If True, the backbone stays as it is and runs as in
+            inference: what is on it is trained alone.
+        label_smoothing: float in [0, 1): the share of the target that is spread evenly
+            over all classes.
+        views: what training sees, one large view of each image, and at which size and
+            range: a `MultiCrop`, taken as it is, or the name of a recipe of
+            `semppl_keras.views`, of which crop and flip are taken. None: crop and flip
+            of the views that `model` was pre-trained on. (SimCLRv2 fine-tunes and
+            distils without colour augmentation.)
+        seed: int or None: views, order of arrays and the linear layer follow from it.
+            Drawn (and kept) where None.
+
+    Raises:
+        TypeError, ValueError: if the model does not fit, or an argument is out of
+            range.
+    """
+
+    def __init__(
+        self,
+        model,
+        num_classes,
+        *,
+        from_layer=None,
+        freeze_backbone=False,
+        label_smoothing=0.0,
+        views=None,
+        seed=None,
+        **kwargs,
+    ):
+        check_integers(2, num_classes=num_classes)
+        check_seed(seed)
+        if (
+            not isinstance(label_smoothing, (int, float))
+            or not 0 <= label_smoothing < 1
+        ):
+            raise ValueError(
+                "`label_smoothing` must be at least 0 and below 1. Received: "
+                f"label_smoothing={label_smoothing!r}."
+            )
+        seed, draw_seed, layer_seed = draw_seeds(seed)
+        classifier = make_classifier(
+            model,
+            num_classes,
+            from_layer=from_layer,
+            views=chosen_views(views),
+            seed=layer_seed,
+        )
+        if freeze_backbone:
+            classifier.backbone.trainable = False
+        super().__init__(classifier, draw_seed, seed, **kwargs)
+        self.freeze_backbone = bool(freeze_backbone)
+        self.label_smoothing = label_smoothing
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        *,
+        epochs=1,
+        batch_size=None,
+        steps_per_epoch=None,
+        validation_data=None,
+        validation_batch_size=None,
+        validation_steps=None,
+        validation_freq=1,
+        initial_epoch=0,
+        callbacks=None,
+        verbose="auto",
+    ):
+        """Trains on labelled images.
+
+        An epoch is one pass, whose last batch is filled up from the beginning. Arrays
+        are shuffled, in an order that follows from the model's seed and step; datasets
+        come in their own order.
+
+        Args:
+            x: images, uint8 or float in the views' `value_range`, as an array
+                `(N, H, W, C)`; or (images, labels), as a pair of arrays,
+                `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader` or
+                another iterable of batches.
+            y: labels `(N,)` in [0, num_classes) or one-hot, where `x` is an array.
+            epochs: int.
+            batch_size: int or None. None for that of the dataset's own batches, or
+                96, at most as many as there are.
+            steps_per_epoch: int, only where `x` has no end, or none that can be told.
+            validation_data: (images, labels) or a dataset of them.
+            validation_batch_size, validation_steps, validation_freq,
+            initial_epoch, callbacks, verbose: as in `keras.Model.fit`.
+
+        Returns:
+            `keras.callbacks.History`: loss, the metrics given to `compile`, on the
+            random views, and both on the validation data as val_loss, val_accuracy.
+
+        Raises:
+            ValueError, TypeError: if the data does not fit; nothing is trained.
+        """
+        self._check_compiled("fit")
+        data = self._checked_data(x, y)
+        if y is not None and isinstance(batch_size, int) and batch_size > len(data[0]):
+            raise ValueError(
+                "`batch_size` must be at most the number of images. Received: "
+                f"batch_size={batch_size} for {len(data[0])} images."
+            )
+        feed = make_feed(
+            data,
+            None,
+            self._image_spec,
+            labels_required=False,
+            batch_size=batch_size,
+            steps_per_epoch=steps_per_epoch,
+            seed=self.seed,
+        )
+        return self._fit(
+            feed,
+            epochs=epochs,
+            validation_data=validation_data,
+            validation_batch_size=validation_batch_size,
+            validation_steps=validation_steps,
+            validation_freq=validation_freq,
+            initial_epoch=initial_epoch,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+
+    # -- the step -------------------------------------------------------------
+
+    def make_views(self, images):
+        """One random view of each image of a batch, as `view`."""
+        (images,) = images
+        return {"view": self.random_views(images)}
+
+    def training_loss(self, views, labels, logits):
+        """Softmax cross-entropy with the labels."""
+        targets = ops.one_hot(self._labels_of(labels), self.num_classes)
+        share = self.label_smoothing
+        targets = (1.0 - share) * targets + share / self.num_classes
+        return ops.mean(cross_entropy(targets, logits))
+
+    def step_metrics(self, views, labels, logits):
+        """Those given to `compile`, on the probabilities of the views."""
+        self._compile_metrics.update_state(
+            self._labels_of(labels), ops.softmax(logits, axis=-1)
+        )
+        return [self._loss_tracker, self._compile_metrics]
+
+    def _labels_of(self, labels):
+        # The feed calls labels so that come with what might have none.
+        return self._as_indices(labels["hidden_label"])
+
+    # -- checks ---------------------------------------------------------------
+
+    def _checked_data(self, x, y):
+        """The data as the feed takes it, once it is known to have labels."""
+        if y is not None:
+            if not (hasattr(x, "shape") and hasattr(x, "dtype")):
+                raise ValueError(
+                    "`y` is for images as an array; a dataset yields (images, labels) "
+                    f"itself. Received: x of type {type(x).__name__} and `y`."
+                )
+            x = check_images("x", x, self._image_spec)
+            y = check_labels("y", y, self.num_classes)
+            if len(x) != len(y):
+                raise ValueError(
+                    "`x` and `y` must be of one length. Received: "
+                    f"{len(x)} images and {len(y)} labels."
+                )
+            return x, y
+        if x is None:
+            raise ValueError(
+                "`x` is missing. `fit` needs labelled images: fit(images, labels), or "
+                "fit(dataset) of (image, label)."
+            )
+        if hasattr(x, "shape") and hasattr(x, "dtype"):
+            raise ValueError(
+                "`y` is missing. `fit` needs the label of each image: "
+                "fit(images, labels)."
+            )
+        if hasattr(x, "__next__"):
+            raise ValueError(
+                "`x` must be an array or a dataset that can be read again. Received: "
+                f"{type(x).__name__}, which is read once. Wrap it: "
+                "keras.utils.PyDataset, tf.data.Dataset.from_generator."
+            )
+        # The feed takes labels for a hint that may be missing: here they may not.
+        make_source("x", x, self._image_spec, labelled=True, seed=self.seed)
+        return x
+
+    # -- saving ---------------------------------------------------------------
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "model": keras.saving.serialize_keras_object(self.classifier),
+            "num_classes": self.num_classes,
+            "freeze_backbone": self.freeze_backbone,
+            "label_smoothing": self.label_smoothing,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        if isinstance(config["model"], dict):
+            config["model"] = keras.saving.deserialize_keras_object(
+                config["model"], custom_objects=custom_objects
+            )
+        return cls(**config)

@@ -1,0 +1,97 @@
+"""Images to class probabilities."""
+
+import keras
+from keras import ops
+
+from semppl_keras.networks import make_servable
+
+
+@keras.saving.register_keras_serializable(package="semppl_keras")
+class ImageClassifier(keras.Model):
+    """A classifier of images as they are: what `FineTuner` and `Distiller` train.
+
+    An ordinary Keras model, to be called, saved and exported by itself; `compile` it
+    with any loss on probabilities to train it in another way.
+
+    Args:
+        backbone: built `keras.Model` from views `(B, s, s, C)` to features `(B, F)`,
+            or to feature maps, which are averaged over their positions.
+        head: built `keras.Model` from features `(B, F)` to logits
+            `(B, num_classes)`.
+        views: a `MultiCrop`: `center_view` is what the backbone gets, and a training
+            step takes its random large view.
+    """
+
+    def __init__(self, backbone, head, views, **kwargs):
+        # Images stay in float32; the networks cast their inputs themselves.
+        super().__init__(**{"autocast": False, **kwargs})
+        self.backbone = backbone
+        self.head = head
+        self.views = views
+        self.num_classes = head.output_shape[-1]
+        self.built = True
+        make_servable(self)
+
+    def logits(self, views, training=False):
+        """Logits of views that are made already.
+
+        Args:
+            views: `(B, large_size, large_size, C)` in the views' `output_range`.
+            training: bool. A backbone that is frozen (`trainable = False`) runs as in
+                inference all the same, its dropout too.
+
+        Returns:
+            `(B, num_classes)` float32.
+        """
+        training = bool(training)
+        features = self.backbone(views, training=training and self.backbone.trainable)
+        if len(features.shape) == 4:
+            features = ops.mean(features, axis=(1, 2))
+        return ops.cast(self.head(features, training=training), "float32")
+
+    def call(self, images, training=False):
+        """Probabilities `(B, num_classes)`, float32, of images `(B, H, W, C)`.
+
+        Args:
+            images: uint8 or float in the views' `value_range`, of any size; seen is
+                the central square.
+            training: bool.
+        """
+        views = self.views.center_view(images)
+        return ops.softmax(self.logits(views, training=training), axis=-1)
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """As `keras.Model.export`, for float images of a view's size.
+
+        Args:
+            filepath: where to.
+            format: as in `keras.Model.export`.
+            **kwargs: the same. `input_signature` chooses another size or dtype of the
+                images: `[keras.InputSpec((None, 64, 80, 3), "uint8")]`.
+        """
+        if kwargs.get("input_signature") is None:
+            size = self.views.large_size
+            channels = self.backbone.input_shape[-1]
+            kwargs["input_signature"] = [
+                keras.InputSpec(shape=(None, size, size, channels), dtype="float32")
+            ]
+        super().export(filepath, format=format, **kwargs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **{
+                name: keras.saving.serialize_keras_object(getattr(self, name))
+                for name in ("backbone", "head", "views")
+            },
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        for name in ("backbone", "head", "views"):
+            if isinstance(config[name], dict):
+                config[name] = keras.saving.deserialize_keras_object(
+                    config[name], custom_objects=custom_objects
+                )
+        return cls(**config)

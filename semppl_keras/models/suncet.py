@@ -1,0 +1,49 @@
+"""SuNCEt: SimCLR, and contrast between the classes of the labelled images."""
+
+import keras
+
+from semppl_keras.losses import suncet_loss
+from semppl_keras.models.arguments import check_integers, check_not_negative
+from semppl_keras.models.simclr import SimCLR
+
+
+@keras.saving.register_keras_serializable(package="semppl_keras")
+class SuNCEt(SimCLR):
+    """SimCLR with supervised noise-contrastive estimation (arXiv 2006.10803).
+
+    To the instance loss of all images comes a term on the labelled ones, which are
+    to be nearer to each other within a class than between classes. It needs batches
+    with several labelled images per class.
+
+    `fit` tells contrastive_accuracy and suncet, the term before its weight.
+
+    Args:
+        num_classes: int, at least 2; labels are 0 .. num_classes - 1.
+        suncet_weight: float, of the labelled term, not negative.
+        **simclr: the arguments of `SimCLR`.
+
+    Raises:
+        TypeError, ValueError: if the backbone does not fit, or an argument is out
+            of range.
+    """
+
+    settings = ("num_classes", "suncet_weight", *SimCLR.settings)
+    needs_labels = True
+
+    def __init__(self, backbone, num_classes, *, suncet_weight=1.0, **simclr):
+        check_integers(2, num_classes=num_classes)
+        check_not_negative(suncet_weight=suncet_weight)
+        super().__init__(
+            backbone, num_classes=num_classes, metrics=("suncet",), **simclr
+        )
+        self.suncet_weight = suncet_weight
+
+    def loss_parts(self, online, target, labels):
+        """NT-Xent of all images and SuNCEt's term of the labelled ones."""
+        parts = super().loss_parts(online, target, labels)
+        num_unlabelled = online.shape[1] - labels["label"].shape[0]
+        suncet = suncet_loss(
+            online[:, num_unlabelled:], labels["label"], temperature=self.temperature
+        )
+        loss = parts["loss"] + self.suncet_weight * suncet
+        return {**parts, "loss": loss, "suncet": suncet}
