@@ -28,7 +28,7 @@ LAYERS = {
     "callbacks": ["models"],
     "evaluation": [],
     "distillation": ["data", "views", "networks", "optimizers", "trainers", "models"],
-    "recipes": ["backbones", "optimizers", "models", "distillation"],
+    "recipes": ["views", "backbones", "optimizers", "models"],
     "cli": ["data", "recipes", "callbacks", "evaluation", "distillation", "version"],
 }
 

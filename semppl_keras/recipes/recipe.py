@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from semppl_keras import backbones, optimizers
+from semppl_keras import backbones, optimizers, views
 from semppl_keras.models import SemPPL
 
 
@@ -38,6 +38,10 @@ class Recipe:
         name, arguments = self.backbone
         return getattr(backbones, name)(input_shape=(None, None, channels), **arguments)
 
+    def make_views(self, **changes):
+        """The `MultiCrop` of its models; `changes` are arguments that differ."""
+        return views.recipe(self.model["views"], **changes)
+
     def make_optimizer(self, steps_per_epoch):
         """The optimiser, its learning rate warmed up and decayed over the epochs."""
         name, arguments = self.optimizer
@@ -50,18 +54,24 @@ class Recipe:
             return optimizers.LARS(schedule, weight_decay=arguments["weight_decay"])
         return keras.optimizers.Adam(schedule)
 
-    def make_model(self, channels, num_classes, steps_per_epoch, seed=None):
-        """A compiled `SemPPL` with a new backbone.
+    def make_model(
+        self, channels, num_classes, steps_per_epoch, seed=None, objective=SemPPL
+    ):
+        """A compiled `SemPPL`, or a model of another objective, with a new backbone.
 
         Args:
             channels: int, of the images.
             num_classes: int.
             steps_per_epoch: int, ceil(unlabelled images / batch_size).
             seed: int or None.
+            objective: a subclass of `Pretraining`; of the recipe's settings it gets
+                those that it knows.
         """
-        model = SemPPL(
-            self.make_backbone(channels), num_classes, seed=seed, **self.model
-        )
+        known = {"views", *objective.settings}
+        settings = {n: value for n, value in self.model.items() if n in known}
+        if objective.needs_labels:
+            settings["num_classes"] = num_classes
+        model = objective(self.make_backbone(channels), seed=seed, **settings)
         model.compile(self.make_optimizer(steps_per_epoch))
         return model
 
