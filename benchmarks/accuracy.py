@@ -155,14 +155,14 @@ def share(predicted, labels):
     return round(float(np.mean(predicted == labels)), 4)
 
 
-def train(study, loaded, objective, seed, **changes):
+def train(study, loaded, model_class, seed, **changes):
     """A trained model, the images it saw in all, and the seconds it took."""
     recipe = study.recipe
     batch_size = min(recipe.batch_size, len(loaded.x_unlabelled))
     steps = math.ceil(len(loaded.x_unlabelled) / batch_size)
     labelled = min(recipe.labelled_batch_size, len(loaded.x_labelled))
     epochs, images = recipe.epochs, loaded.x_unlabelled
-    if not objective.needs_labels:
+    if not model_class.needs_labels:
         # As many images as SemPPL sees in all, of all training images.
         seen = epochs * steps * (batch_size + recipe.labelled_batch_size)
         batch_size, images = batch_size + recipe.labelled_batch_size, loaded.x_train
@@ -177,11 +177,11 @@ def train(study, loaded, objective, seed, **changes):
         loaded.num_classes,
         steps,
         seed=seed,
-        objective=objective,
+        objective=model_class,
     )
     begun = time.monotonic()
     arguments = {"epochs": epochs, "batch_size": batch_size, "verbose": 0}
-    if objective.needs_labels:
+    if model_class.needs_labels:
         model.fit(
             images,
             (loaded.x_labelled, loaded.y_labelled),
