@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from semppl_keras.data.feed import make_feed
-from semppl_keras.distillation.classifier_trainer import ClassifierTrainer, draw_seeds
+from semppl_keras.distillation.classifier_trainer import ClassifierTrainer
 from semppl_keras.distillation.image_classifier import ImageClassifier
 from semppl_keras.distillation.objectives import (
     cross_entropy,
@@ -23,6 +23,7 @@ from semppl_keras.distillation.starting_point import (
     make_classifier,
 )
 from semppl_keras.models.arguments import check_positive, check_seed, check_share
+from semppl_keras.models.random_state import draw_seeds
 from semppl_keras.networks import input_channels
 from semppl_keras.views import MultiCrop
 
@@ -130,7 +131,7 @@ class Distiller(ClassifierTrainer):
                 "`views` must be given where neither `student` nor `teacher` has any: "
                 "a MultiCrop, or the name of a recipe of semppl_keras.views."
             )
-        seed, draw_seed, layer_seed = draw_seeds(seed)
+        seed, draw_seed, layer_seed = draw_seeds(seed, 2)
         teacher_classes = _num_classes_of(teacher, _channels_of(student), views)
         if num_classes is None:
             num_classes = teacher_classes
@@ -234,7 +235,7 @@ class Distiller(ClassifierTrainer):
             steps_per_epoch=steps_per_epoch,
             seed=self.seed,
         )
-        return self._fit(
+        return self.fit_feed(
             feed,
             epochs=epochs,
             validation_data=validation_data,
@@ -273,7 +274,7 @@ class Distiller(ClassifierTrainer):
         loss = distillation_loss(views["teacher"], logits[:count], self.temperature)
         values = {"distillation": loss}
         if self.distillation_weight < 1:
-            targets = ops.one_hot(self._as_indices(labels["label"]), self.num_classes)
+            targets = ops.one_hot(self.as_indices(labels["label"]), self.num_classes)
             supervised = ops.mean(cross_entropy(targets, logits[count:]))
             values["supervised"] = supervised
             weight = self.distillation_weight
@@ -340,11 +341,11 @@ class Distiller(ClassifierTrainer):
             return (
                 unlabelled,
                 None,
-                dataclasses.replace(self._image_spec, num_classes=None),
+                dataclasses.replace(self.image_spec, num_classes=None),
             )
         if isinstance(unlabelled, tuple) and len(unlabelled) == 2:
             unlabelled = unlabelled[0]
-        return unlabelled, labelled, self._image_spec
+        return unlabelled, labelled, self.image_spec
 
     # -- saving ---------------------------------------------------------------
 

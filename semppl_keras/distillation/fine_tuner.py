@@ -6,10 +6,11 @@ from keras import ops
 from semppl_keras.data.checks import check_images, check_labels
 from semppl_keras.data.feed import make_feed
 from semppl_keras.data.sources import make_source
-from semppl_keras.distillation.classifier_trainer import ClassifierTrainer, draw_seeds
+from semppl_keras.distillation.classifier_trainer import ClassifierTrainer
 from semppl_keras.distillation.objectives import cross_entropy
 from semppl_keras.distillation.starting_point import chosen_views, make_classifier
 from semppl_keras.models.arguments import check_integers, check_seed
+from semppl_keras.models.random_state import draw_seeds
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -80,7 +81,7 @@ class FineTuner(ClassifierTrainer):
                 "`label_smoothing` must be at least 0 and below 1. Received: "
                 f"label_smoothing={label_smoothing!r}."
             )
-        seed, draw_seed, layer_seed = draw_seeds(seed)
+        seed, draw_seed, layer_seed = draw_seeds(seed, 2)
         classifier = make_classifier(
             model,
             num_classes,
@@ -147,13 +148,13 @@ class FineTuner(ClassifierTrainer):
         feed = make_feed(
             data,
             None,
-            self._image_spec,
+            self.image_spec,
             labels_required=False,
             batch_size=batch_size,
             steps_per_epoch=steps_per_epoch,
             seed=self.seed,
         )
-        return self._fit(
+        return self.fit_feed(
             feed,
             epochs=epochs,
             validation_data=validation_data,
@@ -188,7 +189,7 @@ class FineTuner(ClassifierTrainer):
 
     def _labels_of(self, labels):
         # The feed calls labels so that come with what might have none.
-        return self._as_indices(labels["hidden_label"])
+        return self.as_indices(labels["hidden_label"])
 
     # -- checks ---------------------------------------------------------------
 
@@ -200,7 +201,7 @@ class FineTuner(ClassifierTrainer):
                     "`y` is for images as an array; a dataset yields (images, labels) "
                     f"itself. Received: x of type {type(x).__name__} and `y`."
                 )
-            x = check_images("x", x, self._image_spec)
+            x = check_images("x", x, self.image_spec)
             y = check_labels("y", y, self.num_classes)
             if len(x) != len(y):
                 raise ValueError(
@@ -225,7 +226,7 @@ class FineTuner(ClassifierTrainer):
                 "keras.utils.PyDataset, tf.data.Dataset.from_generator."
             )
         # The feed takes labels for a hint that may be missing: here they may not.
-        make_source("x", x, self._image_spec, labelled=True, seed=self.seed)
+        make_source("x", x, self.image_spec, labelled=True, seed=self.seed)
         return x
 
     # -- saving ---------------------------------------------------------------

@@ -6,3 +6,4 @@ from semppl_keras.models.relicv2 import ReLICv2 as ReLICv2
 from semppl_keras.models.semppl import SemPPL as SemPPL
 from semppl_keras.models.simclr import SimCLR as SimCLR
 from semppl_keras.models.suncet import SuNCEt as SuNCEt
+from semppl_keras.models.view_model import ViewModel as ViewModel

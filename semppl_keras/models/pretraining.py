@@ -1,32 +1,29 @@
 """What all objectives share: views in, a representation out."""
 
 import functools
-import random
 
 import keras
 import numpy as np
 from keras import ops
 
-from semppl_keras.data.checks import ImageSpec, check_images, check_labels
+from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed import make_feed
-from semppl_keras.data.sources import make_source
 from semppl_keras.models.arguments import check_seed, check_share
 from semppl_keras.models.latest import Latest
-from semppl_keras.models.random_state import SavesRandomState
+from semppl_keras.models.random_state import draw_seeds
 from semppl_keras.models.target_ema import TargetEMA
 from semppl_keras.models.target_schedule import TargetSchedule
+from semppl_keras.models.view_model import ViewModel, as_list
 from semppl_keras.networks import (
     Encoder,
     TargetEncoder,
     check_backbone,
     make_servable,
 )
-from semppl_keras.optimizers import LARS, biases_and_normalisation
-from semppl_keras.trainers import ViewTrainer
 from semppl_keras.views import MultiCrop, recipe
 
 
-class Pretraining(SavesRandomState, ViewTrainer):
+class Pretraining(ViewModel):
     """A model that learns a representation from random views of images.
 
     A subclass says in `loss_parts` what is to be learned from the embeddings of the
@@ -53,7 +50,6 @@ class Pretraining(SavesRandomState, ViewTrainer):
 
     settings = ()
     needs_labels = False
-    predicts_classes = False
 
     def __init__(
         self,
@@ -69,9 +65,6 @@ class Pretraining(SavesRandomState, ViewTrainer):
         seed=None,
         **kwargs,
     ):
-        # The networks cast their inputs themselves; images and similarities stay
-        # in float32.
-        super().__init__(**{"autocast": False, **kwargs})
         check_seed(seed)
         if num_target_heads is not None:
             check_share(target_momentum=target_momentum)
@@ -80,12 +73,11 @@ class Pretraining(SavesRandomState, ViewTrainer):
                 "semppl_keras takes images with channels last. Received: "
                 'keras.config.image_data_format() "channels_first".'
             )
+        seed, draw_seed, *head_seeds = draw_seeds(seed, 3)
+        super().__init__(seed, draw_seed, **kwargs)
         self.num_classes = num_classes
         self.views = views if isinstance(views, MultiCrop) else recipe(views)
         self.target_momentum = target_momentum
-        # Drawn from where Keras draws its default seeds, so that
-        # keras.utils.set_random_seed fixes it too.
-        self.seed = random.randint(0, 2**31 - 1) if seed is None else int(seed)
 
         sizes = [self.views.large_size]
         if self.views.num_small:
@@ -93,16 +85,10 @@ class Pretraining(SavesRandomState, ViewTrainer):
         channels, feature_dim = check_backbone(backbone, sizes)
         make_servable(backbone)
         masked = self.views.background_removal > 0
-        self._image_spec = ImageSpec(
+        self.image_spec = ImageSpec(
             num_classes, (channels + masked,), self.views.min_image_size
         )
 
-        # Seeds that are far apart for seeds that are not.
-        draw_seed, *head_seeds = (
-            int(state) >> 1
-            for state in np.random.SeedSequence(self.seed).generate_state(3)
-        )
-        self.seed_generator = keras.random.SeedGenerator(draw_seed)
         self.online = Encoder(
             backbone, make_heads(feature_dim, *head_seeds), name="online"
         )
@@ -113,14 +99,6 @@ class Pretraining(SavesRandomState, ViewTrainer):
             )
             self._target_schedule = TargetSchedule(name="target_schedule")
             latest = (*latest, "target_momentum")
-        self.step = self.add_weight(
-            shape=(),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-            name="step",
-        )
         self._step_metrics = [
             *(keras.metrics.Mean(name) for name in (*metrics, "embedding_std")),
             *(Latest(name) for name in latest),
@@ -150,60 +128,6 @@ class Pretraining(SavesRandomState, ViewTrainer):
         raise NotImplementedError(f"{type(self).__name__} has no `loss_parts`.")
 
     # -- use ------------------------------------------------------------------
-
-    def compile(
-        self,
-        optimizer="adamw",
-        metrics=(),
-        weighted_metrics=None,
-        run_eagerly=False,
-        steps_per_execution=1,
-        jit_compile="auto",
-        auto_scale_loss=True,
-    ):
-        """Configures training; the loss is the objective's own.
-
-        Args:
-            optimizer: a Keras optimiser or its name. `LARS` leaves out the biases
-                and normalisation weights of this model.
-            metrics, weighted_metrics: what `evaluate` computes, for a model that
-                predicts classes.
-            steps_per_execution: int that divides the steps of an epoch.
-            run_eagerly, jit_compile, auto_scale_loss: as in `keras.Model.compile`.
-        """
-        optimizer = keras.optimizers.get(optimizer)
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        if isinstance(inner, LARS) and not inner.built:
-            inner.exclude_from_adaptation(biases_and_normalisation(self))
-        super().compile(
-            optimizer=optimizer,
-            metrics=list(metrics) if metrics else None,
-            weighted_metrics=weighted_metrics,
-            run_eagerly=run_eagerly,
-            steps_per_execution=steps_per_execution,
-            jit_compile=jit_compile,
-            auto_scale_loss=auto_scale_loss,
-        )
-        # Variables that the first step of `fit` creates cost TensorFlow a second
-        # tracing of it.
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
-        if self.predicts_classes:
-            # Keras would build the metrics from the first batch of `fit`, which
-            # holds views and no predictions.
-            super().compute_metrics(
-                None,
-                ops.zeros((1,), "int32"),
-                ops.one_hot(ops.zeros((1,), "int32"), self.num_classes),
-            )
-            self.reset_metrics()
-
-    def compile_from_config(self, config):
-        config = keras.saving.deserialize_keras_object(config)
-        # Keras notes them; this model's `compile` has none.
-        for name in ("loss", "loss_weights"):
-            config.pop(name, None)
-        self.compile(**config)
 
     def fit(
         self,
@@ -263,7 +187,7 @@ class Pretraining(SavesRandomState, ViewTrainer):
         feed = make_feed(
             unlabelled,
             labelled,
-            self._image_spec,
+            self.image_spec,
             labels_required=self.needs_labels,
             batch_size=batch_size,
             labelled_batch_size=labelled_batch_size,
@@ -271,24 +195,14 @@ class Pretraining(SavesRandomState, ViewTrainer):
             seed=self.seed,
         )
         self._check_batch_sizes(feed.batch_size, feed.labelled_batch_size)
-        if feed.steps_per_epoch % self.steps_per_execution:
-            raise ValueError(
-                "`steps_per_execution` must divide the steps of an epoch, which is one "
-                "pass over `unlabelled`. Received: steps_per_execution="
-                f"{self.steps_per_execution} for {feed.steps_per_epoch} steps."
-            )
-        if validation_data is not None:
-            validation_data = self._check_validation_data(validation_data)
-        callbacks = _as_list(callbacks)
+        callbacks = as_list(callbacks)
         moved = any(isinstance(callback, TargetEMA) for callback in callbacks)
         if self.target is not None and not moved:
             callbacks.append(TargetEMA(self.target_momentum))
-        callbacks.append(_SeekFeed(feed))
         try:
-            return super().fit(
-                **feed.fit_arguments(),
+            return self.fit_feed(
+                feed,
                 epochs=epochs,
-                shuffle=False,
                 validation_data=validation_data,
                 validation_batch_size=validation_batch_size,
                 validation_steps=validation_steps,
@@ -297,51 +211,8 @@ class Pretraining(SavesRandomState, ViewTrainer):
                 callbacks=callbacks,
                 verbose=verbose,
             )
-        except Exception as error:
-            explanation = feed.explain(error)
-            if explanation is None:
-                raise
-            raise explanation from None
         finally:
             self.hold_target()
-
-    def predict(self, x, batch_size=None, **kwargs):
-        """Class probabilities of images; without classes the same as `embed`.
-
-        Each image is seen as its central square at the large views' size.
-
-        Args:
-            x: images as an array `(N, H, W, C)`, or a dataset of batches of them.
-            batch_size, **kwargs: as in `keras.Model.predict`.
-
-        Returns:
-            `(N, num_classes)` float32, rows summing to 1, or `(N, F)`.
-
-        Raises:
-            ValueError: if the images do not fit, or the model is not ready.
-        """
-        self._check_ready("predict")
-        return super().predict(
-            self._checked_images("x", x), batch_size=batch_size, **kwargs
-        )
-
-    def evaluate(self, x=None, y=None, **kwargs):
-        """The metrics given to `compile`, of labels and predictions.
-
-        Args:
-            x: images `(N, H, W, C)`, or a dataset of batches of (images, labels).
-            y: labels `(N,)`, with images as an array.
-            **kwargs: as in `keras.Model.evaluate`.
-
-        Raises:
-            ValueError: if the model predicts no classes.
-        """
-        self._check_predicts_classes("evaluate")
-        self._check_compiled("evaluate")
-        self._check_ready("evaluate")
-        if y is not None:
-            y = check_labels("y", y, self.num_classes)
-        return super().evaluate(self._checked_images("x", x), y, **kwargs)
 
     def embed(self, images, batch_size=None, verbose=0):
         """The backbone's representation of images.
@@ -410,9 +281,9 @@ class Pretraining(SavesRandomState, ViewTrainer):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """In training the step's metrics, otherwise those given to `compile`."""
         if not isinstance(y_pred, dict):
-            if len(y.shape) == 2:
-                y = ops.argmax(y, axis=-1) if y.shape[-1] > 1 else y[:, 0]
-            super().compute_metrics(x, y, y_pred, sample_weight)
+            self._compile_metrics.update_state(
+                self.as_indices(y), y_pred, sample_weight
+            )
             return self._compile_metrics.result()
         return {metric.name: metric.result() for metric in self.step_metrics(y)}
 
@@ -422,13 +293,13 @@ class Pretraining(SavesRandomState, ViewTrainer):
         return [self._loss_tracker, *self._step_metrics]
 
     def after_update(self):
-        """Moves the target after the optimiser's step."""
+        """Moves the target after the optimiser's step, and counts it."""
         if self.target is not None:
             momentum = self._target_schedule.momentum(self.step)
             for target, online in self.target.moving_pairs(self.online):
                 weight = ops.cast(1.0 - momentum, target.dtype)
                 target.assign(target + weight * (online - target))
-        self.step.assign(self.step + 1)
+        super().after_update()
 
     def schedule_target(self, base_momentum, start, steps):
         """Lets the target move: see `TargetEMA`, which calls this.
@@ -455,69 +326,8 @@ class Pretraining(SavesRandomState, ViewTrainer):
 
     # -- checks ---------------------------------------------------------------
 
-    def _check_compiled(self, method):
-        if not self.compiled:
-            raise ValueError(
-                f"The model must be compiled before `{method}`: "
-                "model.compile(optimizer=...)."
-            )
-
     def _check_batch_sizes(self, batch_size, labelled_batch_size):
         """Raises a ValueError for a batch that the objective cannot work with."""
-
-    def _check_ready(self, method):
-        """Raises a ValueError while there is nothing to predict from."""
-
-    def _check_predicts_classes(self, what):
-        if not self.predicts_classes:
-            raise ValueError(
-                f"`{what}` is for a model that predicts classes, and "
-                f"{type(self).__name__} does not. Measure its representation: "
-                "semppl_keras.evaluation with what `embed` gives, or during `fit` "
-                "semppl_keras.callbacks.OnlineEvaluation."
-            )
-
-    def _check_validation_data(self, data):
-        self._check_predicts_classes("validation_data")
-        if not isinstance(data, (tuple, list)):
-            return self._checked_images("validation_data", data, labelled=True)
-        if len(data) not in (2, 3):
-            raise ValueError(
-                "`validation_data` must be (images, labels) or a dataset of them. "
-                f"Received: {len(data)} part(s)."
-            )
-        images, labels, *weights = data
-        return (
-            self._checked_images("validation_data", images),
-            check_labels("validation_data", labels, self.num_classes),
-            *weights,
-        )
-
-    def _checked_images(self, name, images, labelled=False):
-        """Images as Keras takes them, an array or a dataset of batches."""
-        channels = self._image_spec.channels[0]
-        masked = self.views.background_removal > 0
-        allowed = (channels, channels - 1) if masked else (channels,)
-        # Any size will do: it is resized to a large view's.
-        spec = ImageSpec(self.num_classes, allowed)
-        if hasattr(images, "shape") and hasattr(images, "dtype"):
-            images = check_images(name, images, spec)[..., : allowed[-1]]
-            if not len(images):
-                raise ValueError(f"`{name}` is empty: it holds no image.")
-            return images
-        if isinstance(images, (tuple, list, dict)):
-            raise TypeError(
-                f"`{name}` must be an array of images or a dataset of batches. "
-                f"Received: {type(images).__name__}."
-            )
-        if not hasattr(images, "__next__"):
-            source = make_source(name, images, spec, labelled=labelled, seed=self.seed)
-            if source.native_batch_size is None:
-                raise ValueError(
-                    f"`{name}` must yield batches. Received: single images. Batch the "
-                    "dataset: dataset.batch(64)."
-                )
-        return images
 
     # -- saving ---------------------------------------------------------------
 
@@ -557,23 +367,3 @@ class _FeatureExtractor(keras.Model):
 
     def call(self, images):
         return self.encoder.features(self.views.center_view(images))
-
-
-class _SeekFeed(keras.callbacks.Callback):
-    """Starts the data at the model's step, once other callbacks have restored it."""
-
-    def __init__(self, feed):
-        super().__init__()
-        self._feed = feed
-        self._started = False
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if not self._started:
-            self._feed.seek(int(self.model.step))
-            self._started = True
-
-
-def _as_list(callbacks):
-    if callbacks is None:
-        return []
-    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]

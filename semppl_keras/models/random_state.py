@@ -1,4 +1,8 @@
-"""Saving the state of random generators, which Keras leaves out."""
+"""Seeds, and saving the state of random generators, which Keras leaves out."""
+
+import random
+
+import numpy as np
 
 
 class SavesRandomState:
@@ -20,3 +24,20 @@ class SavesRandomState:
         )
         for index, variable in enumerate(self._random_states):
             variable.assign(store[f"random_state_{index}"])
+
+
+def draw_seeds(seed, count):
+    """The seed, drawn where it is None, and others that follow from it.
+
+    The others are far apart for seeds that are not.
+
+    Args:
+        seed: int or None.
+        count: int, how many others.
+    """
+    if seed is None:
+        # From where Keras draws its default seeds, so that
+        # keras.utils.set_random_seed fixes it too.
+        seed = random.randint(0, 2**31 - 1)
+    states = np.random.SeedSequence(int(seed)).generate_state(count)
+    return int(seed), *(int(state) >> 1 for state in states)

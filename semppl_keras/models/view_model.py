@@ -1,0 +1,271 @@
+"""What all models share that are trained on views: data, steps, saving."""
+
+import keras
+from keras import ops
+
+from semppl_keras.data.checks import ImageSpec, check_images, check_labels
+from semppl_keras.data.sources import make_source
+from semppl_keras.models.random_state import SavesRandomState
+from semppl_keras.optimizers import LARS, biases_and_normalisation
+from semppl_keras.trainers import ViewTrainer
+
+
+class ViewModel(SavesRandomState, ViewTrainer):
+    """A model that is trained on random views of images, by a loss of its own.
+
+    The batch of each step follows from the seed and from `step`, which is saved.
+    A subclass sets `views` (`MultiCrop`), `num_classes` (int or None) and
+    `image_spec` (`ImageSpec`), and hands what `make_feed` gives to `fit_feed`.
+
+    Args:
+        seed: int, of the order of arrays; kept.
+        draw_seed: int, of views and draws.
+    """
+
+    predicts_classes = False
+
+    def __init__(self, seed, draw_seed, **kwargs):
+        # The networks cast their inputs themselves; images and similarities stay
+        # in float32.
+        super().__init__(**{"autocast": False, **kwargs})
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(draw_seed)
+        self.step = self.add_weight(
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+            name="step",
+        )
+
+    def compile(
+        self,
+        optimizer="adamw",
+        metrics=(),
+        weighted_metrics=None,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
+        auto_scale_loss=True,
+    ):
+        """Configures training; the loss is the model's own.
+
+        Args:
+            optimizer: a Keras optimiser or its name. `LARS` leaves out the biases
+                and normalisation weights of this model.
+            metrics, weighted_metrics: what is computed from labels `(B,)` and
+                predictions `(B, num_classes)`, by a model that predicts classes.
+            steps_per_execution: int that divides the steps of an epoch.
+            run_eagerly, jit_compile, auto_scale_loss: as in `keras.Model.compile`.
+        """
+        optimizer = keras.optimizers.get(optimizer)
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if isinstance(inner, LARS) and not inner.built:
+            inner.exclude_from_adaptation(biases_and_normalisation(self))
+        super().compile(
+            optimizer=optimizer,
+            metrics=list(metrics or ()) if self.predicts_classes else None,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+        # Variables that the first step of `fit` creates cost TensorFlow a second
+        # tracing of it.
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        if self.predicts_classes:
+            # Keras would build the metrics from the first batch of `fit`, which
+            # holds views and no predictions.
+            self._compile_metrics.update_state(
+                ops.zeros((1,), "int32"),
+                ops.one_hot(ops.zeros((1,), "int32"), self.num_classes),
+            )
+            self.reset_metrics()
+
+    def compile_from_config(self, config):
+        config = keras.saving.deserialize_keras_object(config)
+        # Keras notes them; this model's `compile` has none.
+        for name in ("loss", "loss_weights"):
+            config.pop(name, None)
+        self.compile(**config)
+
+    def fit_feed(self, feed, *, validation_data, callbacks, **arguments):
+        """Keras' `fit` on what `make_feed` gives.
+
+        Args:
+            feed: `Feed` or `TFFeed`.
+            validation_data: (images, labels), a dataset of them, or None.
+            callbacks: a callback, several, or None.
+            **arguments: as in `keras.Model.fit`.
+
+        Returns:
+            `keras.callbacks.History`.
+
+        Raises:
+            ValueError, TypeError: if the data does not fit.
+        """
+        if feed.steps_per_epoch % self.steps_per_execution:
+            raise ValueError(
+                "`steps_per_execution` must divide the steps of an epoch, which is one "
+                "pass over the images. Received: steps_per_execution="
+                f"{self.steps_per_execution} for {feed.steps_per_epoch} steps."
+            )
+        if validation_data is not None:
+            validation_data = self._checked_validation_data(validation_data)
+        try:
+            return super().fit(
+                **feed.fit_arguments(),
+                shuffle=False,
+                validation_data=validation_data,
+                callbacks=[*as_list(callbacks), _SeekFeed(feed)],
+                **arguments,
+            )
+        except Exception as error:
+            explanation = feed.explain(error)
+            if explanation is None:
+                raise
+            raise explanation from None
+
+    def predict(self, x, batch_size=None, **kwargs):
+        """Class probabilities of images; without classes the same as `embed`.
+
+        Each image is seen as its central square at the large views' size.
+
+        Args:
+            x: images, uint8 or float in the views' `value_range`, as an array
+                `(N, H, W, C)`, or a dataset of batches of them.
+            batch_size, **kwargs: as in `keras.Model.predict`.
+
+        Returns:
+            `(N, num_classes)` float32, rows summing to 1, or `(N, F)`.
+
+        Raises:
+            ValueError, TypeError: if the images do not fit, or the model is not
+                ready.
+        """
+        self._check_ready("predict")
+        images = self._checked_images("x", x)
+        return super().predict(images, batch_size=batch_size, **kwargs)
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """The metrics given to `compile`, of labels and predictions.
+
+        Args:
+            x: images `(N, H, W, C)`, or a dataset of batches of (images, labels).
+            y: labels `(N,)`, with images as an array.
+            **kwargs: as in `keras.Model.evaluate`.
+
+        Raises:
+            ValueError, TypeError: if the model predicts no classes, or the data does
+                not fit.
+        """
+        self._check_predicts_classes("evaluate")
+        self._check_compiled("evaluate")
+        self._check_ready("evaluate")
+        if y is not None:
+            y = check_labels("y", y, self.num_classes)
+        images = self._checked_images("x", x, labelled=y is None)
+        return super().evaluate(images, y, **kwargs)
+
+    def after_update(self):
+        """Counts the step."""
+        self.step.assign(self.step + 1)
+
+    def as_indices(self, labels):
+        """Labels `(B,)` int32 of `(B,)`, `(B, 1)` or one-hot `(B, num_classes)`."""
+        if len(labels.shape) == 2:
+            one_hot = labels.shape[-1] > 1
+            labels = ops.argmax(labels, axis=-1) if one_hot else labels[:, 0]
+        return ops.cast(labels, "int32")
+
+    # -- checks ---------------------------------------------------------------
+
+    def _check_compiled(self, method):
+        if not self.compiled:
+            raise ValueError(
+                f"The model must be compiled before `{method}`: "
+                "model.compile(optimizer=...)."
+            )
+
+    def _check_ready(self, method):
+        """Raises a ValueError while there is nothing to predict from."""
+
+    def _check_predicts_classes(self, what):
+        if not self.predicts_classes:
+            raise ValueError(
+                f"`{what}` is for a model that predicts classes, and "
+                f"{type(self).__name__} does not. Measure its representation: "
+                "semppl_keras.evaluation with what `embed` gives, or during `fit` "
+                "semppl_keras.callbacks.OnlineEvaluation."
+            )
+
+    def _checked_validation_data(self, data):
+        self._check_predicts_classes("validation_data")
+        if not isinstance(data, (tuple, list)):
+            return self._checked_images("validation_data", data, labelled=True)
+        if len(data) not in (2, 3):
+            raise ValueError(
+                "`validation_data` must be (images, labels) or a dataset of them. "
+                f"Received: {len(data)} part(s)."
+            )
+        images, labels, *weights = data
+        return (
+            self._checked_images("validation_data", images),
+            check_labels("validation_data", labels, self.num_classes),
+            *weights,
+        )
+
+    def _checked_images(self, name, images, labelled=False):
+        """Images as Keras takes them, an array or a dataset of batches."""
+        channels = self.image_spec.channels[0]
+        masked = self.views.background_removal > 0
+        allowed = (channels, channels - 1) if masked else (channels,)
+        # Any size will do: it is resized to a large view's.
+        spec = ImageSpec(self.num_classes, allowed)
+        if hasattr(images, "shape") and hasattr(images, "dtype"):
+            if labelled:
+                raise ValueError(
+                    f"`{name}` must come with labels. Received: an array of images "
+                    "alone."
+                )
+            images = check_images(name, images, spec)[..., : allowed[-1]]
+            if not len(images):
+                raise ValueError(f"`{name}` is empty: it holds no image.")
+            return images
+        if images is None or isinstance(images, (tuple, list, dict)):
+            raise TypeError(
+                f"`{name}` must be an array of images or a dataset of batches. "
+                f"Received: {type(images).__name__}."
+            )
+        if not hasattr(images, "__next__"):
+            source = make_source(name, images, spec, labelled=labelled, seed=self.seed)
+            if source.native_batch_size is None:
+                raise ValueError(
+                    f"`{name}` must yield batches. Received: single images. Batch the "
+                    "dataset: dataset.batch(64)."
+                )
+        return images
+
+
+class _SeekFeed(keras.callbacks.Callback):
+    """Starts the data at the model's step, once other callbacks have restored it."""
+
+    def __init__(self, feed):
+        super().__init__()
+        self._feed = feed
+        self._started = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if not self._started:
+            self._feed.seek(int(self.model.step))
+            self._started = True
+
+
+def as_list(callbacks):
+    """A list of what Keras takes as `callbacks`."""
+    if callbacks is None:
+        return []
+    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
