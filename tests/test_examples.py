@@ -44,11 +44,13 @@ def test_idx_files_become_an_npz(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_example_of_the_readme_runs(tmp_path):
+def test_the_examples_of_the_readme_run(tmp_path):
     readme = (EXAMPLES.parent / "README.md").read_text()
-    example = readme.split("```python\n")[1].split("```")[0]
-    subprocess.run([sys.executable, "-c", example], cwd=tmp_path, check=True)
+    blocks = [rest.split("```")[0] for rest in readme.split("```python\n")[1:]]
+    # Each goes on from the one before.
+    subprocess.run([sys.executable, "-c", "\n".join(blocks)], cwd=tmp_path, check=True)
     assert (tmp_path / "digits.keras").exists()
+    assert (tmp_path / "classifier.keras").exists()
 
 
 @pytest.mark.slow
