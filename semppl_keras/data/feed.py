@@ -95,6 +95,7 @@ def make_feed(
     labelled_batch_size=None,
     steps_per_epoch=None,
     seed,
+    name="unlabelled",
 ):
     """Checks the data of a `fit` and pairs it.
 
@@ -112,6 +113,7 @@ def make_feed(
             end, refused where they are known to have one. What is of unknown length
             is counted by reading it once, or with `steps_per_epoch` not at all.
         seed: int, of the order of arrays.
+        name: str, what `unlabelled` is called in an error.
 
     Returns:
         A `Feed`, or on TensorFlow a feed that stays inside tf.data where it can.
@@ -120,15 +122,14 @@ def make_feed(
         ValueError, TypeError: where the data does not fit, naming the argument.
     """
     sizes = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size}
-    for name, value in sizes.items():
+    for argument, value in sizes.items():
         integer = isinstance(value, (int, np.integer))
         if value is not None and (not integer or value < 1):
             raise ValueError(
-                f"`{name}` must be a positive integer. Received: {name}={value}."
+                f"`{argument}` must be a positive integer. Received: {argument}="
+                f"{value}."
             )
-    unlabelled_source = make_source(
-        "unlabelled", unlabelled, spec, labelled=False, seed=seed
-    )
+    unlabelled_source = make_source(name, unlabelled, spec, labelled=False, seed=seed)
     labelled_source = None
     if labels_required or labelled is not None:
         labelled_source = make_source(
@@ -137,7 +138,7 @@ def make_feed(
         shapes = (unlabelled_source.image_shape, labelled_source.image_shape)
         if shapes[0] != shapes[1]:
             raise ValueError(
-                "`unlabelled` and `labelled` must hold images of one shape. Received: "
+                f"`{name}` and `labelled` must hold images of one shape. Received: "
                 f"{shapes[0]} and {shapes[1]} (height, width, channels). Resize one "
                 "of them."
             )
@@ -176,15 +177,16 @@ def _steps(source, batch_size, steps_per_epoch):
     if source.endless:
         if not isinstance(steps_per_epoch, int) or steps_per_epoch < 1:
             raise ValueError(
-                "`steps_per_epoch` must say how long an epoch is where `unlabelled` "
-                f"has no end. Received: steps_per_epoch={steps_per_epoch}."
+                "`steps_per_epoch` must say how long an epoch is where "
+                f"`{source.name}` has no end. Received: steps_per_epoch="
+                f"{steps_per_epoch}."
             )
         return steps_per_epoch
     if steps_per_epoch is not None:
         raise ValueError(
-            "`steps_per_epoch` is for unlabelled images without an end: of others an "
-            f"epoch is one pass. Received: steps_per_epoch={steps_per_epoch} with "
-            "finite `unlabelled`. Leave it out, or repeat the dataset."
+            "`steps_per_epoch` is for images without an end: of others an epoch is one "
+            f"pass. Received: steps_per_epoch={steps_per_epoch} with finite "
+            f"`{source.name}`. Leave it out, or repeat the dataset."
         )
     if isinstance(source, StreamSource) and source.native_batch_size == batch_size:
         batches = source.num_batches()
@@ -193,7 +195,7 @@ def _steps(source, batch_size, steps_per_epoch):
     count = source.num_images()
     if count < batch_size:
         raise ValueError(
-            f"`batch_size` must be at most the number of unlabelled images. Received: "
-            f"batch_size={batch_size} for {count} images."
+            f"`batch_size` must be at most the number of images in `{source.name}`. "
+            f"Received: batch_size={batch_size} for {count} images."
         )
     return int(np.ceil(count / batch_size))

@@ -140,11 +140,6 @@ class FineTuner(ClassifierTrainer):
         """
         self._check_compiled("fit")
         data = self._checked_data(x, y)
-        if y is not None and isinstance(batch_size, int) and batch_size > len(data[0]):
-            raise ValueError(
-                "`batch_size` must be at most the number of images. Received: "
-                f"batch_size={batch_size} for {len(data[0])} images."
-            )
         feed = make_feed(
             data,
             None,
@@ -153,6 +148,7 @@ class FineTuner(ClassifierTrainer):
             batch_size=batch_size,
             steps_per_epoch=steps_per_epoch,
             seed=self.seed,
+            name="x",
         )
         return self.fit_feed(
             feed,
