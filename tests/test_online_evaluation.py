@@ -121,33 +121,67 @@ def read_config(folder):
     return text_format.Parse(text, ProjectorConfig())
 
 
-def test_the_logs_hold_what_the_model_is_worth_at_that_epoch(tmp_path):
-    model = make_semppl()
-    evaluation = OnlineEvaluation(LABELLED, VALIDATION, every=2, neighbours=3)
-    history = fit(model, evaluation, ScalarLogs(tmp_path)).history
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The same training without and with evaluation; what became of it."""
+    folder = tmp_path_factory.mktemp("logs")
+    evaluation = OnlineEvaluation(
+        LABELLED, VALIDATION, every=2, neighbours=3, log_dir=folder
+    )
+    plain, watched = [
+        train_semppl(*callbacks) for callbacks in ([], [evaluation, ScalarLogs(folder)])
+    ]
+    return types.SimpleNamespace(
+        plain=plain, watched=watched, evaluation=evaluation, folder=folder
+    )
 
-    train, test = model.embed(LABELLED[0]), model.embed(VALIDATION[0])
-    predicted, _ = model.pseudo_label(VALIDATION[0])
+
+def train_semppl(*callbacks):
+    keras.utils.set_random_seed(3)
+    model = make_semppl()
+    history = fit(model, *callbacks).history
+    return types.SimpleNamespace(
+        history=history,
+        weights={**weights_of(model), **weights_of(model.optimizer)},
+        states=(random.getstate(), repr(np.random.get_state())),
+        features=[model.embed(images) for images, _ in (LABELLED, VALIDATION)],
+        pseudo_labels=model.pseudo_label(VALIDATION[0])[0],
+    )
+
+
+def test_training_goes_on_as_without_it(runs):
+    assert runs.plain.history["loss"] == runs.watched.history["loss"]
+    assert_same_weights(runs.plain.weights, runs.watched.weights)
+    assert runs.plain.states == runs.watched.states
+
+
+def test_the_logs_hold_what_the_model_is_worth_at_that_epoch(runs):
+    # Of the last epoch, at the weights that training came to.
+    train, test = runs.watched.features
+    predicted = runs.watched.pseudo_labels
     probe = linear_probe(train, LABELLED[1])
     expected = {
         KNN: knn_accuracy(train, LABELLED[1], test, VALIDATION[1], k=3),
         LINEAR: probe.score(test, VALIDATION[1]),
         PSEUDO: np.mean(predicted == VALIDATION[1]),
     }
-    # Of three epochs the second, and the last.
-    assert evaluation.history["epoch"] == [1, 2]
-    assert len(history["loss"]) == 3
-    for name, value in expected.items():
-        assert history[name][-1] == pytest.approx(value)
-    for name in NAMES:
-        assert history[name] == evaluation.history[name]
-        assert len(history[name]) == 2
     for label in range(3):
         share = np.mean(predicted[VALIDATION[1] == label] == label)
-        assert evaluation.history[f"{PSEUDO}/{label}"][-1] == pytest.approx(share)
-    scalars, _ = read_events(tmp_path / "train")
-    steps = [step for step, _ in scalars[f"epoch_{KNN}"]]
-    assert steps == [1, 2]
+        expected[f"{PSEUDO}/{label}"] = share
+    told = runs.evaluation.history
+    assert set(told) == {"epoch", SECONDS, *expected}
+    assert {name: told[name][-1] for name in expected} == pytest.approx(expected)
+
+
+def test_history_and_tensorboard_have_an_entry_per_evaluation(runs):
+    # Of three epochs the second, and the last.
+    history, told = runs.watched.history, runs.evaluation.history
+    assert told["epoch"] == [1, 2]
+    assert len(history["loss"]) == 3
+    assert all(history[name] == told[name] for name in NAMES)
+    scalars, _ = read_events(runs.folder / "train")
+    expected = list(zip([1, 2], np.float32(told[KNN]).tolist(), strict=True))
+    assert scalars[f"epoch_{KNN}"] == expected
 
 
 def test_a_model_without_pseudo_labels_is_measured_by_its_features():
@@ -157,37 +191,32 @@ def test_a_model_without_pseudo_labels_is_measured_by_its_features():
     assert all(len(history.history[name]) == 2 for name in found)
 
 
-@pytest.mark.parametrize("make", [make_semppl, make_simclr])
-def test_training_goes_on_as_without_it(make, tmp_path):
-    weights, losses, states = [], [], []
-    for watched in (False, True):
-        keras.utils.set_random_seed(3)
-        model = make()
-        callbacks = []
-        if watched:
-            callbacks = [OnlineEvaluation(LABELLED, VALIDATION, log_dir=tmp_path)]
-        losses.append(fit(model, *callbacks).history["loss"])
-        weights.append({**weights_of(model), **weights_of(model.optimizer)})
-        states.append((random.getstate(), repr(np.random.get_state())))
-    assert losses[0] == losses[1]
-    assert_same_weights(*weights)
-    assert states[0] == states[1]
-
-
-def test_it_measures_the_last_epoch_of_training_that_stops_early():
+def test_the_last_epoch_counts_where_a_later_callback_stops_training():
     class StopAfterTwo(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = epoch == 1
 
-    for before in (True, False):
-        callbacks = [OnlineEvaluation(LABELLED, VALIDATION, every=10), StopAfterTwo()]
-        if before:
-            callbacks.reverse()
-        model = make_semppl()
-        history = fit(model, *callbacks, epochs=4).history
-        assert len(history["loss"]) == 2
-        predicted, _ = model.pseudo_label(VALIDATION[0])
-        assert history[PSEUDO] == [pytest.approx(np.mean(predicted == VALIDATION[1]))]
+    model = make_semppl()
+    evaluation = OnlineEvaluation(LABELLED, VALIDATION, every=10)
+    history = fit(model, evaluation, StopAfterTwo(), epochs=4).history
+    assert len(history["loss"]) == 2
+    assert evaluation.history["epoch"] == [1]
+    predicted, _ = model.pseudo_label(VALIDATION[0])
+    assert history[PSEUDO] == [pytest.approx(np.mean(predicted == VALIDATION[1]))]
+
+
+def test_the_last_epoch_counts_where_an_earlier_callback_stopped_training():
+    model = Untrained()
+    model.stop_training = True
+    evaluation = OnlineEvaluation(LABELLED, VALIDATION, every=10)
+    evaluation.set_params({"epochs": 4})
+    evaluation.set_model(model)
+    evaluation.on_train_begin()
+    logs = {}
+    evaluation.on_epoch_end(0, logs)
+    evaluation.on_train_end()
+    assert set(logs) == {KNN, LINEAR, SECONDS}
+    assert evaluation.history["epoch"] == [0]
 
 
 def test_accuracies_against_counting():
@@ -208,6 +237,11 @@ def test_accuracies_against_counting():
     assert evaluation.history[f"{PSEUDO}/standing"] == [pytest.approx(1 / 3)]
     # There is no validation image to tell how well this class is labelled.
     assert f"{PSEUDO}/none" not in evaluation.history
+    # The nearest of the first image has another label than all the rest.
+    labelled = (train, np.array([1, 0, 0, 0]))
+    for neighbours, expected in ((1, 0.0), (4, 0.25)):
+        evaluation = OnlineEvaluation(labelled, validation, neighbours=neighbours)
+        assert drive(evaluation, Untrained(), epochs=1)[0][KNN] == expected
 
 
 @pytest.mark.parametrize("shift", [0, 1])
@@ -390,10 +424,10 @@ def test_principal_plane_against_the_covariance():
     np.testing.assert_allclose(principal_plane(features + 100), points, atol=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(1, 4), (6, 1), (1, 1), (6, 4)])
-def test_principal_plane_of_little(shape):
-    points = principal_plane(np.ones(shape, "float32"))
-    np.testing.assert_allclose(points, np.zeros((shape[0], 2)), atol=1e-12)
+def test_principal_plane_of_little():
+    for shape in ((1, 4), (6, 1), (1, 1), (6, 4)):
+        points = principal_plane(np.ones(shape, "float32"))
+        np.testing.assert_allclose(points, np.zeros((shape[0], 2)), atol=1e-12)
 
 
 def test_many_classes_are_drawn_without_names(tmp_path):
@@ -462,7 +496,9 @@ def test_a_loop_of_ones_own_may_leave_out_logs_and_length():
     evaluation = OnlineEvaluation(LABELLED, VALIDATION)
     evaluation.set_model(types.SimpleNamespace(embed=Untrained().embed))
     evaluation.model.stop_training = False
+    evaluation.every = 2
     evaluation.on_train_begin()
-    evaluation.on_epoch_end(0)
+    for epoch in range(3):
+        evaluation.on_epoch_end(epoch)
     evaluation.on_train_end()
-    assert evaluation.history["epoch"] == [0]
+    assert evaluation.history["epoch"] == [1, 2]

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import socket
+import struct
 import time
 
 import keras
@@ -34,7 +35,7 @@ class ScalarLogs(keras.callbacks.Callback):
         self.log_dir = pathlib.Path(log_dir)
         self._writers = {}
         self._first_epoch = None
-        _event_writer_modules()
+        event_writer_modules()
 
     def on_train_begin(self, logs=None):
         # Training that ended in an error did not come to its end.
@@ -62,15 +63,23 @@ class ScalarLogs(keras.callbacks.Callback):
 
     def _writer(self, run):
         if run not in self._writers:
-            self._writers[run] = _EventFile(self.log_dir / run, self._first_epoch)
+            self._writers[run] = EventFile(self.log_dir / run, self._first_epoch)
         return self._writers[run]
 
 
-class _EventFile:
+class EventFile:
+    """A file of scalars and images that TensorBoard reads.
+
+    Args:
+        folder: `pathlib.Path` of the run, made where it is missing.
+        first_step: int; what earlier files of the run hold from this step on is
+            superseded.
+    """
+
     # tensorboard's own EventFileWriter looks for TensorFlow and loads it where it is
     # installed; the record format below it does not.
     def __init__(self, folder, first_step):
-        self._event_pb2, self._summary_pb2, record_writer = _event_writer_modules()
+        self._event_pb2, self._summary_pb2, record_writer = event_writer_modules()
         folder.mkdir(parents=True, exist_ok=True)
         now = time.time()
         host, process = socket.gethostname(), os.getpid()
@@ -85,12 +94,16 @@ class _EventFile:
         )
 
     def add_scalar(self, tag, value, step):
-        summary = self._summary_pb2.Summary(
-            value=[self._summary_pb2.Summary.Value(tag=tag, simple_value=value)]
+        self._add(step, tag=tag, simple_value=value)
+
+    def add_image(self, tag, png, step):
+        """Adds an image, given as the bytes of a PNG file."""
+        # Its first chunk, the header, begins with the size.
+        width, height = struct.unpack(">II", png[16:24])
+        image = self._summary_pb2.Summary.Image(
+            width=width, height=height, colorspace=4, encoded_image_string=png
         )
-        self._write(
-            self._event_pb2.Event(wall_time=time.time(), step=step, summary=summary)
-        )
+        self._add(step, tag=tag, image=image)
 
     def flush(self):
         self._records.flush()
@@ -98,18 +111,27 @@ class _EventFile:
     def close(self):
         self._records.close()
 
+    def _add(self, step, **value):
+        summary = self._summary_pb2.Summary(
+            value=[self._summary_pb2.Summary.Value(**value)]
+        )
+        self._write(
+            self._event_pb2.Event(wall_time=time.time(), step=step, summary=summary)
+        )
+
     def _write(self, event):
         self._records.write(event.SerializeToString())
 
 
-def _event_writer_modules():
+def event_writer_modules():
     """Imported here because `tensorboard` takes a while and few need it."""
     try:
         from tensorboard.compat.proto import event_pb2, summary_pb2
         from tensorboard.summary.writer import record_writer
     except ImportError as error:
         raise ImportError(
-            "`ScalarLogs` needs the package tensorboard. Received: an installation "
-            f"without it ({error}). Install it with pip install tensorboard."
+            "Logs for TensorBoard need the package tensorboard. Received: an "
+            f"installation without it ({error}). Install it with pip install "
+            "tensorboard."
         ) from error
     return event_pb2, summary_pb2, record_writer

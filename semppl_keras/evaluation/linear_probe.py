@@ -69,6 +69,8 @@ def linear_probe(features, labels, *, standardize=True, single_label_c=0.1, seed
         # Separable features under the weakest penalties have their optimum far away;
         # a thousand steps towards it are a fair candidate all the same.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # Two labels each of many classes are few, and classes all the same.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater")
         if counts.min() < 2:
             return probe.fit(features, labels)
         search = GridSearchCV(
