@@ -34,5 +34,6 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(autouse=True)
 def seeded():
     """Every test starts from the same random state and an empty Keras session."""
-    keras.utils.clear_session()
+    # Collecting garbage after each of many hundred tests would cost minutes.
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
