@@ -4,6 +4,7 @@ Parsing needs the standard library alone, beside what importing the package take
 """
 
 import argparse
+import importlib
 import sys
 
 _DESCRIPTION = """\
@@ -44,6 +45,46 @@ examples:
   semppl train --dataset npz:fashion_mnist.npz --epochs 20 --out runs/fashion
   semppl train --resume --out runs/fashion"""
 
+_EVALUATE_DESCRIPTION = """\
+Measure finished runs on test images: accuracy, accuracy by class, confusion and
+calibration of several classifiers, each trained on the labelled images alone.
+
+Without options: on the run's own data, split and labelled as in training. With --data
+another data set: its labelled images train the classifiers on the features of the
+frozen network (transfer), or, with --same-classes, the classifiers of the run are
+tested on its test images (out of distribution).
+
+Several RUNs that differ in the seed alone: also their mean and its 95% interval."""
+
+_EVALUATE_EPILOG = """\
+classifiers:
+  supervised only        logistic regression on the pixels of the labelled images
+  nearest in its memory  the vote of the embeddings in the model's memory
+  nearest neighbours     of the labelled images' features, weighted by similarity
+  linear probe           logistic regression on these features
+  fine-tuned             with --fine-tune: the whole network, trained on the labels
+
+what is written to RUN (an earlier evaluation there is replaced):
+  evaluation.json  by classifier top-1 and top-5 accuracy (from six classes on),
+                   accuracy by class, confusion matrix, expected calibration error;
+                   robustness, settings, versions
+  confusion.png, per_class.png, reliability.png
+  robustness.png   with --robustness: errors by corruption, and the mean corruption
+                   error in percent of that of logistic regression on the pixels
+
+corruptions:
+  gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur,
+  zoom_blur, snow, frost, fog, brightness, contrast, elastic_transform, pixelate,
+  jpeg_compression
+
+examples:
+  semppl evaluate runs/digits_10_per_class_seed_0
+  semppl evaluate runs/digits_10_per_class_seed_* --fine-tune --out runs/mean
+  semppl evaluate runs/fashion --robustness --severities 1,3,5
+  semppl evaluate runs/fashion --labels-per-class 1% --fine-tune --out runs/one_percent
+  semppl evaluate runs/fashion --data tfds:mnist --labels-per-class 10
+  semppl evaluate runs/digits --data npz:scanned.npz --same-classes"""
+
 
 class _OneLineErrors(argparse.ArgumentParser):
     def error(self, message):
@@ -67,16 +108,19 @@ def main(argv=None):
         >>> main(["train", "--epochs", "1", "--out", "runs/short"])
     """
     arguments = _parser().parse_args(argv)
-    from semppl_keras.cli import train
+    # Named like their commands, and loaded when they are called for.
+    command = importlib.import_module(f"semppl_keras.cli.{arguments.command}")
+    from semppl_keras.cli.run_folder import CommandError
 
     try:
-        train.run(arguments)
-    except train.CommandError as error:
+        command.run(arguments)
+    except CommandError as error:
         # Messages from elsewhere may have several lines.
-        print(f"semppl train: error: {' '.join(str(error).split())}", file=sys.stderr)
+        message = " ".join(str(error).split())
+        print(f"semppl {arguments.command}: error: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\nInterrupted. {train.how_to_go_on(arguments)}", file=sys.stderr)
+        print(f"\nInterrupted. {command.how_to_go_on(arguments)}", file=sys.stderr)
         return 130
     return 0
 
@@ -84,8 +128,18 @@ def main(argv=None):
 def _parser():
     parser = _OneLineErrors(prog="semppl", description=_DESCRIPTION)
     commands = parser.add_subparsers(
-        title="commands", metavar="COMMAND", required=True, parser_class=_OneLineErrors
+        title="commands",
+        dest="command",
+        metavar="COMMAND",
+        required=True,
+        parser_class=_OneLineErrors,
     )
+    _add_train(commands)
+    _add_evaluate(commands)
+    return parser
+
+
+def _add_train(commands):
     train = commands.add_parser(
         "train",
         help="train on a data set of which a few images are labelled, and report",
@@ -132,7 +186,75 @@ def _parser():
         help="go on with the run in DIR where it was interrupted; its options are "
         "read from there",
     )
-    return parser
+
+
+def _add_evaluate(commands):
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="measure finished runs, on their own data or on other",
+        description=_EVALUATE_DESCRIPTION,
+        epilog=_EVALUATE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    evaluate.add_argument(
+        "runs", nargs="+", metavar="RUN", help="folder of a run that is finished"
+    )
+    evaluate.add_argument(
+        "--data",
+        type=_dataset,
+        metavar="SPEC",
+        help="digits, npz:FILE or tfds:NAME, as for semppl train (default: the data "
+        "of the run)",
+    )
+    evaluate.add_argument(
+        "--same-classes",
+        action="store_true",
+        help="the classes of --data are those of the run: test what the run has "
+        "learned from its own labels",
+    )
+    evaluate.add_argument(
+        "--labels-per-class",
+        type=_labels_or_share,
+        metavar="N",
+        help="labelled images of each class for the classifiers, drawn by seed; "
+        "'10%%' for a share of each class, 'all' for every image whose label is known "
+        "(default: as the run)",
+    )
+    evaluate.add_argument(
+        "--fine-tune",
+        action="store_true",
+        help="train a copy of the network on the labelled images, too",
+    )
+    evaluate.add_argument(
+        "--robustness",
+        action="store_true",
+        help="test on corrupted images, too",
+    )
+    evaluate.add_argument(
+        "--severities",
+        type=_severities,
+        metavar="N,N",
+        help="how strongly they are corrupted, out of 1 to 5 (default: 1,2,3,4,5)",
+    )
+    evaluate.add_argument(
+        "--corruptions",
+        type=_names,
+        metavar="NAME,NAME",
+        help="which of the corruptions below (default: all 15)",
+    )
+    evaluate.add_argument(
+        "--out",
+        metavar="DIR",
+        help="write there instead; for several RUNs to a folder of each, beside an "
+        "evaluation.json with their mean",
+    )
+    evaluate.add_argument(
+        "--seed",
+        type=_at_least(0),
+        metavar="N",
+        help="draws cross-validation, fine-tuning, corruptions and the labelled images "
+        "of another data set (default: the run's)",
+    )
 
 
 def _dataset(text):
@@ -146,6 +268,33 @@ def _dataset(text):
 
 def _labels_per_class(text):
     return text if text == "all" else _at_least(1, " or 'all'")(text)
+
+
+def _labels_or_share(text):
+    if not text.endswith("%"):
+        return text if text == "all" else _at_least(1, ", a share or 'all'")(text)
+    try:
+        share = float(text.removesuffix("%"))
+    except ValueError:
+        share = 0
+    if not 0 < share <= 100:
+        raise argparse.ArgumentTypeError(
+            f"a share must lie above 0% and be at most 100%; received {text!r}"
+        )
+    return f"{share:g}%"
+
+
+def _severities(text):
+    if not all(part in ("1", "2", "3", "4", "5") for part in text.split(",")):
+        raise argparse.ArgumentTypeError(
+            f"must be integers from 1 to 5 with commas between; received {text!r}"
+        )
+    return sorted({int(part) for part in text.split(",")})
+
+
+def _names(text):
+    # Each once, in their order.
+    return list(dict.fromkeys(text.split(",")))
 
 
 def _at_least(least, otherwise=""):

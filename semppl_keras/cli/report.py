@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from semppl_keras.evaluation import confusion_matrix
+
 # t-SNE's time grows with their square; more points only cover each other.
 _MAX_POINTS = 500
 # Above these a legend and the numbers in the confusion matrix cannot be read.
@@ -52,7 +54,12 @@ def write_report(
     _draw_losses(losses, history)
     _draw_pseudo_labels(pseudo_labels, history)
     _draw_embeddings(points, embeddings, labels, class_names, seed)
-    _draw_confusion(confusion, labels, predictions, class_names)
+    draw_confusion(
+        confusion,
+        confusion_matrix(predictions, labels, len(class_names)),
+        class_names,
+        "Linear probe on the test images",
+    )
     figure.savefig(path, dpi=100)
 
 
@@ -96,6 +103,42 @@ def embed_in_plane(features, seed=0):
     # For some hundred points threads wait for each other more than they work.
     with threadpool_limits(1):
         return tsne.fit_transform(components), "t-SNE"
+
+
+def draw_confusion(axes, counts, class_names, title):
+    """Draws a confusion matrix, coloured by the shares of each true class.
+
+    Args:
+        axes: Of matplotlib.
+        counts: `(C, C)` integers, a row for each true class.
+        class_names: C strings.
+        title: Headline; the accuracy is added to it.
+    """
+    counts = np.asarray(counts)
+    classes = len(class_names)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.figure.colorbar(image, ax=axes, label="share of the true class")
+    accuracy = np.trace(counts) / counts.sum()
+    axes.set(
+        title=f"{title}: {accuracy:.1%} correct",
+        xlabel="predicted class",
+        ylabel="true class",
+    )
+    if classes <= _MAX_LEGEND:
+        long = max(len(name) for name in class_names) > 3
+        axes.set_xticks(range(classes), class_names, rotation=90 if long else 0)
+        axes.set_yticks(range(classes), class_names)
+    if classes <= _MAX_NUMBERED:
+        for row, column in np.argwhere(counts):
+            axes.text(
+                column,
+                row,
+                counts[row, column],
+                ha="center",
+                va="center",
+                color="white" if shares[row, column] > 0.5 else "black",
+            )
 
 
 def _epochs(values):
@@ -160,32 +203,3 @@ def _draw_embeddings(axes, embeddings, labels, class_names, seed):
     )
     if len(class_names) <= _MAX_LEGEND:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-
-
-def _draw_confusion(axes, labels, predictions, class_names):
-    classes = len(class_names)
-    counts = np.zeros((classes, classes), int)
-    np.add.at(counts, (labels, predictions), 1)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.figure.colorbar(image, ax=axes, label="share of the true class")
-    accuracy = np.mean(labels == predictions)
-    axes.set(
-        title=f"Linear probe on the test images: {accuracy:.1%} correct",
-        xlabel="predicted class",
-        ylabel="true class",
-    )
-    if classes <= _MAX_LEGEND:
-        long = max(len(name) for name in class_names) > 3
-        axes.set_xticks(range(classes), class_names, rotation=90 if long else 0)
-        axes.set_yticks(range(classes), class_names)
-    if classes <= _MAX_NUMBERED:
-        for row, column in np.argwhere(counts):
-            axes.text(
-                column,
-                row,
-                counts[row, column],
-                ha="center",
-                va="center",
-                color="white" if shares[row, column] > 0.5 else "black",
-            )

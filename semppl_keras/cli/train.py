@@ -1,12 +1,9 @@
 """`semppl train`: one run, from a data set's name to a table and a folder."""
 
-import contextlib
-import importlib.metadata
 import json
 import math
 import os
 import pathlib
-import platform
 import re
 import sys
 import time
@@ -15,11 +12,16 @@ import zipfile
 import keras
 import numpy as np
 
-from semppl_keras import data as datasets
-from semppl_keras import recipes
 from semppl_keras.callbacks import ScalarLogs
+from semppl_keras.cli.run_folder import (
+    CommandError,
+    load_data,
+    recipe_of,
+    user_errors,
+    versions,
+    write_json,
+)
 from semppl_keras.evaluation import linear_probe, supervised_accuracy
-from semppl_keras.version import __version__
 
 _DEFAULTS = {"dataset": "digits", "labels_per_class": 10, "epochs": None, "seed": 0}
 
@@ -37,10 +39,6 @@ _FILES = (
 # weights and what belongs to them become visible together or not at all.
 _PROGRESS_ENTRY = "semppl_progress.json"
 _SECONDS_BETWEEN_CHECKPOINTS = 10
-
-
-class CommandError(Exception):
-    """A mistake of the user's, told without a traceback."""
 
 
 def run(arguments):
@@ -69,14 +67,12 @@ def run(arguments):
         settings = _new_settings(arguments)
 
     seed = settings["seed"]
-    data = _load(settings)
-    recipe = recipes.get(_recipe_name(settings), settings["epochs"])
-    if recipe.image_size is not None:
-        data = data.enlarged(recipe.image_size)
+    recipe = recipe_of(settings["dataset"], settings["epochs"])
+    data = _load(settings, recipe)
     x_unlabelled = data.x_unlabelled
     batch_size = min(recipe.batch_size, len(x_unlabelled))
     keras.utils.set_random_seed(seed)
-    with _user_errors():
+    with user_errors():
         steps_per_epoch = math.ceil(len(x_unlabelled) / batch_size)
         model, progress = _model(folder, data, recipe, seed, steps_per_epoch)
     print(
@@ -90,7 +86,7 @@ def run(arguments):
         print(f"Going on after epoch {progress['epochs_done']}.", flush=True)
     checkpoint = _Checkpoint(folder, settings, progress)
     if progress["epochs_done"] < settings["epochs"]:
-        with _user_errors():
+        with user_errors():
             model.fit(
                 (x_unlabelled, data.y_hidden),
                 (data.x_labelled, data.y_labelled),
@@ -121,10 +117,10 @@ def run(arguments):
         "num_labelled": len(data.x_labelled),
         "num_unlabelled": len(x_unlabelled),
         "num_test": len(data.x_test),
-        "versions": _versions(),
+        "versions": versions(),
         "recipe": recipe.to_dict(),
     }
-    _write_json(folder / "history.json", checkpoint.history)
+    write_json(folder / "history.json", checkpoint.history)
 
     from semppl_keras.cli.report import write_report
 
@@ -139,7 +135,7 @@ def run(arguments):
         seed=seed,
     )
     # Last: it marks the run as finished.
-    _write_json(folder / "metrics.json", metrics)
+    write_json(folder / "metrics.json", metrics)
     print("\n" + format_table(metrics, folder))
     return metrics
 
@@ -272,7 +268,7 @@ class _Checkpoint(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         # Not before: data that does not fit leaves nothing behind.
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        _write_json(self._path.with_name("run.json"), self._settings)
+        write_json(self._path.with_name("run.json"), self._settings)
         self._begun = self._written = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -297,20 +293,7 @@ class _Checkpoint(keras.callbacks.Callback):
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(_PROGRESS_ENTRY, json.dumps(progress))
         os.replace(temporary, self._path)
-        _write_json(self._path.with_name("history.json"), self.history)
-
-
-@contextlib.contextmanager
-def _user_errors():
-    """Turns what the package says about its input into a `CommandError`."""
-    try:
-        yield
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        raise CommandError(str(error)) from error
-
-
-def _recipe_name(settings):
-    return "digits" if settings["dataset"] == "digits" else "small_images"
+        write_json(self._path.with_name("history.json"), self.history)
 
 
 def _with_defaults(arguments):
@@ -328,8 +311,8 @@ def _new_settings(arguments):
         # --resume may be called from elsewhere.
         settings["dataset"] = f"npz:{pathlib.Path(rest).resolve()}"
     if settings["epochs"] is None:
-        settings["epochs"] = recipes.get(_recipe_name(settings)).epochs
-    return {**settings, "backend": keras.backend.backend(), "versions": _versions()}
+        settings["epochs"] = recipe_of(settings["dataset"]).epochs
+    return {**settings, "backend": keras.backend.backend(), "versions": versions()}
 
 
 def _settings_of(folder, arguments):
@@ -379,14 +362,9 @@ def _check_free(folder):
         )
 
 
-def _load(settings):
+def _load(settings, recipe):
     labels_per_class = settings["labels_per_class"]
-    with _user_errors():
-        data = datasets.load(
-            settings["dataset"],
-            None if labels_per_class == "all" else labels_per_class,
-            settings["seed"],
-        )
+    data = load_data(settings["dataset"], labels_per_class, settings["seed"], recipe)
     if len(data.unlabelled_indices) == 0:
         raise CommandError(
             "There must be unlabelled images to learn from. Received: "
@@ -409,24 +387,6 @@ def _model(folder, data, recipe, seed, steps_per_epoch):
         seed=seed,
     )
     return model, {"epochs_done": 0, "train_seconds": 0.0, "history": {}}
-
-
-def _write_json(path, content):
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
-
-
-def _versions():
-    backend = sys.modules[keras.backend.backend()]
-    return {
-        "semppl_keras": __version__,
-        "keras": keras.__version__,
-        keras.backend.backend(): backend.__version__,
-        "numpy": np.__version__,
-        "scikit-learn": importlib.metadata.version("scikit-learn"),
-        "python": platform.python_version(),
-    }
 
 
 def _share(correct):

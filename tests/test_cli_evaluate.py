@@ -1,0 +1,495 @@
+"""`semppl evaluate`: its numbers, its files, what it refuses."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import semppl_keras
+from semppl_keras import recipes
+from semppl_keras.cli import evaluate as evaluate_command
+from semppl_keras.cli import main
+from semppl_keras.cli import train as train_command
+from semppl_keras.cli.evaluation_plots import write_plots
+from semppl_keras.cli.run_folder import CommandError
+from semppl_keras.distillation import FineTuner
+from semppl_keras.evaluation import (
+    CORRUPTIONS,
+    expected_calibration_error,
+    supervised_accuracy,
+)
+
+_PLOTS = ("confusion.png", "per_class.png", "reliability.png")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of one epoch on the digits, with a network for a moment's training."""
+
+    def get(name, epochs=None):
+        return dataclasses.replace(
+            recipes.RECIPES[name](),
+            epochs=epochs,
+            batch_size=128,
+            image_size=8,
+            backbone=("SmallResNet", {"widths": (8,), "stem_strides": 2}),
+            model={
+                "views": semppl_keras.views.MultiCrop(1, 0, 8),
+                "projection_dim": 8,
+                "hidden_dim": 16,
+                "memory_size": 128,
+            },
+            optimizer=("adam", {"learning_rate": 3e-3, "warmup_epochs": 0}),
+        )
+
+    make_model = recipes.Recipe.make_model
+
+    def make_uncompiled_model(*arguments, **keywords):
+        model = make_model(*arguments, **keywords)
+        # XLA would take longer to compile the few steps than they take.
+        model.compile(model.optimizer, jit_compile=keras.backend.backend() == "jax")
+        return model
+
+    def measure_regression_alone(*arguments, make_backbone, **keywords):
+        return supervised_accuracy(*arguments, **keywords)
+
+    folder = tmp_path_factory.mktemp("runs") / "short"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes, "get", get)
+        patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
+        # The views are no part of what this file tests, and no plain container.
+        patch.setattr(recipes.Recipe, "to_dict", lambda self: {"name": self.name})
+        patch.setattr(train_command, "supervised_accuracy", measure_regression_alone)
+        patch.setattr(train_command, "format_table", lambda metrics, folder: "")
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert main(["train", "--epochs", "1", "--out", str(folder)]) == 0
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(run, tmp_path_factory):
+    """A copy of that folder after an evaluation, what it printed and what it wrote."""
+    folder = _copy(run, tmp_path_factory.mktemp("evaluated") / "run")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["evaluate", str(folder)]) == 0
+    return folder, printed.getvalue(), _evaluation(folder)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """As few steps of fine-tuning as possible."""
+    monkeypatch.setattr(evaluate_command, "_FINE_TUNING_STEPS", 2)
+    monkeypatch.setattr(evaluate_command, "_FINE_TUNING_LEAST_EPOCHS", 1)
+
+    class Uncompiled(FineTuner):
+        def compile(self, optimizer):
+            super().compile(optimizer, jit_compile=keras.backend.backend() == "jax")
+
+    monkeypatch.setattr(evaluate_command, "FineTuner", Uncompiled)
+
+
+def _copy(run, folder, **settings):
+    """A copy of a run, in which `settings` have another value."""
+    shutil.copytree(run, folder)
+    before = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**before, **settings}))
+    return folder
+
+
+def _evaluation(folder):
+    return json.loads((folder / "evaluation.json").read_text())
+
+
+def _archive(path, images, labels, **more):
+    half = len(images) // 2
+    np.savez(
+        path,
+        x_train=images[:half],
+        y_train=labels[:half],
+        x_test=images[half:],
+        y_test=labels[half:],
+        **more,
+    )
+    return f"npz:{path}"
+
+
+def _greys(classes, channels=1, side=16):
+    """Images that differ by class in their brightness."""
+    labels = np.tile(np.arange(classes), 30)
+    noise = np.random.default_rng(0).uniform(0, 40, (len(labels), side, side, channels))
+    return noise + 200 / classes * labels[:, None, None, None], labels
+
+
+def test_it_measures_what_the_run_measured(evaluated):
+    folder, printed, evaluation = evaluated
+    metrics = json.loads((folder / "metrics.json").read_text())
+    rows = evaluation["rows"]
+    assert list(rows) == ["supervised", "memory_knn", "weighted_knn", "linear_probe"]
+    for row, name in (
+        ("supervised", "supervised_logistic_regression_accuracy"),
+        ("memory_knn", "knn_accuracy"),
+        ("linear_probe", "linear_accuracy"),
+    ):
+        assert rows[row]["top1"] == metrics[name]
+        assert f"{metrics[name]:.1%}" in printed
+    for row in rows.values():
+        assert 0 <= row["top1"] <= row["top5"] <= 1
+        assert 0 <= row["ece"] <= 1
+        assert len(row["per_class"]) == 10
+        assert np.shape(row["confusion"]) == (10, 10)
+        assert np.sum(row["confusion"]) == 400
+        assert sum(row["calibration"]["count"]) == 400
+        assert row["title"] in printed
+    assert rows["weighted_knn"]["k"] == 10
+    assert rows["memory_knn"]["title"].startswith("SemPPL")
+    assert evaluation["robustness"] is None
+    assert evaluation["kind"] == "own"
+    assert evaluation["data"] == "digits"
+    assert evaluation["seed"] == 0
+    assert evaluation["run_settings"]["epochs"] == 1
+    assert (evaluation["num_labelled"], evaluation["num_test"]) == (100, 400)
+    assert evaluation["backend"] == keras.backend.backend()
+    assert "semppl_keras" in evaluation["versions"]
+    assert "10 labels per class, run of seed 0" in printed
+
+
+def test_it_writes_its_files_and_changes_no_other(run, evaluated):
+    folder, printed, _ = evaluated
+    new = {path.name for path in folder.iterdir()} - {
+        path.name for path in run.iterdir()
+    }
+    assert new == {"evaluation.json", *_PLOTS}
+    for path in run.rglob("*"):
+        if path.is_file():
+            copy = folder / path.relative_to(run)
+            # The settings are written anew by `_copy`.
+            if path.name != "run.json":
+                assert copy.read_bytes() == path.read_bytes()
+    for name in _PLOTS:
+        assert (folder / name).stat().st_size > 10_000
+    assert f"Written to {folder}" in printed
+
+
+def test_fine_tuning_and_robustness(
+    run, evaluated, quick, tmp_path, monkeypatch, capsys
+):
+    before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
+    options = ["--fine-tune", "--robustness", "--severities", "5,1,1"]
+    options += ["--corruptions", "contrast,glass_blur", "--seed", "3"]
+    assert main(["evaluate", str(run), *options, "--out", str(tmp_path)]) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in run.iterdir()}
+    evaluation, printed = _evaluation(tmp_path), capsys.readouterr().out
+    assert evaluation["seed"] == 3
+    assert evaluation["rows"]["fine_tuned"]["epochs"] == 1
+    assert 0 <= evaluation["rows"]["fine_tuned"]["top1"] <= 1
+
+    robustness = evaluation["robustness"]
+    assert robustness["severities"] == [1, 5]
+    classifiers = ["supervised", "linear_probe", "fine_tuned"]
+    assert list(robustness["errors"]) == classifiers
+    for name in classifiers:
+        errors = robustness["errors"][name]
+        assert list(errors) == ["contrast", "glass_blur"]
+        assert np.shape(list(errors.values())) == (2, 2)
+        assert np.mean(list(errors.values())) == robustness["mean_error"][name]
+    # What the definition says, in a line of its own.
+    baseline, probe = (robustness["errors"][name] for name in classifiers[:2])
+    expected = 50 * sum(sum(probe[name]) / sum(baseline[name]) for name in probe)
+    scores = robustness["mean_corruption_error"]
+    assert scores["linear_probe"] == pytest.approx(expected)
+    assert scores["supervised"] == pytest.approx(100)
+    assert f"{expected:.1f}" in printed
+    for words in ("2 of 2: glass_blur", "Fine-tuning", "mean corruption error"):
+        assert words in printed
+    assert (tmp_path / "robustness.png").stat().st_size > 10_000
+
+    # An evaluation without it leaves no picture of an earlier one.
+    measured = {name: evaluated[2][name] for name in ("rows", "robustness")}
+    monkeypatch.setattr(evaluate_command, "measure", lambda *_, **__: measured)
+    assert main(["evaluate", str(run), "--out", str(tmp_path)]) == 0
+    assert _evaluation(tmp_path)["robustness"] is None
+    assert not (tmp_path / "robustness.png").exists()
+
+
+def test_other_labels_than_those_of_the_run(run, tmp_path, monkeypatch):
+    tasks = []
+
+    def measure_nothing(model, task, **options):
+        tasks.append(task)
+        raise CommandError("enough")
+
+    monkeypatch.setattr(evaluate_command, "measure", measure_nothing)
+    for labels_per_class in ("2%", "10", "all"):
+        arguments = ["evaluate", str(run), "--labels-per-class", labels_per_class]
+        assert main(arguments) == 2
+    share, same, every = tasks
+    data = semppl_keras.data.load("digits", 10, 0)
+    counts = np.bincount(data.y_train)
+    np.testing.assert_array_equal(
+        np.bincount(share.y_labelled), np.round(0.02 * counts)
+    )
+    np.testing.assert_array_equal(same.x_labelled, data.x_labelled)
+    assert len(every.x_labelled) == 1397
+    for task in tasks:
+        np.testing.assert_array_equal(task.x_test, data.x_test)
+    # Few labels are among more of the same seed.
+    images = {image.tobytes() for image in data.x_labelled}
+    assert {image.tobytes() for image in share.x_labelled} <= images
+
+
+def test_transfer_to_another_data_set(run, tmp_path, capsys):
+    data = _archive(tmp_path / "greys.npz", *_greys(classes=3))
+    options = ["--data", data, "--labels-per-class", "2", "--out", str(tmp_path)]
+    assert main(["evaluate", str(run), *options]) == 0
+    evaluation = _evaluation(tmp_path)
+    assert evaluation["kind"] == "transfer"
+    assert evaluation["data"] == data
+    assert (evaluation["num_labelled"], evaluation["num_test"]) == (6, 45)
+    assert list(evaluation["rows"]) == ["supervised", "weighted_knn", "linear_probe"]
+    assert evaluation["rows"]["weighted_knn"]["k"] == 2
+    assert evaluation["rows"]["linear_probe"]["top5"] is None
+    assert "features learned on digits" in capsys.readouterr().out
+
+
+def test_a_test_out_of_distribution(run, evaluated, tmp_path, capsys):
+    digits = semppl_keras.data.load("digits", None, 0)
+    images, labels = digits.x_test, digits.y_test
+    data = _archive(
+        tmp_path / "same.npz",
+        np.concatenate([images, images]),
+        np.concatenate([labels, labels]),
+    )
+    options = ["--data", data, "--same-classes", "--out", str(tmp_path)]
+    assert main(["evaluate", str(run), *options]) == 0
+    # The images of the run's own test, read from elsewhere: nothing else may differ.
+    assert _evaluation(tmp_path)["rows"] == evaluated[2]["rows"]
+    assert _evaluation(tmp_path)["kind"] == "same_classes"
+    assert "with 10 labels per class of digits" in capsys.readouterr().out
+
+
+def test_images_of_another_size_out_of_distribution(run, tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), "uint8")
+    larger = np.kron(images, np.ones((1, 3, 3), "uint8"))
+    wider = np.pad(larger, ((0, 0), (0, 0), (4, 4)))
+    data = _archive(tmp_path / "wider.npz", wider, np.arange(40) % 10)
+    received = []
+
+    def measure_nothing(model, task, **options):
+        received.append(task.x_test)
+        raise CommandError("enough")
+
+    monkeypatch.setattr(evaluate_command, "measure", measure_nothing)
+    assert main(["evaluate", str(run), "--data", data, "--same-classes"]) == 2
+    (resized,) = received
+    assert resized.shape == (20, 8, 8, 1)
+    # Of the central square, nearly the images that it was made from.
+    assert np.corrcoef(resized.ravel(), images[20:].ravel())[0, 1] > 0.95
+
+
+def test_no_corruption_error_where_the_baseline_is_always_right(run, tmp_path):
+    data = _archive(tmp_path / "greys.npz", *_greys(classes=2))
+    options = ["--data", data, "--robustness", "--severities", "1"]
+    options += ["--corruptions", "pixelate", "--out", str(tmp_path)]
+    assert main(["evaluate", str(run), *options]) == 0
+    robustness = _evaluation(tmp_path)["robustness"]
+    assert robustness["errors"]["supervised"] == {"pixelate": [0]}
+    assert set(robustness["mean_corruption_error"].values()) == {None}
+
+
+def test_several_runs(run, evaluated, tmp_path, monkeypatch, capsys):
+    folders = [_copy(run, tmp_path / f"seed_{seed}", seed=seed) for seed in (0, 1)]
+    out = tmp_path / "mean"
+
+    def measure_by_seed(model, task, *, seed, **options):
+        measured = json.loads(json.dumps(evaluated[2]))
+        measured["rows"]["linear_probe"]["top1"] = [0.9, 0.94][seed]
+        errors = {name: {"fog": [0.1]} for name in ("supervised", "linear_probe")}
+        measured["robustness"] = {
+            "severities": [1],
+            "errors": errors,
+            "mean_error": {name: 0.1 for name in errors},
+            "mean_corruption_error": {"supervised": 100, "linear_probe": 80 + seed},
+        }
+        return {name: measured[name] for name in ("rows", "robustness")}
+
+    monkeypatch.setattr(evaluate_command, "measure", measure_by_seed)
+    assert main(["evaluate", *map(str, folders), "--out", str(out)]) == 0
+    together = _evaluation(out)
+    assert together["runs"] == [_evaluation(out / folder.name) for folder in folders]
+    assert together["rows"]["memory_knn"]["top1"]["interval"] == 0
+    # Student's t with one degree of freedom: 12.706 standard errors.
+    top1 = together["rows"]["linear_probe"]["top1"]
+    assert top1["mean"] == pytest.approx(0.92)
+    assert top1["interval"] == pytest.approx(12.706 * 0.02, rel=1e-3)
+    score = together["mean_corruption_error"]["linear_probe"]
+    assert score["mean"] == pytest.approx(80.5)
+    printed = capsys.readouterr().out
+    assert "mean of 2 runs, seeds 0, 1, and its 95% interval" in printed
+    for words in ("92.0 ± 25.4", "linear probe, mCE", "80.5 ± 6.4"):
+        assert words in printed
+    assert not (folders[0] / "evaluation.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--severities", "1,6"], "integers from 1 to 5"),
+        (["--severities", ""], "integers from 1 to 5"),
+        (["--labels-per-class", "0"], "at least 1, a share or 'all'; received '0'"),
+        (["--labels-per-class", "0%"], "a share must lie above 0%"),
+        (["--labels-per-class", "x%"], "received 'x%'"),
+        (["--data", "folder"], "digits, npz:FILE or tfds:NAME; received 'folder'"),
+        (["--seed", "-1"], "at least 0"),
+    ],
+)
+def test_arguments_that_cannot_be_parsed(options, message, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["evaluate", "run", *options])
+    assert error.value.code == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["evaluate", "--help"])
+    assert error.value.code == 0
+    told = capsys.readouterr().out
+    for words in ("examples:", "evaluation.json", "--same-classes", *CORRUPTIONS):
+        assert words in told
+    assert max(len(line) for line in told.splitlines()) <= 88
+
+
+def test_errors_are_one_line_and_leave_nothing_behind(run, tmp_path, capsys):
+    def told(*arguments):
+        assert main(["evaluate", *map(str, arguments)]) == 2
+        message = capsys.readouterr().err
+        assert message.startswith("semppl evaluate: error: ")
+        assert message.count("\n") == 1
+        return message
+
+    before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
+    assert "no folder" in told(tmp_path / "absent")
+    assert "a folder without run.json" in told(tmp_path)
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    (unfinished / "run.json").write_text("{}")
+    message = told(unfinished)
+    assert "without metrics.json and model.keras" in message
+    assert f"semppl train --resume --out {unfinished}" in message
+
+    assert "--severities is for --robustness" in told(run, "--severities", "1")
+    assert "--corruptions is for --robustness" in told(run, "--corruptions", "fog")
+    assert "Received: rain." in told(run, "--robustness", "--corruptions", "rain,fog")
+    assert "without --data" in told(run, "--same-classes")
+    same_classes = ("--data", "npz:x.npz", "--same-classes")
+    assert "with it" in told(run, *same_classes, "--labels-per-class", "1")
+    assert "the run was trained on" in told(run, "--data", "digits", "--same-classes")
+    assert "at most" in told(run, "--labels-per-class", "999")
+
+    assert "absent.npz" in told(run, "--data", "npz:absent.npz")
+    images, labels = _greys(classes=3, channels=3)
+    data = _archive(tmp_path / "colour.npz", images, labels)
+    assert "takes images with 1 channel(s)" in told(run, "--data", data)
+    assert "with the classes of the run" in told(run, "--data", data, "--same-classes")
+    data = _archive(tmp_path / "unknown.npz", images, np.where(labels == 2, -1, labels))
+    assert "`y_test`" in told(run, "--data", data)
+    np.savez(tmp_path / "half.npz", x_train=images, y_train=labels, x_test=images)
+    assert "missing: y_test" in told(run, "--data", f"npz:{tmp_path / 'half.npz'}")
+
+    other = _copy(run, tmp_path / "other", dataset="npz:other.npz", seed=1)
+    assert "dataset digits" in told(run, other)
+    again = _copy(run, tmp_path / "again")
+    assert "different seeds" in told(run, again)
+    assert "named once" in told(run, run)
+    namesake = _copy(run, tmp_path / "elsewhere" / run.name, seed=1)
+    assert "differ in their names" in told(run, namesake, "--out", tmp_path / "out")
+    (tmp_path / "file").touch()
+    assert "which is a file" in told(run, "--out", tmp_path / "file")
+    assert not (tmp_path / "out").exists()
+    assert before == {path: path.stat().st_mtime_ns for path in run.iterdir()}
+
+
+def test_a_test_set_without_labels(run, monkeypatch, capsys):
+    load = evaluate_command.load_data
+
+    def load_without_labels(*arguments):
+        data = load(*arguments)
+        object.__setattr__(data, "y_test", None)
+        return data
+
+    monkeypatch.setattr(evaluate_command, "load_data", load_without_labels)
+    assert main(["evaluate", str(run)]) == 2
+    assert "labels of the test images" in capsys.readouterr().err
+
+
+def test_interruption(run, monkeypatch, capsys):
+    def interrupt(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate_command, "measure", interrupt)
+    assert main(["evaluate", str(run)]) == 130
+    assert "Nothing was written." in capsys.readouterr().err
+
+
+def test_calibration_curve():
+    generator = np.random.default_rng(0)
+    probabilities = generator.dirichlet(np.ones(4), size=200)
+    labels = generator.integers(0, 4, 200)
+    curve = evaluate_command.calibration_curve(probabilities, labels)
+    gaps = [
+        count * abs(accuracy - confidence)
+        for count, accuracy, confidence in zip(
+            curve["count"], curve["accuracy"], curve["confidence"], strict=True
+        )
+        if count
+    ]
+    expected = expected_calibration_error(probabilities, labels)
+    assert sum(gaps) / 200 == pytest.approx(expected)
+
+
+def test_plots_of_many_classes_of_which_one_is_not_tested(evaluated, tmp_path):
+    classes = 60
+    row = {
+        **evaluated[2]["rows"]["linear_probe"],
+        "per_class": [None, *np.linspace(0, 1, classes - 1)],
+        "confusion": np.eye(classes, dtype=int).tolist(),
+    }
+    write_plots(
+        tmp_path,
+        {
+            "rows": {"linear_probe": row},
+            "class_names": [f"class {label}" for label in range(classes)],
+            "robustness": None,
+        },
+    )
+    assert {path.name for path in tmp_path.iterdir()} == set(_PLOTS)
+
+
+@pytest.mark.slow
+def test_fine_tuning_learns_from_a_hundred_labels():
+    data = semppl_keras.data.load("digits", 10, 0).enlarged(16)
+    task = evaluate_command.Task(
+        kind="transfer",
+        dataset="digits",
+        name=data.name,
+        labels_per_class=10,
+        x_labelled=data.x_labelled,
+        y_labelled=data.y_labelled,
+        x_test=data.x_test,
+        y_test=data.y_test,
+        class_names=data.class_names,
+    )
+    # It was never trained: what it can do afterwards comes from the labels.
+    model = recipes.RECIPES["digits"]().make_model(1, 10, steps_per_epoch=1, seed=0)
+    rows = evaluate_command.measure(model, task, fine_tune=True)["rows"]
+    assert rows["fine_tuned"]["epochs"] == 150
+    assert rows["fine_tuned"]["top1"] > rows["linear_probe"]["top1"]
+    assert rows["fine_tuned"]["top1"] > 0.8
