@@ -138,6 +138,14 @@ def test_embed_is_the_backbone_on_the_center_view(trained):
         model.embed(np.zeros((2, 8, 8, 3)))
 
 
+def test_images_of_any_size_are_embedded_and_labelled(trained):
+    model, _, _ = trained
+    for height, width in ((8, 8), (12, 9), (10, 16)):
+        images = np.full((4, height, width, 1), 100, "uint8")
+        assert model.embed(images).shape == (4, 8)
+        assert model.predict(images, verbose=0).shape == (4, 3)
+
+
 def test_it_is_saved_with_all_its_state(trained, tmp_path):
     model, _, _ = trained
     model.save(tmp_path / "model.keras")

@@ -167,6 +167,12 @@ class MultiCrop(keras.layers.Layer):
             `num_small` is positive, `small`, `(B, S, small_size, small_size, C)`:
             float32 within `output_range`.
         """
+        if None in images.shape[1:3]:
+            raise ValueError(
+                "`images` must have a height and width that are known beforehand. "
+                f"Received: images.shape={tuple(images.shape)}. Resize them to one "
+                "size."
+            )
         images = self._to_unit_range(images)
         large = range(self.num_large)
         small = range(self.num_large, self.num_views)
@@ -196,19 +202,18 @@ class MultiCrop(keras.layers.Layer):
         if self.background_removal and images.shape[-1] in (2, 4):
             images = images[..., :-1]
         images = self._to_unit_range(images, mask_required=False)
-        batch_size = ops.shape(images)[0]
-        height, width = images.shape[-2:]
-        side = min(height, width)
+        # Images of several sizes pass one compiled function with sizes unknown.
+        batch_size, _, height, width = ops.shape(images)
+        side = ops.cast(ops.minimum(height, width), "float32")
+        # The same for every image, and yet one for each: TensorFlow 2.21 on CPUs
+        # writes past its memory where (B, 1, n, m) is multiplied by (1, 1, m, k)
+        # (its issue 117700).
+        for_each = ops.ones((batch_size, 1))
 
         def crop(length):
-            # The same for every image, and yet one for each: TensorFlow 2.21 on CPUs
-            # writes past its memory where (B, 1, n, m) is multiplied by (1, 1, m, k)
-            # (its issue 117700).
+            start = (ops.cast(length, "float32") - side) / 2
             return spatial.resize_matrix(
-                ops.full((batch_size, 1), (length - side) / 2),
-                ops.full((batch_size, 1), float(side)),
-                self.large_size,
-                length,
+                start * for_each, side * for_each, self.large_size, length
             )
 
         views = spatial.resample(images, crop(height), crop(width))
@@ -295,12 +300,6 @@ class MultiCrop(keras.layers.Layer):
                 f"{allowed[0]} or {allowed[1]} channels"
                 + (", the last one a saliency mask" if masked else "")
                 + f". Received: images.shape={tuple(images.shape)}."
-            )
-        if None in images.shape[1:3]:
-            raise ValueError(
-                "`images` must have a height and width that are known beforehand. "
-                f"Received: images.shape={tuple(images.shape)}. Resize them to one "
-                "size."
             )
         low, high = self.value_range
         images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))

@@ -113,7 +113,8 @@ def resample(images, rows, columns):
         `(B, V, C, h, w)`: channels first, so that pixels lie together for the
         products here and in `color`.
     """
-    channels, source_height, source_width = images.shape[1:]
+    channels = images.shape[1]
+    source_height, source_width = ops.shape(images)[2:]
     views, height = rows.shape[1:3]
     width = columns.shape[2]
     flat = ops.reshape(images, (-1, 1, channels * source_height, source_width))
