@@ -153,7 +153,27 @@ def test_a_model_without_target_has_nothing_to_schedule():
         fit(make("simclr"), callbacks=[TargetEMA(0.9)])
 
 
-@pytest.mark.parametrize("name", ["simclr", "byol"])
+def test_the_penalties_of_the_backbone_count():
+    losses, penalty = [], None
+    for strength in (0.0, 0.1):
+        keras.utils.set_random_seed(0)
+        backbone = toy_backbone()
+        kernel = backbone.layers[0].kernel
+        kernel.regularizer = keras.regularizers.L2(strength)
+        penalty = strength * np.sum(ops.convert_to_numpy(kernel) ** 2)
+        model = SimCLR(backbone, views=toy_views(), **SETTINGS)
+        model.compile(keras.optimizers.SGD(0.0))
+        losses.append(fit(model, epochs=1, batch_size=18).history["loss"][0])
+    assert penalty > 0.01
+    np.testing.assert_allclose(losses[1] - losses[0], penalty, rtol=1e-3)
+
+
+def test_metrics_are_for_models_that_predict_classes():
+    with pytest.raises(ValueError, match="`metrics` is for a model that predicts"):
+        make("simclr").compile(metrics=["accuracy"])
+
+
+@pytest.mark.parametrize("name", ["simclr", "byol", "semppl_byol"])
 def test_one_view_is_not_enough(name):
     with pytest.raises(ValueError, match="at least two views.*num_large=1"):
         make(name, views=toy_views(num_large=1, num_small=0))

@@ -35,7 +35,7 @@ class BYOL(Pretraining):
         views="small_images",
         projection_dim=256,
         hidden_dim=4096,
-        target_momentum=0.97,
+        target_momentum=0.95,
         seed=None,
         **kwargs,
     ):

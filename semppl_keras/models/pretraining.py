@@ -122,8 +122,8 @@ class Pretraining(ViewModel):
                 missing.
 
         Returns:
-            dict of scalars: `loss`, and what the subclass gave as `metrics` and
-            `latest`.
+            dict of `loss`, a scalar, and what the subclass gave as `metrics` and
+            `latest`, scalars or vectors whose mean is shown.
         """
         raise NotImplementedError(f"{type(self).__name__} has no `loss_parts`.")
 
@@ -266,17 +266,20 @@ class Pretraining(ViewModel):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """The objective's loss; also updates the metrics."""
+        """The objective's loss and the backbone's penalties; updates the metrics."""
         if not training:
             return ops.zeros(())
         online = y_pred["online"]
-        values = self.loss_parts(online, y_pred.get("target"), y)
+        values = dict(self.loss_parts(online, y_pred.get("target"), y))
         values["embedding_std"] = ops.std(ops.stop_gradient(online[0]), axis=0)
         if self.target is not None:
             values["target_momentum"] = self._target_schedule.momentum(self.step)
         for metric in self._step_metrics:
             metric.update_state(ops.stop_gradient(values[metric.name]))
-        return values["loss"]
+        loss = values["loss"]
+        for penalty in self.online.losses:
+            loss = loss + ops.cast(ops.sum(penalty), loss.dtype)
+        return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """In training the step's metrics, otherwise those given to `compile`."""

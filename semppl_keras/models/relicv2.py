@@ -54,7 +54,7 @@ class ReLICv2(Pretraining):
         temperature=0.2,
         contrastive_weight=1.0,
         invariance_weight=1.0,
-        target_momentum=0.97,
+        target_momentum=0.95,
         seed=None,
         **kwargs,
     ):

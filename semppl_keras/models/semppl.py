@@ -17,6 +17,7 @@ from semppl_keras.models.arguments import (
     check_integers,
     check_not_negative,
     check_positive,
+    check_two_views,
 )
 from semppl_keras.models.pretraining import Pretraining
 from semppl_keras.networks import projector_and_predictor
@@ -73,7 +74,9 @@ class SemPPL(Pretraining):
         num_semantic_positives: int, P.
         temperature: float, tau, positive.
         contrastive_weight: float, c, not negative.
-        semantic_weight: float, alpha, not negative; 0 leaves the labels unused.
+        semantic_weight: float, alpha, not negative; 0 leaves out the contrast with
+            semantic positives, but not their share of the invariance penalty
+            (`ReLICv2` is without labels altogether).
         invariance_weight: float, lambda, not negative.
         target_momentum: float in [0, 1], m0 of the `TargetEMA` that `fit` adds.
         seed: int or None: views, draws, order of arrays and initial heads follow
@@ -117,9 +120,9 @@ class SemPPL(Pretraining):
         num_semantic_positives=3,
         temperature=0.2,
         contrastive_weight=1.0,
-        semantic_weight=0.2,
+        semantic_weight=1.0,
         invariance_weight=1.0,
-        target_momentum=0.97,
+        target_momentum=0.95,
         seed=None,
         **kwargs,
     ):
@@ -161,6 +164,8 @@ class SemPPL(Pretraining):
             seed=seed,
             **kwargs,
         )
+        if objective == "byol":
+            check_two_views(self.views)
         self.objective = objective
         self.projection_dim = projection_dim
         self.hidden_dim = hidden_dim

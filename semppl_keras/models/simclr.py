@@ -58,6 +58,9 @@ class SimCLR(Pretraining):
         "target_momentum",
     )
 
+    # What `fit` tells beside the loss, of every subclass.
+    shown = ("contrastive_accuracy",)
+
     def __init__(
         self,
         backbone,
@@ -68,8 +71,7 @@ class SimCLR(Pretraining):
         hidden_layers=2,
         temperature=0.1,
         memory_size=0,
-        target_momentum=0.97,
-        metrics=(),
+        target_momentum=0.95,
         seed=None,
         **kwargs,
     ):
@@ -87,7 +89,7 @@ class SimCLR(Pretraining):
             make_heads=projector(hidden_dim, projection_dim, hidden_layers),
             num_target_heads=1 if memory_size else None,
             target_momentum=target_momentum,
-            metrics=("contrastive_accuracy", *metrics),
+            metrics=self.shown,
             latest=("memory_fill",) if memory_size else (),
             seed=seed,
             **kwargs,

@@ -29,13 +29,12 @@ class SuNCEt(SimCLR):
 
     settings = ("num_classes", "suncet_weight", *SimCLR.settings)
     needs_labels = True
+    shown = (*SimCLR.shown, "suncet")
 
     def __init__(self, backbone, num_classes, *, suncet_weight=1.0, **simclr):
         check_integers(2, num_classes=num_classes)
         check_not_negative(suncet_weight=suncet_weight)
-        super().__init__(
-            backbone, num_classes=num_classes, metrics=("suncet",), **simclr
-        )
+        super().__init__(backbone, num_classes=num_classes, **simclr)
         self.suncet_weight = suncet_weight
 
     def loss_parts(self, online, target, labels):

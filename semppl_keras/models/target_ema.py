@@ -45,7 +45,7 @@ class TargetEMA(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if not hasattr(self.model, "schedule_target"):
             raise TypeError(
-                "`TargetEMA` moves the target network of a semppl_keras model. "
+                "`TargetEMA` moves the target network of pre-training (SemPPL, BYOL). "
                 f"Received: {type(self.model).__name__}."
             )
         self._scheduled = False

@@ -59,6 +59,8 @@ class ViewModel(SavesRandomState, ViewTrainer):
             steps_per_execution: int that divides the steps of an epoch.
             run_eagerly, jit_compile, auto_scale_loss: as in `keras.Model.compile`.
         """
+        if metrics or weighted_metrics:
+            self._check_predicts_classes("metrics")
         optimizer = keras.optimizers.get(optimizer)
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         if isinstance(inner, LARS) and not inner.built:
@@ -86,6 +88,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
             self.reset_metrics()
 
     def compile_from_config(self, config):
+        """Compiles as the saved model was, see `keras.Model`."""
         config = keras.saving.deserialize_keras_object(config)
         # Keras notes them; this model's `compile` has none.
         for name in ("loss", "loss_weights"):
