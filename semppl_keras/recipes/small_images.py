@@ -17,9 +17,8 @@ def small_images(epochs=4):
     training on two CPU cores (AVX-512, TensorFlow), a single run of seed 0 each;
     10,000 test images by linear probe and by the memory. With two small views beside
     the large ones, a stem of stride 1, temperature 0.2 and a target momentum of 0.99
-    63 steps were all there was time for: 58.8% and 41.3%. Without small views, with a
-    stem of stride 2 and the settings of the digits (6,000 unlabelled images, 564
-    steps): 73.1% and 73.2%.
+    63 steps were all there was time for (4,000 unlabelled images): 58.8% and 41.3%.
+    With the settings below (6,000 unlabelled images, 564 steps): 73.1% and 73.2%.
 
     Args:
         epochs: int, passes over the unlabelled images.
