@@ -85,13 +85,12 @@ def test_history_has_every_metric(trained):
 def test_tensorboard_has_every_metric(trained, logs):
     from tensorboard.backend.event_processing import event_accumulator
 
-    _, history, folder = trained
+    _, _, folder = trained
     for part, names in (("train", METRICS), ("validation", {"accuracy"})):
         events = event_accumulator.EventAccumulator(str(folder / logs / part))
         events.Reload()
         tags = set(events.Tags()["scalars"]) | set(events.Tags()["tensors"])
         assert {f"epoch_{name}" for name in names} <= tags
-    del history
 
 
 def test_it_learns_the_classes(trained):

@@ -61,6 +61,43 @@ def test_a_crop_of_the_whole_image_is_the_image():
     np.testing.assert_allclose(as_numpy(flipped), images[:, :, ::-1], atol=1e-6)
 
 
+def test_rotation_and_shear_equal_the_loop():
+    images = random_images()
+    rng = np.random.default_rng(1)
+    angle = rng.uniform(-2, 2, 5).astype("float32")
+    shear = rng.uniform(-0.5, 0.5, 5).astype("float32")
+    actual = as_numpy(views.rotate_and_shear(images, angle, shear))
+    for index, image in enumerate(images.astype("float64")):
+        cosine, sine = np.cos(angle[index]), np.sin(angle[index])
+        for row, column in np.ndindex(9, 12):
+            x, y = column - 5.5, row - 4.0
+            x, y = cosine * x - sine * y, sine * x + cosine * y
+            x = np.clip(x + shear[index] * y + 5.5, 0, 11)
+            y = np.clip(y + 4.0, 0, 8)
+            expected = sum(
+                max(0, 1 - abs(y - i)) * max(0, 1 - abs(x - j)) * image[i, j]
+                for i, j in np.ndindex(9, 12)
+            )
+            np.testing.assert_allclose(actual[index, row, column], expected, atol=2e-5)
+
+
+def test_a_quarter_turn_is_counter_clockwise():
+    images = random_images(height=7, width=7)
+    turn = np.full(5, np.pi / 2, "float32")
+    actual = views.rotate_and_shear(images, turn, np.zeros(5, "float32"))
+    expected = np.rot90(images, axes=(1, 2))
+    np.testing.assert_allclose(as_numpy(actual), expected, atol=1e-5)
+
+
+def test_shear_moves_the_rows_below_the_centre_to_the_left():
+    images = random_images(count=1, height=3, width=6)
+    actual = views.rotate_and_shear(images, np.zeros(1), np.ones(1))
+    above, centre, below = as_numpy(actual)[0]
+    np.testing.assert_allclose(above[1:], images[0, 0, :-1], atol=1e-6)
+    np.testing.assert_allclose(centre, images[0, 1], atol=1e-6)
+    np.testing.assert_allclose(below[:-1], images[0, 2, 1:], atol=1e-6)
+
+
 def test_gaussian_blur_equals_the_loop():
     images = random_images(4, 24, 44, 1)
     sigma = np.array([0.0, 0.3, 1.0, 2.0], "float32")
@@ -229,7 +266,7 @@ def compiled(function):
 
 def test_compiled_views_equal_eager_ones():
     images = keras.ops.convert_to_tensor(255 * random_images(4, 12, 12))
-    layer = MultiCrop(**{**SETTINGS, "small_size": 10})
+    layer = MultiCrop(**{**SETTINGS, "small_size": 10}, rotation=30, shear=0.3)
 
     def draw(images):
         return layer(images, seed=5)
@@ -356,6 +393,8 @@ def test_the_views_of_the_paper():
         {"small_area": (0.5, 0.1)},
         {"aspect_ratio": (0, 1)},
         {"flip": 1.1},
+        {"rotation": 181},
+        {"shear": -0.1},
         {"hue": 0.6},
         {"blur": (0.5, 2)},
         {"solarize": (0.5,)},

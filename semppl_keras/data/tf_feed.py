@@ -139,7 +139,7 @@ class TFFeed:
                 if labels.shape[-1] == 1:
                     labels = tf.squeeze(labels, -1)
                 else:
-                    labels = tf.argmax(labels, axis=-1)
+                    labels = self._indices_of_one_hot(labels, source.name)
             labels = tf.cast(labels, tf.int32)
             least = 0 if source is self._feed.labelled else -1
             fits = tf.reduce_all((labels >= least) & (labels < self._num_classes))
@@ -151,6 +151,18 @@ class TFFeed:
                 return images, tf.identity(labels)
 
         return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _indices_of_one_hot(self, labels, name):
+        binary = (labels == 0) | (labels == 1)
+        one_hot = tf.reduce_all(binary) & tf.reduce_all(
+            tf.reduce_sum(tf.cast(labels, tf.float32), axis=-1) == 1
+        )
+        message = (
+            f"`{name}` must hold integer labels or one-hot rows. Received: a batch "
+            "with rows that are not one-hot."
+        )
+        with tf.control_dependencies([_assert(one_hot, message)]):
+            return tf.argmax(labels, axis=-1)
 
     def _as_step_data(self, unlabelled, labelled=None):
         images, labels = (unlabelled[0],), {}

@@ -44,6 +44,7 @@ class ClassifierTrainer(ViewModel):
 
     @property
     def num_classes(self):
+        """The classifier's number of classes."""
         return self.classifier.num_classes
 
     # -- use ------------------------------------------------------------------

@@ -31,6 +31,25 @@ def crop_and_resize(images, top, left, height, width, size, flip=None):
     return _resample(images, rows, columns)
 
 
+def rotate_and_shear(images, angle, shear):
+    """Rotates and shears every image about its centre, bilinear.
+
+    What comes from beyond the edge repeats the pixel at the edge.
+
+    Args:
+        images: `(B, H, W, C)`.
+        angle: `(B,)` floats in radians, counter-clockwise.
+        shear: `(B,)` floats, by how many pixels a row moves to the left for each row
+            that it lies below the centre, before the rotation.
+
+    Returns:
+        `(B, H, W, C)` float32.
+    """
+    images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
+    images = spatial.rotate_and_shear(images, *_as_floats(angle, shear))
+    return ops.transpose(images, (0, 2, 3, 1))
+
+
 def gaussian_blur(images, sigma):
     """Blurs every image with its own Gaussian, truncated at a tenth of the image.
 

@@ -1,5 +1,7 @@
 """Random views of images: L large and S small ones of each."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -11,13 +13,15 @@ class MultiCrop(keras.layers.Layer):
     """Large and small random views of a batch of images, made where it is called.
 
     Every view of every image has its own randomness: random resized crop, flip,
-    colour jitter in random order, greyscale, Gaussian blur, solarisation, in this
-    order. Blur and solarisation have two settings, which alternate over the views
-    (BYOL, arXiv 2006.07733, appendix B). All of it is a few batched matrix
-    products (see `spatial` and `color`), compiled with the training step.
+    rotation and shear where asked for, colour jitter in random order, greyscale,
+    Gaussian blur, solarisation, in this order. Blur and solarisation have two
+    settings, which alternate over the views (BYOL, arXiv 2006.07733, appendix B). All
+    of it, rotation and shear apart, is a few batched matrix products (see `spatial`
+    and `color`), compiled with the training step.
 
-    Colour operations are applied without clipping between them, and the blur
-    before them, with which they commute: values are clipped to their range once.
+    Colour operations are applied without clipping between them, and the blur right
+    after the crop, since it commutes with them (and, round as it is, with a
+    rotation): values are clipped to their range once.
 
     Example:
 
@@ -37,6 +41,12 @@ class MultiCrop(keras.layers.Layer):
         small_area: the same of a small view.
         aspect_ratio: pair of positive floats, range of a crop's width / height.
         flip: probability of a left-right flip.
+        rotation: float in [0, 180], the angle is drawn from [-x, x] degrees, about
+            the view's centre; what comes from beyond its edge repeats the edge. For
+            drawings and scans rather than photographs, of which the paper's views
+            rotate none.
+        shear: float, not negative, the tangent of the angle by which columns are
+            slanted is drawn from [-x, x].
         color_jitter: probability of the colour jitter.
         brightness, contrast, saturation: floats in [0, 1], the factor is drawn
             from [1 - x, 1 + x].
@@ -64,6 +74,8 @@ class MultiCrop(keras.layers.Layer):
         small_area=(0.05, 0.14),
         aspect_ratio=(3 / 4, 4 / 3),
         flip=0.5,
+        rotation=0.0,
+        shear=0.0,
         color_jitter=0.8,
         brightness=0.4,
         contrast=0.4,
@@ -86,6 +98,8 @@ class MultiCrop(keras.layers.Layer):
         _check_count("small_size", small_size, 1)
         for name, value, low, high in (
             ("flip", flip, 0, 1),
+            ("rotation", rotation, 0, 180),
+            ("shear", shear, 0, float("inf")),
             ("color_jitter", color_jitter, 0, 1),
             ("brightness", brightness, 0, 1),
             ("contrast", contrast, 0, 1),
@@ -129,6 +143,8 @@ class MultiCrop(keras.layers.Layer):
         self.small_area = tuple(small_area)
         self.aspect_ratio = tuple(aspect_ratio)
         self.flip = flip
+        self.rotation = rotation
+        self.shear = shear
         self.color_jitter = color_jitter
         self.brightness = brightness
         self.contrast = contrast
@@ -224,7 +240,7 @@ class MultiCrop(keras.layers.Layer):
         masked = self.background_removal > 0
         channels = images.shape[1] - masked
         height, width = images.shape[-2:]
-        u = keras.random.uniform((ops.shape(images)[0], len(views), 16), seed=seed)
+        u = keras.random.uniform((ops.shape(images)[0], len(views), 18), seed=seed)
 
         def per_view(large, small):
             """A setting of each of the views, `(len(views), ...)`."""
@@ -251,6 +267,12 @@ class MultiCrop(keras.layers.Layer):
                 remove[..., None, None, None],
                 drawn[:, :, channels:],
                 drawn[:, :, :channels],
+            )
+        if self.rotation or self.shear:
+            drawn = spatial.rotate_and_shear(
+                drawn,
+                angle=math.radians(self.rotation) * (2.0 * u[..., 16] - 1.0),
+                shear=self.shear * (2.0 * u[..., 17] - 1.0),
             )
         drawn = color.transform_colors(drawn, *self._color_map(u, drawn))
         drawn = color.solarize(drawn, u[..., 14] < alternating(self.solarize))
@@ -322,6 +344,8 @@ class MultiCrop(keras.layers.Layer):
             "small_area",
             "aspect_ratio",
             "flip",
+            "rotation",
+            "shear",
             "color_jitter",
             "brightness",
             "contrast",

@@ -25,14 +25,16 @@ RECIPES = {
         "solarize": (0.0, 0.0),
     },
     # Handwritten digits of 8 px: a mirrored digit is another one, and so is a
-    # small part of one; colour says nothing. Two more views would take the time of
-    # half as many steps again, which were worth as much.
+    # small part of one; colour says nothing, and hands slant as they like. Two more
+    # views would take the time of half as many steps again, which were worth as much.
     "digits": {
         "num_large": 2,
         "num_small": 0,
         "large_size": 16,
         "large_area": (0.5, 1.0),
         "flip": 0.0,
+        "rotation": 20.0,
+        "shear": 0.2,
         "blur": (0.5, 0.1),
         "blur_sigma": (0.1, 1.0),
         "solarize": (0.0, 0.0),

@@ -1,13 +1,15 @@
-"""Crop, flip, resize and blur as one matrix per image and axis.
+"""Crop, flip, resize and blur as one matrix per image and axis; rotation and shear.
 
-Each of these operations mixes pixels along rows and along columns separately, so
+Each of the first four mixes pixels along rows and along columns separately, so
 a view of an image `x` is `R x Cᵀ` with a row matrix `R` and a column matrix `C`,
 and doing one after the other multiplies the matrices. The images themselves are
-read once, by two batched matrix products, whatever is done to them.
+read once, by two batched matrix products, whatever is done to them. Rotation does
+not separate like this: it looks its pixels up.
 """
 
 import math
 
+import numpy as np
 from keras import ops
 
 
@@ -122,3 +124,53 @@ def resample(images, rows, columns):
     x = ops.reshape(x, (-1, views, channels, source_height, width))
     x = ops.matmul(rows[:, :, None], x)
     return ops.reshape(x, (-1, views, channels, height, width))
+
+
+def rotate_and_shear(images, angle, shear):
+    """Rotates and shears views about their centre, bilinear.
+
+    What comes from beyond the edge repeats the pixel at the edge.
+
+    Args:
+        images: `(..., C, h, w)`, channels first.
+        angle: `(...)` in radians, counter-clockwise.
+        shear: `(...)`, by how many pixels a row moves to the left for each row that
+            it lies below the centre, before the rotation.
+
+    Returns:
+        `(..., C, h, w)` float32.
+    """
+    height, width = images.shape[-2:]
+    y, x = np.mgrid[:height, :width].reshape(2, -1).astype("float32")
+    y = ops.convert_to_tensor(y - (height - 1) / 2)
+    x = ops.convert_to_tensor(x - (width - 1) / 2)
+    angle, shear = angle[..., None, None], shear[..., None, None]
+    cosine, sine = ops.cos(angle), ops.sin(angle)
+    # From output pixels back to where they come from.
+    x, y = cosine * x - sine * y, sine * x + cosine * y
+    left, right, from_right = _pixels_around(x + shear * y, width)
+    above, below, from_below = _pixels_around(y, height)
+
+    shape = ops.shape(images)
+    flat = ops.reshape(images, (*shape[:-2], height * width))
+
+    def row(start):
+        at_left = ops.take_along_axis(flat, start + left, axis=-1)
+        at_right = ops.take_along_axis(flat, start + right, axis=-1)
+        return at_left + from_right * (at_right - at_left)
+
+    upper, lower = row(above * width), row(below * width)
+    return ops.reshape(upper + from_below * (lower - upper), shape)
+
+
+def _pixels_around(offset, size):
+    """The two pixels around a place on an axis, and the share of the second one.
+
+    Args:
+        offset: `(...)`, the place, in pixels from the axis' middle.
+        size: int, pixels along the axis.
+    """
+    position = ops.clip(offset + (size - 1) / 2, 0.0, size - 1.0)
+    first = ops.floor(position)
+    second = ops.minimum(first + 1.0, size - 1.0)
+    return ops.cast(first, "int32"), ops.cast(second, "int32"), position - first
