@@ -5,10 +5,10 @@
         --data fashion_mnist.npz
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py ablations
 
-Every row has the same backbone, the same random views, the same optimiser and the
-same number of images seen; the labelled images are those that `semppl train` takes
-for the same seed. Objectives without labels are trained once per seed, on all
-training images. The settings are the recipe's, which were tuned for SemPPL: the
+Every row has the same backbone, the same random views, the same optimiser, the same
+number of steps and of images in each; the labelled images are those that `semppl
+train` takes for the same seed. Objectives without labels are trained once per seed, on
+all training images. The settings are the recipe's, which were tuned for SemPPL: the
 other objectives share them, and were not tuned by themselves.
 
 A run is kept in the JSON file as soon as it is done, so that an interrupted study
@@ -156,18 +156,19 @@ def share(predicted, labels):
 
 
 def train(study, loaded, model_class, seed, **changes):
-    """A trained model, the images it saw in all, and the seconds it took."""
+    """A trained model, and the seconds it took."""
     recipe = study.recipe
-    batch_size = min(recipe.batch_size, len(loaded.x_unlabelled))
-    steps = math.ceil(len(loaded.x_unlabelled) / batch_size)
-    labelled = min(recipe.labelled_batch_size, len(loaded.x_labelled))
-    epochs, images = recipe.epochs, loaded.x_unlabelled
-    if not model_class.needs_labels:
-        # As many images as SemPPL sees in all, of all training images.
-        seen = epochs * steps * (batch_size + recipe.labelled_batch_size)
-        batch_size, images = batch_size + recipe.labelled_batch_size, loaded.x_train
-        steps = math.ceil(len(images) / batch_size)
-        epochs = round(seen / (steps * batch_size))
+    budget = recipe.epochs * math.ceil(len(loaded.x_train) / recipe.batch_size)
+    images, labelled, labelled_batch_size = loaded.x_train, None, 0
+    if model_class.needs_labels:
+        images, labelled = loaded.x_unlabelled, (loaded.x_labelled, loaded.y_labelled)
+        labelled_batch_size = min(recipe.labelled_batch_size, len(loaded.x_labelled))
+    # Unlabelled images take the place of labelled ones that there are not: every step
+    # holds as many images.
+    batch_size = recipe.batch_size + recipe.labelled_batch_size - labelled_batch_size
+    batch_size = min(batch_size, len(images))
+    steps = math.ceil(len(images) / batch_size)
+    epochs = round(budget / steps)
     recipe = dataclasses.replace(
         recipe, epochs=epochs, model={**recipe.model, **changes}
     )
@@ -180,16 +181,14 @@ def train(study, loaded, model_class, seed, **changes):
         objective=model_class,
     )
     begun = time.monotonic()
-    arguments = {"epochs": epochs, "batch_size": batch_size, "verbose": 0}
-    if model_class.needs_labels:
-        model.fit(
-            images,
-            (loaded.x_labelled, loaded.y_labelled),
-            labelled_batch_size=labelled,
-            **arguments,
-        )
-    else:
-        model.fit(images, **arguments)
+    model.fit(
+        images,
+        labelled,
+        epochs=epochs,
+        batch_size=batch_size,
+        labelled_batch_size=labelled_batch_size or None,
+        verbose=0,
+    )
     return model, round(time.monotonic() - begun, 1)
 
 

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from toys import toy_images, toy_model, toy_views, weights_of
 
+from semppl_keras.callbacks import TargetEMA
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed import make_feed
+from semppl_keras.models.arguments import check_metrics
 
-SPEC = ImageSpec(num_classes=3, channels=(1,), min_size=6)
+SPEC = ImageSpec(num_classes=3, channels=(1,), min_size=6, value_range=(0, 255))
 
 
 def as_tf_dataset(*arrays, batch=None):
@@ -146,6 +148,90 @@ def test_the_last_batch_is_filled_from_the_beginning(form):
     assert sorted(times) == [3, 3, 4, 4, 4]
 
 
+def ragged(images, sizes):
+    """A tf.data.Dataset of batches of these sizes, whose number it knows."""
+    import tensorflow as tf
+
+    stops = np.cumsum(sizes)
+    starts = tf.data.Dataset.from_tensor_slices((stops - sizes, stops))
+    dataset = starts.map(lambda start, stop: tf.constant(images)[start:stop])
+    assert int(dataset.cardinality()) == len(sizes)
+    return dataset
+
+
+@pytest.mark.parametrize("form", ["tf.data", "list"])
+@pytest.mark.parametrize(
+    ("sizes", "batch_size", "steps"),
+    [((9, 15), 9, 3), ((9, 3, 3, 3), 9, 2), ((15, 1, 1, 1, 1, 1, 2), 20, 2)],
+)
+def test_an_epoch_of_batches_of_several_sizes_is_one_pass(
+    form, sizes, batch_size, steps
+):
+    images, labels = toy_images(sum(sizes))
+    data = ragged(images, sizes)
+    if form == "list":
+        data = list(data.as_numpy_iterator())
+    feed = make_feed(data, (images, labels), SPEC, batch_size=batch_size, seed=0)
+    assert feed.steps_per_epoch == steps
+    drawn = batches_of(feed, 2 * steps)
+    for start in (0, steps):
+        epoch = np.concatenate([own for (own, _), _ in drawn[start : start + steps]])
+        assert len(np.unique(epoch.sum(axis=(1, 2, 3)))) == len(images)
+
+
+def test_a_loader_counts_what_its_sampler_draws():
+    import torch
+
+    images, labels = toy_images(24)
+    for count, drop_last, steps in ((12, False, 3), (13, True, 3), (13, False, 4)):
+        loader = torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(torch.as_tensor(images)),
+            batch_size=4,
+            sampler=torch.utils.data.SubsetRandomSampler(range(count)),
+            drop_last=drop_last,
+        )
+        feed = make_feed(loader, (images, labels), SPEC, seed=0)
+        assert feed.steps_per_epoch == steps
+
+
+def test_data_of_one_batch_size_is_not_read_to_count_it():
+    import tensorflow as tf
+    import torch
+
+    images, labels = toy_images(24)
+    read = []
+
+    class Watched(torch.utils.data.Dataset):
+        def __len__(self):
+            return 24
+
+        def __getitem__(self, index):
+            read.append(index)
+            return images[index]
+
+    def watched(index):
+        return tf.numpy_function(lambda i: Watched()[i], [index], tf.float32)
+
+    def singles():
+        return tf.data.Dataset.range(24).map(
+            lambda i: tf.ensure_shape(watched(i), (8, 8, 1))
+        )
+
+    for data, batch_size in (
+        (torch.utils.data.DataLoader(Watched(), batch_size=6), None),
+        (torch.utils.data.DataLoader(Watched(), batch_size=6), 9),
+        (singles().batch(6), None),
+        (singles().batch(6, num_parallel_calls=1).prefetch(1), None),
+        (singles().batch(6, drop_remainder=True).map(lambda x: x), None),
+        (singles(), 6),
+    ):
+        read.clear()
+        feed = make_feed(data, (images, labels), SPEC, batch_size=batch_size, seed=0)
+        assert feed.steps_per_epoch == (3 if batch_size == 9 else 4)
+        # The first batch is; tf.data may go a little ahead.
+        assert len(set(read)) < 24
+
+
 def test_the_order_of_arrays_follows_from_seed_and_step():
     images, labels = toy_images(24)
 
@@ -200,6 +286,10 @@ def test_an_endless_dataset_needs_steps():
     feed = make_feed(endless, (images[:5], labels[:5]), SPEC, steps_per_epoch=4, seed=0)
     assert feed.steps_per_epoch == 4
     assert len(batches_of(feed, 8)) == 8
+    feed = make_feed(
+        endless, (images[:5], labels[:5]), SPEC, steps_per_epoch=np.int64(4), seed=0
+    )
+    assert feed.steps_per_epoch == 4
     with pytest.raises(ValueError, match="`steps_per_epoch` must say"):
         make_feed(endless, (images[:5], labels[:5]), SPEC, seed=0)
     unknown = tf.data.Dataset.from_generator(
@@ -315,6 +405,23 @@ def test_one_hot_labels_are_integers_spelled_out():
             np.testing.assert_array_equal(y["label"], same["label"])
 
 
+def test_one_hot_labels_of_a_dataset_that_does_not_tell_their_shape():
+    import tensorflow as tf
+
+    images, labels = toy_images(12)
+    one_hot = np.eye(3, dtype="float32")[labels]
+    dataset = tf.data.Dataset.range(3).map(
+        lambda i: tf.numpy_function(
+            lambda i: (images[4 * i : 4 * i + 4], one_hot[4 * i : 4 * i + 4]),
+            [i],
+            (tf.float32, tf.float32),
+        )
+    )
+    feed = make_feed(images, dataset, SPEC, batch_size=6, seed=0)
+    (_, y), *_ = batches_of(feed, 1)
+    np.testing.assert_array_equal(y["label"], labels[:4])
+
+
 def raise_explained(feed):
     try:
         batches_of(feed, 4)
@@ -325,6 +432,8 @@ def raise_explained(feed):
 NAN = toy_images(12)[0].copy()
 NAN[5, 2, 2] = np.nan
 IMAGES, LABELS = toy_images(12)
+# Tracing costs more than a few steps, except on JAX.
+EAGERLY = keras.backend.backend() != "jax"
 
 
 @pytest.mark.parametrize(
@@ -373,6 +482,19 @@ IMAGES, LABELS = toy_images(12)
         ({"unlabelled": 3}, "`unlabelled` must be an array.*int"),
         ({"unlabelled": [(IMAGES, LABELS, LABELS)]}, "`unlabelled`.*3 part"),
         ({"unlabelled": [IMAGES[:6], NAN[6:], NAN[:6]]}, "`unlabelled`.*NaN"),
+        (
+            {"unlabelled": IMAGES / 255},
+            r"`unlabelled` must lie in \[0, 255\].*by 255.*value_range=\(0, 1\)",
+        ),
+        ({"unlabelled": IMAGES - 128}, "`unlabelled`.*from -1.* to "),
+        (
+            {"labelled": ((IMAGES * 9).astype("uint16"), LABELS)},
+            "`labelled`.*from .* to [0-9]{4}",
+        ),
+        ({"unlabelled": [IMAGES[:6], IMAGES[6:] * 2]}, "`unlabelled`.*from .* to "),
+        ({"labelled": [IMAGES, LABELS]}, "`labelled` is a list.*Pass a tuple"),
+        ({"labelled": [IMAGES, LABELS.tolist()]}, "`labelled` is a list"),
+        ({"steps_per_epoch": True, "unlabelled": iter([IMAGES])}, "steps_per_epoch=T"),
     ],
 )
 def test_bad_data_is_named(changes, message):
@@ -391,13 +513,16 @@ def test_a_dict_dataset_is_named():
         make_feed(dataset, (IMAGES, LABELS), SPEC, seed=0)
 
 
-@pytest.mark.parametrize("what", ["nan", "label", "one_hot", "shape"])
+@pytest.mark.parametrize("what", ["nan", "label", "one_hot", "shape", "range"])
 def test_an_error_amid_a_dataset_reaches_the_user(what):
     """Found only while training: the message is ours, the model is kept."""
     labels = LABELS.copy()
     images = NAN
     if what == "label":
         images, labels[8] = IMAGES, 7
+    if what == "range":
+        images = IMAGES.copy()
+        images[8] += 300
     if what == "one_hot":
         # Unlabelled images are not read through before training.
         images, labels = IMAGES, np.eye(3, dtype="float32")[labels]
@@ -424,6 +549,7 @@ def test_an_error_amid_a_dataset_reaches_the_user(what):
         "label": "integer labels from 0 to 2",
         "one_hot": "one-hot rows.*that are not one-hot",
         "shape": "images of one shape",
+        "range": r"must lie in \[0, 255\].*Received: values from .* to 3",
     }[what]
     with pytest.raises(ValueError, match=f"labelled`.*{expected}"):
         model.fit(unlabelled, labelled, batch_size=4, labelled_batch_size=4, verbose=0)
@@ -458,6 +584,10 @@ def test_bad_sizes_are_named():
         {"target_momentum": 1.5},
         {"num_negatives": 2.5},
         {"views": "cifar"},
+        {"temperature": float("inf")},
+        {"semantic_weight": float("inf")},
+        {"neighbours": True},
+        {"seed": True},
     ],
 )
 def test_bad_arguments_are_named(argument):
@@ -465,6 +595,184 @@ def test_bad_arguments_are_named(argument):
     with pytest.raises(ValueError, match=f"`{name}`") as error:
         toy_model(**argument)
     assert str(value) in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A model with a filled memory; nothing here changes it."""
+    model = toy_model(compile_arguments={"run_eagerly": EAGERLY})
+    memory = np.random.default_rng(0).normal(size=model.memory.embeddings.shape)
+    model.memory.embeddings.assign(memory.astype("float32"))
+    model.memory.labels.assign(np.arange(12) % 3)
+    return model
+
+
+LATER = {
+    "label": (None, "integer labels from 0 to 2"),
+    "nan": (np.nan, "finite"),
+    "range": (300.0, r"must lie in \[0, 255\]"),
+}
+
+
+# Keras says so of every generator that comes to its end.
+ends = pytest.mark.filterwarnings("ignore:Your input ran out of data")
+
+
+@ends
+@pytest.mark.parametrize("form", ["tf.data", "PyDataset", "DataLoader", "generator"])
+@pytest.mark.parametrize("what", LATER)
+def test_every_batch_of_an_evaluation_is_checked(form, what, trained):
+    value, message = LATER[what]
+    images, labels = IMAGES.copy(), LABELS.copy()
+    if what == "label":
+        labels[10] = 7
+    else:
+        images[10, 2, 2] = value
+
+    def batches(*arrays):
+        if form == "generator":
+            return (tuple(a[i : i + 3] for a in arrays) for i in range(0, 12, 3))
+        make = {"tf.data": as_tf_dataset, "PyDataset": Batches, "DataLoader": as_loader}
+        return make[form](*arrays, batch=3)
+
+    with pytest.raises(ValueError, match=f"^`x`.*{message}"):
+        trained.evaluate(batches(images, labels), verbose=0)
+    if what == "label":
+        # Labels that are not looked at are no matter.
+        assert trained.predict(batches(images, labels), verbose=0).shape == (12, 3)
+        return
+    with pytest.raises(ValueError, match=f"^`x`.*{message}"):
+        trained.predict(batches(images), verbose=0)
+    with pytest.raises(ValueError, match=f"^`validation_data`.*{message}"):
+        trained.fit(
+            IMAGES,
+            (IMAGES, LABELS),
+            batch_size=12,
+            validation_data=batches(images, labels),
+            verbose=0,
+        )
+
+
+@ends
+@pytest.mark.parametrize("form", ["tf.data", "PyDataset", "DataLoader", "generator"])
+def test_prediction_takes_every_form_of_batches(form, trained):
+    expected = trained.predict(IMAGES, verbose=0)
+    features = trained.embed(IMAGES)
+
+    def batches():
+        return {
+            "tf.data": lambda: as_tf_dataset(IMAGES, batch=5).filter(lambda x: True),
+            "PyDataset": lambda: Batches(IMAGES, batch=5),
+            "DataLoader": lambda: as_loader(IMAGES, batch=5),
+            "generator": lambda: (IMAGES[i : i + 5] for i in (0, 5, 10)),
+        }[form]()
+
+    np.testing.assert_allclose(
+        trained.predict(batches(), verbose=0), expected, atol=1e-6
+    )
+    np.testing.assert_allclose(trained.embed(batches()), features, atol=1e-5)
+
+
+@ends
+def test_validation_of_unknown_length_serves_every_epoch():
+    model = toy_model(compile_arguments={"run_eagerly": EAGERLY})
+    validation = as_tf_dataset(IMAGES, LABELS, batch=5).filter(lambda x, y: True)
+    history = model.fit(
+        IMAGES,
+        (IMAGES, LABELS),
+        batch_size=12,
+        epochs=2,
+        validation_data=validation,
+        verbose=0,
+    ).history
+    assert len(history["val_accuracy"]) == 2
+    expected = model.evaluate(IMAGES, LABELS, verbose=0)
+    assert history["val_accuracy"][-1] == pytest.approx(expected)
+
+
+def test_arrays_to_evaluate_are_checked(trained):
+    for images, labels, message in (
+        (IMAGES, LABELS[:5], "`y` must hold one label per image.*12 images and 5"),
+        (IMAGES / 255, LABELS, "`x` must lie in.*multiply by 255"),
+        (IMAGES * 2, LABELS, "`x` must lie in.*from .* to "),
+        (as_tf_dataset(IMAGES, batch=5), LABELS, "`y` holds labels.*as a dataset"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            trained.evaluate(images, labels)
+    with pytest.raises(ValueError, match="`validation_data`.*one label per image"):
+        trained.fit(IMAGES, (IMAGES, LABELS), validation_data=(IMAGES, LABELS[:5]))
+
+
+def test_views_of_another_range_take_images_of_it():
+    model = toy_model(views=toy_views(value_range=(0, 1)))
+    assert model.embed(IMAGES / 255).shape == (12, 8)
+    with pytest.raises(ValueError, match=r"`images` must lie in \[0, 1\]"):
+        model.embed(IMAGES.astype("uint8"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "remedy"),
+    [
+        ("categorical_accuracy", "Use SparseCategoricalAccuracy"),
+        (keras.metrics.categorical_crossentropy, "sparse_categorical_crossentropy"),
+        (keras.metrics.TopKCategoricalAccuracy(2), "SparseTopKCategoricalAccuracy"),
+        (keras.metrics.F1Score(average="macro"), "what `predict` gives"),
+        (keras.metrics.AUC(), "what `predict` gives"),
+        (keras.metrics.MeanIoU(3), "what `predict` gives"),
+        ("mse", "what `predict` gives"),
+    ],
+)
+def test_metrics_of_one_hot_labels_are_refused(metric, remedy, trained):
+    for argument in ("metrics", "weighted_metrics"):
+        with pytest.raises(ValueError, match=f"`metrics`.*{remedy}"):
+            trained.compile("sgd", **{argument: ["accuracy", metric]})
+
+
+def test_metrics_of_integer_labels_are_taken():
+    def of_my_own(y_true, y_pred):
+        return keras.ops.cast(y_true == keras.ops.argmax(y_pred, axis=-1), "float32")
+
+    model = toy_model()
+    model.compile(
+        "sgd",
+        metrics=[
+            "acc",
+            keras.metrics.SparseTopKCategoricalAccuracy(2),
+            keras.metrics.SparseCategoricalCrossentropy(),
+            of_my_own,
+        ],
+        run_eagerly=EAGERLY,
+    )
+    model.memory.labels.assign(np.arange(12) % 3)
+    results = model.evaluate(IMAGES, LABELS, return_dict=True, verbose=0)
+    assert len(results) == 4
+    # Which on JAX warns of its own.
+    check_metrics([keras.metrics.MeanIoU(3, sparse_y_pred=False)])
+    assert results["acc"] == pytest.approx(results["of_my_own"])
+
+
+def test_nothing_to_measure_is_said_before_training(trained):
+    model = toy_model(compile_arguments={"metrics": None})
+    with pytest.raises(ValueError, match="`validation_data` needs `metrics`"):
+        model.fit(IMAGES, (IMAGES, LABELS), validation_data=(IMAGES, LABELS))
+    with pytest.raises(ValueError, match="`evaluate` needs `metrics`"):
+        model.evaluate(IMAGES, LABELS)
+    assert int(model.step) == 0
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"base_momentum": "a"},
+        {"base_momentum": 1.5},
+        {"total_steps": 2.5},
+        {"total_steps": 0},
+    ],
+)
+def test_a_bad_schedule_is_named(argument):
+    (name,) = argument
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        TargetEMA(**argument)
 
 
 def test_a_model_that_is_not_compiled_or_not_trained_says_so():

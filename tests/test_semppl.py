@@ -1,5 +1,6 @@
 """The model from outside: methods, metrics, saving, export, backbones."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import references
 from keras import layers
 from toys import (
     assert_same_weights,
@@ -22,6 +24,7 @@ import semppl_keras
 from semppl_keras import backbones, networks, recipes
 from semppl_keras.callbacks import ScalarLogs
 from semppl_keras.memory import knn_votes
+from semppl_keras.models import semppl
 
 TESTS = pathlib.Path(__file__).parent
 IMAGES, LABELS = toy_images(60)
@@ -125,6 +128,152 @@ def test_prediction_is_the_vote_of_the_memory(trained):
     }
 
 
+def plain(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+@pytest.fixture(scope="module")
+def wrapped():
+    """A toy with k = 3 after four steps, and the batches that it saw, in order.
+
+    Views without randomness and a target that stays make what it must have written
+    known.
+    """
+    keras.utils.set_random_seed(0)
+    model = toy_model(
+        views=toy_views(
+            small_area=(1, 1),
+            large_area=(1, 1),
+            aspect_ratio=(1, 1),
+            flip=0,
+            color_jitter=0,
+            grayscale=0,
+            blur=(0, 0),
+            solarize=(0, 1),
+        ),
+        memory_size=10,
+        neighbours=3,
+        # TensorFlow traces for longer than it runs; JAX is slow without.
+        compile_arguments={"run_eagerly": keras.backend.backend() != "jax"},
+    )
+    unlabelled = [IMAGES[16 + 8 * step : 24 + 8 * step] for step in range(4)]
+    labelled = [
+        (IMAGES[4 * step : 4 * step + 4], LABELS[4 * step : 4 * step + 4])
+        for step in range(4)
+    ]
+    model.fit(
+        unlabelled,
+        labelled,
+        callbacks=[semppl_keras.callbacks.TargetEMA(1.0)],
+        verbose=0,
+    )
+    return model, unlabelled, labelled
+
+
+def test_the_memory_holds_the_last_labelled_embeddings(wrapped):
+    model, unlabelled, labelled = wrapped
+    embeddings = np.zeros((2, 10, 4))
+    memory_labels = np.full(10, -1)
+    written = 0
+    for images, (few, labels) in zip(unlabelled, labelled, strict=True):
+        views = model.views(keras.ops.convert_to_tensor(np.concatenate([images, few])))
+        target = plain(model.target.embed_views(views["large"], training=True))
+        for image, label in enumerate(labels, start=len(images)):
+            embeddings[:, written % 10] = target[:, image]
+            memory_labels[written % 10] = label
+            written += 1
+    assert int(model.step) == 4
+    assert written == 16
+    assert int(model.memory.position.value) == 6
+    np.testing.assert_array_equal(plain(model.memory.labels.value), memory_labels)
+    np.testing.assert_allclose(
+        plain(model.memory.embeddings.value), embeddings, atol=1e-5
+    )
+    # The entries are told apart by what they hold.
+    distances = np.linalg.norm(embeddings[0][:, None] - embeddings[0], axis=-1)
+    assert distances[~np.eye(10, dtype=bool)].min() > 1e-3
+
+
+def test_prediction_asks_all_neighbours(wrapped):
+    model, _, _ = wrapped
+    query = model.online(model.views.center_view(keras.ops.convert_to_tensor(IMAGES)))
+    votes = plain(query)[None], *map(plain, model.memory.state[:2])
+    labels, confidences = references.knn_votes(*votes, k=3)
+    nearest, _ = references.knn_votes(*votes, k=1)
+    assert (labels != nearest).any()
+    own_labels, own_confidences = model.pseudo_label(IMAGES)
+    np.testing.assert_array_equal(own_labels, labels)
+    np.testing.assert_allclose(own_confidences, confidences, rtol=1e-6)
+    shares = model.predict(IMAGES, verbose=0)
+    np.testing.assert_array_equal(shares.argmax(axis=1), labels)
+    np.testing.assert_allclose(shares.max(axis=1), confidences, atol=1e-3)
+
+
+def test_neighbours_and_semantic_positives_reach_the_loss(monkeypatch):
+    drawn = {}
+
+    def record(name):
+        draw = getattr(semppl, name)
+
+        def recorded(*arguments):
+            result = draw(*arguments)
+            drawn[name] = (arguments, result)
+            return result
+
+        monkeypatch.setattr(semppl, name, recorded)
+
+    record("sample_semantic_positives")
+    record("sample_negatives")
+    model = toy_model(neighbours=3, num_semantic_positives=5)
+    rng = np.random.default_rng(0)
+    online, target, memory = (
+        references.unit(rng.normal(size=shape)).astype("float32")
+        for shape in ((3, 11, 4), (2, 11, 4), (2, 12, 4))
+    )
+    memory_labels = np.arange(12) % 3
+    known = np.array([1, 1, 2])
+    for variable, value in zip(
+        model.memory.state, (memory, memory_labels, 0), strict=True
+    ):
+        variable.assign(value)
+    # On torch a step would write it after the backward pass.
+    monkeypatch.setattr(model, "write_state", lambda variable, value: None)
+    parts = model.loss_parts(
+        keras.ops.convert_to_tensor(online),
+        keras.ops.convert_to_tensor(target),
+        {"label": keras.ops.convert_to_tensor(known)},
+    )
+
+    # The labelled images of the batch are in the memory before it is asked.
+    memory[:, :3], memory_labels[:3] = target[:, 8:], known
+    asked = online[:2, :8], memory, memory_labels
+    pseudo_labels, confidences = references.knn_votes(*asked, k=3)
+    assert (pseudo_labels != references.knn_votes(*asked, k=1)[0]).any()
+    np.testing.assert_allclose(plain(parts["pseudo_label_confidence"]), confidences)
+    (image_labels, *_), (entries, found) = drawn["sample_semantic_positives"]
+    np.testing.assert_array_equal(
+        plain(image_labels), np.concatenate([pseudo_labels, known])
+    )
+
+    entries, found = plain(entries), plain(found)
+    assert entries.shape == (5, 11)
+    positives = np.swapaxes(memory[:, entries], 0, 1)
+    negatives = plain(drawn["sample_negatives"][1])
+    weights = {
+        "temperature": 0.2,
+        "contrastive_weight": 1.0,
+        "semantic_weight": 0.2,
+        "invariance_weight": 1.0,
+    }
+    expected, of_one = (
+        references.semppl_loss(online, target, negatives, draws, found, **weights)
+        for draws in (positives, positives[:1])
+    )
+    assert abs(expected["semantic"] - of_one["semantic"]) > 1e-2
+    for name, value in expected.items():
+        np.testing.assert_allclose(plain(parts[name]), value, rtol=1e-4, err_msg=name)
+
+
 def test_embed_is_the_backbone_on_the_center_view(trained):
     model, _, _ = trained
     features = model.embed(IMAGES, batch_size=7)
@@ -204,6 +353,70 @@ def test_a_saved_run_goes_on_in_a_new_process_as_if_uninterrupted(tmp_path):
     tolerance = {} if exact else {"rtol": 1e-4, "atol": 1e-6}
     assert_same_weights(weights_of(model), weights_of(other), **tolerance)
     assert int(other.step) == int(model.step) == 8
+
+
+@contextlib.contextmanager
+def global_policy(policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize(
+    ("policy", "other"),
+    [
+        ("mixed_bfloat16", "float32"),
+        pytest.param("float32", "mixed_bfloat16", marks=pytest.mark.slow),
+        pytest.param("mixed_float16", "float32", marks=pytest.mark.slow),
+    ],
+)
+def test_a_saved_run_goes_on_under_another_global_policy(policy, other, tmp_path):
+    # TensorFlow traces for longer than it runs; JAX is slow without.
+    eagerly = {"run_eagerly": keras.backend.backend() != "jax"}
+    with global_policy(policy):
+        model = toy_model(compile_arguments=eagerly)
+        fit(model)
+        model.save(tmp_path / "half.keras")
+    with global_policy(other):
+        loaded = keras.models.load_model(tmp_path / "half.keras")
+        fit(loaded)
+        fit(model)
+    assert loaded.dtype_policy.name == policy
+    assert_same_weights(weights_of(model), weights_of(loaded))
+
+
+def policies(models):
+    return {layer.dtype_policy.name for model in models for layer in model.layers}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda backbone, **s: semppl_keras.SemPPL(backbone, 3, **s),
+        semppl_keras.BYOL,
+        semppl_keras.ReLICv2,
+        lambda backbone, **s: semppl_keras.SimCLR(backbone, memory_size=8, **s),
+        lambda backbone, **s: semppl_keras.SuNCEt(backbone, 3, **s),
+    ],
+    ids=["semppl", "byol", "relicv2", "simclr", "suncet"],
+)
+def test_the_heads_have_the_policy_of_their_model(make):
+    settings = {"views": toy_views(), "projection_dim": 4, "hidden_dim": 8}
+    model = make(toy_backbone(), dtype="mixed_bfloat16", **settings)
+    assert policies(model.online.heads) == {"mixed_bfloat16"}
+    assert policies([model.backbone]) == {"float32"}
+    with global_policy("mixed_float16"):
+        other = make(toy_backbone(), **settings)
+        again = type(model).from_config(model.get_config())
+    assert policies(other.online.heads) == {"mixed_float16"}
+    assert policies(again.online.heads) == {"mixed_bfloat16"}
+    assert policies([again.backbone]) == {"float32"}
+    if again.target is not None:
+        assert policies(again.target.heads) == {"mixed_bfloat16"}
+        assert again.target.compute_dtype == "float32"
 
 
 WITHOUT_TENSORFLOW = """

@@ -199,6 +199,68 @@ def test_three_steps_equal_the_oracle(jit_compile):
     assert int(model.step) == int(model.optimizer.iterations) == oracle.step == 3
 
 
+# On torch this is another compiler, which takes half a minute for a toy.
+COMPILED = "auto" if keras.backend.backend() == "torch" else True
+
+
+@pytest.mark.parametrize(
+    "plain",
+    # Without jit JAX compiles every operation by itself.
+    [
+        pytest.param(
+            False, marks=pytest.mark.slow if keras.backend.backend() == "jax" else ()
+        )
+    ],
+)
+def test_a_convolutional_net_compiled_by_xla_equals_one_that_is_not(plain):
+    # What is drawn has a single outcome, as above: XLA draws other numbers.
+    views = toy_views(
+        small_area=(1, 1),
+        large_area=(1, 1),
+        aspect_ratio=(1, 1),
+        flip=0,
+        color_jitter=0,
+        grayscale=0,
+        blur=(1, 0),
+        blur_sigma=(1, 1),
+        solarize=(0, 1),
+    )
+    images, labels = toy_images(12)
+    results = []
+    for compiled in (COMPILED, plain):
+        keras.utils.set_random_seed(0)
+        model = toy_model(
+            views=views,
+            memory_size=3,
+            num_negatives=11,
+            compile_arguments={
+                "optimizer": keras.optimizers.SGD(0.1),
+                "jit_compile": compiled,
+            },
+        )
+        assert model.jit_compile == (compiled is True)
+        history = model.fit(
+            images[:9],
+            (images[9:], labels[9:]),
+            epochs=3,
+            batch_size=9,
+            labelled_batch_size=3,
+            verbose=0,
+        ).history
+        assert np.isfinite(history["loss"]).all()
+        held = keras.ops.convert_to_numpy(model.memory.labels.value)
+        np.testing.assert_array_equal(np.sort(held), [0, 1, 2])
+        results.append((history["loss"], weights_of(model.online)))
+    (losses, weights), (expected_losses, expected_weights) = results
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-4)
+    assert_same_weights(weights, expected_weights, rtol=1e-3, atol=1e-4)
+
+
+def test_random_views_of_two_sizes_are_compiled_by_xla():
+    model = toy_model(compile_arguments={"jit_compile": COMPILED})
+    assert np.isfinite(fit(model).history["loss"]).all()
+
+
 def fit(model, hidden=None, epochs=2, **arguments):
     images, labels = toy_images(24)
     unlabelled = images[6:] if hidden is None else (images[6:], hidden)

@@ -401,6 +401,12 @@ def test_the_views_of_the_paper():
         {"blur_sigma": (2, 1)},
         {"value_range": (1, 1)},
         {"background_removal": -0.1},
+        {"flip": None},
+        {"shear": float("inf")},
+        {"blur": 0.5},
+        {"solarize": (None, 0.5)},
+        {"large_area": 0.5},
+        {"value_range": "01"},
     ],
 )
 def test_bad_settings_are_named(argument):

@@ -15,7 +15,7 @@ Train SemPPL on a data set of which only a few images count as labelled, and
 compare it with what these labels give without the other images.
 
 Without options: scikit-learn's handwritten digits, 10 labels of each digit. Nothing
-is downloaded; it takes about a minute and a half on two CPU cores.
+is downloaded; it takes a minute or two on two CPU cores.
 
 KERAS_BACKEND=tensorflow, jax or torch chooses what runs the networks."""
 

@@ -24,7 +24,7 @@ def user_errors():
     """Turns what the package says about its input into a `CommandError`."""
     try:
         yield
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise CommandError(str(error)) from error
 
 

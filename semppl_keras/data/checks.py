@@ -14,37 +14,83 @@ class ImageSpec:
             use and left out.
         channels: tuple of the numbers of channels that fit the backbone.
         min_size: int, least height and width in pixels.
+        value_range: pair, lowest and highest value of the images; None for any.
+        one_size: bool, whether all batches of a dataset must be of one size.
     """
 
     num_classes: int | None
     channels: tuple
     min_size: int = 1
+    value_range: tuple | None = None
+    one_size: bool = True
 
 
-def check_images(name, images, spec):
+def check_images(name, images, spec, whole=True):
     """Checks a batch or a whole set of images; returns it as a NumPy array.
 
     Args:
         name: str, the argument to name in an error.
         images: array `(N, H, W, C)`.
         spec: `ImageSpec`.
+        whole: bool, whether they are all images of a set, of which some are bright,
+            rather than one batch.
 
     Raises:
-        ValueError: if rank, channels, size or dtype do not fit, or a value is NaN
-            or infinite.
+        ValueError: if rank, channels, size or dtype do not fit, a value is NaN,
+            infinite or out of range, or a whole set looks like [0, 1] where the range
+            ends at 255.
     """
     images = to_numpy(images)
     check_image_shape(name, images.shape, images.dtype, spec)
-    # A set may be larger than what a mask of it would leave of the memory.
-    if images.dtype.kind == "f":
-        for start in range(0, len(images), 4096):
-            if not np.isfinite(images[start : start + 4096]).all():
-                raise ValueError(
-                    f"`{name}` must hold finite images. Received: NaN or infinite "
-                    f"values among images {start} to "
-                    f"{min(start + 4096, len(images)) - 1}."
-                )
+    is_float = images.dtype.kind == "f"
+    if not len(images) or not (is_float or spec.value_range):
+        return images
+    # NaN is the lowest and the highest value of what holds it.
+    low, high = images.min(), images.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        number = next(n for n, x in enumerate(images) if not np.isfinite(x).all())
+        raise ValueError(
+            f"`{name}` must hold finite images. Received: NaN or infinite values, "
+            f"first in image {number}."
+        )
+    if spec.value_range:
+        check_value_range(name, low, high, spec.value_range, of_views=True)
+        if whole and is_float:
+            check_not_unit_range(name, low, high, spec.value_range, of_views=True)
     return images
+
+
+def check_value_range(name, low, high, value_range, of_views=False):
+    """Raises a ValueError for values from `low` to `high` outside of a range."""
+    least, most = passed_range(value_range)
+    # NaN fails every comparison, so ask for the good case.
+    if not (low >= least and high <= most):
+        raise ValueError(
+            f"{_range_wanted(name, value_range, of_views)} Received: values from {low} "
+            f"to {high}."
+        )
+
+
+def check_not_unit_range(name, low, high, value_range, of_views=False):
+    """Raises a ValueError for values in [0, 1] where the range ends at 255."""
+    if value_range[1] == 255 and low >= 0 and 0 < high <= 1:
+        remedy = ", or choose `views` with value_range=(0, 1)" if of_views else ""
+        raise ValueError(
+            f"{_range_wanted(name, value_range, of_views)} Received: values from {low} "
+            f"to {high}, which looks like [0, 1]: multiply by 255{remedy}."
+        )
+
+
+def passed_range(value_range):
+    """The range, and a little on both sides: resizing rounds a last digit."""
+    low, high = value_range
+    return low - 1e-4 * (high - low), high + 1e-4 * (high - low)
+
+
+def _range_wanted(name, value_range, of_views):
+    low, high = value_range
+    whose = ", the `value_range` of the views" if of_views else ""
+    return f"`{name}` must lie in [{low}, {high}]{whose}."
 
 
 def check_image_shape(name, shape, dtype, spec):

@@ -6,6 +6,8 @@ import pathlib
 import keras
 import numpy as np
 
+from semppl_keras.data.checks import check_not_unit_range, check_value_range
+
 # A label that nobody knows. Such an image is trained on, but never counted.
 UNKNOWN = -1
 
@@ -517,16 +519,9 @@ def _as_images(images, name):
     if not is_float and not np.issubdtype(images.dtype, np.integer):
         raise ValueError(f"`{name}` must be integers or floats. {received}")
     low, high = images.min(), images.max()
-    # NaN fails every comparison, so ask for the good case.
-    if not (low >= 0 and high <= 255):
-        raise ValueError(
-            f"`{name}` must lie in [0, 255]. Received: values from {low} to {high}."
-        )
-    if is_float and high <= 1:
-        raise ValueError(
-            f"`{name}` must lie in [0, 255]. Received: values from {low} to {high}, "
-            "which looks like [0, 1]: multiply by 255."
-        )
+    check_value_range(name, low, high, (0, 255))
+    if is_float:
+        check_not_unit_range(name, low, high, (0, 255))
     return images.astype("float32" if is_float else "uint8", copy=False)
 
 

@@ -111,7 +111,11 @@ def make_feed(
             as many as there are.
         steps_per_epoch: int or None; required where the unlabelled images have no
             end, refused where they are known to have one. What is of unknown length
-            is counted by reading it once, or with `steps_per_epoch` not at all.
+            is counted by reading it once, or with `steps_per_epoch` not at all; so is
+            what may yield batches of several sizes: a list, a tf.data.Dataset that
+            does not end in `.batch(...)`, or where `batch_size` is not that of its
+            batches. A PyDataset is taken at its word that only its last batch is
+            smaller; where others are, nothing is left out, but an epoch is no pass.
         seed: int, of the order of arrays.
         name: str, what `unlabelled` is called in an error.
 
@@ -123,8 +127,7 @@ def make_feed(
     """
     sizes = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size}
     for argument, value in sizes.items():
-        integer = isinstance(value, (int, np.integer))
-        if value is not None and (not integer or value < 1):
+        if value is not None and not _is_count(value):
             raise ValueError(
                 f"`{argument}` must be a positive integer. Received: {argument}="
                 f"{value}."
@@ -169,19 +172,19 @@ def make_feed(
     if keras.backend.backend() == "tensorflow":
         from semppl_keras.data.tf_feed import TFFeed
 
-        return TFFeed(Feed(*arguments), unlabelled, labelled, spec.num_classes)
+        return TFFeed(Feed(*arguments), unlabelled, labelled)
     return Feed(*arguments)
 
 
 def _steps(source, batch_size, steps_per_epoch):
     if source.endless:
-        if not isinstance(steps_per_epoch, int) or steps_per_epoch < 1:
+        if not _is_count(steps_per_epoch):
             raise ValueError(
                 "`steps_per_epoch` must say how long an epoch is where "
                 f"`{source.name}` has no end. Received: steps_per_epoch="
                 f"{steps_per_epoch}."
             )
-        return steps_per_epoch
+        return int(steps_per_epoch)
     if steps_per_epoch is not None:
         raise ValueError(
             "`steps_per_epoch` is for images without an end: of others an epoch is one "
@@ -189,7 +192,7 @@ def _steps(source, batch_size, steps_per_epoch):
             f"`{source.name}`. Leave it out, or repeat the dataset."
         )
     if isinstance(source, StreamSource) and source.native_batch_size == batch_size:
-        batches = source.num_batches()
+        batches = source.num_equal_batches()
         if batches is not None:
             return batches
     count = source.num_images()
@@ -199,3 +202,8 @@ def _steps(source, batch_size, steps_per_epoch):
             f"Received: batch_size={batch_size} for {count} images."
         )
     return int(np.ceil(count / batch_size))
+
+
+def _is_count(value):
+    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return integer and value >= 1

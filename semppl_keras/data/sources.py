@@ -37,6 +37,11 @@ def make_source(name, data, spec, *, labelled, seed):
     if isinstance(data, tuple) and len(data) == 2 and _is_array(data[0]):
         # Labels are often a plain list.
         data = (data[0], to_numpy(data[1]))
+    if isinstance(data, list) and len(data) == 2 and _are_images_and_labels(*data):
+        raise ValueError(
+            f"`{name}` is a list, which stands for a list of batches. Received: a list "
+            "of images and labels. Pass a tuple: (images, labels)."
+        )
     # A list of several arrays is a list of batches of images.
     of_arrays = isinstance(data, tuple) or (isinstance(data, list) and len(data) == 1)
     if of_arrays and data and all(_is_array(part) for part in data):
@@ -137,9 +142,10 @@ class StreamSource:
 
     def __init__(self, name, data, spec, *, labelled):
         self.name = name
-        self._data = data
-        self._spec = spec
-        self._labelled = labelled
+        self.data = data
+        self.spec = spec
+        self.labelled = labelled
+        self._count = None
         self._one_shot = iter(data) is data if hasattr(data, "__iter__") else False
         self._repeated = False
         self._pending = None
@@ -157,10 +163,10 @@ class StreamSource:
     @property
     def endless(self):
         """Whether it has no end that can be known: steps must be given."""
-        if isinstance(self._data, keras.utils.PyDataset):
-            return self._data.num_batches is None
+        if isinstance(self.data, keras.utils.PyDataset):
+            return self.data.num_batches is None
         # tf.data says -1 for a dataset that repeats without end.
-        cardinality = getattr(self._data, "cardinality", None)
+        cardinality = getattr(self.data, "cardinality", None)
         repeats = callable(cardinality) and int(cardinality()) == -1
         return self._one_shot or self._repeated or repeats
 
@@ -175,20 +181,42 @@ class StreamSource:
 
     def num_images(self):
         """Images of one pass; counted by one pass where nothing else tells."""
-        dataset = getattr(self._data, "dataset", None)  # torch DataLoader
-        if hasattr(dataset, "__len__") and not getattr(self._data, "drop_last", True):
-            return len(dataset)
-        return sum(len(images) for images, _ in self._pass())
+        if self._count is None:
+            self._count = self._known_count()
+        if self._count is None:
+            self._count = sum(len(images) for images, _ in self._pass())
+        return self._count
+
+    def _known_count(self):
+        if self.native_batch_size is None:
+            return self.num_batches()
+        # What a torch DataLoader has; one with a collate function of its own may make
+        # other batches than it says.
+        size = getattr(self.data, "batch_size", None)
+        sampler = getattr(self.data, "sampler", None)
+        if size is None or not hasattr(sampler, "__len__"):
+            return None
+        count = len(sampler)
+        if self.native_batch_size != min(size, count):
+            return None
+        return count - count % size if self.data.drop_last else count
+
+    def num_equal_batches(self):
+        """Batches of one pass where it is known without one that all but the last are
+        of the first one's size, else None."""
+        # Of a PyDataset this is the convention.
+        equal = isinstance(self.data, keras.utils.PyDataset) or _is_batched(self.data)
+        return self.num_batches() if equal else None
 
     def num_batches(self):
         """Batches of one pass where that is known without one, else None."""
-        if isinstance(self._data, keras.utils.PyDataset):
-            return self._data.num_batches
-        cardinality = getattr(self._data, "cardinality", None)
+        if isinstance(self.data, keras.utils.PyDataset):
+            return self.data.num_batches
+        cardinality = getattr(self.data, "cardinality", None)
         if callable(cardinality):
             return int(cardinality()) if int(cardinality()) >= 0 else None
         try:
-            return len(self._data)
+            return len(self.data)
         except TypeError:
             return None
 
@@ -220,28 +248,36 @@ class StreamSource:
         used = step * batch_size
         return used % self.num_images() if self.length_known else used
 
+    def batches(self):
+        """The batches of one pass, of a generator those that are left."""
+        if not self._one_shot:
+            yield from self._pass()
+            return
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            yield pending
+        yield from self.checked(self.data)
+
     def _pass(self):
         if self._one_shot:
-            if self._pending is not None:
-                pending, self._pending = self._pending, None
-                yield pending
-            yield from self._checked(self._data)
+            yield from self.batches()
             if hasattr(self, "has_labels"):
                 raise ValueError(
                     f"`{self.name}` is a generator that has come to its end, and "
                     "cannot be started again. Pass a list of batches or a dataset."
                 )
-        elif isinstance(self._data, keras.utils.PyDataset):
-            count = self._data.num_batches
+        elif isinstance(self.data, keras.utils.PyDataset):
+            count = self.data.num_batches
             index = 0
             while count is None or index < count:
-                yield from self._checked([self._data[index]])
+                yield from self.checked([self.data[index]])
                 index += 1
-            self._data.on_epoch_end()
+            self.data.on_epoch_end()
         else:
-            yield from self._checked(self._data)
+            yield from self.checked(self.data)
 
-    def _checked(self, elements):
+    def checked(self, elements):
+        """Batches (images, labels or None) of what the data yields."""
         for element in elements:
             if isinstance(element, dict):
                 raise ValueError(
@@ -249,24 +285,27 @@ class StreamSource:
                 )
             if not isinstance(element, (tuple, list)):
                 element = (element,)
-            images, labels = _split(self.name, element, self._labelled, self._spec)
+            images, labels = _split(self.name, element, self.labelled, self.spec)
             images = to_numpy(images)
             self._batched = images.ndim != 3
             if not self._batched:
                 images = images[None]
                 labels = None if labels is None else to_numpy(labels)[None]
-            images = check_images(self.name, images, self._spec)
-            if images.shape[1:] != getattr(self, "image_shape", images.shape[1:]):
+            images = check_images(self.name, images, self.spec, whole=False)
+            shape = images.shape[1:]
+            if self.spec.one_size and shape != getattr(self, "image_shape", shape):
                 raise ValueError(
                     f"`{self.name}` must hold images of one shape. Received: "
                     f"{self.image_shape} first, then {images.shape[1:]}."
                 )
             if labels is not None:
+                labels = to_numpy(labels)
+                self.label_shape = labels.shape[1:]
                 labels = check_labels(
                     self.name,
                     labels,
-                    self._spec.num_classes,
-                    unknown_allowed=not self._labelled,
+                    self.spec.num_classes,
+                    unknown_allowed=not self.labelled,
                 )
                 if len(labels) != len(images):
                     raise ValueError(
@@ -327,6 +366,29 @@ def _join(batches):
 def _slice(batch, start, stop):
     images, labels = batch
     return images[start:stop], None if labels is None else labels[start:stop]
+
+
+def _is_batched(dataset):
+    """Whether a tf.data.Dataset was batched last, and not changed after that."""
+    spec = getattr(dataset, "element_spec", None)
+    if isinstance(spec, tuple):
+        spec = spec[0]
+    # `drop_remainder` gives all batches one size.
+    if getattr(spec, "shape", None) and spec.shape[0] is not None:
+        return True
+    # How a dataset was made is not public: where TensorFlow no longer tells it so,
+    # the images are counted.
+    while type(dataset).__name__ in ("_PrefetchDataset", "_OptionsDataset"):
+        (dataset,) = dataset._inputs()
+    return type(dataset).__name__ in ("_BatchDataset", "_ParallelBatchDataset")
+
+
+def _are_images_and_labels(images, labels):
+    if not _is_array(images) or len(images.shape) != 4:
+        return False
+    if isinstance(labels, list):
+        return bool(labels) and isinstance(labels[0], (int, np.integer))
+    return _is_array(labels) and len(labels.shape) < 3
 
 
 def _is_array(value):

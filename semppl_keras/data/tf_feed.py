@@ -2,9 +2,8 @@
 
 import tensorflow as tf
 
-# Set around a message that a check inside tf.data raises, to find it again in the
-# text that TensorFlow makes of it.
-_BEGIN, _END = "[semppl_keras: ", " :semppl_keras]"
+from semppl_keras.data.checks import passed_range
+from semppl_keras.data.explanations import explanation_of, marked
 
 
 class TFFeed:
@@ -13,12 +12,10 @@ class TFFeed:
     Args:
         feed: `Feed`, which has checked the data.
         unlabelled, labelled: what the user passed.
-        num_classes: int.
     """
 
-    def __init__(self, feed, unlabelled, labelled, num_classes):
+    def __init__(self, feed, unlabelled, labelled):
         self._feed = feed
-        self._num_classes = num_classes
         self.batch_size = feed.batch_size
         self.labelled_batch_size = feed.labelled_batch_size
         self.steps_per_epoch = feed.steps_per_epoch
@@ -51,10 +48,7 @@ class TFFeed:
 
     def explain(self, error):
         """The error in the data behind one that Keras reports, or None."""
-        message = str(error)
-        if _BEGIN in message:
-            return ValueError(message.split(_BEGIN, 1)[1].split(_END)[0])
-        return self._error
+        return explanation_of(error) or self._error
 
     def _unlabelled_batches(self, data):
         source, size = self._feed.unlabelled, self.batch_size
@@ -62,12 +56,15 @@ class TFFeed:
             return self._generated(
                 source, size, lambda: source.passes(size, int(self._step))
             )
-        dataset = self._checked(data, source)
+        dataset = checked_dataset(data, source)
         if source.endless:
             return self._rebatched(dataset.repeat(), source, size)
         # The last batch of a pass is filled up from its beginning.
-        head = -(-size // (source.native_batch_size or 1))
-        dataset = dataset.concatenate(dataset.take(head))
+        if source.native_batch_size is None:
+            head = dataset.take(size)
+        else:
+            head = dataset.unbatch().take(size).batch(size)
+        dataset = dataset.concatenate(head)
         dataset = self._rebatched(dataset, source, size)
         return dataset.take(self.steps_per_epoch).repeat()
 
@@ -77,7 +74,7 @@ class TFFeed:
             return self._generated(
                 source, size, lambda: source.stream(size, int(self._step))
             )
-        dataset = self._checked(data, source)
+        dataset = checked_dataset(data, source)
         if source.endless:
             return self._rebatched(dataset, source, size)
         if source.native_batch_size is not None:
@@ -115,55 +112,6 @@ class TFFeed:
             generate, output_signature=tuple(signature)
         )
 
-    def _checked(self, dataset, source):
-        """Elements (images,) or (images, labels int32), checked as they pass."""
-        batch = () if source.native_batch_size is None else (None,)
-
-        def check(images, labels=None):
-            same = tf.reduce_all(tf.shape(images)[-3:] == source.image_shape)
-            message = (
-                f"`{source.name}` must hold images of one shape. Received: another "
-                f"one after {tuple(source.image_shape)}."
-            )
-            with tf.control_dependencies([_assert(same, message)]):
-                images = tf.identity(images)
-            images.set_shape((*batch, *source.image_shape))
-            if images.dtype.is_floating:
-                finite = tf.reduce_all(tf.math.is_finite(images))
-                message = f"`{source.name}` must hold finite images. Received: NaN."
-                with tf.control_dependencies([_assert(finite, message)]):
-                    images = tf.identity(images)
-            if labels is None or self._num_classes is None:
-                return (images,)
-            if labels.shape.rank == len(batch) + 1:
-                if labels.shape[-1] == 1:
-                    labels = tf.squeeze(labels, -1)
-                else:
-                    labels = self._indices_of_one_hot(labels, source.name)
-            labels = tf.cast(labels, tf.int32)
-            least = 0 if source is self._feed.labelled else -1
-            fits = tf.reduce_all((labels >= least) & (labels < self._num_classes))
-            message = (
-                f"`{source.name}` must hold integer labels from {least} to "
-                f"{self._num_classes - 1}. Received: a batch with others."
-            )
-            with tf.control_dependencies([_assert(fits, message)]):
-                return images, tf.identity(labels)
-
-        return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
-
-    def _indices_of_one_hot(self, labels, name):
-        binary = (labels == 0) | (labels == 1)
-        one_hot = tf.reduce_all(binary) & tf.reduce_all(
-            tf.reduce_sum(tf.cast(labels, tf.float32), axis=-1) == 1
-        )
-        message = (
-            f"`{name}` must hold integer labels or one-hot rows. Received: a batch "
-            "with rows that are not one-hot."
-        )
-        with tf.control_dependencies([_assert(one_hot, message)]):
-            return tf.argmax(labels, axis=-1)
-
     def _as_step_data(self, unlabelled, labelled=None):
         images, labels = (unlabelled[0],), {}
         if self.has_hidden_labels:
@@ -175,5 +123,84 @@ class TFFeed:
         return images, labels
 
 
-def _assert(condition, message):
-    return tf.debugging.Assert(condition, [_BEGIN + message + _END])
+def checked_dataset(dataset, source):
+    """Elements (images,) or (images, labels int32), checked as they pass.
+
+    Args:
+        dataset: `tf.data.Dataset`.
+        source: `StreamSource` of it, which has checked its first element.
+    """
+    batch = () if source.native_batch_size is None else (None,)
+    spec, name = source.spec, source.name
+    size = source.image_shape[:2] if spec.one_size else (None, None)
+
+    def check(images, labels=None):
+        like_first = tf.shape(images)[-3:] == source.image_shape
+        if spec.one_size:
+            message = (
+                f"`{name}` must hold images of one shape. Received: another one after "
+                f"{tuple(source.image_shape)}."
+            )
+        else:
+            like_first = like_first[-1]
+            message = (
+                f"`{name}` must hold images with as many channels as the first. "
+                f"Received: others than {source.image_shape[-1]}."
+            )
+        images = _where(tf.reduce_all(like_first), message, images)
+        images.set_shape((*batch, *size, source.image_shape[-1]))
+        if images.dtype.is_floating:
+            message = f"`{name}` must hold finite images. Received: NaN."
+            finite = tf.reduce_all(tf.math.is_finite(images))
+            images = _where(finite, message, images)
+        if spec.value_range:
+            images = _within(spec.value_range, name, images)
+        if labels is None or spec.num_classes is None:
+            return (images,)
+        labels = tf.ensure_shape(labels, (*batch, *source.label_shape))
+        if labels.shape.rank == len(batch) + 1:
+            if labels.shape[-1] == 1:
+                labels = tf.squeeze(labels, -1)
+            else:
+                labels = _indices_of_one_hot(labels, name)
+        labels = tf.cast(labels, tf.int32)
+        least = 0 if source.labelled else -1
+        fits = tf.reduce_all((labels >= least) & (labels < spec.num_classes))
+        message = (
+            f"`{name}` must hold integer labels from {least} to "
+            f"{spec.num_classes - 1}. Received: a batch with others."
+        )
+        return images, _where(fits, message, labels)
+
+    return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _within(value_range, name, images):
+    """The images, once it is known that they lie in the range."""
+    values = tf.cast(images, tf.float32)
+    low, high = tf.reduce_min(values), tf.reduce_max(values)
+    least, most = passed_range(value_range)
+    message = tf.strings.format(
+        f"`{name}` must lie in [{value_range[0]}, {value_range[1]}], the `value_range` "
+        "of the views. Received: values from {} to {}.",
+        (low, high),
+    )
+    return _where((low >= least) & (high <= most), message, images)
+
+
+def _indices_of_one_hot(labels, name):
+    binary = (labels == 0) | (labels == 1)
+    one_hot = tf.reduce_all(binary) & tf.reduce_all(
+        tf.reduce_sum(tf.cast(labels, tf.float32), axis=-1) == 1
+    )
+    message = (
+        f"`{name}` must hold integer labels or one-hot rows. Received: a batch with "
+        "rows that are not one-hot."
+    )
+    return tf.argmax(_where(one_hot, message, labels), axis=-1)
+
+
+def _where(condition, message, tensor):
+    """The tensor, or an error with the message."""
+    with tf.control_dependencies([tf.debugging.Assert(condition, [marked(message)])]):
+        return tf.identity(tensor)

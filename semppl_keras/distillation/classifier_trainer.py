@@ -29,6 +29,7 @@ class ClassifierTrainer(ViewModel):
             classifier.num_classes,
             (input_channels(classifier.backbone),),
             self.views.min_image_size,
+            self.views.value_range,
         )
         self.built = True
 

@@ -102,8 +102,9 @@ def single_view(views):
 def crop_and_flip(views):
     """The same with the colours left alone: SimCLRv2's views after pre-training.
 
-    Sizes, areas, flip and ranges stay; colour jitter, greyscale, blur, solarisation
-    and background removal go, and with the last one the mask in the images.
+    Sizes, areas, flip, rotation, shear and ranges stay; colour jitter, greyscale, blur,
+    solarisation and background removal go, and with the last one the mask in the
+    images.
     """
     return _changed(
         views,

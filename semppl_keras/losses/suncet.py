@@ -92,6 +92,7 @@ class SuNCEtLoss(keras.losses.Loss):
         self.temperature = temperature
 
     def call(self, y_true, y_pred):
+        """The loss of a batch, a float32 scalar."""
         if len(y_true.shape) == 2 and y_true.shape[-1] == 1:
             y_true = y_true[:, 0]
         return suncet_loss(y_pred[None], y_true, temperature=self.temperature)

@@ -106,6 +106,7 @@ class LabelledMemory(keras.layers.Layer):
         return [self.embeddings, self.labels, self.position]
 
     def get_config(self):
+        """Number of views, capacity and dimension; the contents are weights."""
         return {
             **super().get_config(),
             "num_views": self.num_views,

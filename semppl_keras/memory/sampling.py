@@ -7,6 +7,8 @@ from keras import ops
 def sample_negatives(batch_size, num_negatives, seed):
     """For each image K others of the batch, uniform without replacement.
 
+    The negatives of ReLICv2 (arXiv 2201.05119), which SemPPL takes over.
+
     Args:
         batch_size: int, B, at least `num_negatives + 1`.
         num_negatives: int, K.
@@ -14,6 +16,9 @@ def sample_negatives(batch_size, num_negatives, seed):
 
     Returns:
         `(B, K)` int32 indices; row b holds distinct indices other than b.
+
+    Raises:
+        ValueError: if the batch has no K others.
     """
     if not 1 <= num_negatives < batch_size:
         raise ValueError(
@@ -42,6 +47,8 @@ def sample_semantic_positives(
     image_labels, memory_labels, num_draws, num_classes, seed
 ):
     """For each image entries of the memory with its label, with replacement.
+
+    The semantic positives of SemPPL (arXiv 2301.05158).
 
     Args:
         image_labels: `(B,)` int, the (pseudo-)labels, -1 for none.

@@ -18,7 +18,8 @@ class BYOL(Pretraining):
     `fit` tells regression, which is the whole loss.
 
     Args:
-        backbone, projection_dim, hidden_dim, target_momentum, seed: as in `SemPPL`.
+        backbone, projection_dim, hidden_dim, target_momentum, seed, **kwargs: as in
+            `SemPPL`.
         views: as in `SemPPL`; at least two in all.
 
     Raises:

@@ -13,7 +13,7 @@ from semppl_keras.models.latest import Latest
 from semppl_keras.models.random_state import draw_seeds
 from semppl_keras.models.target_ema import TargetEMA
 from semppl_keras.models.target_schedule import TargetSchedule
-from semppl_keras.models.view_model import ViewModel, as_list
+from semppl_keras.models.view_model import ViewModel, as_list, explained_errors
 from semppl_keras.networks import (
     Encoder,
     TargetEncoder,
@@ -32,8 +32,8 @@ class Pretraining(ViewModel):
     Args:
         backbone: any built `keras.Model` from images to features, see `SemPPL`.
         views: a `MultiCrop`, or the name of a recipe of `semppl_keras.views`.
-        make_heads: function of the size of the features and of two seeds; returns
-            the heads of the online network.
+        make_heads: function of the size of the features, of two seeds and of a
+            dtype policy; returns the heads of the online network.
         num_target_heads: int or None: how many of the heads the target network has
             too. None: there is no target.
         target_momentum: float in [0, 1], m0 of the `TargetEMA` that `fit` adds.
@@ -42,6 +42,7 @@ class Pretraining(ViewModel):
         latest: the same, of what is shown as it stands rather than as a mean.
         seed: int or None: views, draws, order of arrays and initial heads follow
             from it. Drawn (and kept) where None.
+        **kwargs: `dtype` and `name`, see `SemPPL`.
 
     Raises:
         TypeError, ValueError: if the backbone does not fit, or an argument is out
@@ -86,12 +87,17 @@ class Pretraining(ViewModel):
         make_servable(backbone)
         masked = self.views.background_removal > 0
         self.image_spec = ImageSpec(
-            num_classes, (channels + masked,), self.views.min_image_size
+            num_classes,
+            (channels + masked,),
+            self.views.min_image_size,
+            self.views.value_range,
         )
 
-        self.online = Encoder(
-            backbone, make_heads(feature_dim, *head_seeds), name="online"
-        )
+        # The heads have the policy of the model, which is saved, and not the global
+        # one of whichever process loads it. The networks cast their inputs
+        # themselves; the encoders around them leave images in float32.
+        heads = make_heads(feature_dim, *head_seeds, dtype=self.dtype_policy)
+        self.online = Encoder(backbone, heads, dtype="float32", name="online")
         self.target = self._target_schedule = None
         if num_target_heads is not None:
             self.target = TargetEncoder.copy_of(
@@ -226,9 +232,10 @@ class Pretraining(ViewModel):
             `(N, F)` float array.
         """
         images = self._checked_images("images", images)
-        features = self._feature_extractor.predict(
-            images, batch_size=batch_size, verbose=verbose
-        )
+        with explained_errors(self._feature_extractor):
+            features = self._feature_extractor.predict(
+                images, batch_size=batch_size, verbose=verbose
+            )
         return np.asarray(features, dtype="float32")
 
     # -- the step -------------------------------------------------------------

@@ -26,7 +26,8 @@ class ReLICv2(Pretraining):
 
     Args:
         backbone, views, projection_dim, hidden_dim, num_negatives, temperature,
-        contrastive_weight, invariance_weight, target_momentum, seed: as in `SemPPL`.
+        contrastive_weight, invariance_weight, target_momentum, seed, **kwargs: as in
+            `SemPPL`.
 
     Raises:
         TypeError, ValueError: if the backbone does not fit, or an argument is out

@@ -80,7 +80,11 @@ class SemPPL(Pretraining):
         invariance_weight: float, lambda, not negative.
         target_momentum: float in [0, 1], m0 of the `TargetEMA` that `fit` adds.
         seed: int or None: views, draws, order of arrays and initial heads follow
-            from it. Drawn (and kept) where None.
+            from it. Drawn (and kept) where None. The same seed gives the same result
+            on the same backend with the same `jit_compile`: compiled by XLA,
+            TensorFlow draws other random numbers than without.
+        **kwargs: `dtype`, the dtype policy of the heads (the backbone has its own),
+            by default the global one at this moment; `name`.
 
     Raises:
         TypeError, ValueError: if the backbone does not fit, or an argument is out

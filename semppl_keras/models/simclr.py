@@ -35,7 +35,7 @@ class SimCLR(Pretraining):
     ```
 
     Args:
-        backbone, projection_dim, hidden_dim, seed: as in `SemPPL`.
+        backbone, projection_dim, hidden_dim, seed, **kwargs: as in `SemPPL`.
         views: as in `SemPPL`; at least two in all.
         hidden_layers: int, of the projector: 2 in SimCLRv2, 1 in SimCLR.
         temperature: float, tau, positive.

@@ -2,6 +2,8 @@
 
 import keras
 
+from semppl_keras.models.arguments import check_integers, check_share
+
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class TargetEMA(keras.callbacks.Callback):
@@ -28,16 +30,9 @@ class TargetEMA(keras.callbacks.Callback):
 
     def __init__(self, base_momentum=0.996, total_steps=None):
         super().__init__()
-        if not 0 <= base_momentum <= 1:
-            raise ValueError(
-                "`base_momentum` must lie in [0, 1]. Received: "
-                f"base_momentum={base_momentum}."
-            )
-        if total_steps is not None and total_steps < 1:
-            raise ValueError(
-                "`total_steps` must be at least 1. Received: "
-                f"total_steps={total_steps}."
-            )
+        check_share(base_momentum=base_momentum)
+        if total_steps is not None:
+            check_integers(1, total_steps=total_steps)
         self.base_momentum = base_momentum
         self.total_steps = total_steps
         self._scheduled = False

@@ -1,10 +1,14 @@
 """What all models share that are trained on views: data, steps, saving."""
 
+import contextlib
+
 import keras
 from keras import ops
 
+from semppl_keras.data.checked_batches import checked_batches
 from semppl_keras.data.checks import ImageSpec, check_images, check_labels
-from semppl_keras.data.sources import make_source
+from semppl_keras.data.explanations import explained
+from semppl_keras.models.arguments import check_metrics
 from semppl_keras.models.random_state import SavesRandomState
 from semppl_keras.optimizers import LARS, biases_and_normalisation
 from semppl_keras.trainers import ViewTrainer
@@ -55,12 +59,17 @@ class ViewModel(SavesRandomState, ViewTrainer):
             optimizer: a Keras optimiser or its name. `LARS` leaves out the biases
                 and normalisation weights of this model.
             metrics, weighted_metrics: what is computed from labels `(B,)` and
-                predictions `(B, num_classes)`, by a model that predicts classes.
+                predictions `(B, num_classes)`, by a model that predicts classes: of
+                Keras' own "accuracy" and the sparse ones.
             steps_per_execution: int that divides the steps of an epoch.
             run_eagerly, jit_compile, auto_scale_loss: as in `keras.Model.compile`.
+
+        Raises:
+            ValueError: if a metric does not fit.
         """
         if metrics or weighted_metrics:
             self._check_predicts_classes("metrics")
+            check_metrics([metrics or (), weighted_metrics or ()])
         optimizer = keras.optimizers.get(optimizer)
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         if isinstance(inner, LARS) and not inner.built:
@@ -119,13 +128,14 @@ class ViewModel(SavesRandomState, ViewTrainer):
         if validation_data is not None:
             validation_data = self._checked_validation_data(validation_data)
         try:
-            return super().fit(
-                **feed.fit_arguments(),
-                shuffle=False,
-                validation_data=validation_data,
-                callbacks=[*as_list(callbacks), _SeekFeed(feed)],
-                **arguments,
-            )
+            with explained():
+                return super().fit(
+                    **feed.fit_arguments(),
+                    shuffle=False,
+                    validation_data=validation_data,
+                    callbacks=[*as_list(callbacks), _SeekFeed(feed)],
+                    **arguments,
+                )
         except Exception as error:
             explanation = feed.explain(error)
             if explanation is None:
@@ -151,7 +161,8 @@ class ViewModel(SavesRandomState, ViewTrainer):
         """
         self._check_ready("predict")
         images = self._checked_images("x", x)
-        return super().predict(images, batch_size=batch_size, **kwargs)
+        with explained_errors(self):
+            return super().predict(images, batch_size=batch_size, **kwargs)
 
     def evaluate(self, x=None, y=None, **kwargs):
         """The metrics given to `compile`, of labels and predictions.
@@ -162,16 +173,18 @@ class ViewModel(SavesRandomState, ViewTrainer):
             **kwargs: as in `keras.Model.evaluate`.
 
         Raises:
-            ValueError, TypeError: if the model predicts no classes, or the data does
-                not fit.
+            ValueError, TypeError: if the model predicts no classes or has no metrics
+                to compute, or the data does not fit.
         """
         self._check_predicts_classes("evaluate")
         self._check_compiled("evaluate")
+        self._check_measures("evaluate")
         self._check_ready("evaluate")
-        if y is not None:
-            y = check_labels("y", y, self.num_classes)
         images = self._checked_images("x", x, labelled=y is None)
-        return super().evaluate(images, y, **kwargs)
+        if y is not None:
+            y = self._checked_labels("y", y, images)
+        with explained_errors(self):
+            return super().evaluate(images, y, **kwargs)
 
     def after_update(self):
         """Counts the step."""
@@ -205,29 +218,58 @@ class ViewModel(SavesRandomState, ViewTrainer):
                 "semppl_keras.callbacks.OnlineEvaluation."
             )
 
+    def _check_measures(self, what):
+        # What is learned from views has no loss on images.
+        if not self._compile_metrics.metrics and hasattr(self, "loss_parts"):
+            raise ValueError(
+                f"`{what}` needs `metrics` to compute, and the model was compiled with "
+                'none: model.compile(optimizer, metrics=["accuracy"]).'
+            )
+
     def _checked_validation_data(self, data):
         self._check_predicts_classes("validation_data")
+        self._check_measures("validation_data")
         if not isinstance(data, (tuple, list)):
-            return self._checked_images("validation_data", data, labelled=True)
+            return self._checked_images(
+                "validation_data", data, labelled=True, once=False
+            )
         if len(data) not in (2, 3):
             raise ValueError(
                 "`validation_data` must be (images, labels) or a dataset of them. "
                 f"Received: {len(data)} part(s)."
             )
         images, labels, *weights = data
-        return (
-            self._checked_images("validation_data", images),
-            check_labels("validation_data", labels, self.num_classes),
-            *weights,
-        )
+        images = self._checked_images("validation_data", images)
+        labels = self._checked_labels("validation_data", labels, images)
+        return (images, labels, *weights)
 
-    def _checked_images(self, name, images, labelled=False):
+    def _checked_labels(self, name, labels, images):
+        """Labels, one for each of the images."""
+        labels = check_labels(name, labels, self.num_classes)
+        if not hasattr(images, "shape"):
+            raise ValueError(
+                f"`{name}` holds labels, which are for images as an array: a dataset "
+                "yields (images, labels) itself. Received: images as a dataset."
+            )
+        if len(labels) != len(images):
+            raise ValueError(
+                f"`{name}` must hold one label per image. Received: {len(images)} "
+                f"images and {len(labels)} labels."
+            )
+        return labels
+
+    def _checked_images(self, name, images, labelled=False, once=True):
         """Images as Keras takes them, an array or a dataset of batches."""
         channels = self.image_spec.channels[0]
         masked = self.views.background_removal > 0
         allowed = (channels, channels - 1) if masked else (channels,)
         # Any size will do: it is resized to a large view's.
-        spec = ImageSpec(self.num_classes, allowed)
+        spec = ImageSpec(
+            self.num_classes if labelled else None,
+            allowed,
+            value_range=self.image_spec.value_range,
+            one_size=False,
+        )
         if hasattr(images, "shape") and hasattr(images, "dtype"):
             if labelled:
                 raise ValueError(
@@ -243,14 +285,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
                 f"`{name}` must be an array of images or a dataset of batches. "
                 f"Received: {type(images).__name__}."
             )
-        if not hasattr(images, "__next__"):
-            source = make_source(name, images, spec, labelled=labelled, seed=self.seed)
-            if source.native_batch_size is None:
-                raise ValueError(
-                    f"`{name}` must yield batches. Received: single images. Batch the "
-                    "dataset: dataset.batch(64)."
-                )
-        return images
+        return checked_batches(name, images, spec, labelled=labelled, once=once)
 
 
 class _SeekFeed(keras.callbacks.Callback):
@@ -265,6 +300,19 @@ class _SeekFeed(keras.callbacks.Callback):
         if not self._started:
             self._feed.seek(int(self.model.step))
             self._started = True
+
+
+@contextlib.contextmanager
+def explained_errors(model):
+    """Tells what is wrong with data that the model is evaluated on; keeps the model."""
+    try:
+        with explained():
+            yield
+    finally:
+        # Keras' evaluation on JAX takes the variables' values, and forgets to give
+        # them back after an error.
+        if keras.backend.backend() == "jax":
+            model.jax_state_sync()
 
 
 def as_list(callbacks):

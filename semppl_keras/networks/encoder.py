@@ -21,7 +21,15 @@ class Encoder(keras.layers.Layer):
         self.built = True
 
     def features(self, images, training=False):
-        """The backbone's representation, `(B, F)`."""
+        """The backbone's representation.
+
+        Args:
+            images: `(B, h, w, C)`.
+            training: bool.
+
+        Returns:
+            `(B, F)`, feature maps averaged over their positions.
+        """
         features = self.backbone(images, training=training)
         if len(features.shape) == 4:
             features = ops.mean(features, axis=(1, 2))
@@ -95,7 +103,7 @@ class TargetEncoder(Encoder):
         with keras.name_scope("target"):
             backbone = copy_model(encoder.backbone)
             heads = [copy_model(head) for head in encoder.heads[:num_heads]]
-        return cls(backbone, heads, name=name)
+        return cls(backbone, heads, dtype=encoder.dtype_policy, name=name)
 
     @property
     def trainable(self):
@@ -126,6 +134,12 @@ class TargetEncoder(Encoder):
 
 def copy_model(model):
     """A model of the same configuration and weights, sharing nothing.
+
+    Args:
+        model: a built `keras.Model`.
+
+    Returns:
+        A `keras.Model` of its class.
 
     Raises:
         ValueError: if the model cannot be made again from its configuration.

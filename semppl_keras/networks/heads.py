@@ -5,7 +5,14 @@ from keras import layers
 
 
 def mlp_head(
-    input_dim, hidden_dim, output_dim, seed=None, name=None, *, hidden_layers=1
+    input_dim,
+    hidden_dim,
+    output_dim,
+    seed=None,
+    name=None,
+    *,
+    hidden_layers=1,
+    dtype=None,
 ):
     """A multilayer perceptron: Dense, BatchNormalization, ReLU, ..., Dense.
 
@@ -21,6 +28,7 @@ def mlp_head(
         seed: int or None, of the initial weights.
         name: str or None.
         hidden_layers: int, at least 1.
+        dtype: the dtype policy of the layers, None for the global one.
 
     Returns:
         A model from `(B, F)` to `(B, D)`.
@@ -38,15 +46,19 @@ def mlp_head(
             layers.Dense(
                 hidden_dim,
                 kernel_initializer=initializer(layer),
+                dtype=dtype,
                 name=f"hidden{ending}",
             ),
-            layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm{ending}"),
-            layers.ReLU(name=f"relu{ending}"),
+            layers.BatchNormalization(
+                momentum=0.9, epsilon=1e-5, dtype=dtype, name=f"norm{ending}"
+            ),
+            layers.ReLU(dtype=dtype, name=f"relu{ending}"),
         ]
     output = layers.Dense(
         output_dim,
         use_bias=False,
         kernel_initializer=initializer(hidden_layers),
+        dtype=dtype,
         name="output",
     )
     return keras.Sequential([layers.Input((input_dim,)), *hidden, output], name=name)
@@ -60,10 +72,11 @@ def projector(hidden_dim, projection_dim, hidden_layers=1):
         hidden_layers: int, of the projector.
 
     Returns:
-        A function of the size of the features and two seeds, that returns a list.
+        A function of the size of the features, two seeds and a dtype policy, that
+        returns a list.
     """
 
-    def make_heads(feature_dim, projector_seed, predictor_seed):
+    def make_heads(feature_dim, projector_seed, predictor_seed, dtype=None):
         del predictor_seed
         return [
             mlp_head(
@@ -73,6 +86,7 @@ def projector(hidden_dim, projection_dim, hidden_layers=1):
                 projector_seed,
                 "projector",
                 hidden_layers=hidden_layers,
+                dtype=dtype,
             )
         ]
 
@@ -86,16 +100,27 @@ def projector_and_predictor(hidden_dim, projection_dim):
         hidden_dim, projection_dim: int.
 
     Returns:
-        A function of the size of the features and two seeds, that returns a list.
+        A function of the size of the features, two seeds and a dtype policy, that
+        returns a list.
     """
 
-    def make_heads(feature_dim, projector_seed, predictor_seed):
+    def make_heads(feature_dim, projector_seed, predictor_seed, dtype=None):
         return [
             mlp_head(
-                feature_dim, hidden_dim, projection_dim, projector_seed, "projector"
+                feature_dim,
+                hidden_dim,
+                projection_dim,
+                projector_seed,
+                "projector",
+                dtype=dtype,
             ),
             mlp_head(
-                projection_dim, hidden_dim, projection_dim, predictor_seed, "predictor"
+                projection_dim,
+                hidden_dim,
+                projection_dim,
+                predictor_seed,
+                "predictor",
+                dtype=dtype,
             ),
         ]
 

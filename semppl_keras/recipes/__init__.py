@@ -11,6 +11,13 @@ RECIPES = {"digits": digits, "imagenet": imagenet, "small_images": small_images}
 def get(name, epochs=None):
     """A recipe by its name, with its own epoch budget or another one.
 
+    Args:
+        name: str, one of `RECIPES`.
+        epochs: int, passes over the unlabelled images; None for the recipe's own.
+
+    Returns:
+        A `Recipe`.
+
     Raises:
         ValueError: if there is no such recipe.
     """

@@ -34,7 +34,14 @@ class Recipe:
     optimizer: tuple
 
     def make_backbone(self, channels):
-        """A new backbone for images with this many channels."""
+        """A new backbone.
+
+        Args:
+            channels: int, of the images.
+
+        Returns:
+            A `keras.Model` from images `(B, h, w, channels)` to features `(B, F)`.
+        """
         name, arguments = self.backbone
         return getattr(backbones, name)(input_shape=(None, None, channels), **arguments)
 
@@ -43,7 +50,14 @@ class Recipe:
         return views.recipe(self.model["views"], **changes)
 
     def make_optimizer(self, steps_per_epoch):
-        """The optimiser, its learning rate warmed up and decayed over the epochs."""
+        """The optimiser, its learning rate warmed up and decayed over the epochs.
+
+        Args:
+            steps_per_epoch: int, ceil(unlabelled images / batch_size).
+
+        Returns:
+            A Keras optimiser.
+        """
         name, arguments = self.optimizer
         schedule = optimizers.warmup_cosine(
             arguments["learning_rate"],
@@ -66,6 +80,9 @@ class Recipe:
             seed: int or None.
             objective: a subclass of `Pretraining`; of the recipe's settings it gets
                 those that it knows.
+
+        Returns:
+            The model, compiled.
         """
         known = {"views", *objective.settings}
         settings = {n: value for n, value in self.model.items() if n in known}

@@ -91,7 +91,15 @@ def color_jitter(images, brightness, contrast, saturation, hue, order):
 
 
 def grayscale(images, apply):
-    """Replaces the colours by their luma where `apply` `(B,)` is true."""
+    """Replaces the colours by their luma.
+
+    Args:
+        images: `(B, H, W, C)` in [0, 1].
+        apply: `(B,)` boolean.
+
+    Returns:
+        `(B, H, W, C)` in [0, 1].
+    """
     images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
     matrix = color.grayscale_map(apply, images.shape[1])
     images = color.transform_colors(images, matrix, ops.zeros_like(images[..., 0, 0]))
@@ -99,7 +107,16 @@ def grayscale(images, apply):
 
 
 def solarize(images, apply, threshold=0.5):
-    """Inverts the values from `threshold` up where `apply` `(B,)` is true."""
+    """Inverts the values from `threshold` up.
+
+    Args:
+        images: `(B, H, W, C)` in [0, 1].
+        apply: `(B,)` boolean.
+        threshold: float in [0, 1].
+
+    Returns:
+        `(B, H, W, C)` in [0, 1].
+    """
     return color.solarize(ops.cast(images, "float32"), apply, threshold)
 
 

@@ -1,6 +1,7 @@
 """Random views of images: L large and S small ones of each."""
 
 import math
+import numbers
 
 import keras
 from keras import ops
@@ -108,15 +109,15 @@ class MultiCrop(keras.layers.Layer):
             ("grayscale", grayscale, 0, 1),
             ("background_removal", background_removal, 0, 1),
         ):
-            if not low <= value <= high:
+            if not _is_number(value) or not low <= value <= high:
                 raise ValueError(
-                    f"`{name}` must lie in [{low}, {high}]. Received: {name}={value}."
+                    f"`{name}` must lie in [{low}, {high}]. Received: {name}={value!r}."
                 )
         for name, pair, low, high in (
             ("blur", blur, 0, 1),
             ("solarize", solarize, 0, 1),
         ):
-            if len(pair) != 2 or not all(low <= value <= high for value in pair):
+            if not _is_pair(pair) or not all(low <= value <= high for value in pair):
                 raise ValueError(
                     f"`{name}` must be two probabilities, of the even and of the odd "
                     f"views. Received: {name}={pair}."
@@ -129,7 +130,7 @@ class MultiCrop(keras.layers.Layer):
             ("value_range", value_range, float("-inf"), float("inf")),
             ("output_range", output_range, float("-inf"), float("inf")),
         ):
-            ordered = len(pair) == 2 and low < pair[0] <= pair[1] <= high
+            ordered = _is_pair(pair) and low < pair[0] <= pair[1] <= high
             if not ordered or (name.endswith("value_range") and pair[0] == pair[1]):
                 raise ValueError(
                     f"`{name}` must be a pair (lowest, highest) above {low} and at "
@@ -361,6 +362,15 @@ class MultiCrop(keras.layers.Layer):
         ):
             config[name] = getattr(self, name)
         return config
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and math.isfinite(value)
+
+
+def _is_pair(value):
+    pair = hasattr(value, "__len__") and len(value) == 2
+    return pair and all(_is_number(part) for part in value)
 
 
 def _check_count(name, value, least):

@@ -56,7 +56,7 @@ def recipe(name, **changes):
     Raises:
         ValueError: if there is no such recipe.
     """
-    if name not in RECIPES:
+    if not isinstance(name, str) or name not in RECIPES:
         raise ValueError(
             f"`views` must be a MultiCrop or one of {sorted(RECIPES)}. Received: "
             f"{name!r}."

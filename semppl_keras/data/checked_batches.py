@@ -1,0 +1,101 @@
+"""Batches for Keras' `evaluate` and `predict`, checked as those of `fit` are."""
+
+import contextlib
+
+import keras
+
+from semppl_keras.data.explanations import marked
+from semppl_keras.data.sources import make_source
+
+
+class CheckedBatches(keras.utils.PyDataset):
+    """Batches `(images,)` or `(images, labels)`, checked when Keras asks for them.
+
+    Args:
+        source: `StreamSource`.
+        num_batches: int, or None where they have no end.
+    """
+
+    def __init__(self, source, num_batches):
+        options = ()
+        if isinstance(source.data, keras.utils.PyDataset):
+            options = ("workers", "use_multiprocessing", "max_queue_size")
+        super().__init__(**{name: getattr(source.data, name) for name in options})
+        self._source = source
+        self._num_batches = num_batches
+
+    @property
+    def num_batches(self):
+        return self._num_batches
+
+    def __getitem__(self, index):
+        data = self._source.data
+        with _marked_errors():
+            if isinstance(data, keras.utils.PyDataset):
+                return _element(next(self._source.checked([data[index]])))
+            # Keras asks for them in order, the first ones once more beforehand.
+            if index == 0:
+                self._batches = self._source.batches()
+            return _element(next(self._batches))
+
+    def on_epoch_end(self):
+        if isinstance(self._source.data, keras.utils.PyDataset):
+            self._source.data.on_epoch_end()
+
+
+def checked_batches(name, data, spec, *, labelled, once=True):
+    """A dataset of batches as Keras takes it, each checked when it is drawn.
+
+    Args:
+        name: str, the argument to name in an error.
+        data: what yields batches, as `make_source` takes it.
+        spec: `ImageSpec`.
+        labelled: bool, whether labels are required.
+        once: bool, whether it is read once. Otherwise the batches of what is of
+            unknown length are counted first.
+
+    Returns:
+        `tf.data.Dataset`, `keras.utils.PyDataset` or a generator, whose errors
+        `explanations.explained` tells as they are.
+
+    Raises:
+        ValueError, TypeError: if the first batch does not fit.
+    """
+    source = make_source(name, data, spec, labelled=labelled, seed=0)
+    if source.native_batch_size is None:
+        raise ValueError(
+            f"`{name}` must yield batches. Received: single images. Batch the "
+            "dataset: dataset.batch(64)."
+        )
+    if keras.backend.backend() == "tensorflow" and hasattr(data, "element_spec"):
+        from semppl_keras.data.tf_feed import checked_dataset
+
+        return checked_dataset(data, source)
+    count = source.num_batches()
+    if count is None and (once or hasattr(data, "__next__")):
+        return _generated(source)
+    if count is None and not source.endless:
+        count = sum(1 for _ in source.batches())
+    return CheckedBatches(source, count)
+
+
+def _generated(source):
+    with _marked_errors():
+        for batch in source.batches():
+            yield _element(batch)
+
+
+def _element(batch):
+    images, labels = batch
+    return (images,) if labels is None else (images, labels)
+
+
+@contextlib.contextmanager
+def _marked_errors():
+    """Marks what TensorFlow, which draws in threads of its own, hides in its text."""
+    try:
+        yield
+    except ValueError as error:
+        if keras.backend.backend() != "tensorflow":
+            raise
+        raise ValueError(marked(str(error))) from error
