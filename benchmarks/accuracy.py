@@ -103,7 +103,9 @@ class Study:
         labels_per_class: tuple of int, the columns.
         unlabelled: int or None, images that are trained on (drawn by seed); all
             where None.
-        fine_tune_steps: int.
+        label_steps: int, steps of what learns from the labels alone (fine-tuning, the
+            supervised baseline); more where there are so many labels that this would
+            not be 15 passes.
         distil_epochs: int, passes over the unlabelled images.
     """
 
@@ -111,8 +113,12 @@ class Study:
     recipe: recipes.Recipe
     labels_per_class: tuple
     unlabelled: int | None
-    fine_tune_steps: int
+    label_steps: int
     distil_epochs: int
+
+    def steps_on(self, num_labelled):
+        """Steps of 64 images of what learns from this many labelled ones alone."""
+        return max(self.label_steps, 15 * num_labelled // 64)
 
     def load(self, labels_per_class, seed):
         """The data set at the recipe's size, a few of its images labelled."""
@@ -203,12 +209,12 @@ def fine_tuned_and_distilled(study, model, loaded, seed):
     """The second and third step of SimCLRv2; their accuracies on the test images."""
     batch_size = min(64, len(loaded.x_labelled))
     tuner = FineTuner(model, loaded.num_classes, seed=seed)
-    steps = math.ceil(len(loaded.x_labelled) / batch_size)
-    tuner.compile(decayed_adam(study.fine_tune_steps))
+    steps = study.steps_on(len(loaded.x_labelled))
+    tuner.compile(decayed_adam(steps))
     tuner.fit(
         loaded.x_labelled,
         loaded.y_labelled,
-        epochs=math.ceil(study.fine_tune_steps / steps),
+        epochs=math.ceil(steps / math.ceil(len(loaded.x_labelled) / batch_size)),
         batch_size=batch_size,
         verbose=0,
     )
@@ -245,6 +251,8 @@ def supervised(study, loaded, seed):
         make_backbone=lambda: study.recipe.make_backbone(loaded.x_train.shape[-1]),
         augment=lambda images: random_views(images, seed=view_seed)["large"][:, 0],
         prepare=random_views.center_view,
+        # What `semppl train` gives it, or more.
+        steps=max(300, study.steps_on(len(loaded.x_labelled))),
         seed=seed,
     )
 
@@ -386,7 +394,7 @@ def main():
             recipe=recipes.small_images(**epochs),
             labels_per_class=tuple(arguments.labels_per_class or (4, 10, 60, 600)),
             unlabelled=arguments.unlabelled,
-            fine_tune_steps=300,
+            label_steps=300,
             distil_epochs=2,
         )
     else:
@@ -395,7 +403,7 @@ def main():
             recipe=recipes.digits(**epochs),
             labels_per_class=tuple(arguments.labels_per_class or (1, 4, 10)),
             unlabelled=arguments.unlabelled,
-            fine_tune_steps=200,
+            label_steps=200,
             distil_epochs=10,
         )
     results = Results(arguments.results or f"{arguments.study}.json")

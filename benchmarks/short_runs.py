@@ -119,7 +119,7 @@ def main():
         recipe=recipes.digits(),
         labels_per_class=(1,),
         unlabelled=None,
-        fine_tune_steps=0,
+        label_steps=0,
         distil_epochs=0,
     )
     results = Results(arguments.results)
