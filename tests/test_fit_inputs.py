@@ -584,6 +584,7 @@ def test_bad_sizes_are_named():
         {"target_momentum": 1.5},
         {"num_negatives": 2.5},
         {"views": "cifar"},
+        {"views": ["digits"]},
         {"temperature": float("inf")},
         {"semantic_weight": float("inf")},
         {"neighbours": True},
@@ -643,6 +644,9 @@ def test_every_batch_of_an_evaluation_is_checked(form, what, trained):
         return
     with pytest.raises(ValueError, match=f"^`x`.*{message}"):
         trained.predict(batches(images), verbose=0)
+    with pytest.raises(ValueError, match=f"^`images`.*{message}"):
+        trained.embed(batches(images))
+    assert np.isfinite(trained.embed(IMAGES)).all()  # The weights are still there.
     with pytest.raises(ValueError, match=f"^`validation_data`.*{message}"):
         trained.fit(
             IMAGES,
