@@ -12,6 +12,7 @@ import pytest
 import references
 from keras import layers
 from toys import (
+    SINGLE_OUTCOME,
     assert_same_weights,
     toy_backbone,
     toy_images,
@@ -141,16 +142,7 @@ def wrapped():
     """
     keras.utils.set_random_seed(0)
     model = toy_model(
-        views=toy_views(
-            small_area=(1, 1),
-            large_area=(1, 1),
-            aspect_ratio=(1, 1),
-            flip=0,
-            color_jitter=0,
-            grayscale=0,
-            blur=(0, 0),
-            solarize=(0, 1),
-        ),
+        views=toy_views(**SINGLE_OUTCOME),
         memory_size=10,
         neighbours=3,
         # TensorFlow traces for longer than it runs; JAX is slow without.

@@ -8,6 +8,7 @@ import pytest
 import references
 from keras import layers
 from toys import (
+    SINGLE_OUTCOME,
     assert_same_weights,
     toy_backbone,
     toy_images,
@@ -127,15 +128,7 @@ def test_three_steps_equal_the_oracle(jit_compile):
         num_small=1,
         large_size=3,
         small_size=3,
-        large_area=(1, 1),
-        small_area=(1, 1),
-        aspect_ratio=(1, 1),
-        flip=0,
-        color_jitter=0,
-        grayscale=0,
-        blur=(1, 0),
-        blur_sigma=(1, 1),
-        solarize=(0, 1),
+        **SINGLE_OUTCOME,
     )
     model = SemPPL(
         backbone,
@@ -213,18 +206,8 @@ COMPILED = "auto" if keras.backend.backend() == "torch" else True
     ],
 )
 def test_a_convolutional_net_compiled_by_xla_equals_one_that_is_not(plain):
-    # What is drawn has a single outcome, as above: XLA draws other numbers.
-    views = toy_views(
-        small_area=(1, 1),
-        large_area=(1, 1),
-        aspect_ratio=(1, 1),
-        flip=0,
-        color_jitter=0,
-        grayscale=0,
-        blur=(1, 0),
-        blur_sigma=(1, 1),
-        solarize=(0, 1),
-    )
+    # XLA draws other numbers.
+    views = toy_views(**SINGLE_OUTCOME)
     images, labels = toy_images(12)
     results = []
     for compiled in (COMPILED, plain):

@@ -22,6 +22,20 @@ def toy_backbone(channels=1, features=8):
     )
 
 
+# Arguments of views of which every random draw has the same outcome.
+SINGLE_OUTCOME = {
+    "large_area": (1, 1),
+    "small_area": (1, 1),
+    "aspect_ratio": (1, 1),
+    "flip": 0,
+    "color_jitter": 0,
+    "grayscale": 0,
+    "blur": (1, 0),
+    "blur_sigma": (1, 1),
+    "solarize": (0, 1),
+}
+
+
 def toy_views(**changes):
     settings = {
         "num_large": 2,
