@@ -20,8 +20,8 @@ def digits(epochs=60):
     alone 98.9%, and 85.7% before with one label per class; with rotations and shear of
     15 degrees and 0.2 98.9% and 90.5%, of 25 degrees and 0.3 99.1% and 88.5% (and a
     probe on all true labels 99.4% to 99.7%, where it had been 99.2%): what a hand does
-    to a digit merges the styles of a class. 32 labelled images a step for 64 cost
-    nothing but the time they take.
+    to a digit merges the styles of a class. 32 labelled images a step did as well as
+    64 (99.0%), in less time.
 
     Args:
         epochs: int, passes over the unlabelled images.
