@@ -195,22 +195,19 @@ def test_three_steps_equal_the_oracle(jit_compile):
 # On torch this is another compiler, which takes half a minute for a toy.
 COMPILED = "auto" if keras.backend.backend() == "torch" else True
 
-
-@pytest.mark.parametrize(
-    "plain",
-    # Without jit JAX compiles every operation by itself.
-    [
-        pytest.param(
-            False, marks=pytest.mark.slow if keras.backend.backend() == "jax" else ()
-        )
-    ],
+# Without jit JAX compiles every operation by itself.
+slow_on_jax = (
+    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
 )
-def test_a_convolutional_net_compiled_by_xla_equals_one_that_is_not(plain):
+
+
+@slow_on_jax
+def test_a_convolutional_net_compiled_by_xla_equals_one_that_is_not():
     # XLA draws other numbers.
     views = toy_views(**SINGLE_OUTCOME)
     images, labels = toy_images(12)
     results = []
-    for compiled in (COMPILED, plain):
+    for compiled in (COMPILED, False):
         keras.utils.set_random_seed(0)
         model = toy_model(
             views=views,

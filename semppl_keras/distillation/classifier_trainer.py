@@ -21,6 +21,7 @@ class ClassifierTrainer(ViewModel):
     """
 
     predicts_classes = True
+    has_loss_on_images = True
 
     def __init__(self, classifier, draw_seed, seed, **kwargs):
         super().__init__(seed, draw_seed, **kwargs)

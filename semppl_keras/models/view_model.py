@@ -27,6 +27,8 @@ class ViewModel(SavesRandomState, ViewTrainer):
     """
 
     predicts_classes = False
+    # Whether `evaluate` has a loss to tell: what is learned from views has none.
+    has_loss_on_images = False
 
     def __init__(self, seed, draw_seed, **kwargs):
         # The networks cast their inputs themselves; images and similarities stay
@@ -219,8 +221,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
             )
 
     def _check_measures(self, what):
-        # What is learned from views has no loss on images.
-        if not self._compile_metrics.metrics and hasattr(self, "loss_parts"):
+        if not self._compile_metrics.metrics and not self.has_loss_on_images:
             raise ValueError(
                 f"`{what}` needs `metrics` to compute, and the model was compiled with "
                 'none: model.compile(optimizer, metrics=["accuracy"]).'
