@@ -14,13 +14,16 @@ RECIPES = {
         "background_removal": 0.0,
     },
     # Images of some 28 px, such as garments: the crops keep more of the image, since
-    # there is less of it to keep, and nothing blurs or inverts what is left. Small
-    # views would take time that is worth more as further steps.
+    # there is less of it to keep, and nothing blurs or inverts what is left; things
+    # hang or stand a little askew. Small views would take time that is worth more as
+    # further steps.
     "small_images": {
         "num_large": 2,
         "num_small": 0,
         "large_size": 28,
-        "large_area": (0.5, 1.0),
+        "large_area": (0.3, 1.0),
+        "rotation": 10.0,
+        "shear": 0.1,
         "blur": (0.0, 0.0),
         "solarize": (0.0, 0.0),
     },
