@@ -43,7 +43,15 @@ from semppl_keras import (
 )
 from semppl_keras.evaluation import linear_probe, supervised_accuracy
 
-LABEL_FREE = {"SimCLR": SimCLR, "BYOL": BYOL, "ReLICv2": ReLICv2}
+# What is pre-trained, and how it differs from the recipe.
+METHODS = {
+    "SimCLR": (SimCLR, {}),
+    "BYOL": (BYOL, {}),
+    "ReLICv2": (ReLICv2, {}),
+    "SuNCEt": (SuNCEt, {}),
+    "SemPPL-BYOL": (SemPPL, {"objective": "byol"}),
+    "SemPPL": (SemPPL, {}),
+}
 
 ROWS = {
     "supervised": "supervised only",
@@ -257,47 +265,40 @@ def supervised(study, loaded, seed):
     )
 
 
-def objectives(study, results, seeds):
-    """Every row of the table, seed by seed."""
+def objectives(study, results, seeds, methods):
+    """The rows of these methods, seed by seed."""
     for seed in seeds:
         free = {}
         for count in study.labels_per_class:
             loaded = study.load(count, seed)
-            key = f"{count}/{seed}"
-            if f"supervised/{key}" not in results.runs:
-                baseline = supervised(study, loaded, seed)
-                results.add(
-                    f"supervised/{key}",
-                    {
+            for name in methods:
+                key = f"{name}/{count}/{seed}"
+                if key in results.runs:
+                    continue
+                if name == "supervised":
+                    baseline = supervised(study, loaded, seed)
+                    values = {
                         "supervised": round(baseline.best, 4),
                         "logistic_regression": round(baseline.logistic_regression, 4),
                         "network": round(baseline.network, 4),
-                    },
-                )
-            for name, objective in LABEL_FREE.items():
-                if f"{name}/{key}" in results.runs:
-                    continue
-                if name not in free:
-                    # Of all training images: the same whichever are labelled.
-                    free[name] = train(study, loaded, objective, seed)
-                model, seconds = free[name]
-                values = {"linear": linear(model, loaded, seed), "seconds": seconds}
-                if name == "SimCLR":
-                    values |= fine_tuned_and_distilled(study, model, loaded, seed)
-                results.add(f"{name}/{key}", values)
-            for name, objective, changes in (
-                ("SuNCEt", SuNCEt, {}),
-                ("SemPPL-BYOL", SemPPL, {"objective": "byol"}),
-                ("SemPPL", SemPPL, {}),
-            ):
-                if f"{name}/{key}" in results.runs:
-                    continue
-                model, seconds = train(study, loaded, objective, seed, **changes)
-                values = {"linear": linear(model, loaded, seed), "seconds": seconds}
-                if name == "SemPPL":
-                    values |= of_semppl(model, loaded)
-                    values |= fine_tuned_and_distilled(study, model, loaded, seed)
-                results.add(f"{name}/{key}", values)
+                    }
+                else:
+                    objective, changes = METHODS[name]
+                    if objective.needs_labels:
+                        model, seconds = train(
+                            study, loaded, objective, seed, **changes
+                        )
+                    else:
+                        # Of all training images: the same whichever are labelled.
+                        if name not in free:
+                            free[name] = train(study, loaded, objective, seed)
+                        model, seconds = free[name]
+                    values = {"linear": linear(model, loaded, seed), "seconds": seconds}
+                    if name == "SemPPL":
+                        values |= of_semppl(model, loaded)
+                    if name in ("SimCLR", "SemPPL"):
+                        values |= fine_tuned_and_distilled(study, model, loaded, seed)
+                results.add(key, values)
                 keras.utils.clear_session(free_memory=False)
 
 
@@ -350,7 +351,8 @@ def objectives_table(study, results, seeds):
             runs = [results.runs.get(f"{method}/{count}/{seed}") for seed in seeds]
             values = [run[measure or method] for run in runs if run]
             cells.append(mean_and_deviation(values) if values else "")
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+        if any(cells):
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -377,6 +379,13 @@ def main():
     parser.add_argument("--data", help="npz file of Fashion-MNIST")
     parser.add_argument("--labels-per-class", type=int, nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--methods",
+        choices=["supervised", *METHODS],
+        default=["supervised", *METHODS],
+        nargs="+",
+        help="rows of the table of objectives; default: all",
+    )
     parser.add_argument("--epochs", type=int, help="of the recipe")
     parser.add_argument(
         "--unlabelled", type=int, help="train on this many images, drawn by seed"
@@ -413,7 +422,7 @@ def main():
         print(ablations_table(results, arguments.seeds))
         return
     if not arguments.table:
-        objectives(study, results, arguments.seeds)
+        objectives(study, results, arguments.seeds, arguments.methods)
     print(objectives_table(study, results, arguments.seeds))
 
 
