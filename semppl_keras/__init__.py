@@ -8,6 +8,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from semppl_keras import backbones as backbones
 from semppl_keras import callbacks as callbacks
+from semppl_keras import checkpoints as checkpoints
 from semppl_keras import data as data
 from semppl_keras import distillation as distillation
 from semppl_keras import evaluation as evaluation

@@ -20,24 +20,36 @@ def trainable_count(model):
     return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
 
 
-def counted_by_hand(depth, width=1):
-    """Trainable weights of table 1 in arXiv 1512.03385, its classifier left out."""
+def counted_by_hand(depth, width=1, selective=False, projected=False):
+    """Trainable weights of table 1 in arXiv 1512.03385, its classifier left out.
+
+    With selective kernels those of SimCLRv2: two streams of which a bottleneck of a
+    sixteenth of the filters, at least 32, chooses, and three convolutions as stem.
+    """
 
     def conv(kernel, inputs, outputs):
         return kernel * kernel * inputs * outputs + 2 * outputs
 
     channels = int(64 * width)
     total = conv(7, 3, channels)
+    if selective:
+        half = channels // 2
+        total = conv(3, 3, half) + conv(3, half, half) + conv(3, half, channels)
     for stage, blocks in enumerate(STAGES[depth]):
         inner = int(64 * width) * 2**stage
         outer = inner if depth < 50 else 4 * inner
         for block in range(blocks):
             if depth < 50:
                 total += conv(3, channels, inner) + conv(3, inner, inner)
+            elif selective:
+                hidden = max(inner // 16, 32)
+                total += conv(1, channels, inner) + conv(3, inner, 2 * inner)
+                total += conv(1, inner, hidden) + hidden * 2 * inner
+                total += conv(1, inner, outer)
             else:
                 total += conv(1, channels, inner) + conv(3, inner, inner)
                 total += conv(1, inner, outer)
-            if block == 0 and (stage > 0 or channels != outer):
+            if block == 0 and (stage > 0 or channels != outer or projected):
                 total += conv(1, channels, outer)
             channels = outer
     return total
@@ -71,35 +83,69 @@ def shaken(model):
     return model
 
 
-def numpy_conv(x, kernel, strides):
-    pad = kernel.shape[0] // 2
-    padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    height = (x.shape[1] - 1) // strides + 1
-    width = (x.shape[2] - 1) // strides + 1
+def numpy_conv(x, kernel, strides, padding="symmetric"):
+    x = padded(x, kernel.shape[0], strides, padding)
+    height, width = windows(x, kernel.shape[0], strides)
     out = np.zeros((len(x), height, width, kernel.shape[3]))
     for row in range(height):
         for column in range(width):
             top, left = row * strides, column * strides
-            window = padded[:, top : top + kernel.shape[0], left:][
-                :, :, : kernel.shape[1]
-            ]
+            window = x[:, top : top + kernel.shape[0], left:][:, :, : kernel.shape[1]]
             out[:, row, column] = np.einsum("bhwi,hwio->bo", window, kernel)
     return out
+
+
+def padded(x, kernel_size, strides, padding, value=0.0):
+    """Padded as the authors' own code does it."""
+    sides = []
+    for length in x.shape[1:3]:
+        total = kernel_size - 1
+        if padding == "same":
+            outputs = -(-length // strides)
+            total = max((outputs - 1) * strides + kernel_size - length, 0)
+        sides.append((total // 2, total - total // 2))
+    return np.pad(x, ((0, 0), *sides, (0, 0)), constant_values=value)
+
+
+def windows(x, kernel_size, strides):
+    return [(length - kernel_size) // strides + 1 for length in x.shape[1:3]]
+
+
+def pooled(x, kernel_size, strides, reduce):
+    """`reduce` over windows of what was padded."""
+    height, width = windows(x, kernel_size, strides)
+    shifted = [
+        x[:, i : i + strides * (height - 1) + 1 : strides][
+            :, :, j : j + strides * (width - 1) + 1 : strides
+        ]
+        for i in range(kernel_size)
+        for j in range(kernel_size)
+    ]
+    return reduce(shifted, axis=0)
+
+
+def numpy_max(x):
+    return pooled(padded(x, 3, 2, "same", -np.inf), 3, 2, np.max)
 
 
 class Reference:
     """The network in inference, one image position at a time in float64."""
 
-    def __init__(self, model):
+    def __init__(self, model, padding="symmetric"):
         self.model = model
+        self.padding = padding
+        self.names = {layer.name for layer in model.layers}
 
     def conv(self, name, x, strides=1):
         kernel = np.asarray(self.model.get_layer(name).get_weights()[0], "float64")
-        return numpy_conv(x, kernel, strides)
+        return numpy_conv(x, kernel, strides, self.padding)
 
     def norm(self, name, x):
         gamma, beta, mean, variance = self.model.get_layer(name).get_weights()
         return gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta
+
+    def activated(self, name, x):
+        return np.maximum(self.norm(name, x), 0)
 
     def block(self, name, x, convs, strided, strides):
         branch = x
@@ -110,11 +156,42 @@ class Reference:
             branch = self.norm(f"{name}_norm{i}", branch)
             if i < convs:
                 branch = np.maximum(branch, 0)
-        names = {layer.name for layer in self.model.layers}
-        if f"{name}_shortcut_conv" in names:
-            x = self.conv(f"{name}_shortcut_conv", x, strides)
-            x = self.norm(f"{name}_shortcut_norm", x)
-        return np.maximum(x + branch, 0)
+            if f"{name}_select_conv1" in self.names and i == 2:
+                branch = self.mixture(name, branch)
+        return np.maximum(self.shortcut(name, x, strides) + branch, 0)
+
+    def shortcut(self, name, x, strides):
+        if f"{name}_shortcut_conv" not in self.names:
+            return x
+        if f"{name}_select_conv1" in self.names:
+            # Zeros count where a stride leaves the image, and not without one.
+            value = np.nan if strides == 1 else 0.0
+            far = ((0, 0), (0, 1), (0, 1), (0, 0))
+            x = pooled(np.pad(x, far, constant_values=value), 2, strides, np.nanmean)
+            strides = 1
+        x = self.conv(f"{name}_shortcut_conv", x, strides)
+        return self.norm(f"{name}_shortcut_norm", x)
+
+    def mixture(self, name, streams):
+        half = streams.shape[-1] // 2
+        first, second = streams[..., :half], streams[..., half:]
+        chosen = (first + second).mean((1, 2), keepdims=True)
+        chosen = self.conv(f"{name}_select_conv1", chosen)
+        chosen = self.activated(f"{name}_select_norm", chosen)
+        logits = np.exp(self.conv(f"{name}_select_conv2", chosen))
+        shares = logits[..., :half], logits[..., half:]
+        return (shares[0] * first + shares[1] * second) / (shares[0] + shares[1])
+
+    def preactivation_block(self, name, x, convs, strided, strides):
+        branch = shortcut = x
+        for i in range(1, convs + 1):
+            branch = self.activated(f"{name}_norm{i}", branch)
+            if i == 1 and f"{name}_shortcut_conv" in self.names:
+                shortcut = self.conv(f"{name}_shortcut_conv", branch, strides)
+            branch = self.conv(
+                f"{name}_conv{i}", branch, strides if i == strided else 1
+            )
+        return shortcut + branch
 
 
 def test_the_count_by_hand_agrees_with_the_known_ones():
@@ -130,6 +207,19 @@ def test_the_count_by_hand_agrees_with_the_known_ones():
     # SimCLR (arXiv 2002.05709, figure 1): 94M for ResNet-50 (2x).
     assert round(counted_by_hand(50, 2) / 1e6) == 94
     assert round(counted_by_hand(200) / 1e6, 1) == 62.6
+    # SimCLRv2 (arXiv 2006.10029, table 1), in millions.
+    table = {
+        (50, 1, False): 24,
+        (50, 1, True): 35,
+        (50, 2, False): 94,
+        (50, 2, True): 140,
+        (101, 1, False): 43,
+        (101, 1, True): 65,
+        (101, 2, True): 257,
+        (152, 1, False): 58,
+        (152, 3, True): 795,
+    }
+    assert {key: round(counted_by_hand(*key) / 1e6) for key in table} == table
 
 
 @pytest.mark.parametrize(("depth", "known"), [(18, 11_176_512), (50, 23_508_032)])
@@ -141,6 +231,14 @@ def test_resnet_has_the_known_number_of_weights(depth, known, blank):
 def test_resnet_has_the_weights_of_its_table(depth, width, blank):
     model = backbones.ResNet(depth, width_multiplier=width)
     assert trainable_count(model) == counted_by_hand(depth, width)
+
+
+def test_variants_have_the_weights_of_their_tables(blank):
+    model = backbones.ResNet(101, 0.125, selective_kernels=True)
+    assert trainable_count(model) == counted_by_hand(101, 0.125, selective=True)
+    assert model.name == "resnet101_0.125x_sk"
+    model = backbones.ResNet(18, 0.25, project_first_blocks=True)
+    assert trainable_count(model) == counted_by_hand(18, 0.25, projected=True)
 
 
 @pytest.mark.slow
@@ -197,32 +295,56 @@ def test_basic_network_agrees_with_numpy(blank):
     np.testing.assert_allclose(features, x.mean((1, 2)), rtol=1e-4, atol=1e-5)
 
 
-def test_bottlenecks_and_imagenet_stem_agree_with_numpy(blank):
-    model = shaken(backbones.ResNet50(width_multiplier=1 / 32))
+VARIANTS = {
+    "symmetric": {},
+    "same": {"padding": "same"},
+    "selective kernels": {"selective_kernels": True},
+    "version 2": {"version": 2, "padding": "same"},
+}
+
+
+@pytest.mark.parametrize("size", [(31, 24), (22, 29)])
+@pytest.mark.parametrize("variant", sorted(VARIANTS))
+def test_bottlenecks_and_imagenet_stem_agree_with_numpy(variant, size, blank):
+    settings = VARIANTS[variant]
+    model = shaken(backbones.ResNet50(width_multiplier=1 / 32, **settings))
     early = keras.Model(model.input, model.get_layer("stage2_block1_out").output)
-    images = pixels(2, 31, 24, 3) / 255
-    reference = Reference(early)
-    x = reference.norm("stem_norm", reference.conv("stem_conv", images, strides=2))
-    padded = np.pad(
-        np.maximum(x, 0),
-        ((0, 0), (1, 1), (1, 1), (0, 0)),
-        constant_values=-np.inf,
-    )
-    height, width = (x.shape[1] + 1) // 2, (x.shape[2] + 1) // 2
-    x = np.max(
-        [
-            padded[:, i : i + 2 * height - 1 : 2, j : j + 2 * width - 1 : 2]
-            for i in range(3)
-            for j in range(3)
-        ],
-        axis=0,
-    )
-    for block in (1, 2, 3):
-        x = reference.block(f"stage1_block{block}", x, convs=3, strided=2, strides=1)
-    x = reference.block("stage2_block1", x, convs=3, strided=2, strides=2)
+    images = pixels(2, *size, 3) / 255
+    reference = Reference(early, settings.get("padding", "symmetric"))
+    block = reference.block
+    x = images
+    if variant == "selective kernels":
+        x = reference.activated("stem_norm1", reference.conv("stem_conv1", x, 2))
+        x = reference.activated("stem_norm2", reference.conv("stem_conv2", x))
+        x = reference.activated("stem_norm", reference.conv("stem_conv", x))
+    elif variant == "version 2":
+        block = reference.preactivation_block
+        x = reference.conv("stem_conv", x, strides=2)
+    else:
+        x = reference.activated("stem_norm", reference.conv("stem_conv", x, strides=2))
+    x = numpy_max(x)
+    for index in (1, 2, 3):
+        x = block(f"stage1_block{index}", x, convs=3, strided=2, strides=1)
+    x = block("stage2_block1", x, convs=3, strided=2, strides=2)
     activations = early.predict(images, verbose=0)
-    assert activations.shape == (2, 4, 3, 16)
+    assert activations.shape == (2, -(-size[0] // 8), -(-size[1] // 8), 16)
     np.testing.assert_allclose(activations, x, rtol=1e-3, atol=1e-4)
+
+
+def test_normalization_is_the_first_layer(blank):
+    arguments = {"width_multiplier": 0.125, "stem": "small"}
+    mean, deviation = (0.4, 0.5, 0.6), (0.2, 0.3, 0.1)
+    inside = shaken(backbones.ResNet18(normalization=(mean, deviation), **arguments))
+    outside = backbones.ResNet18(**arguments)
+    # The normalisation's own: mean, variance and how many images they come from.
+    outside.set_weights(inside.get_weights()[-len(outside.weights) :])
+    images = pixels(2, 8, 8, 3) / 255
+    normalised = (images - np.float32(mean)) / np.float32(deviation)
+    np.testing.assert_allclose(
+        inside.predict(images, verbose=0),
+        outside.predict(normalised, verbose=0),
+        rtol=1e-4,
+    )
 
 
 def test_initial_weights():
@@ -262,6 +384,11 @@ def test_the_blocks_of_the_large_networks_start_as_their_shortcuts(name):
 
 BUILDERS = {
     "resnet18": lambda: backbones.ResNet18(width_multiplier=0.125),
+    "resnet50_sk": lambda: backbones.ResNet50(
+        width_multiplier=1 / 32,
+        selective_kernels=True,
+        normalization=([0.5] * 3, [0.25] * 3),
+    ),
     "small_resnet": lambda: backbones.SmallResNet(input_shape=(None, None, 3)),
 }
 
@@ -332,6 +459,22 @@ REFUSED = [
     ),
     (lambda: backbones.ResNet18(input_shape=(32, 32)), r"input_shape=\(32, 32\)"),
     (lambda: backbones.ResNet18(input_shape=32), r"input_shape=32"),
+    (lambda: backbones.ResNet18(version=3), r"version=3"),
+    (lambda: backbones.ResNet18(padding="valid"), r"padding='valid'"),
+    (lambda: backbones.ResNet18(selective_kernels=True), r"depth 50.*depth=18"),
+    (
+        lambda: backbones.ResNet50(selective_kernels=True, version=2),
+        r"version 1.*version=2",
+    ),
+    (lambda: backbones.ResNet18(normalization=0.5), r"normalization=0.5"),
+    (
+        lambda: backbones.ResNet18(normalization=([0.5] * 3, [1, 1, 0])),
+        r"3 channels.*not 0",
+    ),
+    (
+        lambda: backbones.ResNet18(normalization=([0.5], [1])),
+        r"normalization=\(\[0.5\], \[1\]\)",
+    ),
     (lambda: backbones.SmallResNet(input_shape=(0, 8, 1)), r"input_shape=\(0,"),
     (lambda: backbones.SmallResNet(widths=()), r"widths=\(\)"),
     (lambda: backbones.SmallResNet(widths=(8, 0)), r"widths=\(8, 0\)"),

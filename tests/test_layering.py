@@ -28,16 +28,35 @@ LAYERS = {
     "evaluation": [],
     "callbacks": ["models", "evaluation"],
     "distillation": ["data", "views", "networks", "optimizers", "trainers", "models"],
+    "checkpoints": ["backbones", "networks"],
     "recipes": ["views", "backbones", "optimizers", "models"],
-    "cli": ["data", "recipes", "callbacks", "evaluation", "distillation", "version"],
+    "cli": [
+        "data",
+        "networks",
+        "recipes",
+        "callbacks",
+        "evaluation",
+        "distillation",
+        "checkpoints",
+        "version",
+    ],
 }
 
 # Beside the trainers: adapters to something that belongs to one backend.
 BACKEND_IMPORTS = {
     "trainers/torch.py": {"torch"},
     "data/tf_feed.py": {"tensorflow"},
+    "checkpoints/tf_variables.py": {"tensorflow"},
 }
-OPTIONAL = {"tensorflow", "jax", "torch", "keras_cv", "tensorflow_datasets"}
+OPTIONAL = {
+    "tensorflow",
+    "jax",
+    "torch",
+    "keras_cv",
+    "keras_hub",
+    "tensorflow_datasets",
+}
+LAZY = {"keras_cv", "keras_hub", "tensorflow_datasets"}
 
 
 def modules():
@@ -87,9 +106,9 @@ def test_backends_are_imported_by_trainers_and_adapters_alone():
     for path, tree in modules():
         for name, top in imports(tree):
             package = name.split(".")[0]
-            if package in OPTIONAL - {"keras_cv", "tensorflow_datasets"}:
+            if package in OPTIONAL - LAZY:
                 found.setdefault(path, set()).add(package)
-            if package in ("keras_cv", "tensorflow_datasets"):
+            if package in LAZY:
                 assert not top, f"{path} imports {package} whether it is used or not"
     assert found == BACKEND_IMPORTS
 

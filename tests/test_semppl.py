@@ -626,6 +626,28 @@ def test_a_kerascv_backbone_from_its_configuration():
 
 
 @pytest.mark.slow
+def test_a_kerashub_backbone_from_its_configuration():
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from keras_hub.models import ResNetBackbone
+
+        backbone = ResNetBackbone(
+            input_conv_filters=[64],
+            input_conv_kernel_sizes=[3],
+            stackwise_num_filters=[64, 64],
+            stackwise_num_blocks=[1, 1],
+            stackwise_num_strides=[1, 2],
+            block_type="basic_block",
+            image_shape=(None, None, 3),
+        )
+        train_one_step(
+            backbone, 3, toy_views(num_small=1, large_size=40, small_size=32)
+        )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

@@ -1,13 +1,22 @@
-"""Residual networks, version 1: the activation follows the addition."""
+"""Residual networks of the papers, without their classifiers."""
 
 import numbers
 
 import keras
 from keras import layers
 
-# Images are channels-last throughout the package, whatever the user's Keras
-# configuration says.
-DATA_FORMAT = "channels_last"
+from semppl_keras.backbones.blocks import (
+    DATA_FORMAT,
+    Wiring,
+    activated,
+    basic_block,
+    basic_preactivation_block,
+    bottleneck_block,
+    bottleneck_preactivation_block,
+    imagenet_stem,
+    residual_stage,
+    small_stem,
+)
 
 BLOCKS_PER_STAGE = {
     18: (2, 2, 2, 2),
@@ -18,26 +27,42 @@ BLOCKS_PER_STAGE = {
     200: (3, 24, 36, 3),
 }
 BASIC_DEPTHS = (18, 34)
-BOTTLENECK_EXPANSION = 4
 FIRST_STAGE_FILTERS = 64
 STEMS = ("imagenet", "small")
+PADDINGS = ("symmetric", "same")
+
+# (basic, version) to block.
+BLOCKS = {
+    (True, 1): basic_block,
+    (False, 1): bottleneck_block,
+    (True, 2): basic_preactivation_block,
+    (False, 2): bottleneck_preactivation_block,
+}
 
 
 def ResNet(
     depth,
     width_multiplier=1,
+    selective_kernels=False,
     stem="imagenet",
     input_shape=(None, None, 3),
+    *,
+    version=1,
+    padding="symmetric",
+    project_first_blocks=False,
+    normalization=None,
     name=None,
 ):
     """A residual network without its classifier, from images to pooled features.
 
     He et al. 2015 (arXiv 1512.03385), table 1: basic blocks at depths 18 and 34,
-    bottleneck blocks from 50 on, which stride in their 3x3 convolution. Strided
-    windows are padded by the same amount on both sides, so that a stride looks at
-    the same pixels for odd and even sizes, which Keras' `padding="same"` does not.
-    The last normalisation of each block starts with a scale of zero, as in the
+    bottleneck blocks from 50 on, which stride in their 3x3 convolution. In version 1
+    the last normalisation of each block starts with a scale of zero, as in the
     SimCLR and BYOL networks: every block begins as its own shortcut.
+
+    SimCLRv2's networks are those with `padding="symmetric"`, with or without
+    selective kernels, BYOL's and SemPPL's those with `padding="same"`; both have
+    `project_first_blocks=True`, which from depth 50 on makes no difference.
 
     Layers are named after their place: `stem_conv`, `stage2_block1_conv1`,
     `stage2_block1_norm1`, and `stage2_block1_out` for the output of a block. Stages
@@ -47,13 +72,28 @@ def ResNet(
         depth: 18, 34, 50, 101, 152 or 200.
         width_multiplier: positive number by which the filters of every convolution
             are multiplied, the stem's included; 64 * width_multiplier is whole.
+        selective_kernels: bool. Every 3x3 convolution is a mixture of two (arXiv
+            1903.06586), and stem and shortcuts are those of ResNet-D (arXiv
+            1812.01187): three 3x3 convolutions for the 7x7 one, and the mean of 2x2
+            pixels before the shortcut's convolution. From depth 50 on, version 1.
         stem: "imagenet" for a 7x7 convolution and a 3x3 maximum, each of stride 2;
-            "small", for images of 32 pixels or so, for a 3x3 convolution of
-            stride 1 alone.
+            "small", for images of up to 64 pixels, for a 3x3 convolution of stride 1
+            alone.
         input_shape: (height, width, channels); height and width may be None, the
             network then takes images of any size.
+        version: 1, or 2 for the blocks of arXiv 1603.05027, which normalise and
+            activate before each convolution.
+        padding: how convolutions with strides meet the border. "symmetric" pads by
+            the same amount on both sides, so that a stride looks at the same pixels
+            for odd and even sizes; "same" is TensorFlow's SAME, which pads images of
+            even size on the far side alone.
+        project_first_blocks: bool. Whether the shortcut of every stage's first block
+            is a convolution even where the shapes agree: in the first stage of depths
+            18 and 34.
+        normalization: None, or (mean, deviation) of the channels: `(images - mean) /
+            deviation` becomes the first layer, `normalization`.
         name: name of the model; by default one made of depth and width, such as
-            `resnet50_2x`.
+            `resnet50_2x` or `resnet50_2x_sk`.
 
     Returns:
         A functional keras.Model from images (B, height, width, channels), in any
@@ -61,8 +101,9 @@ def ResNet(
         18 and 34, 2048 * width_multiplier at the others.
 
     Raises:
-        ValueError: for an unknown `depth` or `stem`, a `width_multiplier` that gives
-            no whole number of filters, an `input_shape` that is not one.
+        ValueError: for an unknown `depth`, `stem`, `version` or `padding`, a
+            `width_multiplier` that gives no whole number of filters, selective kernels
+            where there are none, an `input_shape` or `normalization` that is not one.
 
     Example:
         >>> backbone = ResNet(50, width_multiplier=2)
@@ -72,39 +113,53 @@ def ResNet(
         ...     backbone.input, backbone.get_layer("stage1_block3_out").output
         ... )
     """
-    if depth not in BLOCKS_PER_STAGE:
+    for argument, value, choices in (
+        ("depth", depth, tuple(BLOCKS_PER_STAGE)),
+        ("stem", stem, STEMS),
+        ("version", version, (1, 2)),
+        ("padding", padding, PADDINGS),
+    ):
+        if value not in choices:
+            raise ValueError(
+                f"`{argument}` must be one of {', '.join(map(repr, choices))}. "
+                f"Received: {argument}={value!r}."
+            )
+    basic = depth in BASIC_DEPTHS
+    if selective_kernels and (basic or version == 2):
         raise ValueError(
-            f"`depth` must be one of {', '.join(map(str, BLOCKS_PER_STAGE))}. "
-            f"Received: depth={depth!r}."
-        )
-    if stem not in STEMS:
-        raise ValueError(
-            f"`stem` must be one of {', '.join(map(repr, STEMS))}. "
-            f"Received: stem={stem!r}."
+            "`selective_kernels` need bottleneck blocks of version 1: choose depth 50 "
+            f"or more and version=1. Received: depth={depth!r}, version={version!r}."
         )
     filters = _first_stage_filters(width_multiplier)
     check_input_shape(input_shape)
     if name is None:
         name = f"resnet{depth}"
+        if version == 2:
+            name += "_v2"
         if width_multiplier != 1:
             name += f"_{width_multiplier:g}x"
-    block = basic_block if depth in BASIC_DEPTHS else bottleneck_block
+        if selective_kernels:
+            name += "_sk"
+    wiring = Wiring(padding, bool(selective_kernels), bool(project_first_blocks))
+    make_stem = imagenet_stem if stem == "imagenet" else small_stem
 
     images = keras.Input(input_shape, name="images")
-    x = (
-        _imagenet_stem(images, filters)
-        if stem == "imagenet"
-        else small_stem(images, filters)
-    )
+    x = images
+    if normalization is not None:
+        x = _normalization(normalization, input_shape[-1])(x)
+    x = make_stem(x, filters, wiring=wiring, activate=version == 1)
     for stage, blocks in enumerate(BLOCKS_PER_STAGE[depth], start=1):
         x = residual_stage(
             x,
-            block,
+            BLOCKS[basic, version],
             filters=filters * 2 ** (stage - 1),
             blocks=blocks,
             strides=1 if stage == 1 else 2,
             name=f"stage{stage}",
+            wiring=wiring,
         )
+    if version == 2:
+        x = activated(x, "final_norm", "final_relu")
     features = layers.GlobalAveragePooling2D(data_format=DATA_FORMAT, name="pool")(x)
     return keras.Model(images, features, name=name)
 
@@ -137,76 +192,6 @@ def ResNet152(**kwargs):
 def ResNet200(**kwargs):
     """`ResNet(200, **kwargs)`: 62.6M weights, features (B, 2048)."""
     return ResNet(200, **kwargs)
-
-
-def residual_stage(x, block, *, filters, blocks, strides, name):
-    """`blocks` blocks of one width in a row, the first of which may stride."""
-    for index in range(1, blocks + 1):
-        x = block(x, filters, strides if index == 1 else 1, f"{name}_block{index}")
-    return x
-
-
-def basic_block(x, filters, strides, name, last_scale="zeros"):
-    """Two 3x3 convolutions around a shortcut; (B, h, w, c) to (B, h', w', filters)."""
-    branch = convolution(x, filters, 3, strides, f"{name}_conv1")
-    branch = normalisation(branch, f"{name}_norm1")
-    branch = layers.ReLU(name=f"{name}_relu1")(branch)
-    branch = convolution(branch, filters, 3, 1, f"{name}_conv2")
-    branch = normalisation(branch, f"{name}_norm2", scale=last_scale)
-    return _joined(branch, _shortcut(x, filters, strides, name), name)
-
-
-def bottleneck_block(x, filters, strides, name):
-    """1x1, 3x3, 1x1 around a shortcut; (B, h, w, c) to (B, h', w', 4 * filters)."""
-    widened = BOTTLENECK_EXPANSION * filters
-    branch = convolution(x, filters, 1, 1, f"{name}_conv1")
-    branch = normalisation(branch, f"{name}_norm1")
-    branch = layers.ReLU(name=f"{name}_relu1")(branch)
-    branch = convolution(branch, filters, 3, strides, f"{name}_conv2")
-    branch = normalisation(branch, f"{name}_norm2")
-    branch = layers.ReLU(name=f"{name}_relu2")(branch)
-    branch = convolution(branch, widened, 1, 1, f"{name}_conv3")
-    branch = normalisation(branch, f"{name}_norm3", scale="zeros")
-    return _joined(branch, _shortcut(x, widened, strides, name), name)
-
-
-def small_stem(images, filters, strides=1):
-    """A 3x3 convolution, which with a stride of 1 keeps the size of small images."""
-    x = convolution(images, filters, 3, strides, "stem_conv")
-    x = normalisation(x, "stem_norm")
-    return layers.ReLU(name="stem_out")(x)
-
-
-def convolution(x, filters, kernel_size, strides, name):
-    """A convolution without bias, He-initialised, padded alike on both sides."""
-    # With a stride of 1 and an odd kernel "same" is symmetric already; with a
-    # stride of 2 it pads an even image on the far side only.
-    padding = "same"
-    if strides > 1:
-        padding = "valid"
-        if kernel_size > 1:
-            x = _padded(x, kernel_size, name)
-    return layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding=padding,
-        data_format=DATA_FORMAT,
-        use_bias=False,
-        # A new instance for each layer: an initialiser that is called twice gives
-        # the same values twice.
-        kernel_initializer=keras.initializers.VarianceScaling(
-            scale=2.0, mode="fan_out", distribution="truncated_normal"
-        ),
-        name=name,
-    )(x)
-
-
-def normalisation(x, name, scale="ones"):
-    """Batch normalisation over the channels, with the constants of the papers."""
-    return layers.BatchNormalization(
-        axis=-1, momentum=0.9, epsilon=1e-5, gamma_initializer=scale, name=name
-    )(x)
 
 
 def check_input_shape(input_shape):
@@ -249,31 +234,20 @@ def _first_stage_filters(width_multiplier):
     return int(FIRST_STAGE_FILTERS * width_multiplier)
 
 
-def _imagenet_stem(images, filters):
-    x = convolution(images, filters, 7, 2, "stem_conv")
-    x = normalisation(x, "stem_norm")
-    x = layers.ReLU(name="stem_relu")(x)
-    # After the ReLU a border of zeros never wins against a pixel: it stands for
-    # the border of minus infinity that a padded maximum asks for.
-    x = _padded(x, 3, "stem_out")
-    return layers.MaxPooling2D(3, strides=2, data_format=DATA_FORMAT, name="stem_out")(
-        x
+def _normalization(normalization, channels):
+    try:
+        mean, variance = (
+            [float(number) ** power for number in numbers_of_channels]
+            for numbers_of_channels, power in zip(normalization, (1, 2), strict=True)
+        )
+    except (TypeError, ValueError):
+        mean, variance = [], []
+    if not len(mean) == len(variance) == channels or not all(variance):
+        raise ValueError(
+            f"`normalization` must be (mean, deviation), a number for each of the "
+            f"{channels} channels, deviations not 0. Received: "
+            f"normalization={normalization!r}."
+        )
+    return layers.Normalization(
+        axis=-1, mean=mean, variance=variance, name="normalization"
     )
-
-
-def _padded(x, kernel_size, name):
-    return layers.ZeroPadding2D(
-        (kernel_size - 1) // 2, data_format=DATA_FORMAT, name=f"{name}_pad"
-    )(x)
-
-
-def _shortcut(x, filters, strides, name):
-    if strides == 1 and x.shape[-1] == filters:
-        return x
-    x = convolution(x, filters, 1, strides, f"{name}_shortcut_conv")
-    return normalisation(x, f"{name}_shortcut_norm")
-
-
-def _joined(branch, shortcut, name):
-    x = layers.Add(name=f"{name}_add")([shortcut, branch])
-    return layers.ReLU(name=f"{name}_out")(x)

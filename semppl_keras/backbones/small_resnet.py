@@ -5,14 +5,14 @@ import functools
 import keras
 from keras import layers
 
-from semppl_keras.backbones.resnet import (
+from semppl_keras.backbones.blocks import (
     DATA_FORMAT,
+    Wiring,
     basic_block,
-    check_input_shape,
-    is_count,
     residual_stage,
     small_stem,
 )
+from semppl_keras.backbones.resnet import check_input_shape, is_count
 
 
 def SmallResNet(
@@ -69,8 +69,9 @@ def SmallResNet(
         )
     check_input_shape(input_shape)
 
+    wiring = Wiring()
     images = keras.Input(input_shape, name="images")
-    x = small_stem(images, widths[0], stem_strides)
+    x = small_stem(images, widths[0], stem_strides, wiring=wiring)
     for stage, filters in enumerate(widths, start=1):
         x = residual_stage(
             x,
@@ -81,6 +82,7 @@ def SmallResNet(
             blocks=blocks_per_stage,
             strides=1 if stage == 1 else 2,
             name=f"stage{stage}",
+            wiring=wiring,
         )
     features = layers.GlobalAveragePooling2D(data_format=DATA_FORMAT, name="pool")(x)
     return keras.Model(images, features, name=name or "small_resnet")

@@ -86,6 +86,28 @@ examples:
   semppl evaluate runs/digits --data npz:scanned.npz --same-classes"""
 
 
+_IMPORT_DESCRIPTION = """\
+Make a Keras model of a checkpoint that the authors of SemPPL, BYOL or SimCLRv2
+published: the backbone, from images (RGB in [0, 1]) to features. Nothing that a
+checkpoint asks for is executed."""
+
+_IMPORT_EPILOG = """\
+checkpoints:
+  FILE.pkl          of DeepMind (SemPPL, BYOL): ResNet-18 to 200 of any width
+  PREFIX or FOLDER  of SimCLRv2: model.ckpt-N, with selective kernels or without;
+                    TensorFlow reads it
+
+The heads are to be had from Python: semppl_keras.checkpoints.load_deepmind and
+load_simclr.
+
+examples:
+  semppl import pretrain_res50x1.pkl --out resnet50.keras
+  semppl import r50_1x_sk1/model.ckpt-250228 --format saved_model --out served"""
+
+# Commands of which the module has another name: a keyword cannot be imported.
+_MODULES = {"import": "import_checkpoint"}
+
+
 class _OneLineErrors(argparse.ArgumentParser):
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -108,8 +130,9 @@ def main(argv=None):
         >>> main(["train", "--epochs", "1", "--out", "runs/short"])
     """
     arguments = _parser().parse_args(argv)
-    # Named like their commands, and loaded when they are called for.
-    command = importlib.import_module(f"semppl_keras.cli.{arguments.command}")
+    # Loaded when they are called for.
+    module = _MODULES.get(arguments.command, arguments.command)
+    command = importlib.import_module(f"semppl_keras.cli.{module}")
     from semppl_keras.cli.run_folder import CommandError
 
     try:
@@ -136,6 +159,7 @@ def _parser():
     )
     _add_train(commands)
     _add_evaluate(commands)
+    _add_import(commands)
     return parser
 
 
@@ -254,6 +278,37 @@ def _add_evaluate(commands):
         metavar="N",
         help="draws cross-validation, fine-tuning, corruptions and the labelled images "
         "of another data set (default: the run's)",
+    )
+
+
+def _add_import(commands):
+    importer = commands.add_parser(
+        "import",
+        help="make a Keras model of a published checkpoint",
+        description=_IMPORT_DESCRIPTION,
+        epilog=_IMPORT_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    importer.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help="a file, a prefix or a folder"
+    )
+    importer.add_argument(
+        "--family",
+        choices=["auto", "deepmind", "simclr"],
+        default="auto",
+        help="whose checkpoint it is (default: told from its files)",
+    )
+    importer.add_argument(
+        "--format",
+        choices=["keras", "saved_model"],
+        default="keras",
+        help="what is written (default: keras)",
+    )
+    importer.add_argument(
+        "--out",
+        metavar="PATH",
+        help="where (default: CHECKPOINT_backbone.keras, or a folder without .keras, "
+        "in the working folder); nothing is overwritten",
     )
 
 
