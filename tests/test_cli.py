@@ -208,7 +208,7 @@ def test_a_run_interrupted_before_its_first_checkpoint_starts_again(
         (["--epochs", "x"], "received 'x'"),
         (["--labels-per-class", "-1"], "or 'all'; received '-1'"),
         (["--seed", "-1"], "at least 0"),
-        (["--dataset", "mnist"], "digits, npz:FILE or tfds:NAME; received 'mnist'"),
+        (["--dataset", "mnist"], "tfds:NAME or folder:DIR; received 'mnist'"),
         (["--dataset", "npz:"], "received 'npz:'"),
         (["--colour"], "unrecognized arguments: --colour"),
     ],

@@ -236,6 +236,8 @@ def test_other_labels_than_those_of_the_run(run, tmp_path, monkeypatch):
     )
     np.testing.assert_array_equal(same.x_labelled, data.x_labelled)
     assert len(every.x_labelled) == 1397
+    # The memory's votes are of the labels of the run alone.
+    assert [task.labels_of_run for task in tasks] == [False, True, False]
     for task in tasks:
         np.testing.assert_array_equal(task.x_test, data.x_test)
     # Few labels are among more of the same seed.
@@ -271,6 +273,62 @@ def test_a_test_out_of_distribution(run, evaluated, tmp_path, capsys):
     assert _evaluation(tmp_path)["rows"] == evaluated[2]["rows"]
     assert _evaluation(tmp_path)["kind"] == "same_classes"
     assert "with 10 labels per class of digits" in capsys.readouterr().out
+
+
+def test_image_files_out_of_distribution(run, evaluated, tmp_path):
+    from PIL import Image
+
+    digits = semppl_keras.data.load("digits", None, 0)
+    chosen = np.flatnonzero(digits.y_test < 7)
+    for index in chosen:
+        folder = tmp_path / "scanned" / str(digits.y_test[index])
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.round(digits.x_test[index, ..., 0]).astype("uint8")
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    options = ["--data", f"folder:{tmp_path / 'scanned'}", "--same-classes"]
+    assert main(["evaluate", str(run), *options, "--out", str(tmp_path)]) == 0
+    evaluation = _evaluation(tmp_path)
+    assert evaluation["num_test"] == len(chosen)
+    # Seven of the ten classes, of which the run knows which they are.
+    own = evaluated[2]["rows"]["linear_probe"]["per_class"][:7]
+    others = evaluation["rows"]["linear_probe"]["per_class"]
+    np.testing.assert_allclose(others[:7], own, atol=0.1)
+
+
+def test_nothing_is_chosen_on_test_labels(run, quick):
+    arguments = semppl_keras.cli._parser().parse_args(["evaluate", str(run)])
+    task, seed = evaluate_command._task(
+        json.loads((run / "run.json").read_text()), arguments
+    )
+    wrong = dataclasses.replace(task, y_test=np.roll(task.y_test, 7))
+    model = keras.models.load_model(run / "model.keras")
+    own, other = (
+        evaluate_command.measure(model, one, seed=seed, fine_tune=True)["rows"]
+        for one in (task, wrong)
+    )
+    assert own.keys() == other.keys()
+    for name, row in own.items():
+        # How often each class is predicted depends on no test label.
+        assert row["confusion"] != other[name]["confusion"]
+        np.testing.assert_array_equal(
+            np.sum(row["confusion"], axis=0), np.sum(other[name]["confusion"], axis=0)
+        )
+
+
+def test_fine_tuning_from_another_layer(run, quick, tmp_path, monkeypatch, capsys):
+    received = []
+    tune = evaluate_command.FineTuner
+
+    def recorded(*arguments, from_layer, **keywords):
+        received.append(from_layer)
+        return tune(*arguments, from_layer=from_layer, **keywords)
+
+    monkeypatch.setattr(evaluate_command, "FineTuner", recorded)
+    options = ["--fine-tune", "--from-layer", "0", "--out", str(tmp_path)]
+    assert main(["evaluate", str(run), *options]) == 0
+    assert received == [0]
+    assert main(["evaluate", str(run), "--from-layer", "1"]) == 2
+    assert "--from-layer is for --fine-tune" in capsys.readouterr().err
 
 
 def test_images_of_another_size_out_of_distribution(run, tmp_path, monkeypatch):
@@ -344,7 +402,7 @@ def test_several_runs(run, evaluated, tmp_path, monkeypatch, capsys):
         (["--labels-per-class", "0"], "at least 1, a share or 'all'; received '0'"),
         (["--labels-per-class", "0%"], "a share must lie above 0%"),
         (["--labels-per-class", "x%"], "received 'x%'"),
-        (["--data", "folder"], "digits, npz:FILE or tfds:NAME; received 'folder'"),
+        (["--data", "folder"], "tfds:NAME or folder:DIR; received 'folder'"),
         (["--seed", "-1"], "at least 0"),
     ],
 )
@@ -398,7 +456,8 @@ def test_errors_are_one_line_and_leave_nothing_behind(run, tmp_path, capsys):
     images, labels = _greys(classes=3, channels=3)
     data = _archive(tmp_path / "colour.npz", images, labels)
     assert "takes images with 1 channel(s)" in told(run, "--data", data)
-    assert "with the classes of the run" in told(run, "--data", data, "--same-classes")
+    more = _archive(tmp_path / "more.npz", *_greys(classes=11))
+    assert "with the classes of the run" in told(run, "--data", more, "--same-classes")
     data = _archive(tmp_path / "unknown.npz", images, np.where(labels == 2, -1, labels))
     assert "`y_test`" in told(run, "--data", data)
     np.savez(tmp_path / "half.npz", x_train=images, y_train=labels, x_test=images)

@@ -4,13 +4,16 @@ import builtins
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from semppl_keras.data import (
     FewLabels,
     choose_labelled,
     load,
     load_digits,
+    load_folder,
     load_npz,
+    load_test,
     load_tfds,
 )
 
@@ -197,6 +200,94 @@ def test_npz_that_is_something_else(tmp_path):
             load_npz(path)
     with pytest.raises(ValueError, match="single array"):
         load_npz(single)
+
+
+def _image_files(folder, counts, size=(8, 6), mode="L"):
+    """Images of a grey level for each class and file."""
+    for label, (name, count) in enumerate(counts.items()):
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            level = 10 * label + index
+            colour = level if mode == "L" else (level, 0, level)
+            Image.new(mode, size, colour).save(folder / name / f"{index:03}.png")
+
+
+def test_a_folder_with_train_and_test(tmp_path):
+    _image_files(tmp_path / "pets" / "train", {"cat": 5, "dog": 4, "owl": 3})
+    _image_files(tmp_path / "pets" / "test", {"cat": 2, "owl": 1})
+    (tmp_path / "pets" / "train" / "cat" / "notes.txt").touch()
+    data = load(f"folder:{tmp_path / 'pets'}", 2, 0)
+    assert (data.name, data.class_names) == ("pets", ("cat", "dog", "owl"))
+    assert data.x_train.shape == (12, 6, 8, 1)
+    np.testing.assert_array_equal(data.y_train, np.repeat([0, 1, 2], [5, 4, 3]))
+    np.testing.assert_array_equal(data.y_test, [0, 0, 2])
+    np.testing.assert_array_equal(data.x_train[:, 0, 0, 0][5:9], [10, 11, 12, 13])
+    np.testing.assert_array_equal(np.bincount(data.y_labelled), [2, 2, 2])
+    test = load_test(f"folder:{tmp_path / 'pets'}")
+    assert test.class_names == ("cat", "owl")
+    np.testing.assert_array_equal(test.labels, [0, 0, 1])
+
+
+def test_a_folder_of_classes_alone(tmp_path):
+    _image_files(tmp_path, {"a": 10, "b": 5}, size=(30, 20), mode="RGB")
+    data = load_folder(tmp_path, 1, seed=3, image_size=12)
+    assert data.x_train.shape == (12, 12, 12, 3)
+    np.testing.assert_array_equal(np.bincount(data.y_train), [8, 4])
+    np.testing.assert_array_equal(np.bincount(data.y_test), [2, 1])
+    levels = np.concatenate([data.x_train, data.x_test])[:, 6, 6, 0]
+    assert sorted(levels) == [*range(10), *range(10, 15)]
+    again = load_folder(tmp_path, 1, seed=3, image_size=12)
+    np.testing.assert_array_equal(again.x_test, data.x_test)
+    assert len(load_test(f"folder:{tmp_path}", image_size=12).labels) == 15
+
+
+def test_folders_that_do_not_fit(tmp_path):
+    with pytest.raises(FileNotFoundError, match="path where nothing is"):
+        load_folder(tmp_path / "none")
+    with pytest.raises(ValueError, match="a subfolder of images for each class"):
+        load_folder(tmp_path)
+    _image_files(tmp_path / "one", {"a": 2})
+    with pytest.raises(ValueError, match="none|at least two classes"):
+        load_folder(tmp_path / "one", 1)
+    _image_files(tmp_path / "two" / "train", {"a": 3, "b": 3})
+    _image_files(tmp_path / "two" / "test", {"a": 1, "c": 1})
+    with pytest.raises(ValueError, match="none in train/ of c"):
+        load_folder(tmp_path / "two", 1)
+    _image_files(tmp_path / "sizes" / "x", {"a": 5})
+    _image_files(tmp_path / "sizes" / "y", {"b": 5}, size=(9, 9))
+    with pytest.raises(ValueError, match="Without `image_size`"):
+        load_folder(tmp_path / "sizes", 1)
+    broken = tmp_path / "sizes" / "x" / "a" / "000.png"
+    broken.write_bytes(b"no image")
+    with pytest.raises(ValueError, match="000.png.*cannot be read as an image"):
+        load_folder(tmp_path / "sizes", 1, image_size=8)
+    whole = tmp_path / "sizes" / "x" / "a" / "001.png"
+    whole.write_bytes(whole.read_bytes()[:-30])
+    broken.unlink()
+    with pytest.raises(ValueError, match="001.png.*cannot be read as an image"):
+        load_folder(tmp_path / "sizes", 1, image_size=8)
+
+
+def test_test_images_need_no_others(write):
+    test = load_test(f"npz:{write(x_train=None, y_train=None)}")
+    assert (test.name, test.class_names) == ("few", None)
+    assert test.images.shape == (6, 6, 5, 1)
+    np.testing.assert_array_equal(test.labels, np.arange(6) % 3)
+    with pytest.raises(ValueError, match="missing: y_test"):
+        load_test(f"npz:{write(y_test=None)}")
+    assert load_test("digits", 3).images.shape == (400, 8, 8, 1)
+
+
+def test_shares_of_the_labels():
+    labels = np.repeat([0, 1, 2], [400, 100, 3])
+    chosen = choose_labelled(labels, "1%", 3, seed=5)
+    np.testing.assert_array_equal(np.bincount(labels[chosen]), [4, 1, 1])
+    few = choose_labelled(labels, 1, 3, seed=5)
+    assert set(few) <= set(chosen)
+    assert len(choose_labelled(labels, "100%", 3)) == 503
+    for share in ("0%", "101%", "1", "x%"):
+        with pytest.raises(ValueError, match=f"labels_per_class='{share}'"):
+            choose_labelled(labels, share, 3)
 
 
 @pytest.mark.parametrize("spec", ["mnist", "npz:", "tfds:", "", "digits:8", None])

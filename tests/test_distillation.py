@@ -716,6 +716,11 @@ def test_labels_that_do_not_fit_the_weight_are_named(tuned):
     untaught.compile("sgd", **QUICK)
     with pytest.raises(ValueError, match="`teacher`.*memory, which is empty"):
         untaught.fit(IMAGES)
+    teacher, _ = linear_teacher("logits")
+    student = Distiller(dense_backbone(), teacher, views=plain_views())
+    student.compile("sgd", **QUICK)
+    with pytest.raises(ValueError, match='`teacher`.*probabilities.*="logits"'):
+        student.fit(IMAGES[:, :3, :3])
 
 
 def test_both_are_in_the_package():

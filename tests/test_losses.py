@@ -74,6 +74,16 @@ def test_the_loss_equals_the_reference(views, large, share):
         np.testing.assert_allclose(loss[name], value, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize(("views", "large"), [(2, 2), (6, 4)])
+def test_the_loss_without_labels_is_that_of_relicv2(views, large):
+    batch = random_batch(np.random.default_rng(views), views, large, share=0.0)
+    expected = references.semppl_loss(*batch, **PAPER)
+    loss = parts(*batch[:3], **PAPER)
+    assert {"loss", "augmentation", "invariance"} <= loss.keys()
+    for name, value in loss.items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize("temperature", [0.01, 1.0])
 def test_extreme_temperatures(temperature):
     batch = random_batch(np.random.default_rng(0), 3, 2)

@@ -28,6 +28,9 @@ data sets:
               where nobody knows the label; the recipe "small_images"
   tfds:NAME   a data set of TensorFlow Datasets with images of one size; the variable
               TFDS_DATA_DIR names their folder; the recipe "small_images"
+  folder:DIR  image files in folders train/CLASS and test/CLASS, or in folders CLASS of
+              which a fifth is to test on; resized to 28 pixels; the recipe
+              "small_images"
 
 what is written to DIR:
   metrics.json     supervised_accuracy, knn_accuracy, linear_accuracy (test images),
@@ -83,7 +86,7 @@ examples:
   semppl evaluate runs/fashion --robustness --severities 1,3,5
   semppl evaluate runs/fashion --labels-per-class 1% --fine-tune --out runs/one_percent
   semppl evaluate runs/fashion --data tfds:mnist --labels-per-class 10
-  semppl evaluate runs/digits --data npz:scanned.npz --same-classes"""
+  semppl evaluate runs/digits --data folder:scanned --same-classes"""
 
 
 _IMPORT_DESCRIPTION = """\
@@ -176,7 +179,7 @@ def _add_train(commands):
         "--dataset",
         type=_dataset,
         metavar="SPEC",
-        help="digits, npz:FILE or tfds:NAME (default: digits)",
+        help="npz:FILE, tfds:NAME or folder:DIR (default: digits)",
     )
     train.add_argument(
         "--labels-per-class",
@@ -227,14 +230,14 @@ def _add_evaluate(commands):
         "--data",
         type=_dataset,
         metavar="SPEC",
-        help="digits, npz:FILE or tfds:NAME, as for semppl train (default: the data "
-        "of the run)",
+        help="digits, npz:FILE, tfds:NAME or folder:DIR, as for semppl train "
+        "(default: the data of the run)",
     )
     evaluate.add_argument(
         "--same-classes",
         action="store_true",
-        help="the classes of --data are those of the run: test what the run has "
-        "learned from its own labels",
+        help="the classes of --data are among those of the run: test what the run has "
+        "learned from its own labels; no images to train on are needed",
     )
     evaluate.add_argument(
         "--labels-per-class",
@@ -248,6 +251,13 @@ def _add_evaluate(commands):
         "--fine-tune",
         action="store_true",
         help="train a copy of the network on the labelled images, too",
+    )
+    evaluate.add_argument(
+        "--from-layer",
+        type=_at_least(0),
+        metavar="N",
+        help="fine-tune from this layer of the projection head, 0 for the network "
+        "alone (default: its first)",
     )
     evaluate.add_argument(
         "--robustness",
@@ -314,10 +324,10 @@ def _add_import(commands):
 
 def _dataset(text):
     kind, _, rest = text.partition(":")
-    if text == "digits" or (kind in ("npz", "tfds") and rest):
+    if text == "digits" or (kind in ("npz", "tfds", "folder") and rest):
         return text
     raise argparse.ArgumentTypeError(
-        f"must be digits, npz:FILE or tfds:NAME; received {text!r}"
+        f"must be digits, npz:FILE, tfds:NAME or folder:DIR; received {text!r}"
     )
 
 

@@ -13,10 +13,12 @@ from semppl_keras.cli.run_folder import (
     load_data,
     read_finished_run,
     recipe_of,
+    resolved,
     user_errors,
     versions,
     write_json,
 )
+from semppl_keras.data import load_test
 from semppl_keras.distillation import FineTuner
 from semppl_keras.evaluation import (
     CORRUPTIONS,
@@ -57,7 +59,7 @@ def run(arguments):
     Args:
         arguments: Namespace with `runs` (a list of folders), `data`,
             `labels_per_class`, `severities`, `corruptions`, `out`, `seed` (None where
-            not given), `same_classes`, `fine_tune` and `robustness`.
+            not given), `same_classes`, `fine_tune`, `from_layer` and `robustness`.
 
     Returns:
         A list of the dicts that the `evaluation.json` of each run holds.
@@ -87,6 +89,7 @@ def run(arguments):
             task,
             seed=seed,
             fine_tune=arguments.fine_tune,
+            from_layer=arguments.from_layer,
             corruptions=_corruptions(arguments),
             severities=arguments.severities or SEVERITIES,
         )
@@ -136,6 +139,8 @@ class Task:
         x_test: `(m, h, w, c)` in the same range.
         y_test: `(m,)` integers.
         class_names: One string per class.
+        labels_of_run: Whether the labelled images are those that the run was trained
+            with.
     """
 
     kind: str
@@ -147,6 +152,7 @@ class Task:
     x_test: np.ndarray
     y_test: np.ndarray
     class_names: tuple[str, ...]
+    labels_of_run: bool
 
 
 def measure(
@@ -155,6 +161,7 @@ def measure(
     *,
     seed=0,
     fine_tune=False,
+    from_layer=None,
     corruptions=(),
     severities=SEVERITIES,
 ):
@@ -167,6 +174,7 @@ def measure(
         task: `Task`.
         seed: Of cross-validation, fine-tuning and corruptions.
         fine_tune: Whether to fine-tune a copy of the network, too.
+        from_layer: On what, as `FineTuner` takes it.
         corruptions: Names; with at least one robustness is measured.
         severities: Of the corruptions, out of 1 to 5.
 
@@ -195,7 +203,7 @@ def measure(
 
     _say("Features, nearest neighbours and linear probe ...")
     labelled, test = model.embed(task.x_labelled), model.embed(task.x_test)
-    if task.kind != "transfer" and getattr(model, "predicts_classes", False):
+    if task.labels_of_run and getattr(model, "predicts_classes", False):
         shares["memory_knn"] = model.predict(task.x_test, verbose=0)
         rows["memory_knn"] = {"title": f"{method}, nearest in its memory"}
     # More neighbours than a class has images could not all be right.
@@ -219,7 +227,7 @@ def measure(
     rows["linear_probe"] = {"title": f"{method}, linear probe"}
 
     if fine_tune:
-        tuner, chosen = _fine_tuned(model, task, seed)
+        tuner, chosen = _fine_tuned(model, task, from_layer, seed)
         classifiers["fine_tuned"] = lambda x: tuner.predict(x, verbose=0)
         shares["fine_tuned"] = classifiers["fine_tuned"](task.x_test)
         rows["fine_tuned"] = {"title": f"{method}, fine-tuned", **chosen}
@@ -387,6 +395,11 @@ def _check_options(arguments):
             f"--corruptions must be out of {', '.join(CORRUPTIONS)}. Received: "
             f"{', '.join(unknown)}."
         )
+    if arguments.from_layer is not None and not arguments.fine_tune:
+        raise CommandError(
+            "--from-layer is for --fine-tune. Received: --from-layer "
+            f"{arguments.from_layer} without it. Add --fine-tune."
+        )
     if arguments.same_classes and arguments.data is None:
         raise CommandError(
             "--same-classes is for another data set. Received: --same-classes without "
@@ -450,7 +463,7 @@ def _corruptions(arguments):
 
 def _task(settings, arguments):
     """The `Task` that the arguments name for a run, and the seed to work with."""
-    asked = _resolved(arguments.data)
+    asked = resolved(arguments.data)
     other = asked if asked != settings["dataset"] else None
     if arguments.same_classes and other is None:
         raise CommandError(
@@ -466,56 +479,56 @@ def _task(settings, arguments):
 
     if other is None or arguments.same_classes:
         # The split that the run was trained on: the same seed.
-        data = _load(settings["dataset"], labels_per_class, settings["seed"], recipe)
+        data = load_data(
+            settings["dataset"], labels_per_class, settings["seed"], recipe
+        )
     else:
-        data = _load(other, labels_per_class, seed, recipe)
-    tested, kind = data, "own" if other is None else "transfer"
+        data = load_data(other, labels_per_class, seed, recipe)
+    kind = "own" if other is None else "transfer"
+    name, x_test, y_test = data.name, data.x_test, data.y_test
     if arguments.same_classes:
-        tested, kind = _load(other, "all", seed, recipe), "same_classes"
-        if tested.num_classes != data.num_classes:
-            raise CommandError(
-                "--same-classes needs a data set with the classes of the run. "
-                f"Received: {tested.name} with {tested.num_classes} classes, where "
-                f"{data.name} has {data.num_classes}. Leave --same-classes out to test "
-                "the features with labels of the data set's own."
-            )
-    if tested.y_test is None:
+        kind = "same_classes"
+        with user_errors():
+            tested = load_test(other, seed, image_size=recipe.image_size)
+        name, x_test, y_test = tested.name, tested.images, _named_alike(tested, data)
+    if y_test is None:
         raise CommandError(
             "There must be labels of the test images to evaluate with. Received: "
-            f"{tested.name}, which has none."
+            f"{name}, which has none."
         )
     task = Task(
         kind=kind,
         dataset=other or settings["dataset"],
-        name=tested.name,
+        name=name,
         labels_per_class=labels_per_class,
         x_labelled=data.x_labelled,
         y_labelled=data.y_labelled,
         # What learned from images of one size is tested on images of this size.
-        x_test=_resized(tested.x_test, data.x_train.shape[1:3]),
-        y_test=tested.y_test,
+        x_test=_resized(x_test, data.x_train.shape[1:3]),
+        y_test=y_test,
         class_names=data.class_names,
+        # The memory votes with the labels that the run was trained with.
+        labels_of_run=kind != "transfer"
+        and labels_per_class == settings["labels_per_class"],
     )
     return task, seed
 
 
-def _resolved(dataset):
-    kind, _, rest = (dataset or "").partition(":")
-    return f"npz:{pathlib.Path(rest).resolve()}" if kind == "npz" else dataset
-
-
-def _load(dataset, labels_per_class, seed, recipe):
-    share = str(labels_per_class).removesuffix("%")
-    if share == str(labels_per_class):
-        return load_data(dataset, labels_per_class, seed, recipe)
-    data = load_data(dataset, "all", seed, recipe)
-    # Drawn as `choose_labelled` draws, so that shares and numbers of labels nest.
-    generator = np.random.default_rng(seed)
-    chosen = []
-    for label in range(data.num_classes):
-        known = generator.permutation(np.flatnonzero(data.y_train == label))
-        chosen.append(known[: max(1, round(float(share) / 100 * len(known)))])
-    return dataclasses.replace(data, labelled_indices=np.sort(np.concatenate(chosen)))
+def _named_alike(tested, data):
+    """The labels of other test images, as the run numbers its classes."""
+    names, labels = tested.class_names, tested.labels
+    if names is not None and set(names) <= set(data.class_names):
+        numbers = np.array([data.class_names.index(name) for name in names])
+        return numbers[labels]
+    if labels.max() >= data.num_classes or len(names or ()) > data.num_classes:
+        count = len(names) if names else int(labels.max()) + 1
+        raise CommandError(
+            "--same-classes needs a data set with the classes of the run. "
+            f"Received: {tested.name} with {count} classes, where {data.name} has "
+            f"{data.num_classes}. Leave --same-classes out to test the features with "
+            "labels of the data set's own."
+        )
+    return labels
 
 
 def _resized(images, shape):
@@ -566,7 +579,7 @@ def _probe(features, labels, seed, **options):
     return linear_probe(features, labels, seed=seed, **options)
 
 
-def _fine_tuned(model, task, seed):
+def _fine_tuned(model, task, from_layer, seed):
     """A `FineTuner` after training, and the settings that it was trained with."""
     batch_size = min(_FINE_TUNING_BATCH, len(task.x_labelled))
     steps_per_epoch = math.ceil(len(task.x_labelled) / batch_size)
@@ -576,7 +589,10 @@ def _fine_tuned(model, task, seed):
     steps = epochs * steps_per_epoch
     _say(f"Fine-tuning the network, {steps:,} steps ...")
     keras.utils.set_random_seed(seed)
-    tuner = FineTuner(model, len(task.class_names), seed=seed)
+    with user_errors():
+        tuner = FineTuner(
+            model, len(task.class_names), from_layer=from_layer, seed=seed
+        )
     schedule = keras.optimizers.schedules.CosineDecay(_FINE_TUNING_LEARNING_RATE, steps)
     tuner.compile(keras.optimizers.Adam(schedule))
     with user_errors():

@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import json
 import os
+import pathlib
 import platform
 import sys
 
@@ -41,14 +42,30 @@ def recipe_of(dataset, epochs=None):
     return recipes.get("digits" if dataset == "digits" else "small_images", epochs)
 
 
+def resolved(dataset):
+    """What names a data set from anywhere: paths in it absolute.
+
+    Args:
+        dataset: As `--dataset` takes it, or None.
+
+    Returns:
+        The same, or None.
+    """
+    kind, _, rest = (dataset or "").partition(":")
+    if kind in ("npz", "folder"):
+        return f"{kind}:{pathlib.Path(rest).resolve()}"
+    return dataset
+
+
 def load_data(dataset, labels_per_class, seed, recipe=None):
     """Loads a data set as the options of a command name it.
 
     Args:
         dataset: As `--dataset` takes it.
-        labels_per_class: An integer, or "all".
+        labels_per_class: An integer, a share such as "10%", or "all".
         seed: Chooses the labelled images.
-        recipe: With it images are enlarged to the size that it trains on.
+        recipe: With it images are enlarged to the size that it trains on, and those
+            of a folder brought to it.
 
     Returns:
         `FewLabels`.
@@ -58,7 +75,10 @@ def load_data(dataset, labels_per_class, seed, recipe=None):
     """
     with user_errors():
         data = datasets.load(
-            dataset, None if labels_per_class == "all" else labels_per_class, seed
+            dataset,
+            None if labels_per_class == "all" else labels_per_class,
+            seed,
+            image_size=None if recipe is None else recipe.image_size,
         )
     if recipe is None or recipe.image_size is None:
         return data

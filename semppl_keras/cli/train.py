@@ -17,6 +17,7 @@ from semppl_keras.cli.run_folder import (
     CommandError,
     load_data,
     recipe_of,
+    resolved,
     user_errors,
     versions,
     write_json,
@@ -237,7 +238,9 @@ def run_folder(arguments):
         return pathlib.Path(arguments.out)
     settings = _with_defaults(arguments)
     kind, _, rest = settings["dataset"].partition(":")
-    name = pathlib.PurePath(rest).stem if kind == "npz" else rest or kind
+    if kind in ("npz", "folder"):
+        rest = pathlib.Path(rest).resolve().stem
+    name = rest or kind
     name = re.sub(r"[^\w.-]+", "_", name)
     return pathlib.Path("runs") / (
         f"{name}_{settings['labels_per_class']}_per_class_seed_{settings['seed']}"
@@ -306,10 +309,8 @@ def _with_defaults(arguments):
 
 def _new_settings(arguments):
     settings = _with_defaults(arguments)
-    kind, _, rest = settings["dataset"].partition(":")
-    if kind == "npz":
-        # --resume may be called from elsewhere.
-        settings["dataset"] = f"npz:{pathlib.Path(rest).resolve()}"
+    # --resume may be called from elsewhere.
+    settings["dataset"] = resolved(settings["dataset"])
     if settings["epochs"] is None:
         settings["epochs"] = recipe_of(settings["dataset"]).epochs
     return {**settings, "backend": keras.backend.backend(), "versions": versions()}
@@ -325,8 +326,8 @@ def _settings_of(folder, arguments):
     settings = json.loads(path.read_text())
     for name in _DEFAULTS:
         asked, begun = getattr(arguments, name), settings[name]
-        if name == "dataset" and asked and asked.startswith("npz:"):
-            asked = f"npz:{pathlib.Path(asked.removeprefix('npz:')).resolve()}"
+        if name == "dataset":
+            asked = resolved(asked)
         if asked is not None and asked != begun:
             option = f"--{name.replace('_', '-')}"
             raise CommandError(

@@ -2,18 +2,24 @@
 
 from semppl_keras.data.datasets import (
     FewLabels,
+    LabelledTest,
     choose_labelled,
     load,
     load_digits,
+    load_folder,
     load_npz,
+    load_test,
     load_tfds,
 )
 
 __all__ = [
     "FewLabels",
+    "LabelledTest",
     "choose_labelled",
     "load",
     "load_digits",
+    "load_folder",
     "load_npz",
+    "load_test",
     "load_tfds",
 ]

@@ -7,12 +7,16 @@ import keras
 import numpy as np
 
 from semppl_keras.data.checks import check_not_unit_range, check_value_range
+from semppl_keras.data.image_folders import list_images, read_images
 
 # A label that nobody knows. Such an image is trained on, but never counted.
 UNKNOWN = -1
 
 _DIGITS_TEST_IMAGES = 400
 _NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+# Of each class, where a folder does not say which images are for testing.
+_FOLDER_TEST_SHARE = 0.2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,20 +165,45 @@ class FewLabels:
         )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class LabelledTest:
+    """Images to test on alone.
+
+    Args:
+        images: `(M, h, w, c)` in [0, 255], c = 1 or 3.
+        labels: `(M,)` integers from 0.
+        class_names: One string per class, or None where they have numbers alone.
+        name: What the data set is called in reports.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...] | None
+    name: str
+
+    def __post_init__(self):
+        object.__setattr__(self, "images", _as_images(self.images, "x_test"))
+        object.__setattr__(self, "labels", _as_labels(self.labels, "y_test"))
+        _check_same_length(self.images, self.labels, "test")
+
+
 def choose_labelled(y_train, labels_per_class, num_classes, seed=0):
-    """Draws the same number of labelled images from each class.
+    """Draws the same number, or the same share, of labelled images from each class.
 
     Args:
         y_train: `(N,)` integers, -1 where the label is unknown.
-        labels_per_class: At least 1, or None for every image whose label is known.
+        labels_per_class: At least 1; a share such as `"1%"` of the known labels of
+            each class, at least one image; or None for every image whose label is
+            known.
         num_classes: The classes are `0 .. num_classes - 1`.
         seed: Integer. With one seed, n labels per class are a subset of n + 1.
 
     Returns:
-        Sorted int64 indices, `(labels_per_class * num_classes,)`.
+        Sorted int64 indices, for a number `(labels_per_class * num_classes,)`.
 
     Raises:
-        ValueError: A class has fewer known labels than asked for.
+        ValueError: A class has fewer known labels than asked for, or the share is
+            none.
 
     Example:
         >>> choose_labelled(np.array([0, 1, 0, 1, -1]), 2, num_classes=2)
@@ -183,7 +212,10 @@ def choose_labelled(y_train, labels_per_class, num_classes, seed=0):
     y_train = _as_labels(y_train, "y_train")
     _check_label_range(y_train, num_classes, "y_train", unknown=True)
     counts = np.bincount(y_train[y_train != UNKNOWN], minlength=num_classes)
-    needed = 1 if labels_per_class is None else labels_per_class
+    share = None
+    if isinstance(labels_per_class, str):
+        share = _share_of(labels_per_class)
+    needed = 1 if labels_per_class is None or share else labels_per_class
     if isinstance(needed, bool) or not isinstance(needed, int | np.integer):
         raise ValueError(
             "`labels_per_class` must be an integer, or None for every known label. "
@@ -208,11 +240,26 @@ def choose_labelled(y_train, labels_per_class, num_classes, seed=0):
     if labels_per_class is None:
         return np.flatnonzero(y_train != UNKNOWN)
     generator = np.random.default_rng(seed)
-    chosen = [
-        generator.permutation(np.flatnonzero(y_train == label))[:labels_per_class]
-        for label in range(num_classes)
-    ]
+    chosen = []
+    for label in range(num_classes):
+        known = generator.permutation(np.flatnonzero(y_train == label))
+        wanted = max(1, round(share * len(known))) if share else labels_per_class
+        chosen.append(known[:wanted])
     return np.sort(np.concatenate(chosen))
+
+
+def _share_of(text):
+    try:
+        share = float(text.removesuffix("%")) / 100 if text.endswith("%") else 0
+    except ValueError:
+        share = 0
+    if not 0 < share <= 1:
+        raise ValueError(
+            "`labels_per_class` must be an integer, None for every known label, or a "
+            "share above 0% and at most 100% such as '10%'. Received: "
+            f"labels_per_class={text!r}."
+        )
+    return share
 
 
 def load_digits(labels_per_class=10, seed=0):
@@ -276,16 +323,8 @@ def load_npz(path, labels_per_class=10, seed=0):
     Example:
         >>> data = load_npz("fashion_mnist.npz", labels_per_class=10)
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There must be an .npz file at {str(path)!r}. Received: "
-            + ("a folder." if path.is_dir() else "a path where nothing is.")
-        )
-    # NumPy leaves a file that it opened itself open where it is a broken archive.
-    with path.open("rb") as file:
-        arrays, names = _read_npz(file, path)
-    return _from_arrays(arrays, names, path.stem, labels_per_class, seed)
+    arrays, names, name = _open_npz(path, _NPZ_KEYS)
+    return _from_arrays(arrays, names, name, labels_per_class, seed)
 
 
 def load_tfds(
@@ -370,21 +409,124 @@ def load_tfds(
     return _from_arrays(arrays, names, builder.info.name, labels_per_class, seed)
 
 
-def load(spec, labels_per_class=10, seed=0):
+def load_folder(path, labels_per_class=10, seed=0, *, image_size=None):
+    """Loads image files from folders, one for each class.
+
+    Args:
+        path: A folder of folders `train/CLASS` and `test/CLASS`, or of folders
+            `CLASS`, of each of which a fifth, drawn by seed, is to test on.
+        labels_per_class: As for `choose_labelled`.
+        seed: Chooses the labelled images, and those to test on.
+        image_size: Integer: of each image the central square is resized to it. None
+            for images that have one size.
+
+    Returns:
+        `FewLabels`, named after the folder, its classes in the order of their names.
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ValueError: No images, fewer than two classes, classes to test on that there
+            are none of to train on, or a file that is no image.
+
+    Example:
+        >>> data = load_folder("flowers", labels_per_class=10, image_size=64)
+    """
+    path = pathlib.Path(path)
+    if (path / "train").is_dir() and (path / "test").is_dir():
+        train, test = list_images(path / "train"), list_images(path / "test")
+    else:
+        train, test = {}, {}
+        generator = np.random.default_rng(seed)
+        for name, paths in list_images(path).items():
+            order = generator.permutation(len(paths))
+            count = round(_FOLDER_TEST_SHARE * len(paths))
+            test[name] = [paths[index] for index in order[:count]]
+            train[name] = [paths[index] for index in order[count:]]
+    unknown = sorted(set(test) - set(train))
+    if unknown:
+        raise ValueError(
+            f"The folder {str(path)!r} must have images to train on of every class. "
+            f"Received: none in train/ of {', '.join(unknown)}."
+        )
+    names = tuple(sorted(train))
+    arrays = {}
+    channels = None
+    for part, classes in (("train", train), ("test", test)):
+        paths = [path for name in names for path in classes.get(name, [])]
+        if not paths:
+            raise ValueError(
+                f"The folder {str(path)!r} must hold images to {part} with. Received: "
+                "none."
+            )
+        images = read_images(paths, image_size, channels)
+        channels = images.shape[-1]
+        arrays[f"x_{part}"] = images
+        arrays[f"y_{part}"] = np.repeat(
+            np.arange(len(names)), [len(classes.get(name, [])) for name in names]
+        )
+    return _from_arrays(arrays, names, path.resolve().name, labels_per_class, seed)
+
+
+def load_test(spec, seed=0, *, image_size=None):
+    """Loads the test images of a data set, which needs no others.
+
+    Args:
+        spec: As for `load`. An npz file needs `x_test` and `y_test` alone; a folder
+            without `test/` is to test on as a whole.
+        seed: Chooses the test images of the digits.
+        image_size: As for `load`.
+
+    Returns:
+        `LabelledTest`.
+
+    Raises:
+        ValueError, FileNotFoundError, ImportError: As `load`.
+    """
+    kind, _, rest = str(spec).partition(":")
+    if kind == "npz" and rest:
+        arrays, names, name = _open_npz(rest, ("x_test", "y_test"))
+        return LabelledTest(
+            arrays["x_test"],
+            arrays["y_test"],
+            None if names is None else tuple(str(one) for one in names),
+            name,
+        )
+    if kind == "folder" and rest:
+        path = pathlib.Path(rest)
+        own = path / "test"
+        classes = list_images(own if own.is_dir() else path)
+        paths = [path for of_class in classes.values() for path in of_class]
+        return LabelledTest(
+            read_images(paths, image_size),
+            np.repeat(np.arange(len(classes)), [len(own) for own in classes.values()]),
+            tuple(classes),
+            path.resolve().name,
+        )
+    data = load(spec, None, seed)
+    if data.y_test is None:
+        raise ValueError(
+            f"There must be labels of the test images. Received: {data.name}, which "
+            "has none."
+        )
+    return LabelledTest(data.x_test, data.y_test, data.class_names, data.name)
+
+
+def load(spec, labels_per_class=10, seed=0, *, image_size=None):
     """Loads the data set that a short text names.
 
     Args:
-        spec: `"digits"`, `"npz:FILE"` or `"tfds:NAME"`.
-        labels_per_class: Labelled training images of each class; None for every
-            image whose label is known.
-        seed: Chooses the labelled images (and the test images of the digits).
+        spec: `"digits"`, `"npz:FILE"`, `"tfds:NAME"` or `"folder:DIR"`.
+        labels_per_class: As for `choose_labelled`.
+        seed: Chooses the labelled images (and the test images of the digits and of a
+            folder without `test/`).
+        image_size: To which images of a folder are resized; the others keep theirs.
 
     Returns:
         `FewLabels`.
 
     Raises:
-        ValueError: None of the three, or what the three functions raise.
-        FileNotFoundError: `FILE` does not exist.
+        ValueError: None of the four, or what the four functions raise.
+        FileNotFoundError: `FILE` or `DIR` does not exist.
         ImportError: `tfds:` without tensorflow-datasets.
 
     Example:
@@ -397,13 +539,30 @@ def load(spec, labels_per_class=10, seed=0):
         return load_npz(rest, labels_per_class, seed)
     if kind == "tfds" and rest:
         return load_tfds(rest, labels_per_class=labels_per_class, seed=seed)
+    if kind == "folder" and rest:
+        return load_folder(rest, labels_per_class, seed, image_size=image_size)
     raise ValueError(
-        "The data set must be 'digits', 'npz:FILE' (a NumPy archive) or 'tfds:NAME' "
-        f"(TensorFlow Datasets). Received: {spec!r}."
+        "The data set must be 'digits', 'npz:FILE' (a NumPy archive), 'tfds:NAME' "
+        "(TensorFlow Datasets) or 'folder:DIR' (a folder of images for each class). "
+        f"Received: {spec!r}."
     )
 
 
-def _read_npz(file, path):
+def _open_npz(path, keys):
+    """Arrays, class names or None, and the name of the file."""
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There must be an .npz file at {str(path)!r}. Received: "
+            + ("a folder." if path.is_dir() else "a path where nothing is.")
+        )
+    # NumPy leaves a file that it opened itself open where it is a broken archive.
+    with path.open("rb") as file:
+        arrays, names = _read_npz(file, path, keys)
+    return arrays, names, path.stem
+
+
+def _read_npz(file, path, keys):
     try:
         archive = np.load(file, allow_pickle=False)
     # It reports what it cannot read in several ways: ValueError, EOFError, and
@@ -416,18 +575,18 @@ def _read_npz(file, path):
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise ValueError(
             f"{str(path)!r} must be an .npz archive of the arrays "
-            f"{', '.join(_NPZ_KEYS)}. Received a single array (.npy). Write one with "
+            f"{', '.join(keys)}. Received a single array (.npy). Write one with "
             "numpy.savez_compressed."
         )
-    missing = [key for key in _NPZ_KEYS if key not in archive]
+    missing = [key for key in keys if key not in archive]
     if missing:
         raise ValueError(
-            f"{str(path)!r} must hold the arrays {', '.join(_NPZ_KEYS)}. "
+            f"{str(path)!r} must hold the arrays {', '.join(keys)}. "
             f"Received: {', '.join(sorted(archive.files)) or 'none'}; missing: "
             f"{', '.join(missing)}."
         )
     try:
-        arrays = {key: archive[key] for key in _NPZ_KEYS}
+        arrays = {key: archive[key] for key in keys}
         return arrays, archive.get("class_names")
     except ValueError as error:
         raise ValueError(

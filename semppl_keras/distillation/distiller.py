@@ -334,6 +334,27 @@ class Distiller(ClassifierTrainer):
                 "`teacher` predicts from labelled embeddings in its memory, which is "
                 "empty. Call its `fit` first."
             )
+        if self.teacher_outputs == "probabilities":
+            self._check_probabilities()
+
+    def _check_probabilities(self):
+        """Logits that are taken for probabilities would teach nonsense."""
+        size, channels = self.views.large_size, _channels_of(self.classifier)
+        images = np.random.default_rng(0).uniform(size=(2, size, size, channels))
+        low, high = self.views.output_range
+        images = ops.convert_to_tensor((low + (high - low) * images).astype("float32"))
+        seen = _as_images(images, self.views, self.teacher)
+        outputs = ops.convert_to_numpy(
+            ops.cast(self.teacher(seen, training=False), "float32")
+        )
+        sums = outputs.sum(axis=-1)
+        if outputs.min() < 0 or np.abs(sums - 1).max() > 0.01:
+            raise ValueError(
+                f"`teacher` '{self.teacher.name}' must give probabilities, at least 0 "
+                f"and of sum 1. Received: outputs of {outputs.min():.3g} and more, of "
+                f"sum {sums[0]:.3g}. If they are logits, pass "
+                'teacher_outputs="logits".'
+            )
 
     def _without_labels(self, unlabelled, labelled):
         """The data and what the model takes, the labels of the unlabelled left out."""

@@ -188,8 +188,9 @@ def _votes(train, train_classes, test, num_classes, k, temperature, chunk_size):
         raise ValueError(
             f"`chunk_size` must be at least 1. Received: chunk_size={chunk_size}."
         )
-    # Negative, so that the nearest sort first.
-    opposite = -_unit_rows(train)
+    # Negative, so that the nearest sort first; in place: it may be the largest array.
+    opposite = _unit_rows(train)
+    np.negative(opposite, out=opposite)
     for start in range(0, len(test), chunk_size):
         distances = _unit_rows(test[start : start + chunk_size]) @ opposite.T
         nearest = _smallest(distances, k)

@@ -42,7 +42,9 @@ class SimCLR(Pretraining):
         memory_size: int, embeddings of earlier batches that serve as further
             negatives, made by a moving average of the network (SimCLRv2's memory);
             0 for none.
-        target_momentum: float in [0, 1], m0 of that moving average.
+        target_momentum: float in [0, 1], m0 of that moving average, which here rises
+            to 1 along BYOL's cosine. SimCLRv2 keeps 0.999 throughout: so does
+            `TargetEMA(0.999, total_steps=10**9)` among the callbacks of `fit`.
 
     Raises:
         TypeError, ValueError: if the backbone does not fit, or an argument is out
