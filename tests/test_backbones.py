@@ -461,7 +461,6 @@ REFUSED = [
     (lambda: backbones.ResNet18(input_shape=32), r"input_shape=32"),
     (lambda: backbones.ResNet18(version=3), r"version=3"),
     (lambda: backbones.ResNet18(padding="valid"), r"padding='valid'"),
-    (lambda: backbones.ResNet18(selective_kernels=True), r"depth 50.*depth=18"),
     (
         lambda: backbones.ResNet50(selective_kernels=True, version=2),
         r"version 1.*version=2",

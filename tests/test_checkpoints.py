@@ -16,6 +16,7 @@ from toys import toy_images
 
 import semppl_keras
 from semppl_keras.checkpoints import load_deepmind, load_simclr, safe_pickle
+from semppl_keras.checkpoints.layout import CONVOLUTION, trunk_layers
 from semppl_keras.cli import main
 from semppl_keras.views import MultiCrop
 
@@ -363,6 +364,7 @@ def reshaped(module, leaf, shape):
     return with_state(change)
 
 
+LAST = "res_net50/~/block_group_3/~/block_2"
 CONV = "res_net50/~/block_group_1/~/block_0/~/conv_1"
 WRONG = {
     "text": (b"step 94000\n", "cannot be read"),
@@ -390,7 +392,31 @@ WRONG = {
         ),
         "batchnorm_2/~/var_ema/average",
     ),
-    "no block": (without(CONV), r"residual network of|conv_1/w"),
+    "no convolution": (without(CONV), r"conv_1/w' of shape \(3, 3, 8, 8\)"),
+    "no last block": (
+        with_state(
+            lambda state: [
+                state["online_params"].pop(f"{LAST}/~/conv_{i}") for i in range(3)
+            ]
+        ),
+        r"\[3, 4, 6, 2\] blocks",
+    ),
+    "another head": (
+        with_state(
+            lambda state: state["online_params"].update(
+                {"projector/linear_2": {"w": np.zeros((16, 16), "float32")}}
+            )
+        ),
+        "projector of two matrices",
+    ),
+    "a wide stem": (
+        reshaped("res_net50/~/initial_conv", "w", (7, 7, 3, 64000)),
+        r"where the network, as far as it was recognised, has",
+    ),
+    "an empty stem": (
+        reshaped("res_net50/~/initial_conv", "w", (0, 0, 3, 64_000_000)),
+        r"where the network, as far as it was recognised, has",
+    ),
     "half a head": (without("projector/linear_1"), "projector/linear_1/w"),
     "no norm of a head": (without("predictor/batch_norm"), "predictor/batch_norm"),
     "shape": (reshaped(CONV, "w", (3, 3, 8, 9)), r"conv_1/w.*\(3, 3, 8, 9\)"),
@@ -511,6 +537,17 @@ HUNGRY = {
     + b"q\x02\x85R"
     + b"h\x01h\x02\x85R" * 100
     + b"e.",
+    "deep key": b"\x80\x02}N" + b"\x85" * 500_000 + b"Ns.",
+    "wide key": b"\x80\x02}N" + b"2\x86" * 100 + b"Ns.",
+    "wide encoding": b"\x80\x02c_codecs\nencode\nU\x01aN" + b"2\x86" * 60 + b"\x86R.",
+    "copies": b"\x80\x02("
+    + b"N" * 10_000
+    + b"tq\x00"
+    + b"cx\ny\nh\x00R" * 10_000
+    + b".",
+    "names": b"\x80\x02" + b"".join(b"cx\n%d\n" % i for i in range(2000)) + b".",
+    "extension": b"\x80\x02\x82\x01.",
+    "defaults": b"\x80\x02cnumpy.core.multiarray\nscalar\n}U\x0c__defaults__)sb.",
     "zeros": pickle.dumps(Reduced(bytes, (1 << 40,))),
     "numpy": pickle.dumps(Reduced(np.zeros, ((1 << 40,),))),
 }
@@ -556,7 +593,12 @@ def test_simclr_files_that_are_not_whole(simclr, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"base_model/conv2d_7/kernel": None}, "52 convolutions"),
+        ({"base_model/conv2d_7/kernel": None}, "missing the variables .*conv2d_7/"),
+        ({"base_model/conv2d_52/kernel": None}, "52 convolutions"),
+        ({"head_contrastive/nl_0/dense/kernel": None}, "nl_0/dense/kernel"),
+        ({"head_contrastive/nl_2/dense/kernel": None}, "nl_2/dense/kernel"),
+        ({"head_supervised/linear_layer/dense/kernel": None}, "dense/kernel"),
+        ({"head_supervised/linear_layer/dense/kernel": [5, 62]}, r"\(5, 62\)"),
         ({"base_model/batch_normalization_3/gamma": None}, "_3/gamma"),
         ({"base_model/batch_normalization_3/gamma": [5]}, r"_3/gamma.*\(5,\)"),
         ({"head_contrastive/nl_1/batch_normalization/beta": None}, "nl_1/.*beta"),
@@ -568,6 +610,36 @@ def test_simclr_files_that_lack_something(change, message, tmp_path):
     layout = {name: shape for name, shape in layout.items() if shape is not None}
     with pytest.raises(ValueError, match=message):
         load_simclr(golden_files.write_simclr(tmp_path, layout))
+
+
+def test_layouts_of_the_same_code_of_which_there_is_no_file(tmp_path):
+    for depth, arguments in (
+        (18, {"selective_kernels": True}),
+        (34, {}),
+        (50, {"stem": "small"}),
+        (50, {"stem": "small", "selective_kernels": True}),
+        (101, {"selective_kernels": True}),
+    ):
+        selective = arguments.get("selective_kernels", False)
+        layout, counts = {}, {"conv2d": 0, "batch_normalization": 0}
+        for _, kind, shape in trunk_layers(
+            depth, 4, stem=arguments.get("stem", "imagenet"), selective=selective
+        ):
+            name = "conv2d" if kind == CONVOLUTION else "batch_normalization"
+            scope = f"base_model/{name}" + (f"_{counts[name]}" if counts[name] else "")
+            counts[name] += 1
+            if kind == CONVOLUTION:
+                layout[f"{scope}/kernel"] = shape
+                continue
+            for leaf in ("gamma", "beta", "moving_mean", "moving_variance"):
+                layout[f"{scope}/{leaf}"] = (shape,)
+        folder = tmp_path / f"{depth}_{len(arguments)}_{selective}"
+        checkpoint = load_simclr(golden_files.write_simclr(folder, layout))
+        assert (checkpoint.depth, checkpoint.selective_kernels) == (depth, selective)
+        assert checkpoint.width_multiplier == 1 / 16
+        assert checkpoint.ignored == ()
+        names = {layer.name for layer in checkpoint.backbone.layers}
+        assert ("stem_conv1" in names) == (selective and "stem" not in arguments)
 
 
 def test_simclr_files_need_tensorflow(simclr, monkeypatch):

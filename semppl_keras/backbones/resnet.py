@@ -75,7 +75,8 @@ def ResNet(
         selective_kernels: bool. Every 3x3 convolution is a mixture of two (arXiv
             1903.06586), and stem and shortcuts are those of ResNet-D (arXiv
             1812.01187): three 3x3 convolutions for the 7x7 one, and the mean of 2x2
-            pixels before the shortcut's convolution. From depth 50 on, version 1.
+            pixels before the shortcut's convolution. As in SimCLRv2's code, the
+            basic blocks of depths 18 and 34 get ResNet-D's part alone.
         stem: "imagenet" for a 7x7 convolution and a 3x3 maximum, each of stride 2;
             "small", for images of up to 64 pixels, for a 3x3 convolution of stride 1
             alone.
@@ -125,10 +126,9 @@ def ResNet(
                 f"Received: {argument}={value!r}."
             )
     basic = depth in BASIC_DEPTHS
-    if selective_kernels and (basic or version == 2):
+    if selective_kernels and version == 2:
         raise ValueError(
-            "`selective_kernels` need bottleneck blocks of version 1: choose depth 50 "
-            f"or more and version=1. Received: depth={depth!r}, version={version!r}."
+            "`selective_kernels` need blocks of version 1. Received: version=2."
         )
     filters = _first_stage_filters(width_multiplier)
     check_input_shape(input_shape)

@@ -4,18 +4,24 @@ import pathlib
 import re
 
 from semppl_keras import backbones, networks
-from semppl_keras.backbones.resnet import BASIC_DEPTHS, BLOCKS_PER_STAGE
 from semppl_keras.checkpoints import safe_pickle
-from semppl_keras.checkpoints.record import Arrays, Checkpoint, check_file
+from semppl_keras.checkpoints.layout import (
+    CONVOLUTION,
+    depth_of,
+    place_of,
+    trunk_layers,
+)
+from semppl_keras.checkpoints.record import Arrays, Checkpoint, check_file, whole
 
-# Of RGB in [0, 1], what the networks were trained on (byol/utils/dataset.py of their
-# authors).
+# Of RGB in [0, 1], what the networks were trained on.
 MEAN_RGB = (0.485, 0.456, 0.406)
 DEVIATION_RGB = (0.229, 0.224, 0.225)
 
 _WHAT = "a pickle of experiment_state with online_params and online_state"
-_BLOCK = re.compile(r"block_group_(\d+)/~/block_(\d+)/~/conv_(\d+)$")
+_BLOCK = re.compile(r"block_group_(\d{1,2})/~/block_(\d{1,3})/~/conv_(\d)$")
 _MAGIC = {b"\x89HDF": "an HDF5 file", b"PK\x03\x04": "a zip archive (.keras, .npz)"}
+# The order in which BYOL's state is pickled, which may lack the names.
+_FIELDS = ("online_params", "target_params", "online_state", "target_state")
 
 
 def load_deepmind(
@@ -59,45 +65,55 @@ def load_deepmind(
     check_file(path, _WHAT)
     _check_magic(path)
     try:
-        root = safe_pickle.load(path)
+        state = _online(safe_pickle.load(path))
+        arrays = _by_name(state)
     except ValueError as error:
         raise ValueError(
             f"{path} cannot be read: {error}. Expected {_WHAT}."
         ) from error
-    parameters, statistics = _online(root, path)
-    shapes, arrays = _flat(parameters, statistics, path)
-    del root, parameters, statistics
+    del state
+    devices = _on_devices(arrays)
 
-    modules = {key.rpartition("/")[0] for key in shapes}
-    trunk, depth = _recognised(modules, path)
-    stem = f"{trunk}initial_conv/w"
-    if stem not in shapes:
-        raise ValueError(f"{path} is missing the array {stem!r}.")
-    devices = len(shapes[stem]) == 5
-    if devices:
+    def read(key):
+        array = arrays.pop(key)
         # The same on every device: the first one's.
-        shapes = {key: shape[1:] for key, shape in shapes.items()}
-    if len(shapes[stem]) != 4:
+        return array[0] if devices else array
+
+    shapes = {key: array.shape[devices:] for key, array in arrays.items()}
+    source = Arrays(str(path), read, shapes)
+    trunk, depth = _recognised(source)
+    stem = source.shapes.get(f"{trunk}initial_conv/w", ())
+    if len(stem) != 4:
         raise ValueError(
-            f"{path} has a first convolution {stem!r} of shape {shapes[stem]}; "
-            "expected (7, 7, 3, filters), or that on every device."
+            f"{path} must have a first convolution {trunk}initial_conv/w of shape "
+            f"(7, 7, 3, filters). Received: {stem or 'none'}."
         )
-    width = shapes[stem][-1] / 64
+    width = whole(stem[-1] / 64)
     if width_multiplier not in (None, width):
         raise ValueError(
             f"{path} has a network of width {width:g}, not width_multiplier="
             f"{width_multiplier!r}."
         )
-    version = 1 if f"{trunk}initial_batchnorm" in modules else 2
+    version = _version(source, trunk)
+    names, expected = {}, {}
+    for layer, kind, shape in trunk_layers(depth, stem[-1], version=version):
+        module = trunk + _module_of(layer)
+        if kind == CONVOLUTION:
+            names[layer] = [f"{module}/w"]
+            expected[f"{module}/w"] = shape
+        else:
+            names[layer] = _norm_names(module)
+            expected |= dict.fromkeys(names[layer], (shape,))
+    source.check(expected)
+    # The last layer is a normalisation of the features in either version.
+    feature_dim = shape
+    projector_shapes = _head_shapes(source, "projector", feature_dim)
+    projected = projector_shapes and projector_shapes[-1]
+    predictor_shapes = _head_shapes(source, "predictor", projected or feature_dim)
 
-    def read(key):
-        array = arrays.pop(key)
-        return array[0] if devices else array
-
-    source = Arrays(str(path), read, shapes)
     backbone = backbones.ResNet(
         depth,
-        int(width) if width.is_integer() else width,
+        width,
         version=version,
         padding="same",
         project_first_blocks=True,
@@ -105,10 +121,8 @@ def load_deepmind(
         normalization=(MEAN_RGB, DEVIATION_RGB) if normalization else None,
         name=name,
     )
-    for layer in backbone.layers:
-        if layer.name != "normalization" and layer.weights:
-            source.assign(layer, _names(trunk + _module_of(layer.name), layer))
-    heads = {head: _head(source, head) for head in ("projector", "predictor")}
+    for layer, of_layer in names.items():
+        source.assign(backbone.get_layer(layer), of_layer)
     return Checkpoint(
         family="deepmind",
         depth=depth,
@@ -116,7 +130,8 @@ def load_deepmind(
         selective_kernels=False,
         version=version,
         backbone=backbone,
-        **heads,
+        projector=_head(source, "projector", projector_shapes),
+        predictor=_head(source, "predictor", predictor_shapes),
         ignored=tuple(
             key for key in source.unused() if not key.endswith(("/counter", "/hidden"))
         ),
@@ -130,23 +145,18 @@ def _check_magic(path):
         raise ValueError(f"{path} is {_MAGIC[start]}. Expected {_WHAT}.")
 
 
-def _online(root, path):
+def _online(root):
     """The online network's parameters and statistics, whatever holds them."""
     state = _field(root, "experiment_state")
     if state is None:
-        raise ValueError(f"{path} has no `experiment_state`. Expected {_WHAT}.")
-    found = {}
+        raise ValueError("it has no `experiment_state`")
+    found = []
     for field in ("online_params", "online_state"):
-        found[field] = safe_pickle.mapping_of(_field(state, field))
-        if found[field] is None:
-            raise ValueError(
-                f"{path} has no `{field}` in its `experiment_state`. Expected {_WHAT}."
-            )
-    return found["online_params"], found["online_state"]
-
-
-# The fields of BYOL's named tuple, of which a pickle keeps the order alone.
-_FIELDS = ("online_params", "target_params", "online_state", "target_state")
+        tree = safe_pickle.mapping_of(_field(state, field))
+        if tree is None:
+            raise ValueError(f"it has no `{field}` in its `experiment_state`")
+        found.append(tree)
+    return found
 
 
 def _field(holder, name):
@@ -155,80 +165,83 @@ def _field(holder, name):
         return holder.get(name)
     if not isinstance(holder, safe_pickle.StandIn):
         return None
-    for place in (holder.state, holder.items):
-        # Slots come as a pair, the second of which is a dict.
-        for part in place if isinstance(place, tuple) else (place,):
-            if isinstance(part, dict) and name in part:
-                return part[name]
+    # Of an object with slots the state is a pair, the second of which is a dict.
+    states = holder.state if isinstance(holder.state, tuple) else (holder.state,)
+    for part in (*states, holder.items, *holder.args[:1]):
+        if isinstance(part, dict) and name in part:
+            return part[name]
     args = holder.args
-    if args and isinstance(args[0], safe_pickle.StandIn) and len(args) > 1:
-        made = args[0]
-        fields = next((a for a in made.args if isinstance(a, (tuple, list))), ())
-        if name in fields:
-            return args[1 + list(fields).index(name)]
-    if len(args) == 1 and isinstance(args[0], dict):
-        return args[0].get(name)
     if name in _FIELDS and len(args) >= len(_FIELDS):
         return args[_FIELDS.index(name)]
     return None
 
 
-def _flat(parameters, statistics, path):
-    """Shapes and arrays by `module/leaf`."""
+def _by_name(trees):
+    """Arrays by `module/leaf`."""
     arrays = {}
-    for tree in (parameters, statistics):
+    for tree in trees:
         for module, leaves in tree.items():
             leaves = safe_pickle.mapping_of(leaves)
             if not isinstance(module, str) or leaves is None:
-                raise ValueError(
-                    f"{path} has no arrays by name in its module {module!r}. Expected "
-                    f"{_WHAT}."
-                )
+                raise ValueError("its parameters are no arrays by module and name")
             for leaf, value in leaves.items():
                 array = safe_pickle.array_of(value)
                 if array is not None:
                     arrays[f"{module}/{leaf}"] = array
-    return {key: array.shape for key, array in arrays.items()}, arrays
+    return arrays
 
 
-def _recognised(modules, path):
+def _on_devices(arrays):
+    """1 where every array has a leading axis for the devices, else 0."""
+    stems = [array for key, array in arrays.items() if key.endswith("initial_conv/w")]
+    if not (stems and stems[0].ndim == 5):
+        return 0
+    return int(all(array.ndim and len(array) for array in arrays.values()))
+
+
+def _recognised(source):
     """Where the residual network's modules are, and its depth."""
-    convolutions = {}
-    trunks = set()
-    for module in modules:
-        match = _BLOCK.search(module)
+    trunks, blocks, last = set(), {}, 0
+    for key in source.shapes:
+        match = _BLOCK.search(key.rpartition("/")[0])
         if match:
             group, block, convolution = map(int, match.groups())
-            convolutions.setdefault(group, {}).setdefault(block, set()).add(convolution)
-            trunks.add(module[: match.start()])
+            blocks[group] = max(blocks.get(group, 0), block + 1)
+            last = max(last, convolution)
+            trunks.add(key[: match.start()])
     if len(trunks) != 1:
         raise ValueError(
-            f"{path} has {len(trunks)} residual networks among its parameters; "
-            "expected one, of modules such as "
-            "'res_net50/~/block_group_0/~/block_0/~/conv_0'."
+            f"{source.source} has {len(trunks)} residual networks among its "
+            "parameters; expected one, of modules such as "
+            f"'res_net50/~/block_group_0/~/block_0/~/conv_0'. Expected {_WHAT}."
         )
-    counts = tuple(len(convolutions[group]) for group in sorted(convolutions))
-    blocks = [block for group in convolutions.values() for block in group.values()]
-    basic = max(map(max, blocks)) == 1
-    for depth, known in BLOCKS_PER_STAGE.items():
-        if known == counts and basic == (depth in BASIC_DEPTHS):
-            return trunks.pop(), depth
-    raise ValueError(
-        f"{path} has a residual network of {counts} blocks, each of "
-        f"{2 if basic else 3} convolutions; expected those of depth "
-        f"{', '.join(map(str, BLOCKS_PER_STAGE))}. Arrays may be missing."
-    )
+    counts = [blocks[group] for group in sorted(blocks)]
+    depth = depth_of(counts, basic=last == 1)
+    if depth is None:
+        raise ValueError(
+            f"{source.source} has a residual network of {counts} blocks, each of "
+            f"{last + 1} convolutions: of no depth that is known. Arrays may be "
+            "missing."
+        )
+    return trunks.pop(), depth
+
+
+def _version(source, trunk):
+    """1, or 2 where normalisation is found as only version 2 has it."""
+    modules = {key.rpartition("/")[0] for key in source.shapes}
+    if f"{trunk}initial_batchnorm" in modules:
+        return 1
+    return 2 if f"{trunk}final_batchnorm" in modules else 1
 
 
 def _module_of(layer_name):
     """`stage2_block1_conv1` is Haiku's `block_group_1/~/block_0/~/conv_0`."""
-    for ours, theirs in (("stem_", "initial_"), ("final_", "final_")):
-        if layer_name.startswith(ours):
-            return theirs + _part(layer_name.removeprefix(ours))
-    stage, block, part = re.fullmatch(
-        r"stage(\d+)_block(\d+)_(\w+)", layer_name
-    ).groups()
-    return f"block_group_{int(stage) - 1}/~/block_{int(block) - 1}/~/{_part(part)}"
+    place = place_of(layer_name)
+    if place is None:
+        where, part = layer_name.split("_")
+        return f"{where.replace('stem', 'initial')}_{_part(part)}"
+    stage, block, part = place
+    return f"block_group_{stage - 1}/~/block_{block - 1}/~/{_part(part)}"
 
 
 def _part(part):
@@ -237,10 +250,8 @@ def _part(part):
     return f"{theirs}_{int(number) - 1}" if number else theirs
 
 
-def _names(module, layer):
-    """The names of a convolution's or a normalisation's weights, in Keras' order."""
-    if len(layer.weights) == 1:
-        return [f"{module}/w"]
+def _norm_names(module):
+    """Of scale, offset, mean and variance, in Keras' order."""
     return [
         f"{module}/scale",
         f"{module}/offset",
@@ -249,22 +260,39 @@ def _names(module, layer):
     ]
 
 
-def _head(source, name):
-    """Linear, batch normalisation, ReLU, linear; None if the file has none."""
-    first, last = f"{name}/linear/w", f"{name}/linear_1/w"
+def _head_shapes(source, name, input_dim):
+    """(inputs, hidden units, outputs) of a head; None if the file has none."""
     present = [key for key in source.shapes if key.startswith(f"{name}/")]
     if not present:
         return None
-    for key in (first, last):
-        if len(source.shapes.get(key, ())) != 2:
-            raise ValueError(
-                f"{source.source} has a {name} whose array {key!r} is missing or no "
-                f"matrix; it has {', '.join(sorted(present))}."
-            )
-    head = networks.mlp_head(*source.shapes[first], source.shapes[last][-1], name=name)
-    source.assign(head.get_layer("hidden"), [first, f"{name}/linear/b"])
-    source.assign(
-        head.get_layer("norm"), _names(f"{name}/batch_norm", head.get_layer("norm"))
+    first, last = f"{name}/linear/w", f"{name}/linear_1/w"
+    matrices = [key for key in (first, last) if len(source.shapes.get(key, ())) == 2]
+    if len(matrices) < 2 or f"{name}/linear_2/w" in source.shapes:
+        raise ValueError(
+            f"{source.source} must have a {name} of two matrices, {first} and {last}. "
+            f"Received: {', '.join(sorted(present)[:8])}."
+        )
+    hidden, outputs = source.shapes[first][-1], source.shapes[last][-1]
+    source.check(
+        {
+            first: (input_dim, hidden),
+            f"{name}/linear/b": (hidden,),
+            **dict.fromkeys(_norm_names(f"{name}/batch_norm"), (hidden,)),
+            last: (hidden, outputs),
+        }
     )
-    source.assign(head.get_layer("output"), [last])
+    return input_dim, hidden, outputs
+
+
+def _head(source, name, shapes):
+    """Linear, batch normalisation, ReLU, linear."""
+    if shapes is None:
+        return None
+    head = networks.mlp_head(*shapes, name=name)
+    for layer, names in (
+        ("hidden", [f"{name}/linear/w", f"{name}/linear/b"]),
+        ("norm", _norm_names(f"{name}/batch_norm")),
+        ("output", [f"{name}/linear_1/w"]),
+    ):
+        source.assign(head.get_layer(layer), names)
     return head

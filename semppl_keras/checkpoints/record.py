@@ -1,9 +1,11 @@
-"""What an importer returns, and how it fills a network."""
+"""What an importer returns, and the arrays that it fills networks with."""
 
 import dataclasses
 
 import keras
 import numpy as np
+
+_FAMILIES = {"deepmind": "DeepMind (SemPPL, BYOL)", "simclr": "SimCLRv2"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +15,7 @@ class Checkpoint:
     Attributes:
         family: "deepmind" (SemPPL, BYOL) or "simclr" (SimCLRv2).
         depth: int, of the residual network.
-        width_multiplier: int or float.
+        width_multiplier: int, or float where it is not whole.
         selective_kernels: bool.
         version: 1 or 2, of its blocks.
         backbone: `keras.Model` from images `(B, h, w, 3)` to features `(B, F)`.
@@ -41,8 +43,7 @@ class Checkpoint:
     ignored: tuple = ()
 
     def describe(self):
-        """One line: family, network, parameters, heads."""
-        family = {"deepmind": "DeepMind (SemPPL, BYOL)", "simclr": "SimCLRv2"}
+        """One line: family, network, trained parameters, heads."""
         network = f"ResNet-{self.depth}"
         if self.version == 2:
             network += " version 2"
@@ -53,17 +54,19 @@ class Checkpoint:
             if getattr(self, name) is not None
         ]
         count = sum(
-            int(np.prod(weight.shape)) for weight in self.backbone.trainable_weights
+            int(np.prod(weight.shape))
+            for weight in self.backbone.weights
+            if not weight.name.startswith("moving_")
         )
         return (
-            f"{family[self.family]}: {network}, width {self.width_multiplier:g}x, "
+            f"{_FAMILIES[self.family]}: {network}, width {self.width_multiplier:g}x, "
             f"{kernels} selective kernels, {count:,} parameters; heads: "
             f"{', '.join(heads) or 'none'}"
         )
 
 
 class Arrays:
-    """Arrays by name, each of which is asked for once and must have its shape.
+    """The arrays of a file by name.
 
     Args:
         source: str, the file, for messages.
@@ -77,33 +80,35 @@ class Arrays:
         self.shapes = shapes
         self._used = set()
 
+    def check(self, expected):
+        """Raises a ValueError unless these arrays are there, in these shapes.
+
+        Args:
+            expected: dict of name to shape. (1, 1, 1, F) and (1, F) stand for (F,).
+        """
+        missing = [name for name in expected if name not in self.shapes]
+        if missing:
+            shown = ", ".join(
+                f"{name!r} of shape {expected[name]}" for name in missing[:5]
+            )
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            raise ValueError(f"{self.source} is missing the arrays {shown}{more}.")
+        for name, shape in expected.items():
+            if _squeezed(self.shapes[name]) != _squeezed(shape):
+                raise ValueError(
+                    f"{self.source} has an array {name!r} of shape "
+                    f"{self.shapes[name]} where the network, as far as it was "
+                    f"recognised, has {shape}."
+                )
+
     def assign(self, layer, names):
         """Gives a layer its weights.
 
         Args:
             layer: built `keras.layers.Layer`.
-            names: the names of its weights, in their order; None for one that the
-                file leaves out and that keeps its initial value.
-
-        Raises:
-            ValueError: if one is missing or has another shape.
+            names: the names of its weights in their order, which were checked.
         """
         for weight, name in zip(layer.weights, names, strict=True):
-            if name is None:
-                continue
-            if name not in self.shapes:
-                raise ValueError(
-                    f"{self.source} is missing the array {name!r} of shape "
-                    f"{tuple(weight.shape)}."
-                )
-            # (1, 1, 1, F) and (1, F) stand for (F,).
-            shape = squeezed(self.shapes[name])
-            if shape != squeezed(weight.shape):
-                raise ValueError(
-                    f"{self.source} has an array {name!r} of shape "
-                    f"{tuple(self.shapes[name])} where the network, as far as it was "
-                    f"recognised, has {tuple(weight.shape)}."
-                )
             weight.assign(np.reshape(self._read(name), weight.shape))
             self._used.add(name)
 
@@ -112,12 +117,9 @@ class Arrays:
         return sorted(set(self.shapes) - self._used)
 
 
-def squeezed(shape):
-    """A shape without the leading ones that Haiku gives to its normalisation."""
-    shape = tuple(int(size) for size in shape)
-    while len(shape) > 1 and shape[0] == 1:
-        shape = shape[1:]
-    return shape
+def whole(width):
+    """A width multiplier as an int where it is one."""
+    return int(width) if float(width).is_integer() else width
 
 
 def check_file(path, what):
@@ -126,3 +128,10 @@ def check_file(path, what):
         raise FileNotFoundError(f"There is no file {path}: expected {what}.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder: expected {what}.")
+
+
+def _squeezed(shape):
+    shape = tuple(int(size) for size in shape)
+    while len(shape) > 1 and shape[0] == 1:
+        shape = shape[1:]
+    return shape

@@ -3,10 +3,9 @@
 A pickle is a program: it names functions, which loading imports and calls. Here
 nothing is imported. A few names stand for readers of arrays that belong to this
 module; any other name becomes a class of its own that keeps what it is given and
-does nothing with it.
+does nothing with it. What a file makes is bounded by what it holds.
 """
 
-import collections
 import math
 import os
 import pickle
@@ -14,9 +13,10 @@ import struct
 
 import numpy as np
 
-# The largest of the published files has some ten thousand arrays, each of some fifty
-# instructions. An empty list takes one byte in the file and 56 in memory.
-MOST_READS = 10_000_000
+# The published files have some ten thousand arrays, each of some hundred reads. What
+# one instruction makes can take some hundred times its byte.
+MOST_READS = 2_000_000
+MOST_NAMES = 1000
 
 _KINDS = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8)}
 
@@ -29,26 +29,26 @@ class StandIn:
     """What a pickle calls by a name that is not known here; it is never run.
 
     Attributes:
-        name: str, the name in the pickle.
         args: tuple, what it was called with.
         items: dict, what was stored in it by key.
         state: what its attributes were to be.
     """
 
-    name = ""
-
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args):
         if not isinstance(cls, type):
-            # A class that the pickle made, such as a named tuple's.
+            # A class that the pickle made.
             return cls(*args)
         instance = super().__new__(cls)
         instance.args = args
         instance.items = {}
-        instance.state = kwargs
+        instance.state = None
         return instance
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args):
         pass
+
+    def __call__(self, *args):
+        return type(self)(self, *args)
 
     def __setitem__(self, key, value):
         self.items[key] = value
@@ -56,14 +56,8 @@ class StandIn:
     def __setstate__(self, state):
         self.state = state
 
-    def __call__(self, *args):
-        return type(self)(self, *args)
-
-    def extend(self, values):
-        self.args += tuple(values)
-
     def append(self, value):
-        self.args += (value,)
+        """Lists of what is not known are of no use here."""
 
 
 def load(path):
@@ -73,10 +67,11 @@ def load(path):
         path: path of the file.
 
     Returns:
-        What the file holds. Arrays are read-only views of what was read.
+        What the file holds.
 
     Raises:
-        UnsafePickle: if it asks for more memory than it has bytes to fill.
+        UnsafePickle: if it asks for more memory than it has bytes to fill, or for
+            something that arrays and containers do not need.
         ValueError: if it is no pickle, is cut off, or holds arrays of objects.
         OSError: if it cannot be read.
     """
@@ -84,14 +79,15 @@ def load(path):
     with open(path, "rb") as file:
         try:
             return _Unpickler(_Bounded(file, size), size).load()
-        except ValueError:
+        except UnsafePickle:
             raise
         except EOFError as error:
             raise ValueError(f"it ends in the middle, after {size:,} bytes") from error
         except Exception as error:
-            # Whatever a damaged program of a pickle stumbles over.
+            # Whatever a damaged program stumbles over. Its message may hold what the
+            # file made, whatever that is.
             raise ValueError(
-                f"it is no pickle that can be read ({type(error).__name__}: {error})"
+                f"it is no pickle of arrays ({type(error).__name__})"
             ) from error
 
 
@@ -108,7 +104,7 @@ class _Bounded:
         if self._reads_left < 0:
             raise UnsafePickle(f"it has more than {MOST_READS:,} instructions")
         if count > self._left:
-            raise EOFError(f"{count} bytes announced, {self._left} left")
+            raise EOFError
         self._left -= count
         return self._file.read(count)
 
@@ -121,57 +117,133 @@ class _Bounded:
 # The one written in C makes room for what a file announces before it looks whether
 # that is there.
 class _Unpickler(pickle._Unpickler):
-    dispatch = {  # noqa: RUF012
-        **pickle._Unpickler.dispatch,
-        pickle.FRAME[0]: lambda self: self.load_frame(),
-        pickle.BYTEARRAY8[0]: lambda self: self.load_bytearray8(),
-    }
-
     def __init__(self, file, size):
         super().__init__(file)
-        # Bytes that decoding may make: a text has no more than the file.
-        self._decodable = size
+        # What calls may copy: every array's bytes are once decoded and once passed on.
+        self._copies_left = 3 * size + 10_000
         self._readers = {
-            "collections OrderedDict": collections.OrderedDict,
-            "builtins dict": dict,
-            "__builtin__ dict": dict,
+            "collections OrderedDict": _ordered,
+            "builtins dict": _ordered,
+            "__builtin__ dict": _ordered,
             "builtins bytes": _empty_bytes,
             "__builtin__ bytes": _empty_bytes,
-            "_codecs encode": self._encode,
+            "_codecs encode": _encoded,
+            "numpy ndarray": Array,
+            "numpy dtype": _DType,
         }
         for module in ("numpy.core", "numpy._core"):
             self._readers |= {
-                f"{module}.multiarray _reconstruct": _Array,
+                f"{module}.multiarray _reconstruct": Array,
                 f"{module}.multiarray scalar": _array_of_scalar,
                 f"{module}.numeric _frombuffer": _array_of_buffer,
             }
-        self._readers |= {"numpy ndarray": _Array, "numpy dtype": _DType}
-        self._stand_ins = {}
+        self._names = {}
 
     def find_class(self, module, name):
         key = f"{module} {name}"
         if key in self._readers:
             return self._readers[key]
-        if key not in self._stand_ins:
-            self._stand_ins[key] = type("StandIn", (StandIn,), {"name": key})
-        return self._stand_ins[key]
+        if key not in self._names:
+            if len(self._names) == MOST_NAMES:
+                raise UnsafePickle(f"it has more than {MOST_NAMES:,} names")
+            self._names[key] = type("StandIn", (StandIn,), {})
+        return self._names[key]
 
-    def load_frame(self):
+    def get_extension(self, code):
+        raise UnsafePickle("it asks for objects of the process that reads it")
+
+    def _charge(self, *copied):
+        for value in copied:
+            if isinstance(value, (tuple, list, dict, str, bytes, bytearray)):
+                self._copies_left -= len(value) + 1
+        if self._copies_left < 0:
+            raise UnsafePickle("it copies more than it holds")
+
+    def _load_reduce(self):
+        self._charge(self.stack[-1], *self.stack[-1])
+        self.load_reduce()
+
+    def _load_newobj(self):
+        self._charge(self.stack[-1])
+        self.load_newobj()
+
+    def _load_build(self):
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if isinstance(target, (StandIn, Array, _DType)):
+            target.__setstate__(state)
+        else:
+            raise UnsafePickle("it gives attributes to what has none")
+
+    def _load_setitem(self):
+        _check_keys([self.stack[-2]])
+        self.load_setitem()
+
+    def _load_setitems(self):
+        _check_keys(self.stack[::2])
+        self.load_setitems()
+
+    def _load_dict(self):
+        _check_keys(self.stack[::2])
+        self.load_dict()
+
+    def _load_additems(self):
+        _check_keys(self.stack)
+        self.load_additems()
+
+    def _load_frozenset(self):
+        _check_keys(self.stack)
+        self.load_frozenset()
+
+    def _load_frame(self):
         # Frames only announce how much could be read at once.
         self.read(8)
 
-    def load_bytearray8(self):
+    def _load_bytearray8(self):
         (size,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(size)))
 
-    def _encode(self, text, encoding="latin1"):
-        """Protocol 2 writes bytes as a text."""
-        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-            raise UnsafePickle(f"it encodes a text as {encoding!r}")
-        self._decodable -= len(text)
-        if self._decodable < 0:
-            raise UnsafePickle("it decodes more bytes than it has")
-        return text.encode("latin1")
+    def _refuse(self):
+        raise UnsafePickle("it makes objects in a way that arrays do not need")
+
+    dispatch = {  # noqa: RUF012
+        **pickle._Unpickler.dispatch,
+        pickle.REDUCE[0]: _load_reduce,
+        pickle.NEWOBJ[0]: _load_newobj,
+        pickle.NEWOBJ_EX[0]: _refuse,
+        pickle.BUILD[0]: _load_build,
+        pickle.SETITEM[0]: _load_setitem,
+        pickle.SETITEMS[0]: _load_setitems,
+        pickle.DICT[0]: _load_dict,
+        pickle.ADDITEMS[0]: _load_additems,
+        pickle.FROZENSET[0]: _load_frozenset,
+        pickle.FRAME[0]: _load_frame,
+        pickle.BYTEARRAY8[0]: _load_bytearray8,
+    }
+
+
+def _check_keys(keys):
+    """Hashing a tuple of tuples may take for ever, or the stack."""
+    if not all(isinstance(key, (str, int, bytes, float, type(None))) for key in keys):
+        raise UnsafePickle("it has keys that are neither names nor numbers")
+
+
+def _ordered(items=()):
+    """A dict, of the pairs of which only those of plain keys are possible."""
+    if isinstance(items, dict):
+        return dict(items)
+    pairs = [tuple(item) for item in items if isinstance(item, (tuple, list))]
+    if len(pairs) != len(items) or any(len(pair) != 2 for pair in pairs):
+        raise UnsafePickle("it makes a dict of something else than pairs")
+    _check_keys([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def _encoded(text, encoding="latin1"):
+    """Protocol 2 writes bytes as a text."""
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise UnsafePickle("it encodes something else than bytes")
+    return text.encode("latin1")
 
 
 def _empty_bytes(*args):
@@ -184,7 +256,7 @@ def _empty_bytes(*args):
 class _DType:
     """NumPy's description of a type: what it is called, then its byte order."""
 
-    def __new__(cls, text, *args):
+    def __new__(cls, text=None, *args):
         instance = super().__new__(cls)
         instance.text = text
         instance.order = "<"
@@ -200,18 +272,21 @@ class _DType:
         if not isinstance(self.text, str):
             raise ValueError("it holds an array of a type that is not NumPy's own")
         kind, size = self.text[:1], self.text[1:]
-        order = self.order if self.order in ("<", ">") else "<"
-        if kind not in _KINDS or not size.isdigit() or int(size) not in _KINDS[kind]:
-            raise ValueError(f"it holds an array of type {self.text!r}, not of numbers")
+        order = ">" if self.order == ">" else "<"
+        sizes = _KINDS.get(kind, ())
+        if size not in map(str, sizes):
+            raise ValueError(
+                f"it holds an array of type {self.text[:10]!r}, not of numbers"
+            )
         return np.dtype(f"{order}{kind}{size}")
 
 
-class _Array:
-    """An array in the making; `finished` puts the array in its place."""
+class Array:
+    """An array in the making, as NumPy pickles it; `value` is what it holds."""
 
     def __new__(cls, *args):
         instance = super().__new__(cls)
-        instance.value = None
+        instance.state = None
         return instance
 
     def __init__(self, *args):
@@ -219,36 +294,47 @@ class _Array:
 
     def __setstate__(self, state):
         *_, shape, dtype, fortran, raw = state
-        self.value = _checked_array(raw, dtype, shape, "F" if fortran else "C")
+        self.state = raw, dtype, shape, "F" if fortran else "C"
+
+    @property
+    def value(self):
+        """The array.
+
+        Raises:
+            ValueError: if it is none of numbers, or not of its shape.
+        """
+        if self.state is None:
+            raise ValueError("it holds an array without numbers")
+        raw, dtype, shape, order = self.state
+        if not isinstance(dtype, _DType):
+            raise ValueError("it holds an array without a type of numbers")
+        resolved = dtype.resolve()
+        if not isinstance(raw, (bytes, bytearray)):
+            raise ValueError("it holds an array of objects, not of numbers")
+        is_shape = (
+            isinstance(shape, tuple)
+            and len(shape) <= 16
+            and all(isinstance(size, int) and 0 <= size < 2**48 for size in shape)
+        )
+        if not is_shape or math.prod(shape) * resolved.itemsize != len(raw):
+            announced = shape if is_shape else "that is none"
+            raise UnsafePickle(
+                f"it holds an array of shape {announced} and type {dtype.text} in "
+                f"{len(raw):,} bytes"
+            )
+        return np.frombuffer(raw, resolved).reshape(shape, order=order)
 
 
 def _array_of_scalar(dtype, raw=b""):
-    array = _Array()
-    array.value = _checked_array(raw, dtype, (), "C")
+    array = Array()
+    array.state = raw, dtype, (), "C"
     return array
 
 
 def _array_of_buffer(raw, dtype, shape, order="C"):
-    array = _Array()
-    array.value = _checked_array(raw, dtype, shape, order)
+    array = Array()
+    array.state = raw, dtype, shape, "F" if order == "F" else "C"
     return array
-
-
-def _checked_array(raw, dtype, shape, order):
-    if not isinstance(dtype, _DType):
-        raise ValueError("it holds an array without a type of numbers")
-    resolved = dtype.resolve()
-    if not isinstance(raw, (bytes, bytearray)):
-        raise ValueError("it holds an array of objects, not of numbers")
-    is_shape = isinstance(shape, tuple) and all(
-        isinstance(size, int) and size >= 0 for size in shape
-    )
-    if not is_shape or math.prod(shape) * resolved.itemsize != len(raw):
-        raise UnsafePickle(
-            f"it holds an array of shape {shape} and type {dtype.text} in "
-            f"{len(raw):,} bytes"
-        )
-    return np.frombuffer(raw, resolved).reshape(shape, order=order)
 
 
 def array_of(value):
@@ -258,11 +344,14 @@ def array_of(value):
         ValueError: if it is one, but not of numbers, or not of its shape.
     """
     # A jax array is pickled as the making of a NumPy array, under names that changed.
-    if isinstance(value, StandIn) and value.args[:1] == (_Array,):
-        _, _, state, *_ = value.args
-        value = _Array()
-        value.__setstate__(state)
-    return value.value if isinstance(value, _Array) else None
+    if isinstance(value, StandIn) and len(value.args) > 2 and value.args[0] is Array:
+        array = Array()
+        try:
+            array.__setstate__(value.args[2])
+        except (TypeError, ValueError) as error:
+            raise ValueError("it holds an array without numbers") from error
+        value = array
+    return value.value if isinstance(value, Array) else None
 
 
 def mapping_of(value):

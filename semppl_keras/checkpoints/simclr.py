@@ -8,12 +8,15 @@ from keras import layers
 
 from semppl_keras import backbones
 from semppl_keras.backbones.resnet import BASIC_DEPTHS, BLOCKS_PER_STAGE
-from semppl_keras.checkpoints.record import Arrays, Checkpoint
+from semppl_keras.checkpoints.layout import CONVOLUTION, trunk_layers
+from semppl_keras.checkpoints.record import Arrays, Checkpoint, whole
 from semppl_keras.checkpoints.tf_variables import open_checkpoint
 
 _TRUNK = "base_model"
 _HEAD = "head_contrastive"
 _SUPERVISED = "head_supervised/linear_layer/dense"
+# What optimisers keep beside each variable.
+_SLOTS = ("/Momentum", "/LARSOptimizer", "/Adam", "/Adam_1")
 
 
 def load_simclr(path, *, input_shape=(None, None, 3), name=None):
@@ -44,41 +47,40 @@ def load_simclr(path, *, input_shape=(None, None, 3), name=None):
         (1, 1000)
     """
     prefix, read, shapes = open_checkpoint(pathlib.Path(path))
-    # Whatever an optimiser keeps beside each variable.
-    shapes = {
-        key: shape
-        for key, shape in shapes.items()
-        if not key.endswith(("/Momentum", "/Adam", "/Adam_1"))
-    }
+    shapes = {key: s for key, s in shapes.items() if not key.endswith(_SLOTS)}
     source = Arrays(str(prefix), read, shapes)
-    depth, width, selective = _recognised(source)
+    network = _recognised(source)
+    names, feature_dim = _trunk_names(source, network)
+    head_shapes = _head_shapes(source, feature_dim)
+    entry_dim = head_shapes[0][-1] if head_shapes else feature_dim
+    num_classes = _num_classes(source, entry_dim)
+
+    width = whole(network["filters"] / 64)
     backbone = backbones.ResNet(
-        depth,
-        int(width) if width.is_integer() else width,
-        selective_kernels=selective,
+        network["depth"],
+        width,
+        selective_kernels=network["selective"],
+        stem=network["stem"],
         padding="symmetric",
         project_first_blocks=True,
         input_shape=input_shape,
         name=name,
     )
-    for layer, names in _trunk_names(backbone, depth, selective):
-        source.assign(layer, names)
-    projector = _projector(source)
+    for layer, of_layer in names.items():
+        source.assign(backbone.get_layer(layer), of_layer)
+    projector = _projector(source, head_shapes)
     fine_tune_backbone = classifier = None
     if projector is not None:
         middle = backbone.output
-        for layer in projector.layers:
+        for layer in projector.layers[:3]:
             middle = layer(middle)
-            if isinstance(layer, layers.ReLU):
-                break
         fine_tune_backbone = keras.Model(
             backbone.input, middle, name=f"{backbone.name}_fine_tune"
         )
-    supervised = source.shapes.get(f"{_SUPERVISED}/kernel")
-    if supervised is not None:
+    if num_classes is not None:
         # Fine-tuned from the head's first layer, or without head from the backbone.
         entry = fine_tune_backbone or backbone
-        logits = layers.Dense(supervised[-1], name="logits")
+        logits = layers.Dense(num_classes, name="logits")
         outputs = logits(entry.output)
         source.assign(logits, [f"{_SUPERVISED}/kernel", f"{_SUPERVISED}/bias"])
         classifier = keras.Model(
@@ -86,9 +88,9 @@ def load_simclr(path, *, input_shape=(None, None, 3), name=None):
         )
     return Checkpoint(
         family="simclr",
-        depth=depth,
+        depth=network["depth"],
         width_multiplier=width,
-        selective_kernels=selective,
+        selective_kernels=network["selective"],
         version=1,
         backbone=backbone,
         projector=projector,
@@ -99,10 +101,11 @@ def load_simclr(path, *, input_shape=(None, None, 3), name=None):
 
 
 def _recognised(source):
-    """Depth, width and whether there are selective kernels."""
+    """Depth, filters of the first stage, stem, and whether there are selective
+    kernels."""
     kernels = {}
     for key, shape in source.shapes.items():
-        match = re.fullmatch(rf"{_TRUNK}/conv2d(?:_(\d+))?/kernel", key)
+        match = re.fullmatch(rf"{_TRUNK}/conv2d(?:_(\d\d?\d?))?/kernel", key)
         if match and len(shape) == 4:
             kernels[int(match.group(1) or 0)] = tuple(shape)
     if 0 not in kernels:
@@ -111,20 +114,24 @@ def _recognised(source):
             "no checkpoint of SimCLRv2. It has "
             f"{', '.join(sorted(source.shapes)[:5]) or 'no variables'}."
         )
-    selective = kernels[0][0] == 3
-    width = kernels[0][-1] / (32 if selective else 64)
-    for depth, blocks in BLOCKS_PER_STAGE.items():
-        basic = depth in BASIC_DEPTHS
-        if basic and selective:
-            continue
-        # The convolutions of a block, four projected shortcuts, the stem's.
-        per_block = 2 if basic else 5 if selective else 3
-        count = per_block * sum(blocks) + 4 + (3 if selective else 1)
-        # Depth 34 has as many blocks as 50, of two convolutions each.
-        if len(kernels) == count and (kernels.get(2, (0,))[0] == 3) == (
-            basic or selective
-        ):
-            return depth, width, selective
+    gaps = sorted(set(range(max(kernels))) - set(kernels))
+    if gaps:
+        raise ValueError(
+            f"{source.source} is missing the variables "
+            f"{', '.join(f'{_TRUNK}/conv2d_{gap}/kernel' for gap in gaps[:5])}."
+        )
+    # ResNet-D's stem is three convolutions of 3x3.
+    three = all(kernels.get(index, (1,))[0] == 3 for index in range(3))
+    stem = "small" if kernels[0][0] == 3 and not three else "imagenet"
+    for depth in BLOCKS_PER_STAGE:
+        # Of a small stem it is the blocks that tell, unless they are basic.
+        told = stem == "imagenet" or depth in BASIC_DEPTHS
+        for selective in (three,) if told else (False, True):
+            filters = kernels[2][-1] if three else kernels[0][-1]
+            network = {"filters": filters, "stem": stem, "selective": selective}
+            layout = trunk_layers(depth, **network)
+            if len(kernels) == sum(kind == CONVOLUTION for _, kind, _ in layout):
+                return {"depth": depth, **network}
     raise ValueError(
         f"{source.source} has {len(kernels)} convolutions, of which the first is of "
         f"shape {kernels[0]}: no residual network of depth "
@@ -132,11 +139,11 @@ def _recognised(source):
     )
 
 
-def _trunk_names(backbone, depth, selective):
-    """Layers of the trunk with the names of their variables.
+def _trunk_names(source, network):
+    """Layers with the names of their variables, once checked; the features' size.
 
     TensorFlow numbered convolutions and normalisations in the order in which the
-    authors made them: the stem's, then in each block the shortcut's first.
+    authors made them.
     """
     counts = {"conv2d": 0, "batch_normalization": 0}
 
@@ -145,33 +152,17 @@ def _trunk_names(backbone, depth, selective):
         counts[kind] += 1
         return f"{_TRUNK}/{kind}" + (f"_{number}" if number else "")
 
-    def convolution(name):
-        return backbone.get_layer(name), [f"{numbered('conv2d')}/kernel"]
-
-    def normalisation(name):
-        return backbone.get_layer(name), _norm_names(numbered("batch_normalization"))
-
-    parts = [("stem_conv", "stem_norm")]
-    if selective:
-        parts = [(f"stem_conv{i}", f"stem_norm{i}") for i in (1, 2)] + parts
-    inner = [("conv1", "norm1"), ("conv2", "norm2")]
-    if depth not in BASIC_DEPTHS:
-        inner += [("conv3", "norm3")]
-    if selective:
-        inner[2:2] = [("select_conv1", "select_norm"), ("select_conv2", None)]
-    for stage, blocks in enumerate(BLOCKS_PER_STAGE[depth], start=1):
-        for block in range(1, blocks + 1):
-            place = f"stage{stage}_block{block}_"
-            if block == 1:
-                parts.append((f"{place}shortcut_conv", f"{place}shortcut_norm"))
-            parts += [
-                (place + conv, None if norm is None else place + norm)
-                for conv, norm in inner
-            ]
-    for conv, norm in parts:
-        yield convolution(conv)
-        if norm is not None:
-            yield normalisation(norm)
+    names, expected = {}, {}
+    for layer, kind, shape in trunk_layers(**network):
+        if kind == CONVOLUTION:
+            names[layer] = [f"{numbered('conv2d')}/kernel"]
+            expected[names[layer][0]] = shape
+        else:
+            names[layer] = _norm_names(numbered("batch_normalization"))
+            expected |= dict.fromkeys(names[layer], (shape,))
+    source.check(expected)
+    # The last layer normalises the features.
+    return names, shape
 
 
 def _norm_names(scope, beta=True):
@@ -183,11 +174,42 @@ def _norm_names(scope, beta=True):
     ]
 
 
-def _projector(source):
+def _head_shapes(source, feature_dim):
+    """(inputs, outputs) of each layer of the projector; none where there is none."""
+    present = [key for key in source.shapes if key.startswith(f"{_HEAD}/")]
+    count = len({key.split("/")[1] for key in present})
+    shapes, expected, inputs = [], {}, feature_dim
+    for index in range(count):
+        scope = f"{_HEAD}/nl_{index}"
+        shape = source.shapes.get(f"{scope}/dense/kernel", (inputs, "outputs"))
+        outputs = shape[-1] if len(shape) == 2 else "outputs"
+        expected[f"{scope}/dense/kernel"] = (inputs, outputs)
+        names = _norm_names(f"{scope}/batch_normalization", beta=index < count - 1)
+        expected |= dict.fromkeys(names, (outputs,))
+        shapes.append((inputs, outputs))
+        inputs = outputs
+    source.check(expected)
+    return shapes
+
+
+def _num_classes(source, feature_dim):
+    """The classes of the supervised head; None where there is none."""
+    present = [key for key in source.shapes if key.startswith("head_supervised/")]
+    if not present:
+        return None
+    bias = source.shapes.get(f"{_SUPERVISED}/bias", ())
+    classes = bias[0] if len(bias) == 1 else "classes"
+    source.check(
+        {
+            f"{_SUPERVISED}/kernel": (feature_dim, classes),
+            f"{_SUPERVISED}/bias": (classes,),
+        }
+    )
+    return classes
+
+
+def _projector(source, shapes):
     """Dense without bias, batch normalisation, ReLU; the last without offset, ReLU."""
-    shapes = []
-    while f"{_HEAD}/nl_{len(shapes)}/dense/kernel" in source.shapes:
-        shapes.append(source.shapes[f"{_HEAD}/nl_{len(shapes)}/dense/kernel"])
     if not shapes:
         return None
     head = keras.Sequential([layers.Input((shapes[0][0],))], name="projector")
