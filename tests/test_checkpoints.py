@@ -2,6 +2,7 @@
 
 import collections
 import copy
+import dataclasses
 import os
 import pathlib
 import pickle
@@ -291,20 +292,37 @@ def test_version_2_is_recognised(tmp_path):
     ).all()
 
 
-def test_training_goes_on_from_a_checkpoint(deepmind, tmp_path):
-    checkpoint = load_deepmind(deepmind)
-    views = MultiCrop(2, 0, large_size=16, small_size=8)
-    model = semppl_keras.SemPPL(
+def make_semppl(checkpoint, **heads):
+    return semppl_keras.SemPPL(
         checkpoint.backbone,
         3,
-        views=views,
-        hidden_dim=8,
-        projection_dim=4,
+        views=MultiCrop(2, 0, large_size=16, small_size=8),
         num_negatives=4,
         seed=0,
+        **heads,
     )
-    model.compile(optimizer=keras.optimizers.SGD(1e-3))
+
+
+def test_training_goes_on_from_a_checkpoint(deepmind, tmp_path):
+    checkpoint = load_deepmind(deepmind)
+    model = make_semppl(checkpoint, hidden_dim=256, projection_dim=16)
+    checkpoint.load_heads(model)
     images, labels = toy_images(24, channels=3, size=16)
+    seen = keras.ops.convert_to_tensor(images / 255)
+    features = checkpoint.backbone(seen)
+    for encoder, heads in (
+        (model.target, (checkpoint.projector,)),
+        (model.online, (checkpoint.projector, checkpoint.predictor)),
+    ):
+        expected = features
+        for head in heads:
+            expected = head(expected)
+        expected = keras.ops.convert_to_numpy(expected)
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(encoder(seen)), expected, atol=1e-5
+        )
+    model.compile(optimizer=keras.optimizers.SGD(1e-3))
     arguments = {"batch_size": 6, "labelled_batch_size": 3, "verbose": 0}
     model.fit(images[6:], (images[:6], labels[:6]), epochs=1, **arguments)
     model.save(tmp_path / "model.keras")
@@ -315,6 +333,15 @@ def test_training_goes_on_from_a_checkpoint(deepmind, tmp_path):
     history = loaded.fit(images[6:], (images[:6], labels[:6]), epochs=1, **arguments)
     assert int(loaded.step) == 6
     assert np.isfinite(history.history["loss"]).all()
+
+
+def test_heads_that_do_not_fit(deepmind, simclr):
+    checkpoint = load_deepmind(deepmind)
+    model = make_semppl(checkpoint, hidden_dim=8, projection_dim=16)
+    with pytest.raises(ValueError, match="hidden_dim=256, projection_dim=16"):
+        checkpoint.load_heads(model)
+    with pytest.raises(ValueError, match="no projector"):
+        dataclasses.replace(checkpoint, projector=None).load_heads(model)
 
 
 def test_heads_share_their_weights_with_the_backbone(simclr):

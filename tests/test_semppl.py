@@ -594,13 +594,13 @@ def test_unsuitable_backbones_are_named(make, message):
         toy_model(make())
 
 
-def train_one_step(backbone, channels, views):
+def train_a_few_steps(backbone, channels, views):
     model = toy_model(
         backbone, views=views, compile_arguments={"run_eagerly": False}, memory_size=4
     )
     images, labels = toy_images(12, channels=channels, size=40)
     history = model.fit(
-        images, (images[:4], labels[:4]), batch_size=12, verbose=0
+        images, (images[:4], labels[:4]), batch_size=12, epochs=3, verbose=0
     ).history
     assert np.isfinite(history["loss"]).all()
 
@@ -620,7 +620,7 @@ def test_a_kerascv_backbone_from_its_configuration():
             include_rescaling=False,
             input_shape=(None, None, 3),
         )
-        train_one_step(
+        train_a_few_steps(
             backbone, 3, toy_views(num_small=1, large_size=40, small_size=32)
         )
 
@@ -642,7 +642,7 @@ def test_a_kerashub_backbone_from_its_configuration():
             block_type="basic_block",
             image_shape=(None, None, 3),
         )
-        train_one_step(
+        train_a_few_steps(
             backbone, 3, toy_views(num_small=1, large_size=40, small_size=32)
         )
 
@@ -662,7 +662,7 @@ def test_a_kerashub_backbone_from_its_configuration():
     ],
 )
 def test_large_backbones_train(make):
-    train_one_step(make(), 3, toy_views(large_size=40, small_size=32))
+    train_a_few_steps(make(), 3, toy_views(large_size=40, small_size=32))
 
 
 @pytest.mark.parametrize("scaled", [False, True])

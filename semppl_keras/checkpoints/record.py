@@ -42,6 +42,39 @@ class Checkpoint:
     classifier: keras.Model | None = None
     ignored: tuple = ()
 
+    def load_heads(self, model):
+        """Lets the training of a model go on with these heads.
+
+        Args:
+            model: `SemPPL`, `BYOL`, `ReLICv2` or `SimCLR`, made on `backbone`, with
+                `hidden_dim` and `projection_dim` of these heads. Projector and, where
+                both have one, predictor get their weights, those of the target too.
+
+        Raises:
+            ValueError: if there are no heads, or of other shapes; nothing is changed.
+        """
+        if self.projector is None:
+            raise ValueError("The checkpoint has no projector to go on with.")
+        pairs = []
+        for encoder in (model.online, model.target):
+            heads = () if encoder is None else encoder.heads
+            # A target has no predictor, SimCLRv2 neither.
+            for own, head in zip(heads, (self.projector, self.predictor), strict=False):
+                if head is not None:
+                    pairs.append((own, head.get_weights()))
+        for own, weights in pairs:
+            shapes = [tuple(weight.shape) for weight in own.weights]
+            received = [weight.shape for weight in weights]
+            if shapes != received:
+                raise ValueError(
+                    "The model's heads must have the shapes of the checkpoint's: pass "
+                    f"hidden_dim={received[0][-1]}, projection_dim={received[-1][-1]}. "
+                    f"Received: '{own.name}' with weights of the shapes {shapes}, the "
+                    f"checkpoint has {received}."
+                )
+        for own, weights in pairs:
+            own.set_weights(weights)
+
     def describe(self):
         """One line: family, network, trained parameters, heads."""
         network = f"ResNet-{self.depth}"

@@ -45,10 +45,14 @@ def open_checkpoint(path):
             f"{prefix} cannot be read ({type(error).__name__}: {_short(error)}): "
             f"expected {_WHAT}."
         ) from error
-    announced = sum(
-        math.prod(shape) * types[name].size
+    # What is no number is no variable of a network.
+    shapes = {
+        name: tuple(shape)
         for name, shape in shapes.items()
-        if types[name] != tf.string
+        if types[name].is_floating or types[name].is_integer
+    }
+    announced = sum(
+        math.prod(shape) * types[name].size for name, shape in shapes.items()
     )
     if announced > held:
         raise ValueError(
@@ -65,7 +69,7 @@ def open_checkpoint(path):
                 f"({type(error).__name__}: {_short(error)})."
             ) from error
 
-    return prefix, read, {name: tuple(shape) for name, shape in shapes.items()}
+    return prefix, read, shapes
 
 
 def _prefix(path):
@@ -76,8 +80,7 @@ def _prefix(path):
             raise FileNotFoundError(f"There is no .index in {path}: expected {_WHAT}.")
         return max(prefixes, key=_step)
     # The name of one of its files will do as well.
-    text = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", str(path))
-    prefix = path.with_name(text.rpartition("/")[2])
+    prefix = path.with_name(re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", path.name))
     if not prefix.with_name(f"{prefix.name}.index").exists():
         raise FileNotFoundError(
             f"There is no {prefix}.index: expected {_WHAT}, or the folder of one."

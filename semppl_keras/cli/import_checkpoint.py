@@ -34,7 +34,8 @@ def run(arguments):
         checkpoint = load(source)
     print(checkpoint.describe())
     if checkpoint.ignored:
-        print(f"not used: {', '.join(checkpoint.ignored[:5])}, ...")
+        more = ", ..." if len(checkpoint.ignored) > 5 else ""
+        print(f"not used: {', '.join(checkpoint.ignored[:5])}{more}")
     with user_errors():
         target.parent.mkdir(parents=True, exist_ok=True)
         if arguments.format == "keras":
@@ -55,8 +56,11 @@ def _family(family, source):
     """TensorFlow's checkpoints are several files, DeepMind's is one."""
     if family != "auto":
         return family
-    is_prefix = source.with_name(f"{source.name}.index").exists()
-    of_tensorflow = source.is_dir() or is_prefix or source.suffix in (".index", ".meta")
+    of_tensorflow = (
+        source.is_dir()
+        or source.with_name(f"{source.name}.index").exists()
+        or source.name.startswith("model.ckpt")
+    )
     return "simclr" if of_tensorflow else "deepmind"
 
 
