@@ -32,7 +32,6 @@ LAYERS = {
     "recipes": ["views", "backbones", "optimizers", "models"],
     "cli": [
         "data",
-        "networks",
         "recipes",
         "callbacks",
         "evaluation",

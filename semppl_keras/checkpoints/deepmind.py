@@ -41,7 +41,8 @@ def load_deepmind(
     Args:
         path: path of the file, such as `pretrain_res50x1.pkl`.
         width_multiplier: None, or the width that the network must have.
-        input_shape: (height, width, 3); height and width may be None.
+        input_shape: (height, width, 3); height and width may be None. JAX exports
+            SavedModels of this padding for a fixed size only.
         normalization: bool, whether the backbone takes RGB in [0, 1] and normalises it
             by ImageNet's mean and deviation itself. Without, it takes what was
             normalised.

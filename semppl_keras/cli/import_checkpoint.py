@@ -4,7 +4,7 @@ import pathlib
 
 import keras
 
-from semppl_keras import checkpoints, networks
+from semppl_keras import checkpoints
 from semppl_keras.cli.run_folder import CommandError, user_errors
 
 ENDINGS = {"keras": ".keras", "saved_model": ""}
@@ -41,7 +41,6 @@ def run(arguments):
         if arguments.format == "keras":
             checkpoint.backbone.save(target)
         else:
-            networks.make_servable(checkpoint.backbone)
             checkpoint.backbone.export(target, verbose=False)
     print(f"backbone, images to features {checkpoint.backbone.output_shape}: {target}")
     return target
@@ -65,9 +64,10 @@ def _family(family, source):
 
 
 def _target(arguments, source):
-    if arguments.format == "saved_model" and keras.backend.backend() == "torch":
+    if arguments.format == "saved_model" and keras.backend.backend() != "tensorflow":
+        # Torch writes none at all, JAX none of this padding for images of any size.
         raise CommandError(
-            "Keras writes no SavedModel on torch; run the command with "
+            "--format saved_model needs TensorFlow; run the command with "
             "KERAS_BACKEND=tensorflow"
         )
     ending = ENDINGS[arguments.format]
