@@ -307,9 +307,9 @@ def test_nothing_is_chosen_on_test_labels(run, quick):
         for one in (task, wrong)
     )
     assert own.keys() == other.keys()
+    assert own["linear_probe"]["top1"] > other["linear_probe"]["top1"]
     for name, row in own.items():
         # How often each class is predicted depends on no test label.
-        assert row["confusion"] != other[name]["confusion"]
         np.testing.assert_array_equal(
             np.sum(row["confusion"], axis=0), np.sum(other[name]["confusion"], axis=0)
         )
