@@ -163,7 +163,7 @@ class Reference:
     def shortcut(self, name, x, strides):
         if f"{name}_shortcut_conv" not in self.names:
             return x
-        if f"{name}_select_conv1" in self.names:
+        if f"{name}_shortcut_pool" in self.names:
             # Zeros count where a stride leaves the image, and not without one.
             value = np.nan if strides == 1 else 0.0
             far = ((0, 0), (0, 1), (0, 1), (0, 0))
@@ -328,6 +328,25 @@ def test_bottlenecks_and_imagenet_stem_agree_with_numpy(variant, size, blank):
     x = block("stage2_block1", x, convs=3, strided=2, strides=2)
     activations = early.predict(images, verbose=0)
     assert activations.shape == (2, -(-size[0] // 8), -(-size[1] // 8), 16)
+    np.testing.assert_allclose(activations, x, rtol=1e-3, atol=1e-4)
+
+
+def test_basic_blocks_with_the_shortcuts_of_resnet_d_agree_with_numpy(blank):
+    model = shaken(backbones.ResNet(18, 1 / 32, True, project_first_blocks=True))
+    early = keras.Model(model.input, model.get_layer("stage2_block1_out").output)
+    images = pixels(2, 22, 29, 3) / 255
+    reference = Reference(early)
+    x = reference.activated("stem_norm1", reference.conv("stem_conv1", images, 2))
+    x = reference.activated("stem_norm2", reference.conv("stem_conv2", x))
+    x = numpy_max(reference.activated("stem_norm", reference.conv("stem_conv", x)))
+    for name, strides in (
+        ("stage1_block1", 1),
+        ("stage1_block2", 1),
+        ("stage2_block1", 2),
+    ):
+        x = reference.block(name, x, convs=2, strided=1, strides=strides)
+    activations = early.predict(images, verbose=0)
+    assert "stage1_block1_shortcut_pool" in reference.names
     np.testing.assert_allclose(activations, x, rtol=1e-3, atol=1e-4)
 
 

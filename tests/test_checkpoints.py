@@ -348,6 +348,8 @@ def test_heads_that_do_not_fit(deepmind, simclr):
         checkpoint.load_heads(model)
     with pytest.raises(ValueError, match="no projector"):
         dataclasses.replace(checkpoint, projector=None).load_heads(model)
+    with pytest.raises(ValueError, match="normalises its output"):
+        load_simclr(simclr).load_heads(model)
 
 
 def test_heads_share_their_weights_with_the_backbone(simclr):

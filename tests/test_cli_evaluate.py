@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import shutil
+import types
 
 import keras
 import numpy as np
@@ -293,6 +294,27 @@ def test_image_files_out_of_distribution(run, evaluated, tmp_path):
     own = evaluated[2]["rows"]["linear_probe"]["per_class"][:7]
     others = evaluation["rows"]["linear_probe"]["per_class"]
     np.testing.assert_allclose(others[:7], own, atol=0.1)
+
+
+def test_classes_are_matched_by_name_or_by_number():
+    def match(names, labels, of_run):
+        tested = semppl_keras.data.LabelledTest(
+            np.zeros((len(labels), 4, 4)), labels, names, "others"
+        )
+        data = types.SimpleNamespace(
+            class_names=of_run, num_classes=len(of_run), name="run"
+        )
+        return evaluate_command._named_alike(tested, data).tolist()
+
+    pets = ("cat", "dog", "owl")
+    assert match(("owl", "cat"), [0, 1, 1], pets) == [2, 0, 0]
+    assert match(None, [0, 2], pets) == [0, 2]
+    assert match(("0", "1"), [0, 1], pets) == [0, 1]
+    assert match(("cat", "dog"), [0, 1], ("0", "1", "2")) == [0, 1]
+    with pytest.raises(CommandError, match="with cow, which are none of cat, dog"):
+        match(("cat", "cow"), [0, 1], pets)
+    with pytest.raises(CommandError, match="with 4 classes, where run has 3"):
+        match(None, [0, 3], pets)
 
 
 def test_nothing_is_chosen_on_test_labels(run, quick):

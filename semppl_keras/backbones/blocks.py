@@ -116,13 +116,11 @@ def imagenet_stem(images, filters, *, wiring, activate=True):
     """A convolution and a maximum of stride 2; three convolutions in ResNet-D."""
     x = images
     if wiring.selective_kernels:
-        for index, (width, strides) in enumerate(
-            [(filters // 2, 2), (filters // 2, 1)]
-        ):
+        for index, strides in ((1, 2), (2, 1)):
             x = convolution(
-                x, width, 3, strides, f"stem_conv{index + 1}", wiring.padding
+                x, filters // 2, 3, strides, f"stem_conv{index}", wiring.padding
             )
-            x = activated(x, f"stem_norm{index + 1}", f"stem_relu{index + 1}")
+            x = activated(x, f"stem_norm{index}", f"stem_relu{index}")
         x = convolution(x, filters, 3, 1, "stem_conv")
     else:
         x = convolution(x, filters, 7, 2, "stem_conv", wiring.padding)

@@ -46,15 +46,22 @@ class Checkpoint:
         """Lets the training of a model go on with these heads.
 
         Args:
-            model: `SemPPL`, `BYOL`, `ReLICv2` or `SimCLR`, made on `backbone`, with
-                `hidden_dim` and `projection_dim` of these heads. Projector and, where
-                both have one, predictor get their weights, those of the target too.
+            model: `SemPPL`, `BYOL` or `ReLICv2`, made on `backbone`, with `hidden_dim`
+                and `projection_dim` of these heads. Projector and, where both have
+                one, predictor get their weights, those of the target too.
 
         Raises:
-            ValueError: if there are no heads, or of other shapes; nothing is changed.
+            ValueError: if there are no heads, SimCLRv2's, or heads of other shapes;
+                nothing is changed.
         """
         if self.projector is None:
             raise ValueError("The checkpoint has no projector to go on with.")
+        if self.family == "simclr":
+            raise ValueError(
+                "SimCLRv2's projector normalises its output, which no model's heads "
+                "here do. Train `backbone` with new heads, or fine-tune "
+                "`fine_tune_backbone`: FineTuner(checkpoint.fine_tune_backbone, ...)."
+            )
         pairs = []
         for encoder in (model.online, model.target):
             heads = () if encoder is None else encoder.heads

@@ -515,11 +515,23 @@ def _task(settings, arguments):
 
 
 def _named_alike(tested, data):
-    """The labels of other test images, as the run numbers its classes."""
+    """The labels of other test images, as the run numbers its classes.
+
+    By name, or by number where one of the two has nothing else.
+    """
     names, labels = tested.class_names, tested.labels
     if names is not None and set(names) <= set(data.class_names):
         numbers = np.array([data.class_names.index(name) for name in names])
         return numbers[labels]
+    both_named = not (_are_numbers(names) or _are_numbers(data.class_names))
+    if both_named:
+        unknown = sorted(set(names) - set(data.class_names))
+        raise CommandError(
+            "--same-classes needs a data set with the classes of the run. "
+            f"Received: {tested.name} with {', '.join(unknown[:5])}, which are none of "
+            f"{', '.join(data.class_names[:5])}, ... Rename them, or leave "
+            "--same-classes out to test the features with labels of the data set's own."
+        )
     if labels.max() >= data.num_classes or len(names or ()) > data.num_classes:
         count = len(names) if names else int(labels.max()) + 1
         raise CommandError(
@@ -529,6 +541,10 @@ def _named_alike(tested, data):
             "labels of the data set's own."
         )
     return labels
+
+
+def _are_numbers(names):
+    return names is None or tuple(names) == tuple(map(str, range(len(names))))
 
 
 def _resized(images, shape):

@@ -348,7 +348,8 @@ class Distiller(ClassifierTrainer):
             ops.cast(self.teacher(seen, training=False), "float32")
         )
         sums = outputs.sum(axis=-1)
-        if outputs.min() < 0 or np.abs(sums - 1).max() > 0.01:
+        # Written so that outputs that are no numbers are refused as well.
+        if not (outputs.min() >= 0 and np.abs(sums - 1).max() <= 0.01):
             raise ValueError(
                 f"`teacher` '{self.teacher.name}' must give probabilities, at least 0 "
                 f"and of sum 1. Received: outputs of {outputs.min():.3g} and more, of "
