@@ -1,9 +1,6 @@
 """Images with labels for a few of them."""
 
 from semppl_keras.data.datasets import (
-    FewLabels,
-    LabelledTest,
-    choose_labelled,
     load,
     load_digits,
     load_folder,
@@ -11,6 +8,7 @@ from semppl_keras.data.datasets import (
     load_test,
     load_tfds,
 )
+from semppl_keras.data.few_labels import FewLabels, LabelledTest, choose_labelled
 
 __all__ = [
     "FewLabels",
