@@ -274,6 +274,15 @@ def test_sgd_probe_has_the_paper_s_rate_and_chooses_on_held_out_rows():
     assert other.score(features, labels) > 0.95
 
 
+def test_nearest_neighbours_show_their_progress(capsys):
+    features, labels = _clusters(5)
+    quiet = knn_predict(features, labels, features, chunk_size=4)
+    assert capsys.readouterr().out == ""
+    shown = knn_predict(features, labels, features, chunk_size=4, verbose=1)
+    assert "4/4" in capsys.readouterr().out
+    np.testing.assert_array_equal(shown, quiet)
+
+
 def test_sgd_probe_with_one_row_of_a_class_and_a_constant_feature(capsys):
     features, labels = _clusters(5)
     features[:, 7] = 3

@@ -1,5 +1,6 @@
 """Nearest neighbours by cosine similarity."""
 
+import keras
 import numpy as np
 
 from semppl_keras.evaluation.inputs import as_class_indices, as_features, as_labels
@@ -13,6 +14,7 @@ def knn_predict(
     *,
     temperature=None,
     chunk_size=256,
+    verbose=0,
 ):
     """Labels each row by the vote of its nearest neighbours.
 
@@ -30,6 +32,7 @@ def knn_predict(
         temperature: Positive, or None for equal votes.
         chunk_size: Test rows compared at once: memory is about `chunk_size * N * 16`
             bytes, beside float32 copies of the training features and of the chunk.
+        verbose: 1 shows a progress bar.
 
     Returns:
         `(M,)` labels, in the dtype of `train_labels`.
@@ -54,6 +57,7 @@ def knn_predict(
         k,
         temperature,
         chunk_size,
+        verbose,
     )
     predicted = []
     for votes, similarities in chunks:
@@ -71,6 +75,7 @@ def knn_probabilities(
     num_classes=None,
     temperature=None,
     chunk_size=256,
+    verbose=0,
 ):
     """The share of each class in the vote of the nearest neighbours.
 
@@ -81,7 +86,7 @@ def knn_probabilities(
         k: Number of neighbours, in [1, N].
         num_classes: Columns of the result. None: the largest label and one.
         temperature: As for `knn_predict`.
-        chunk_size: As for `knn_predict`.
+        chunk_size, verbose: As for `knn_predict`.
 
     Returns:
         `(M, num_classes)` float32, rows that sum to 1. Where classes tie, the first
@@ -111,6 +116,7 @@ def knn_probabilities(
         k,
         temperature,
         chunk_size,
+        verbose,
     )
     return np.concatenate(
         [
@@ -129,6 +135,7 @@ def knn_accuracy(
     *,
     temperature=None,
     chunk_size=256,
+    verbose=0,
 ):
     """Share of the test rows that their nearest neighbours label correctly.
 
@@ -139,7 +146,7 @@ def knn_accuracy(
         test_labels: `(M,)` integers.
         k: Number of neighbours, in [1, N].
         temperature: As for `knn_predict`.
-        chunk_size: As for `knn_predict`.
+        chunk_size, verbose: As for `knn_predict`.
 
     Returns:
         A float in [0, 1].
@@ -162,11 +169,14 @@ def knn_accuracy(
         k,
         temperature=temperature,
         chunk_size=chunk_size,
+        verbose=verbose,
     )
     return float(np.mean(predicted == test_labels))
 
 
-def _votes(train, train_classes, test, num_classes, k, temperature, chunk_size):
+def _votes(
+    train, train_classes, test, num_classes, k, temperature, chunk_size, verbose
+):
     """Yields for each chunk of test rows, by class: votes and summed similarities."""
     test = as_features(test, "test_features")
     if train.shape[1] != test.shape[1]:
@@ -191,7 +201,9 @@ def _votes(train, train_classes, test, num_classes, k, temperature, chunk_size):
     # Negative, so that the nearest sort first; in place: it may be the largest array.
     opposite = _unit_rows(train)
     np.negative(opposite, out=opposite)
-    for start in range(0, len(test), chunk_size):
+    starts = range(0, len(test), chunk_size)
+    progress = keras.utils.Progbar(len(starts), verbose=verbose, unit_name="chunk")
+    for start in starts:
         distances = _unit_rows(test[start : start + chunk_size]) @ opposite.T
         nearest = _smallest(distances, k)
         # In float64 sums of float32 do not depend on their order: ties stay ties.
@@ -212,6 +224,7 @@ def _votes(train, train_classes, test, num_classes, k, temperature, chunk_size):
             for values in (weights, similarities)
         )
         yield votes, sums
+        progress.add(1)
 
 
 def _smallest(distances, k):
