@@ -273,33 +273,35 @@ def objectives(study, results, seeds, methods):
             loaded = study.load(count, seed)
             for name in methods:
                 key = f"{name}/{count}/{seed}"
-                if key in results.runs:
-                    continue
-                if name == "supervised":
-                    baseline = supervised(study, loaded, seed)
-                    values = {
-                        "supervised": round(baseline.best, 4),
-                        "logistic_regression": round(baseline.logistic_regression, 4),
-                        "network": round(baseline.network, 4),
-                    }
-                else:
-                    objective, changes = METHODS[name]
-                    if objective.needs_labels:
-                        model, seconds = train(
-                            study, loaded, objective, seed, **changes
-                        )
-                    else:
-                        # Of all training images: the same whichever are labelled.
-                        if name not in free:
-                            free[name] = train(study, loaded, objective, seed)
-                        model, seconds = free[name]
-                    values = {"linear": linear(model, loaded, seed), "seconds": seconds}
-                    if name == "SemPPL":
-                        values |= of_semppl(model, loaded)
-                    if name in ("SimCLR", "SemPPL"):
-                        values |= fine_tuned_and_distilled(study, model, loaded, seed)
-                results.add(key, values)
-                keras.utils.clear_session(free_memory=False)
+                if key not in results.runs:
+                    results.add(key, measured(study, loaded, name, seed, free))
+                    keras.utils.clear_session(free_memory=False)
+
+
+def measured(study, loaded, name, seed, free):
+    """What one run gives by measure.
+
+    Args:
+        free: dict of name to (model, seconds), of what was trained without labels with
+            this seed: on all training images, the same whichever are labelled.
+    """
+    if name == "supervised":
+        baseline = supervised(study, loaded, seed)
+        return {
+            "supervised": round(baseline.best, 4),
+            "logistic_regression": round(baseline.logistic_regression, 4),
+            "network": round(baseline.network, 4),
+        }
+    objective, changes = METHODS[name]
+    model, seconds = free.get(name) or train(study, loaded, objective, seed, **changes)
+    if not objective.needs_labels:
+        free[name] = model, seconds
+    values = {"linear": linear(model, loaded, seed), "seconds": seconds}
+    if name == "SemPPL":
+        values |= of_semppl(model, loaded)
+    if name in ("SimCLR", "SemPPL"):
+        values |= fine_tuned_and_distilled(study, model, loaded, seed)
+    return values
 
 
 def of_semppl(model, loaded):
