@@ -567,6 +567,7 @@ def test_fine_tuning_learns_from_a_hundred_labels():
         x_test=data.x_test,
         y_test=data.y_test,
         class_names=data.class_names,
+        labels_of_run=False,
     )
     # It was never trained: what it can do afterwards comes from the labels.
     model = recipes.RECIPES["digits"]().make_model(1, 10, steps_per_epoch=1, seed=0)
