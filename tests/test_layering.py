@@ -43,6 +43,9 @@ LAYERS = {
 
 # Beside the trainers: adapters to something that belongs to one backend.
 BACKEND_IMPORTS = {
+    "trainers/jax.py": {"jax"},
+    "trainers/tensorflow.py": {"tensorflow"},
+    "trainers/tf_replicas.py": {"tensorflow"},
     "trainers/torch.py": {"torch"},
     "data/tf_feed.py": {"tensorflow"},
     "checkpoints/tf_variables.py": {"tensorflow"},

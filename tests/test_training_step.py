@@ -269,6 +269,13 @@ def test_hidden_labels_change_nothing_but_the_metric():
     assert all(history == results[0][1] for _, history in results)
 
 
+def trained_weights(model):
+    return [
+        keras.ops.convert_to_numpy(variable)
+        for variable in model.online.trainable_variables
+    ]
+
+
 def trainable_target(model):
     return [
         keras.ops.convert_to_numpy(target)
@@ -325,6 +332,78 @@ def test_the_momentum_follows_the_cosine():
     # A later fit begins anew, and one that goes on does not.
     history = fit(model, epochs=1, callbacks=[TargetEMA(0.9, total_steps=6)]).history
     np.testing.assert_allclose(history["target_momentum"], expected[:1], rtol=1e-6)
+
+
+def test_the_target_moves_once_per_optimiser_step(tmp_path):
+    def moved(model, act):
+        """Whether online network and target moved."""
+        before = trained_weights(model), trainable_target(model)
+        act(model)
+        after = trained_weights(model), trainable_target(model)
+        return tuple(
+            any(np.any(old != new) for old, new in zip(*weights, strict=True))
+            for weights in zip(before, after, strict=True)
+        )
+
+    def one_batch(model):
+        # No momentum of the target's own: it becomes the online network.
+        fit(model, epochs=1, batch_size=18, callbacks=[TargetEMA(0.0, 10**6)])
+
+    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=3)
+    model = toy_model(compile_arguments={"optimizer": optimizer})
+    assert [moved(model, one_batch) for _ in range(4)] == [
+        (False, False),
+        (False, False),
+        (True, True),
+        (False, False),
+    ]
+    for target, online in model.target.moving_pairs(model.online):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(target),
+            keras.ops.convert_to_numpy(online),
+            atol=1e-6,
+        )
+    # The count goes on where it was saved, and begins anew with another optimiser.
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert [moved(loaded, one_batch) for _ in range(2)] == [
+        (False, False),
+        (True, True),
+    ]
+    one_batch(loaded)
+    loaded.compile(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
+    assert [moved(loaded, one_batch) for _ in range(2)] == [
+        (False, False),
+        (True, True),
+    ]
+
+
+def test_accumulated_gradients_are_those_of_the_batches():
+    """Two batches whose gradients are added up, against their mean by hand."""
+
+    def train(epochs, **arguments):
+        keras.utils.set_random_seed(0)
+        optimizer = keras.optimizers.SGD(0.1, **arguments)
+        model = toy_model(
+            compile_arguments={"optimizer": optimizer, "jit_compile": False}
+        )
+        start = trained_weights(model)
+        fit(model, epochs=epochs, batch_size=18, callbacks=[TargetEMA(1.0)])
+        return model, start
+
+    accumulated, start = train(2, gradient_accumulation_steps=2)
+    first, _ = train(1)
+    # The second batch, seen from the same weights: the first one with a rate of 0.
+    second, _ = train(0)
+    rate = second.optimizer.learning_rate
+    rate.assign(0.0)
+    fit(second, epochs=1, batch_size=18, callbacks=[TargetEMA(1.0)])
+    rate.assign(0.1)
+    fit(second, epochs=1, batch_size=18, callbacks=[TargetEMA(1.0)])
+    results = [trained_weights(model) for model in (accumulated, first, second)]
+    for before, both, one, other in zip(start, *results, strict=True):
+        steps = ((one - before) + (other - before)) / 2
+        np.testing.assert_allclose(both - before, steps, atol=2e-6)
 
 
 def test_steps_per_execution_changes_nothing():

@@ -36,6 +36,7 @@ class Feed(keras.utils.PyDataset):
         self.labelled_batch_size = labelled_batch_size
         self.steps_per_epoch = steps_per_epoch
         self.has_hidden_labels = unlabelled.has_labels
+        self._part = (0, 1)
         self._error = None
         self.seek(0)
 
@@ -43,6 +44,10 @@ class Feed(keras.utils.PyDataset):
         """Sets the step of the model at which the first epoch begins."""
         self._step = step
         self._started = False
+
+    def take_part(self, index, count):
+        """Yields of every batch one of `count` equal parts alone."""
+        self._part = (index, count)
 
     def fit_arguments(self):
         """What Keras' `fit` is given."""
@@ -79,10 +84,17 @@ class Feed(keras.utils.PyDataset):
                 x = (images, labelled_images)
                 if labels is not None:
                     y["label"] = labels
+            x = tuple(self._own(part) for part in x)
+            y = {name: self._own(values) for name, values in y.items()}
         except Exception as error:
             self._error = error
             raise
         return x, y
+
+    def _own(self, values):
+        index, count = self._part
+        size = len(values) // count
+        return values[index * size : (index + 1) * size]
 
 
 def make_feed(
@@ -95,6 +107,7 @@ def make_feed(
     labelled_batch_size=None,
     steps_per_epoch=None,
     seed,
+    num_replicas=1,
     name="unlabelled",
 ):
     """Checks the data of a `fit` and pairs it.
@@ -117,6 +130,8 @@ def make_feed(
             batches. A PyDataset is taken at its word that only its last batch is
             smaller; where others are, nothing is left out, but an epoch is no pass.
         seed: int, of the order of arrays.
+        num_replicas: int, equal parts into which every batch is divided: where a
+            size is not given, it is rounded to a multiple of this.
         name: str, what `unlabelled` is called in an error.
 
     Returns:
@@ -131,6 +146,12 @@ def make_feed(
             raise ValueError(
                 f"`{argument}` must be a positive integer. Received: {argument}="
                 f"{value}."
+            )
+        if value is not None and value % num_replicas:
+            raise ValueError(
+                f"`{argument}` must be a multiple of the {num_replicas} replicas, "
+                f"which share every batch. Received: {argument}={value}. Try "
+                f"{_rounded(value, num_replicas)}."
             )
     unlabelled_source = make_source(name, unlabelled, spec, labelled=False, seed=seed)
     labelled_source = None
@@ -149,18 +170,23 @@ def make_feed(
         unlabelled_source.repeat()
     if batch_size is None:
         batch_size = unlabelled_source.native_batch_size
-    if batch_size is None:
-        batch_size = DEFAULT_BATCH_SIZE
-        if not unlabelled_source.endless:
-            batch_size = min(batch_size, unlabelled_source.num_images())
+        if batch_size is None:
+            batch_size = DEFAULT_BATCH_SIZE
+            if not unlabelled_source.endless:
+                batch_size = min(batch_size, unlabelled_source.num_images())
+        batch_size = _rounded(batch_size, num_replicas)
     if labelled_source is None:
         labelled_batch_size = 0
     elif labelled_batch_size is None:
         labelled_batch_size = labelled_source.native_batch_size
-    if labelled_batch_size is None:
-        labelled_batch_size = max(1, batch_size // 3)
-        if not labelled_source.endless:
-            labelled_batch_size = min(labelled_batch_size, labelled_source.num_images())
+        if labelled_batch_size is None:
+            labelled_batch_size = max(1, batch_size // 3)
+            if not labelled_source.endless:
+                labelled_batch_size = min(
+                    labelled_batch_size, labelled_source.num_images()
+                )
+        # One labelled image at least for every replica, if it comes round twice.
+        labelled_batch_size = _rounded(labelled_batch_size, num_replicas)
     steps = _steps(unlabelled_source, batch_size, steps_per_epoch)
     arguments = (
         unlabelled_source,
@@ -202,6 +228,11 @@ def _steps(source, batch_size, steps_per_epoch):
             f"Received: batch_size={batch_size} for {count} images."
         )
     return int(np.ceil(count / batch_size))
+
+
+def _rounded(size, num_replicas):
+    """The multiple of the number of replicas that is next below, at least that."""
+    return max(size - size % num_replicas, num_replicas)
 
 
 def _is_count(value):

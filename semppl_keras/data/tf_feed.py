@@ -20,9 +20,7 @@ class TFFeed:
         self.labelled_batch_size = feed.labelled_batch_size
         self.steps_per_epoch = feed.steps_per_epoch
         self.has_hidden_labels = feed.has_hidden_labels
-        # The step from which the pipeline starts is known when it is first drawn
-        # from, after a callback may have restored the model.
-        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._step = 0
         self._error = None
         parts = (self._unlabelled_batches(unlabelled),)
         if feed.labelled is not None:
@@ -39,12 +37,48 @@ class TFFeed:
 
     def seek(self, step):
         """Sets the step of the model at which the first epoch begins."""
-        self._step.assign(step)
+        self._step = step
 
-    def fit_arguments(self):
-        """What Keras' `fit` is given."""
+    def fit_arguments(self, strategy):
+        """What Keras' `fit` is given.
+
+        Args:
+            strategy: `tf.distribute.Strategy`, of whose replicas each gets an equal
+                part of every batch; None for one device.
+        """
+        dataset = self._dataset
+        if strategy is not None:
+            dataset = strategy.distribute_datasets_from_function(self._parts)
         # One iterator serves all epochs: the labelled images go round across them.
-        return {"x": self._dataset, "steps_per_epoch": self.steps_per_epoch}
+        return {"x": dataset, "steps_per_epoch": self.steps_per_epoch}
+
+    def _parts(self, context):
+        """The parts of one worker's replicas, which draw them in turn."""
+        replicas = context.num_replicas_in_sync
+        workers = context.num_input_pipelines
+        own = replicas // workers
+        first = context.input_pipeline_id * own
+
+        def own_parts(values):
+            shape = (replicas, values.shape[0] // replicas, *values.shape[1:])
+            return tf.reshape(values, shape)[first : first + own]
+
+        def divided(*batch):
+            parts = tf.nest.map_structure(own_parts, batch)
+            return tf.data.Dataset.from_tensor_slices(parts)
+
+        # Every worker reads the same batches, so that the order is that of one.
+        parts = self._dataset.flat_map(divided).prefetch(2 * own)
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = (
+            tf.data.experimental.AutoShardPolicy.OFF
+        )
+        return parts.with_options(options)
+
+    def _first_step(self):
+        # Known when the pipeline is first drawn from, after a callback may have
+        # restored the model.
+        yield self._step
 
     def explain(self, error):
         """The error in the data behind one that Keras reports, or None."""
@@ -54,7 +88,7 @@ class TFFeed:
         source, size = self._feed.unlabelled, self.batch_size
         if not isinstance(data, tf.data.Dataset):
             return self._generated(
-                source, size, lambda: source.passes(size, int(self._step))
+                source, size, lambda: source.passes(size, self._step)
             )
         dataset = checked_dataset(data, source)
         if source.endless:
@@ -72,7 +106,7 @@ class TFFeed:
         source, size = self._feed.labelled, self.labelled_batch_size
         if not isinstance(data, tf.data.Dataset):
             return self._generated(
-                source, size, lambda: source.stream(size, int(self._step))
+                source, size, lambda: source.stream(size, self._step)
             )
         dataset = checked_dataset(data, source)
         if source.endless:
@@ -81,10 +115,13 @@ class TFFeed:
             dataset = dataset.unbatch()
         # Whole passes leave the order as it was: only the rest is to be skipped.
         count = source.num_images() if source.length_known else tf.int64.max
-        return tf.data.Dataset.range(1).flat_map(
-            lambda _: (
+        first_step = tf.data.Dataset.from_generator(
+            self._first_step, output_signature=tf.TensorSpec((), tf.int64)
+        )
+        return first_step.flat_map(
+            lambda step: (
                 dataset.repeat()
-                .skip(self._step * size % count)
+                .skip(step * size % count)
                 .batch(size, drop_remainder=True)
             )
         )

@@ -5,6 +5,7 @@ from keras import ops
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.distillation.objectives import cross_entropy, log_of
 from semppl_keras.models import ViewModel
+from semppl_keras.models.global_batch import share_of_loss
 from semppl_keras.networks import input_channels
 
 
@@ -68,9 +69,8 @@ class ClassifierTrainer(ViewModel):
     # -- the step -------------------------------------------------------------
 
     def random_views(self, images):
-        """One view `(B, s, s, C)` of each image `(B, H, W, C)`."""
-        views = self.views(ops.cast(images, "float32"), seed=self.seed_generator)
-        return views["large"][:, 0]
+        """One view `(B, s, s, C)` of each image of a tuple of `(B_i, H, W, C)`."""
+        return self.draw_views(images)["large"][:, 0]
 
     def training_loss(self, views, labels, logits):
         """What is to be minimised, from the views of one batch.
@@ -116,7 +116,7 @@ class ClassifierTrainer(ViewModel):
             loss = ops.mean(losses)
         for penalty in self.losses:
             loss = loss + ops.cast(ops.sum(penalty), loss.dtype)
-        return loss
+        return share_of_loss(loss)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Those of the training step, or those given to `compile`."""

@@ -234,6 +234,7 @@ class Distiller(ClassifierTrainer):
             labelled_batch_size=labelled_batch_size,
             steps_per_epoch=steps_per_epoch,
             seed=self.seed,
+            num_replicas=self.num_replicas,
         )
         return self.fit_feed(
             feed,
@@ -259,9 +260,7 @@ class Distiller(ClassifierTrainer):
             dict of `view` `(B_u + B_l, s, s, C)`, the unlabelled images' first, and
             `teacher` `(B_u, num_classes)`, logits.
         """
-        views = self.random_views(
-            ops.concatenate([ops.cast(part, "float32") for part in images], axis=0)
-        )
+        views = self.random_views(images)
         seen = _as_images(views[: images[0].shape[0]], self.views, self.teacher)
         predicted = self.teacher(seen, training=False)
         if self.teacher_outputs == "probabilities":

@@ -148,6 +148,7 @@ class FineTuner(ClassifierTrainer):
             batch_size=batch_size,
             steps_per_epoch=steps_per_epoch,
             seed=self.seed,
+            num_replicas=self.num_replicas,
             name="x",
         )
         return self.fit_feed(
@@ -166,7 +167,6 @@ class FineTuner(ClassifierTrainer):
 
     def make_views(self, images):
         """One random view of each image of a batch, as `view`."""
-        (images,) = images
         return {"view": self.random_views(images)}
 
     def training_loss(self, views, labels, logits):

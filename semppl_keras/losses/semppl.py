@@ -10,6 +10,7 @@ def semppl_loss(
     semantic_positive=None,
     has_semantic_positive=None,
     *,
+    candidates=None,
     temperature=0.2,
     contrastive_weight=0.3,
     semantic_weight=0.2,
@@ -35,11 +36,13 @@ def semppl_loss(
     Args:
         online: `(V, B, D)` unit vectors z, the large views first.
         target: `(L, B, D)` unit vectors t of the large views.
-        negative_indices: `(B, K)` int in [0, B): each image's negatives, whose
-            target embeddings are contrasted with it under every pair of views.
+        negative_indices: `(B, K)` int: each image's negatives among the
+            `candidates`, contrasted with it under every pair of views.
         semantic_positive: `(P, L, B, D)` unit vectors, or None.
         has_semantic_positive: `(B,)` boolean, or None; given with
             `semantic_positive` alone.
+        candidates: `(L, N, D)` unit vectors, where these B images are a part of a
+            larger batch; None for `target`.
         temperature: float, tau, positive.
         contrastive_weight: float, c.
         semantic_weight: float, alpha.
@@ -52,7 +55,14 @@ def semppl_loss(
     Raises:
         ValueError: if the shapes do not fit, or the temperature is not positive.
     """
-    _check(online, target, negative_indices, semantic_positive, has_semantic_positive)
+    _check(
+        online,
+        target,
+        negative_indices,
+        semantic_positive,
+        has_semantic_positive,
+        candidates,
+    )
     if not temperature > 0:
         raise ValueError(
             f"`temperature` must be positive. Received: temperature={temperature}."
@@ -60,7 +70,10 @@ def semppl_loss(
     online = ops.cast(online, "float32") / temperature
     target = ops.stop_gradient(ops.cast(target, "float32"))
 
-    negatives = ops.take(target, negative_indices, axis=1)
+    if candidates is None:
+        candidates = target
+    candidates = ops.stop_gradient(ops.cast(candidates, "float32"))
+    negatives = ops.take(candidates, negative_indices, axis=1)
     negative_logits = ops.einsum("ibd,jbkd->ijbk", online, negatives)
     # log sum exp over the negatives, shared by all positives.
     negative_mass = ops.logsumexp(negative_logits, axis=-1)
@@ -123,25 +136,35 @@ def _invariance(positive_logits, contrast, negative_logits):
     return ops.sum(kl, axis=(-3, -2)) / max(num_large * (num_large - 1), 1)
 
 
-def _check(online, target, negative_indices, semantic_positive, has_semantic_positive):
+def _check(
+    online,
+    target,
+    negative_indices,
+    semantic_positive,
+    has_semantic_positive,
+    candidates,
+):
     given = {
         "online": online,
         "target": target,
         "negative_indices": negative_indices,
         "semantic_positive": semantic_positive,
         "has_semantic_positive": has_semantic_positive,
+        "candidates": candidates,
     }
     shapes = {
         name: tuple(value.shape) for name, value in given.items() if value is not None
     }
+    pool = shapes.pop("candidates", shapes["target"])
     ranks = [len(shape) for shape in shapes.values()]
-    fits = ranks in ([3, 3, 2], [3, 3, 2, 4, 1])
+    fits = ranks in ([3, 3, 2], [3, 3, 2, 4, 1]) and len(pool) == 3
     if fits:
         num_large, batch, dim = shapes["target"]
         fits = (
             shapes["online"][1:] == (batch, dim)
             and shapes["online"][0] >= num_large
             and shapes["negative_indices"][0] == batch
+            and (pool[0], pool[2]) == (num_large, dim)
         )
     if fits and semantic_positive is not None:
         fits = shapes["semantic_positive"][1:] == (num_large, batch, dim) and shapes[
@@ -150,8 +173,10 @@ def _check(online, target, negative_indices, semantic_positive, has_semantic_pos
     if not fits:
         raise ValueError(
             "Expected online (V, B, D), target (L, B, D) with L <= V, "
-            "negative_indices (B, K), and semantic_positive (P, L, B, D) with "
-            "has_semantic_positive (B,) or neither. Received: "
+            "negative_indices (B, K), semantic_positive (P, L, B, D) with "
+            "has_semantic_positive (B,) or neither, and candidates (L, N, D). "
+            "Received: "
             + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            + f", candidates {pool}"
             + "."
         )

@@ -49,6 +49,9 @@ def enqueue(embeddings, labels, position, new_embeddings, new_labels):
 class LabelledMemory(keras.layers.Layer):
     """The queue's state as non-trainable variables, saved with the model.
 
+    Under tf.distribute every replica has a copy and writes the labelled images of all
+    replicas to it: the copies stay alike, and none has to be sent.
+
     Args:
         num_views: int, L, large views.
         capacity: int, C, entries.
@@ -75,8 +78,6 @@ class LabelledMemory(keras.layers.Layer):
                 dtype=dtype,
                 initializer=initializer,
                 trainable=False,
-                # Every replica writes the same gathered batch.
-                aggregation="only_first_replica",
             )
 
         self.embeddings = state(

@@ -55,7 +55,7 @@ class BYOL(Pretraining):
         self.projection_dim = projection_dim
         self.hidden_dim = hidden_dim
 
-    def loss_parts(self, online, target, labels):
+    def loss_parts(self, online, target, labels, batch):
         """BYOL's loss; labels are not looked at."""
-        del labels
+        del labels, batch
         return byol_loss(online, target)

@@ -9,7 +9,9 @@ class Latest(keras.metrics.Metric):
 
     def __init__(self, name="latest", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.current = self.add_variable((), initializer="zeros", name="value")
+        self.current = self.add_variable(
+            (), initializer="zeros", aggregation="only_first_replica", name="value"
+        )
 
     def update_state(self, value, sample_weight=None):
         self.current.assign(value)

@@ -9,11 +9,12 @@ from keras import ops
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed import make_feed
 from semppl_keras.models.arguments import check_seed, check_share
+from semppl_keras.models.global_batch import GlobalBatch, share_of_loss
 from semppl_keras.models.latest import Latest
 from semppl_keras.models.random_state import draw_seeds
 from semppl_keras.models.target_ema import TargetEMA
 from semppl_keras.models.target_schedule import TargetSchedule
-from semppl_keras.models.view_model import ViewModel, as_list, explained_errors
+from semppl_keras.models.view_model import ViewModel, as_list, inference
 from semppl_keras.networks import (
     Encoder,
     TargetEncoder,
@@ -116,7 +117,7 @@ class Pretraining(ViewModel):
         """The online backbone, an ordinary `keras.Model` from images to features."""
         return self.online.backbone
 
-    def loss_parts(self, online, target, labels):
+    def loss_parts(self, online, target, labels, batch):
         """What is to be learned, from the views of one batch.
 
         Args:
@@ -126,6 +127,8 @@ class Pretraining(ViewModel):
             labels: dict of `label` `(B_l,)` int32, those of the last B_l images, and
                 `hidden_label` `(B_u,)` of the others, -1 for unknown; either may be
                 missing.
+            batch: `GlobalBatch` of these images, of which other replicas may hold
+                more.
 
         Returns:
             dict of `loss`, a scalar, and what the subclass gave as `metrics` and
@@ -199,6 +202,7 @@ class Pretraining(ViewModel):
             labelled_batch_size=labelled_batch_size,
             steps_per_epoch=steps_per_epoch,
             seed=self.seed,
+            num_replicas=self.num_replicas,
         )
         self._check_batch_sizes(feed.batch_size, feed.labelled_batch_size)
         callbacks = as_list(callbacks)
@@ -232,7 +236,7 @@ class Pretraining(ViewModel):
             `(N, F)` float array.
         """
         images = self._checked_images("images", images)
-        with explained_errors(self._feature_extractor):
+        with inference(self._feature_extractor):
             features = self._feature_extractor.predict(
                 images, batch_size=batch_size, verbose=verbose
             )
@@ -242,8 +246,7 @@ class Pretraining(ViewModel):
 
     def make_views(self, images):
         """Views of the unlabelled and labelled images of a batch, in this order."""
-        images = [ops.cast(part, "float32") for part in images]
-        return self.views(ops.concatenate(images, axis=0), seed=self.seed_generator)
+        return self.draw_views(images)
 
     def call(self, inputs, training=False):
         """In training views to embeddings, otherwise images to features.
@@ -277,8 +280,10 @@ class Pretraining(ViewModel):
         if not training:
             return ops.zeros(())
         online = y_pred["online"]
-        values = dict(self.loss_parts(online, y_pred.get("target"), y))
-        values["embedding_std"] = ops.std(ops.stop_gradient(online[0]), axis=0)
+        num_labelled = y["label"].shape[0] if "label" in y else 0
+        batch = GlobalBatch(online.shape[1] - num_labelled, num_labelled)
+        values = dict(self.loss_parts(online, y_pred.get("target"), y, batch))
+        values["embedding_std"] = _standard_deviation(online[0], batch)
         if self.target is not None:
             values["target_momentum"] = self._target_schedule.momentum(self.step)
         for metric in self._step_metrics:
@@ -286,7 +291,7 @@ class Pretraining(ViewModel):
         loss = values["loss"]
         for penalty in self.online.losses:
             loss = loss + ops.cast(ops.sum(penalty), loss.dtype)
-        return loss
+        return share_of_loss(loss)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """In training the step's metrics, otherwise those given to `compile`."""
@@ -303,12 +308,13 @@ class Pretraining(ViewModel):
         return [self._loss_tracker, *self._step_metrics]
 
     def after_update(self):
-        """Moves the target after the optimiser's step, and counts it."""
+        """Moves the target after the optimiser's step, and counts the batch."""
         if self.target is not None:
             momentum = self._target_schedule.momentum(self.step)
+            weight = (1.0 - momentum) * self.completed_updates()
             for target, online in self.target.moving_pairs(self.online):
-                weight = ops.cast(1.0 - momentum, target.dtype)
-                target.assign(target + weight * (online - target))
+                own_weight = ops.cast(weight, target.dtype)
+                target.assign(target + own_weight * (online - target))
         super().after_update()
 
     def schedule_target(self, base_momentum, start, steps):
@@ -364,6 +370,13 @@ class Pretraining(ViewModel):
                     config[name], custom_objects=custom_objects
                 )
         return cls(**config)
+
+
+def _standard_deviation(embeddings, batch):
+    """Of each component of `(B, D)`, over the global batch."""
+    embeddings = ops.stop_gradient(embeddings)
+    deviation = embeddings - batch.mean(ops.mean(embeddings, axis=0))
+    return ops.sqrt(batch.mean(ops.mean(ops.square(deviation), axis=0)))
 
 
 class _FeatureExtractor(keras.Model):

@@ -86,13 +86,17 @@ class ReLICv2(Pretraining):
         self.contrastive_weight = contrastive_weight
         self.invariance_weight = invariance_weight
 
-    def loss_parts(self, online, target, labels):
+    def loss_parts(self, online, target, labels, batch):
         """ReLICv2's loss; labels are not looked at."""
         del labels
+        negatives = sample_negatives(
+            batch.size, self.num_negatives, self.seed_generator
+        )
         return semppl_loss(
             online,
             target,
-            sample_negatives(target.shape[1], self.num_negatives, self.seed_generator),
+            batch.own(negatives),
+            candidates=batch.gather(target, axis=1),
             temperature=self.temperature,
             contrastive_weight=self.contrastive_weight,
             invariance_weight=self.invariance_weight,

@@ -19,6 +19,7 @@ from semppl_keras.models.arguments import (
     check_positive,
     check_two_views,
 )
+from semppl_keras.models.global_batch import GlobalBatch
 from semppl_keras.models.pretraining import Pretraining
 from semppl_keras.networks import projector_and_predictor
 
@@ -243,13 +244,17 @@ class SemPPL(Pretraining):
             self.num_classes,
         )
 
-    def loss_parts(self, online, target, labels):
-        """SemPPL's loss; also writes the memory."""
-        num_large, batch_size = target.shape[:2]
+    def loss_parts(self, online, target, labels, batch):
+        """SemPPL's loss of the own images; also writes the memory."""
+        num_large, num_images = target.shape[:2]
         known = ops.cast(labels["label"], "int32")
-        num_unlabelled = batch_size - known.shape[0]
+        num_unlabelled = num_images - known.shape[0]
+        unlabelled, labelled = GlobalBatch(num_unlabelled), GlobalBatch(known.shape[0])
 
-        memory = self.memory.enqueued(target[:, num_unlabelled:], known)
+        all_targets = batch.gather(target, axis=1)
+        memory = self.memory.enqueued(
+            all_targets[:, unlabelled.size :], labelled.gather(known)
+        )
         for variable, value in zip(self.memory.state, memory, strict=True):
             self.write_state(variable, value)
         embeddings, memory_labels, _ = memory
@@ -262,12 +267,13 @@ class SemPPL(Pretraining):
             self.num_classes,
         )
         entries, found = sample_semantic_positives(
-            ops.concatenate([pseudo_labels, known], axis=0),
+            batch.gather(ops.concatenate([pseudo_labels, known], axis=0)),
             memory_labels,
             self.num_semantic_positives,
             self.num_classes,
             self.seed_generator,
         )
+        entries, found = batch.own(entries, axis=1), batch.own(found)
         semantic_positive = ops.swapaxes(ops.take(embeddings, entries, axis=1), 0, 1)
         if self.objective == "byol":
             parts = byol_loss(
@@ -278,12 +284,16 @@ class SemPPL(Pretraining):
                 semantic_weight=self.semantic_weight,
             )
         else:
+            negatives = sample_negatives(
+                batch.size, self.num_negatives, self.seed_generator
+            )
             parts = semppl_loss(
                 online,
                 target,
-                sample_negatives(batch_size, self.num_negatives, self.seed_generator),
+                batch.own(negatives),
                 semantic_positive,
                 found,
+                candidates=all_targets,
                 temperature=self.temperature,
                 contrastive_weight=self.contrastive_weight,
                 semantic_weight=self.semantic_weight,
@@ -291,9 +301,10 @@ class SemPPL(Pretraining):
             )
         if "hidden_label" in labels:
             hidden = ops.cast(labels["hidden_label"], "int32")
+            # Of all replicas, which may know different numbers of them.
             self._pseudo_label_accuracy.update_state(
-                ops.cast(pseudo_labels == hidden, "float32"),
-                sample_weight=ops.cast(hidden >= 0, "float32"),
+                unlabelled.gather(ops.cast(pseudo_labels == hidden, "float32")),
+                sample_weight=unlabelled.gather(ops.cast(hidden >= 0, "float32")),
             )
         return {
             **parts,

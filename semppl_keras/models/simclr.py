@@ -107,9 +107,11 @@ class SimCLR(Pretraining):
             # Of one view and one class: what counts is which entries are filled.
             self.memory = LabelledMemory(1, memory_size, projection_dim, name="memory")
 
-    def loss_parts(self, online, target, labels):
+    def loss_parts(self, online, target, labels, batch):
         """NT-Xent; also writes the memory. Labels are not looked at."""
         del labels
+        # The loss of the whole batch, on every replica: it is cheap.
+        online = batch.gather(online, axis=1)
         if self.memory is None:
             return nt_xent_loss(online, temperature=self.temperature)
         # What earlier batches have left: of this one each image has its views here.
@@ -121,7 +123,7 @@ class SimCLR(Pretraining):
             negative_mask=filled,
         )
         written = self.memory.enqueued(
-            target[:1], ops.zeros((target.shape[1],), "int32")
+            batch.gather(target[:1], axis=1), ops.zeros((batch.size,), "int32")
         )
         for variable, value in zip(self.memory.state, written, strict=True):
             self.write_state(variable, value)

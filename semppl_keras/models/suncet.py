@@ -1,9 +1,11 @@
 """SuNCEt: SimCLR, and contrast between the classes of the labelled images."""
 
 import keras
+from keras import ops
 
 from semppl_keras.losses import suncet_loss
 from semppl_keras.models.arguments import check_integers, check_not_negative
+from semppl_keras.models.global_batch import GlobalBatch
 from semppl_keras.models.simclr import SimCLR
 
 
@@ -37,12 +39,15 @@ class SuNCEt(SimCLR):
         super().__init__(backbone, num_classes=num_classes, **simclr)
         self.suncet_weight = suncet_weight
 
-    def loss_parts(self, online, target, labels):
+    def loss_parts(self, online, target, labels, batch):
         """NT-Xent of all images and SuNCEt's term of the labelled ones."""
-        parts = super().loss_parts(online, target, labels)
-        num_unlabelled = online.shape[1] - labels["label"].shape[0]
+        parts = super().loss_parts(online, target, labels, batch)
+        known = ops.cast(labels["label"], "int32")
+        labelled = GlobalBatch(known.shape[0])
         suncet = suncet_loss(
-            online[:, num_unlabelled:], labels["label"], temperature=self.temperature
+            labelled.gather(online[:, online.shape[1] - known.shape[0] :], axis=1),
+            labelled.gather(known),
+            temperature=self.temperature,
         )
         loss = parts["loss"] + self.suncet_weight * suncet
         return {**parts, "loss": loss, "suncet": suncet}

@@ -1,6 +1,7 @@
 """The target network's schedule."""
 
 import keras
+from keras import ops
 
 from semppl_keras.models.arguments import check_integers, check_share
 
@@ -53,7 +54,7 @@ class TargetEMA(keras.callbacks.Callback):
         steps = self.params["steps"]
         self.model.schedule_target(
             self.base_momentum,
-            start=int(self.model.step) - epoch * steps,
+            start=int(ops.convert_to_numpy(self.model.step)) - epoch * steps,
             steps=self.total_steps or self.params["epochs"] * steps,
         )
         self._scheduled = True

@@ -23,7 +23,6 @@ class TargetSchedule(keras.layers.Layer):
                 dtype=dtype,
                 initializer=initializer,
                 trainable=False,
-                aggregation="only_first_replica",
                 name=name,
             )
 

@@ -9,6 +9,7 @@ from semppl_keras.data.checked_batches import checked_batches
 from semppl_keras.data.checks import ImageSpec, check_images, check_labels
 from semppl_keras.data.explanations import explained
 from semppl_keras.models.arguments import check_metrics
+from semppl_keras.models.global_batch import GlobalBatch
 from semppl_keras.models.random_state import SavesRandomState
 from semppl_keras.optimizers import LARS, biases_and_normalisation
 from semppl_keras.trainers import ViewTrainer
@@ -36,13 +37,13 @@ class ViewModel(SavesRandomState, ViewTrainer):
         super().__init__(**{"autocast": False, **kwargs})
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(draw_seed)
-        self.step = self.add_weight(
-            shape=(),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-            name="step",
+        self.step = self._counter("step")
+        # Batches whose gradients the optimiser has added up since its last step.
+        self.accumulated_batches = self._counter("accumulated_batches")
+
+    def _counter(self, name):
+        return self.add_weight(
+            shape=(), dtype="int32", initializer="zeros", trainable=False, name=name
         )
 
     def compile(
@@ -74,6 +75,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
             check_metrics([metrics or (), weighted_metrics or ()])
         optimizer = keras.optimizers.get(optimizer)
         inner = getattr(optimizer, "inner_optimizer", optimizer)
+        self._accumulation_steps = inner.gradient_accumulation_steps or 1
         if isinstance(inner, LARS) and not inner.built:
             inner.exclude_from_adaptation(biases_and_normalisation(self))
         super().compile(
@@ -89,14 +91,13 @@ class ViewModel(SavesRandomState, ViewTrainer):
         # tracing of it.
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
+            self.accumulated_batches.assign(0)
         if self.predicts_classes:
             # Keras would build the metrics from the first batch of `fit`, which
             # holds views and no predictions.
-            self._compile_metrics.update_state(
-                ops.zeros((1,), "int32"),
-                ops.one_hot(ops.zeros((1,), "int32"), self.num_classes),
+            self._compile_metrics.build(
+                ops.zeros((1,), "int32"), ops.zeros((1, self.num_classes))
             )
-            self.reset_metrics()
 
     def compile_from_config(self, config):
         """Compiles as the saved model was, see `keras.Model`."""
@@ -132,7 +133,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
         try:
             with explained():
                 return super().fit(
-                    **feed.fit_arguments(),
+                    **self.fit_arguments(feed),
                     shuffle=False,
                     validation_data=validation_data,
                     callbacks=[*as_list(callbacks), _SeekFeed(feed)],
@@ -163,7 +164,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
         """
         self._check_ready("predict")
         images = self._checked_images("x", x)
-        with explained_errors(self):
+        with inference(self):
             return super().predict(images, batch_size=batch_size, **kwargs)
 
     def evaluate(self, x=None, y=None, **kwargs):
@@ -185,12 +186,41 @@ class ViewModel(SavesRandomState, ViewTrainer):
         images = self._checked_images("x", x, labelled=y is None)
         if y is not None:
             y = self._checked_labels("y", y, images)
-        with explained_errors(self):
+        with inference(self):
             return super().evaluate(images, y, **kwargs)
 
+    def draw_views(self, images):
+        """Random views of a batch.
+
+        Args:
+            images: tuple of `(B_i, H, W, C)`, the parts of this replica's batch.
+
+        Returns:
+            What `views` gives for the images of all parts, in this order.
+        """
+        batch = GlobalBatch(*(part.shape[0] for part in images))
+        images = [ops.cast(part, "float32") for part in images]
+        return self.views(
+            ops.concatenate(images, axis=0),
+            seed=self.seed_generator,
+            uniform=batch.uniform,
+        )
+
     def after_update(self):
-        """Counts the step."""
+        """Counts the batch."""
         self.step.assign(self.step + 1)
+        if self._accumulation_steps > 1:
+            self.accumulated_batches.assign(
+                (self.accumulated_batches + 1) % self._accumulation_steps
+            )
+
+    def completed_updates(self):
+        """Optimiser steps that end with this batch: 1.0, or 0.0 where its gradients
+        are only added to others'."""
+        if self._accumulation_steps == 1:
+            return 1.0
+        last = self.accumulated_batches + 1 == self._accumulation_steps
+        return ops.cast(last, "float32")
 
     def as_indices(self, labels):
         """Labels `(B,)` int32 of `(B,)`, `(B, 1)` or one-hot `(B, num_classes)`."""
@@ -299,17 +329,25 @@ class _SeekFeed(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if not self._started:
-            self._feed.seek(int(self.model.step))
+            self._feed.seek(int(ops.convert_to_numpy(self.model.step)))
             self._started = True
 
 
 @contextlib.contextmanager
-def explained_errors(model):
-    """Tells what is wrong with data that the model is evaluated on; keeps the model."""
+def inference(model):
+    """A model's prediction and evaluation: tells what is wrong with the data, and
+    keeps the model."""
+    # keras.distribution would divide batches that need not be divisible: here every
+    # device works on the whole batch.
+    distribution = keras.distribution.distribution()
     try:
+        if distribution is not None:
+            keras.distribution.set_distribution(None)
         with explained():
             yield
     finally:
+        if distribution is not None:
+            keras.distribution.set_distribution(distribution)
         # Keras' evaluation on JAX takes the variables' values, and forgets to give
         # them back after an error.
         if keras.backend.backend() == "jax":

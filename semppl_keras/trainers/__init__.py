@@ -3,10 +3,13 @@
 import keras
 
 if keras.backend.backend() == "tensorflow":
+    from semppl_keras.trainers import tf_replicas as replicas
     from semppl_keras.trainers.tensorflow import ViewTrainer as ViewTrainer
 elif keras.backend.backend() == "jax":
+    from semppl_keras.trainers import one_replica as replicas
     from semppl_keras.trainers.jax import ViewTrainer as ViewTrainer
 elif keras.backend.backend() == "torch":
+    from semppl_keras.trainers import one_replica as replicas  # noqa: F401
     from semppl_keras.trainers.torch import ViewTrainer as ViewTrainer
 else:
     raise ImportError(

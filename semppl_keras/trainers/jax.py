@@ -1,5 +1,6 @@
 """The training step on JAX."""
 
+import jax
 import keras
 
 
@@ -27,6 +28,27 @@ class ViewTrainer(keras.Model):
     def write_state(self, variable, value):
         """Sets a variable from within `compute_loss`."""
         variable.assign(value)
+
+    @property
+    def num_replicas(self):
+        """Equal parts into which every batch is divided."""
+        distribution = keras.distribution.distribution()
+        return 1 if distribution is None else distribution.num_model_replicas
+
+    def fit_arguments(self, feed):
+        """What Keras' `fit` is given of a feed; of several processes each its part."""
+        processes = jax.process_count()
+        distribution = keras.distribution.distribution()
+        if processes > 1 and distribution is not None:
+            if distribution.auto_shard_dataset:
+                raise ValueError(
+                    "Several processes divide each batch among themselves here, not "
+                    "by Keras. Received: a distribution with auto_shard_dataset=True. "
+                    "Set it to False: keras.distribution.DataParallel("
+                    "auto_shard_dataset=False)."
+                )
+            feed.take_part(jax.process_index(), processes)
+        return feed.fit_arguments()
 
     def _stateless(self, trainable, non_trainable, function):
         """Calls a function that reads and writes variables, on the given values."""

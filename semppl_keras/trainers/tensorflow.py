@@ -1,6 +1,9 @@
-"""The training step on TensorFlow."""
+"""The training step on TensorFlow, on one device or under tf.distribute."""
+
+import contextlib
 
 import keras
+import tensorflow as tf
 
 
 class ViewTrainer(keras.Model):
@@ -9,6 +12,11 @@ class ViewTrainer(keras.Model):
     A subclass gives `make_views(images)`, `compute_loss`, in which it writes state
     through `write_state`, and `after_update()`.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # Keras takes note of the strategy here, too.
+        self._in_strategy = tf.distribute.has_strategy()
 
     def train_step(self, data):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -19,3 +27,123 @@ class ViewTrainer(keras.Model):
     def write_state(self, variable, value):
         """Sets a variable from within `compute_loss`."""
         variable.assign(value)
+
+    # -- under tf.distribute --------------------------------------------------
+
+    @property
+    def num_replicas(self):
+        """Equal parts into which every batch is divided."""
+        return self.distribute_strategy.num_replicas_in_sync
+
+    def fit_arguments(self, feed):
+        """What Keras' `fit` is given of a feed."""
+        return feed.fit_arguments(
+            self.distribute_strategy if self._in_strategy else None
+        )
+
+    def compile(self, optimizer, jit_compile="auto", **kwargs):
+        """Compiles as `keras.Model` does; replicas of a step are not given to XLA."""
+        if tf.distribute.get_strategy() is not self.distribute_strategy:
+            raise ValueError(
+                "The model must be made and compiled in the scope of one "
+                "tf.distribute strategy, and its optimiser be made there, too. "
+                f"Received: a model made under {_name(self.distribute_strategy)}, "
+                f"compiled under {_name(tf.distribute.get_strategy())}."
+            )
+        if self.num_replicas > 1:
+            if jit_compile is True:
+                raise ValueError(
+                    "XLA does not compile a step that several replicas share under "
+                    "tf.distribute (on TPUs it is compiled in any case). Received: "
+                    f"jit_compile=True under {_name(self.distribute_strategy)}. Leave "
+                    "it out."
+                )
+            jit_compile = False
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if inner.gradient_accumulation_steps and self._in_strategy:
+            raise ValueError(
+                "Keras' optimisers do not accumulate gradients under tf.distribute. "
+                "Received: gradient_accumulation_steps="
+                f"{inner.gradient_accumulation_steps} under "
+                f"{_name(self.distribute_strategy)}. Leave it out, or train on JAX."
+            )
+        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+
+    def make_train_function(self, force=False):
+        """As Keras makes it; under tf.distribute one that is made here.
+
+        Keras' own neither runs several steps at once under a strategy nor averages
+        what several workers tell (its issue 20585).
+        """
+        if not self._in_strategy or (self.train_function is not None and not force):
+            super().make_train_function(force)
+            return
+        strategy = self.distribute_strategy
+        steps = self.steps_per_execution
+        step = self.train_step
+        if self.jit_compile:
+            step = tf.function(step, jit_compile=True)
+
+        @tf.function(reduce_retracing=True)
+        def train(iterator):
+            with _global_normalisation(self):
+                for _ in tf.range(steps - 1):
+                    strategy.run(step, args=(next(iterator),))
+                logs = strategy.run(step, args=(next(iterator),))
+            return {
+                name: strategy.reduce("MEAN", value, axis=None)
+                for name, value in logs.items()
+            }
+
+        self.train_function = train
+
+    def make_test_function(self, force=False):
+        """As `make_train_function`; what it tells is of all replicas' images, of which
+        the last batch may give some more than others."""
+        if not self._in_strategy or (self.test_function is not None and not force):
+            super().make_test_function(force)
+            return
+        strategy = self.distribute_strategy
+        steps = self.steps_per_execution
+
+        @tf.function(reduce_retracing=True)
+        def test(iterator):
+            names = strategy.run(self.test_step, args=(next(iterator),))
+            for _ in tf.range(steps - 1):
+                batch = iterator.get_next_as_optional()
+                if batch.has_value():
+                    strategy.run(self.test_step, args=(batch.get_value(),))
+            results = self.get_metrics_result()
+            return {name: results[name] for name in names}
+
+        self.test_function = test
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras would draw a batch and average it over the replicas, in order to build
+        # what is built here in `__init__` and `compile`.
+        del iterator, data_batch
+
+
+@contextlib.contextmanager
+def _global_normalisation(model):
+    """Batch normalisation over all replicas' images in the step traced within.
+
+    Switched on for the trace and not for good: the layers are the user's, and their
+    configuration is saved for backends that refuse it.
+    """
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
+    ]
+    for layer in layers:
+        layer.synchronized = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.synchronized = False
+
+
+def _name(strategy):
+    return type(strategy).__name__

@@ -33,3 +33,21 @@ class ViewTrainer(keras.Model):
         Not before the backward pass, which an assignment in place would break.
         """
         self._state_writes.append(lambda: variable.assign(value))
+
+    @property
+    def num_replicas(self):
+        """Equal parts into which every batch is divided: here there is one."""
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            processes = torch.distributed.get_world_size()
+            if processes > 1:
+                raise ValueError(
+                    "On torch semppl_keras trains in one process: Keras' batch "
+                    "normalisation takes its statistics from one alone there. "
+                    f"Received: a process group of {processes}. Train on several "
+                    "devices with KERAS_BACKEND=jax or tensorflow."
+                )
+        return 1
+
+    def fit_arguments(self, feed):
+        """What Keras' `fit` is given of a feed."""
+        return feed.fit_arguments()

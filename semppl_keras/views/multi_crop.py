@@ -170,7 +170,7 @@ class MultiCrop(keras.layers.Layer):
         """Images below this many pixels a side would only be enlarged."""
         return self.small_size if self.num_small else self.large_size
 
-    def call(self, images, seed=None):
+    def call(self, images, seed=None, uniform=None):
         """Draws the views.
 
         Args:
@@ -178,6 +178,8 @@ class MultiCrop(keras.layers.Layer):
                 3, and one more with `background_removal`.
             seed: int for the same views every time, `keras.random.SeedGenerator`, or
                 None for Keras' global one.
+            uniform: what draws, with the signature of `keras.random.uniform`, which
+                it is where None.
 
         Returns:
             dict of `large`, `(B, L, large_size, large_size, C)`, and, where
@@ -191,20 +193,23 @@ class MultiCrop(keras.layers.Layer):
                 "size."
             )
         images = self._to_unit_range(images)
+        uniform = uniform or keras.random.uniform
         large = range(self.num_large)
         small = range(self.num_large, self.num_views)
         if self.large_size == self.small_size and small:
             # Of one size, they are one batch of work.
-            views = self._draw(images, range(self.num_views), self.large_size, seed)
+            views = self._draw(
+                images, range(self.num_views), self.large_size, seed, uniform
+            )
             return {
                 "large": views[:, : self.num_large],
                 "small": views[:, self.num_large :],
             }
-        views = {"large": self._draw(images, large, self.large_size, seed)}
+        views = {"large": self._draw(images, large, self.large_size, seed, uniform)}
         if small:
             if isinstance(seed, int):
                 seed += 1  # The small views are not to repeat the large ones' draws.
-            views["small"] = self._draw(images, small, self.small_size, seed)
+            views["small"] = self._draw(images, small, self.small_size, seed, uniform)
         return views
 
     def center_view(self, images):
@@ -236,12 +241,12 @@ class MultiCrop(keras.layers.Layer):
         views = spatial.resample(images, crop(height), crop(width))
         return self._to_output_range(views)[:, 0]
 
-    def _draw(self, images, views, size, seed):
+    def _draw(self, images, views, size, seed, uniform):
         """Draws some of the views, a range of 0 .. V - 1, all of one size."""
         masked = self.background_removal > 0
         channels = images.shape[1] - masked
         height, width = images.shape[-2:]
-        u = keras.random.uniform((ops.shape(images)[0], len(views), 18), seed=seed)
+        u = uniform((ops.shape(images)[0], len(views), 18), seed=seed)
 
         def per_view(large, small):
             """A setting of each of the views, `(len(views), ...)`."""

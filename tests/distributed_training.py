@@ -1,0 +1,228 @@
+"""Trains small models on some devices, and writes what became of them.
+
+    python tests/distributed_training.py --devices 2 --out result.npz semppl suncet
+
+For `test_distribution`, which compares this with one device. The devices are virtual:
+how many there are must be said before a backend starts, and so in a process of its
+own. With `--port` it is one of two processes on the loopback interface, each of one
+device (`--process`); the first one writes.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from toys import toy_backbone, toy_images, toy_model, toy_views
+
+from semppl_keras import (
+    BYOL,
+    Distiller,
+    FineTuner,
+    ReLICv2,
+    SemPPL,
+    SimCLR,
+    SuNCEt,
+)
+from semppl_keras.optimizers import LARS
+
+BACKEND = keras.backend.backend()
+IMAGES, LABELS = toy_images(40)
+UNLABELLED, HIDDEN = IMAGES[8:], np.where(np.arange(32) < 9, LABELS[8:], -1)
+LABELLED = IMAGES[:8], LABELS[:8]
+SETTINGS = {"views": toy_views(), "projection_dim": 4, "hidden_dim": 16, "seed": 0}
+# Plain descent, so that weights that agree from step to step have gradients that do.
+LEARNING_RATE = 0.1
+
+
+class Recorder(keras.callbacks.Callback):
+    """Losses and all variables after each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.record = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in logs.items():
+            self.record[f"{epoch}/log/{name}"] = np.asarray(value)
+        for index, variable in enumerate(self.model.variables):
+            name = f"{epoch}/variable/{index}:{variable.path}"
+            self.record[name] = keras.ops.convert_to_numpy(variable)
+
+
+def train(model, *data, optimizer=None, epochs=3, **arguments):
+    """The record of a few epochs of one step each, if nothing else is said."""
+    options = {"steps_per_execution": arguments.pop("steps_per_execution", 1)}
+    if BACKEND == "tensorflow":
+        # Compiled, one device would draw other views.
+        options["jit_compile"] = False
+    model.compile(optimizer or keras.optimizers.SGD(LEARNING_RATE), **options)
+    recorder = Recorder()
+    model.fit(
+        *data,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[recorder],
+        **{"batch_size": 32, **arguments},
+    )
+    return recorder.record
+
+
+def pretrain(model, hidden=False, **arguments):
+    unlabelled = (UNLABELLED, HIDDEN) if hidden else UNLABELLED
+    return train(model, unlabelled, LABELLED, labelled_batch_size=8, **arguments)
+
+
+def semppl(**arguments):
+    # Fewer classes known of some replicas' images than of others'.
+    return pretrain(toy_model(neighbours=3), hidden=True, **arguments)
+
+
+def fine_tuner():
+    tuner = FineTuner(toy_model(), num_classes=3, seed=0)
+    return train(
+        tuner, *LABELLED, batch_size=8, validation_data=(IMAGES[:13], LABELS[:13])
+    )
+
+
+def distiller():
+    teacher = FineTuner(toy_model(), num_classes=3, seed=0)
+    student = Distiller(toy_backbone(), teacher, distillation_weight=0.5, seed=0)
+    return train(student, UNLABELLED, LABELLED, labelled_batch_size=8)
+
+
+def bfloat16():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        return semppl()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def uneven():
+    """No number of images divides by the devices."""
+    model = toy_model()
+    record = train(
+        model,
+        UNLABELLED[:23],
+        (IMAGES[:7], LABELS[:7]),
+        batch_size=20,
+        labelled_batch_size=4,
+        validation_data=(IMAGES[:13], LABELS[:13]),
+    )
+    evaluated = model.evaluate(IMAGES[:33], LABELS[:33], verbose=0)
+    return {
+        **record,
+        "predicted": model.predict(IMAGES[:33], verbose=0),
+        "embedded": model.embed(IMAGES[:1]),
+        "evaluated": np.asarray(evaluated),
+    }
+
+
+SCENARIOS = {
+    "semppl": semppl,
+    "semppl_byol": lambda: pretrain(
+        SemPPL(toy_backbone(), 3, objective="byol", memory_size=12, **SETTINGS)
+    ),
+    "simclr_memory": lambda: pretrain(
+        SimCLR(toy_backbone(), memory_size=60, **SETTINGS)
+    ),
+    "suncet": lambda: pretrain(SuNCEt(toy_backbone(), 3, **SETTINGS)),
+    "relicv2": lambda: pretrain(ReLICv2(toy_backbone(), num_negatives=4, **SETTINGS)),
+    "byol": lambda: pretrain(BYOL(toy_backbone(), **SETTINGS)),
+    "fine_tuner": fine_tuner,
+    "distiller": distiller,
+    "lars": lambda: semppl(optimizer=LARS(0.5, weight_decay=1e-3)),
+    "accumulation": lambda: semppl(
+        optimizer=keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), epochs=4
+    ),
+    "several_steps": lambda: semppl(batch_size=16, steps_per_execution=2),
+    "bfloat16": bfloat16,
+    "uneven": uneven,
+}
+
+
+@contextlib.contextmanager
+def devices_of(arguments):
+    """The strategy or distribution of the devices asked for."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        if arguments.port:
+            workers = [f"127.0.0.1:{arguments.port + index}" for index in range(2)]
+            os.environ["TF_CONFIG"] = json.dumps(
+                {
+                    "cluster": {"worker": workers},
+                    "task": {"type": "worker", "index": arguments.process},
+                }
+            )
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        else:
+            tf.config.set_logical_device_configuration(
+                tf.config.list_physical_devices("CPU")[0],
+                [tf.config.LogicalDeviceConfiguration()] * arguments.devices,
+            )
+            strategy = tf.distribute.MirroredStrategy(
+                [f"/cpu:{index}" for index in range(arguments.devices)]
+            )
+        with strategy.scope():
+            yield
+    else:
+        if arguments.port:
+            keras.distribution.initialize(
+                f"127.0.0.1:{arguments.port}", 2, arguments.process
+            )
+        keras.distribution.set_distribution(
+            keras.distribution.DataParallel(auto_shard_dataset=False)
+        )
+        yield
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("scenarios", nargs="*")
+    parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--process", type=int, default=0)
+    parser.add_argument("--out")
+    parser.add_argument("--load", help="go on with this model for an epoch")
+    parser.add_argument("--save", help="write the last model there")
+    arguments = parser.parse_args()
+    results = {}
+    with devices_of(arguments):
+        for name in arguments.scenarios:
+            keras.utils.set_random_seed(0)
+            for key, value in SCENARIOS[name]().items():
+                results[f"{name}/{key}"] = value
+        if arguments.load:
+            model = keras.models.load_model(arguments.load)
+            results.update(go_on(model))
+        if arguments.save:
+            model = toy_model()
+            pretrain(model)
+            model.save(arguments.save)
+    if arguments.process == 0 and arguments.out:
+        np.savez(arguments.out, **results)
+
+
+def go_on(model):
+    """The record of one more epoch of a model that was loaded."""
+    recorder = Recorder()
+    model.fit(
+        UNLABELLED,
+        LABELLED,
+        batch_size=32,
+        labelled_batch_size=8,
+        verbose=0,
+        callbacks=[recorder],
+    )
+    return recorder.record
+
+
+if __name__ == "__main__":
+    main()
