@@ -51,7 +51,7 @@ class Recorder(keras.callbacks.Callback):
         for name, value in logs.items():
             self.record[f"{epoch}/log/{name}"] = np.asarray(value)
         for index, variable in enumerate(self.model.variables):
-            name = f"{epoch}/variable/{index}:{variable.path}"
+            name = f"{epoch}/variable/{index}:{variable.name}"
             self.record[name] = keras.ops.convert_to_numpy(variable)
 
 
@@ -221,7 +221,7 @@ def go_on(model):
         verbose=0,
         callbacks=[recorder],
     )
-    return recorder.record
+    return {f"resumed/{key}": value for key, value in recorder.record.items()}
 
 
 if __name__ == "__main__":
