@@ -1,6 +1,10 @@
 """Votes, draws and the queue against loops in float64."""
 
 import collections
+import json
+import pathlib
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -14,6 +18,7 @@ from semppl_keras.memory import (
     sample_negatives,
     sample_semantic_positives,
     vote_shares,
+    votes,
 )
 
 
@@ -127,6 +132,102 @@ def test_votes_do_not_depend_on_the_order_of_images_and_entries():
         *knn_votes(queries[:, images], memory[:, entries], labels[entries], 3, 4)
     )
     np.testing.assert_array_equal(permuted, voted[images])
+
+
+def compilations(function):
+    """The function as it is, and compiled by what its backend has."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return [function, jax.jit(function)]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        compiled = (tf.function(function, jit_compile=xla) for xla in (False, True))
+        return [function, *compiled]
+    return [function]
+
+
+@pytest.mark.parametrize(
+    ("images", "capacity", "k"), [(13, 40, 1), (13, 41, 3), (6, 36, 4), (7, 9, 9)]
+)
+def test_votes_in_chunks_equal_those_at_once(images, capacity, k, monkeypatch):
+    rng = np.random.default_rng(images + k)
+    # Coordinates of -1, 0, 1: a few similarities, exact in float32, and many ties.
+    queries = rng.integers(-1, 2, (2, images, 4)).astype("float32")
+    memory = rng.integers(-1, 2, (3, capacity, 4)).astype("float32")
+    labels = rng.integers(-1, 5, capacity).astype("int32")
+    labels[:k] = 0
+    data = [keras.ops.convert_to_tensor(array) for array in (queries, memory, labels)]
+    at_once = as_numpy(*votes.pair_votes(*data, k))
+    per_image = 2 * 3 * capacity * 4
+    # Chunks of four images, of one, and a limit below a single image.
+    for limit in (4 * per_image, per_image, 1):
+        monkeypatch.setattr(votes, "SIMILARITY_BYTES", limit)
+        for function in compilations(lambda *data: votes.pair_votes(*data, k)):
+            for chunked, whole in zip(as_numpy(*function(*data)), at_once, strict=True):
+                np.testing.assert_array_equal(chunked, whole)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_votes_in_chunks_equal_the_reference(k, monkeypatch):
+    rng = np.random.default_rng(k)
+    data = random_votes(rng, 2, 13, 2, 45, 8, classes=5, filled=0.8)
+    expected = references.knn_votes(*data, k)
+    monkeypatch.setattr(votes, "SIMILARITY_BYTES", 5 * 2 * 2 * 45 * 4)
+    data = [keras.ops.convert_to_tensor(array) for array in data]
+    for function in compilations(lambda *data: knn_votes(*data, k, num_classes=5)):
+        labels, confidences = as_numpy(*function(*data))
+        np.testing.assert_array_equal(labels, expected[0])
+        np.testing.assert_allclose(confidences, expected[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "k"), [(1, 1), (7, 1), (7, 7), (60, 3), (61, 3), (200, 10), (64, 64)]
+)
+def test_nearest_are_those_of_a_full_sort(capacity, k):
+    rng = np.random.default_rng(capacity + k)
+    similarity = rng.normal(size=(9, capacity)).astype("float32")
+    order = np.argsort(-similarity, axis=1)[:, :k]
+    values, indices = as_numpy(
+        *votes.nearest(keras.ops.convert_to_tensor(similarity), k)
+    )
+    np.testing.assert_array_equal(indices, order)
+    np.testing.assert_array_equal(values, np.take_along_axis(similarity, order, 1))
+
+
+def test_the_nearest_of_equals_are_distinct_and_the_first():
+    rng = np.random.default_rng(0)
+    similarity = rng.integers(0, 4, (20, 60)).astype("float32")
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, :5]
+    values, indices = as_numpy(
+        *votes.nearest(keras.ops.convert_to_tensor(similarity), 5)
+    )
+    np.testing.assert_array_equal(values, np.take_along_axis(similarity, order, 1))
+    np.testing.assert_array_equal(np.take_along_axis(similarity, indices, 1), values)
+    assert all(len(set(row)) == 5 for row in indices.tolist())
+    # torch's top_k leaves open which of the equals it takes.
+    if keras.backend.backend() != "torch":
+        np.testing.assert_array_equal(indices, order)
+
+
+@pytest.mark.slow
+def test_votes_and_loss_of_the_paper_fit_into_two_gibibytes():
+    """Beyond embeddings and queue, with gradients; a run takes minutes."""
+    names = {
+        "tensorflow": ["tensorflow graph", "tensorflow XLA"],
+        "jax": ["jax jit"],
+        "torch": ["torch eager"],
+    }[keras.backend.backend()]
+    benchmarks = pathlib.Path(__file__).parents[1] / "benchmarks"
+    size = {"batch": 4096, "capacity": 81920, "dim": 256}
+    for name in names:
+        work = {"contender": name, "size": size, "k": 1, "kept": None}
+        command = [sys.executable, benchmarks / "loss.py", "--work", json.dumps(work)]
+        done = subprocess.run(
+            command, input="", stdout=subprocess.PIPE, text=True, check=True
+        )
+        assert json.loads(done.stdout.splitlines()[-1])["MiB"] < 2048, name
 
 
 @pytest.mark.parametrize("argument", ["rank", "dim", "k", "num_classes"])

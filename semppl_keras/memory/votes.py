@@ -1,6 +1,13 @@
 """Pseudo-labels: the votes of nearest neighbours over all pairs of views."""
 
+import math
+
 from keras import ops
+
+# The similarities of a batch with the memory are the largest array of a step: (L, L,
+# B, C), 20 GiB in the paper. They are computed in chunks of at most this size, which
+# costs no time: from 40 MiB on the time for an image hardly depends on it.
+SIMILARITY_BYTES = 256 * 2**20
 
 
 def majority(labels, weights, valid=None):
@@ -36,8 +43,44 @@ def majority(labels, weights, valid=None):
     return label, most[..., 0], heaviest[..., 0]
 
 
+def nearest(similarity, k):
+    """The k largest entries of each row, the largest first.
+
+    Sorting long rows costs as much as computing them. The k largest lie in the k
+    blocks with the largest maxima, and those alone are sorted.
+
+    Args:
+        similarity: `(R, C)` float.
+        k: int, from 1 to C.
+
+    Returns:
+        The values `(R, k)` and their indices `(R, k)` int32.
+    """
+    capacity = similarity.shape[-1]
+    # Of the divisors of C the one with which the fewest values are sorted: C / width
+    # maxima and k * width entries.
+    largest = math.isqrt(capacity // k)
+    width = max(w for w in range(1, largest + 1) if capacity % w == 0)
+    num_blocks = capacity // width
+    blocks = ops.reshape(similarity, (-1, num_blocks, width))
+    _, best = ops.top_k(ops.max(blocks, axis=-1), k)
+    # In the order of the entries, as equal similarities are taken in that order.
+    best = ops.sort(ops.cast(best, "int32"), axis=-1)
+    row = ops.arange(ops.shape(blocks)[0], dtype="int32")[:, None]
+    candidates = ops.take(
+        ops.reshape(blocks, (-1, width)), row * num_blocks + best, axis=0
+    )
+    values, position = ops.top_k(ops.reshape(candidates, (-1, k * width)), k)
+    position = ops.cast(position, "int32")
+    block = ops.take_along_axis(best, position // width, axis=-1)
+    return values, block * width + position % width
+
+
 def pair_votes(queries, memory, labels, k):
     """One vote for each image and pair of views: its k neighbours' majority.
+
+    No gradient passes. The images go through in chunks whose similarities take at
+    most `SIMILARITY_BYTES`, as long as their number is known beforehand.
 
     Args:
         queries: `(Q, B, D)` unit vectors, Q views of B images.
@@ -50,22 +93,53 @@ def pair_votes(queries, memory, labels, k):
         behind each `(B, Q * L)` float32. Meaningful where at least k entries are
         filled.
     """
-    queries, memory = ops.cast(queries, "float32"), ops.cast(memory, "float32")
-    labels = ops.cast(labels, "int32")
-    similarity = ops.einsum("qbd,lcd->bqlc", queries, memory)
-    # Below every cosine, and finite, so that a memory with too few entries gives
-    # votes without a meaning rather than NaN.
-    similarity = ops.where(labels >= 0, similarity, -4.0)
-    labels = ops.maximum(labels, 0)
-    similarity = ops.reshape(
-        similarity, (-1, queries.shape[0] * memory.shape[0], memory.shape[1])
+    num_queries, num_images, dim = queries.shape
+    num_views, capacity, _ = memory.shape
+    pairs = num_queries * num_views
+    queries = ops.stop_gradient(ops.cast(queries, "float32"))
+    memory = ops.stop_gradient(ops.cast(memory, "float32"))
+    entries = ops.transpose(ops.reshape(memory, (-1, dim)))
+    filled = ops.cast(labels, "int32") >= 0
+    labels = ops.maximum(ops.cast(labels, "int32"), 0)
+
+    def votes(images):
+        """`(b, Q, D)` to votes and sums `(b, Q * L)`."""
+        similarity = ops.matmul(ops.reshape(images, (-1, dim)), entries)
+        similarity = ops.reshape(similarity, (-1, capacity))
+        # Below every cosine, and finite, so that a memory with too few entries gives
+        # votes without a meaning rather than NaN.
+        similarity = ops.where(filled, similarity, -4.0)
+        similarity, indices = nearest(similarity, k)
+        vote, _, total = majority(ops.take(labels, indices, axis=0), similarity)
+        return ops.reshape(vote, (-1, pairs)), ops.reshape(total, (-1, pairs))
+
+    images = ops.swapaxes(queries, 0, 1)
+    chunks = 1
+    if isinstance(num_images, int):
+        chunks = math.ceil(num_images * pairs * capacity * 4 / SIMILARITY_BYTES)
+        chunks = min(chunks, num_images)
+    if chunks <= 1:
+        return votes(images)
+
+    size = math.ceil(num_images / chunks)
+    images = ops.pad(images, ((0, size * chunks - num_images), (0, 0), (0, 0)))
+    # Every chunk takes images from all over the batch, and so its share from each of
+    # the devices over which the batch is spread.
+    images = ops.reshape(images, (size, chunks, num_queries, dim))
+
+    def step(carry, chunk):
+        del carry
+        result = votes(chunk)
+        return result, result
+
+    # One after the other: TensorFlow runs the steps of `ops.map` side by side, with
+    # the memory of all. What is carried only gives `ops.scan` the types.
+    start = ops.zeros((size, pairs), "int32"), ops.zeros((size, pairs), "float32")
+    _, results = ops.scan(step, start, ops.swapaxes(images, 0, 1))
+    vote, total = (
+        ops.reshape(ops.swapaxes(result, 0, 1), (-1, pairs))[:num_images]
+        for result in results
     )
-    if k == 1:
-        # top_k sorts; the nearest alone does not need it.
-        nearest = ops.argmax(similarity, axis=-1)
-        return ops.take(labels, nearest, axis=0), ops.max(similarity, axis=-1)
-    similarity, nearest = ops.top_k(similarity, k)
-    vote, _, total = majority(ops.take(labels, nearest, axis=0), similarity)
     return vote, total
 
 
