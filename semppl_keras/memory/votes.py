@@ -132,8 +132,8 @@ def pair_votes(queries, memory, labels, k):
         result = votes(chunk)
         return result, result
 
-    # One after the other: TensorFlow runs the steps of `ops.map` side by side, with
-    # the memory of all. What is carried only gives `ops.scan` the types.
+    # One after the other: TensorFlow runs up to ten steps of `ops.map` side by side,
+    # with the memory of all. What is carried only gives `ops.scan` the types.
     start = ops.zeros((size, pairs), "int32"), ops.zeros((size, pairs), "float32")
     _, results = ops.scan(step, start, ops.swapaxes(images, 0, 1))
     vote, total = (
