@@ -50,8 +50,10 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         for name, value in logs.items():
             self.record[f"{epoch}/log/{name}"] = np.asarray(value)
+        trained = {id(variable) for variable in self.model.trainable_variables}
         for index, variable in enumerate(self.model.variables):
-            name = f"{epoch}/variable/{index}:{variable.name}"
+            kind = "trained" if id(variable) in trained else "state"
+            name = f"{epoch}/{kind}/{index}:{variable.name}"
             self.record[name] = keras.ops.convert_to_numpy(variable)
 
 
