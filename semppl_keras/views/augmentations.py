@@ -67,15 +67,15 @@ def gaussian_blur(images, sigma):
     return _resample(images, rows, columns)
 
 
-def color_jitter(images, brightness, contrast, saturation, hue, order):
-    """Changes brightness, contrast, saturation and hue in a given order.
+def color_jitter(images, brightness, contrast, saturation, hue):
+    """Changes brightness, contrast, saturation and hue, in whatever order.
+
+    Values are clipped at the end alone, and so the order makes no difference.
 
     Args:
         images: `(B, H, W, C)` in [0, 1].
         brightness, contrast, saturation: `(B,)` factors, 1 for none.
         hue: `(B,)` in full circles, 0 for none.
-        order: `(B,)` int in [0, 24): the permutation of the four, counted in
-            lexicographic order.
 
     Returns:
         `(B, H, W, C)` in [0, 1].
@@ -84,7 +84,6 @@ def color_jitter(images, brightness, contrast, saturation, hue, order):
     matrix, offset = color.jitter_map(
         ops.mean(images, axis=(-2, -1)),
         *_as_floats(brightness, contrast, saturation, hue),
-        ops.convert_to_tensor(order, "int32"),
     )
     images = color.transform_colors(images, matrix, offset)
     return ops.transpose(images, (0, 2, 3, 1))
@@ -100,10 +99,9 @@ def grayscale(images, apply):
     Returns:
         `(B, H, W, C)` in [0, 1].
     """
-    images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
-    matrix = color.grayscale_map(apply, images.shape[1])
-    images = color.transform_colors(images, matrix, ops.zeros_like(images[..., 0, 0]))
-    return ops.transpose(images, (0, 2, 3, 1))
+    apply = ops.cast(apply, "float32")
+    one, zero = ops.ones_like(apply), ops.zeros_like(apply)
+    return color_jitter(images, one, one, 1.0 - apply, zero)
 
 
 def solarize(images, apply, threshold=0.5):

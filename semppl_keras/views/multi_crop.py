@@ -307,16 +307,14 @@ class MultiCrop(keras.layers.Layer):
         def symmetric(index, strength):
             return apply * strength * (2.0 * u[..., index] - 1.0)
 
-        matrix, offset = color.jitter_map(
+        saturation = 1.0 + symmetric(8, self.saturation)
+        return color.jitter_map(
             ops.mean(views, axis=(-2, -1)),
             brightness=1.0 + symmetric(6, self.brightness),
             contrast=1.0 + symmetric(7, self.contrast),
-            saturation=1.0 + symmetric(8, self.saturation),
+            saturation=ops.where(u[..., 11] < self.grayscale, 0.0, saturation),
             hue=symmetric(9, self.hue),
-            order=ops.cast(u[..., 10] * color.NUM_ORDERS, "int32"),
         )
-        gray = color.grayscale_map(u[..., 11] < self.grayscale, views.shape[2])
-        return ops.matmul(gray, matrix), ops.matmul(gray, offset[..., None])[..., 0]
 
     def _to_unit_range(self, images, mask_required=True):
         """Checks the channels; float32 in [0, 1], channels first."""

@@ -144,33 +144,48 @@ def rotate_and_shear(images, angle, shear):
     y, x = np.mgrid[:height, :width].reshape(2, -1).astype("float32")
     y = ops.convert_to_tensor(y - (height - 1) / 2)
     x = ops.convert_to_tensor(x - (width - 1) / 2)
-    angle, shear = angle[..., None, None], shear[..., None, None]
+    angle, shear = angle[..., None], shear[..., None]
     cosine, sine = ops.cos(angle), ops.sin(angle)
     # From output pixels back to where they come from.
     x, y = cosine * x - sine * y, sine * x + cosine * y
-    left, right, from_right = _pixels_around(x + shear * y, width)
-    above, below, from_below = _pixels_around(y, height)
+    left, from_right = _pixel_before(x + shear * y, width)
+    above, from_below = _pixel_before(y, height)
 
-    shape = ops.shape(images)
-    flat = ops.reshape(images, (*shape[:-2], height * width))
+    # What a pixel is mixed from lies together, so that it is looked up at once: the
+    # pixel at each place, and those to the right, below, and below to the right.
+    pixels = ops.swapaxes(ops.swapaxes(images, -3, -2), -2, -1)
+    pixels = ops.concatenate([pixels, _next(pixels, axis=-2)], axis=-1)
+    pixels = ops.concatenate([pixels, _next(pixels, axis=-3)], axis=-1)
+    *leading, channels, _, _ = ops.shape(images)
+    pixels = ops.reshape(pixels, (-1, 4 * channels))
+    place = ops.cast(above * width + left, "int32")
+    first = ops.arange(math.prod(leading), dtype="int32") * (height * width)
+    place = place + ops.reshape(first, (*leading, 1))
+    around = ops.take(pixels, place, axis=0)
+    upper, lower = ops.split(around, 2, axis=-1)
+    around = upper + from_below[..., None] * (lower - upper)
+    left, right = ops.split(around, 2, axis=-1)
+    mixed = left + from_right[..., None] * (right - left)
+    return ops.reshape(ops.swapaxes(mixed, -2, -1), ops.shape(images))
 
-    def row(start):
-        at_left = ops.take_along_axis(flat, start + left, axis=-1)
-        at_right = ops.take_along_axis(flat, start + right, axis=-1)
-        return at_left + from_right * (at_right - at_left)
 
-    upper, lower = row(above * width), row(below * width)
-    return ops.reshape(upper + from_below * (lower - upper), shape)
+def _next(pixels, axis):
+    """The pixels' neighbours along an axis, those at its end their own."""
+    size = pixels.shape[axis]
+    along = [slice(None)] * len(pixels.shape)
+    along[axis] = slice(1, None)
+    last = list(along)
+    last[axis] = slice(size - 1, None)
+    return ops.concatenate([pixels[tuple(along)], pixels[tuple(last)]], axis=axis)
 
 
-def _pixels_around(offset, size):
-    """The two pixels around a place on an axis, and the share of the second one.
+def _pixel_before(offset, size):
+    """The pixel before a place on an axis, and the share of the one after it.
 
     Args:
         offset: `(...)`, the place, in pixels from the axis' middle.
         size: int, pixels along the axis.
     """
     position = ops.clip(offset + (size - 1) / 2, 0.0, size - 1.0)
-    first = ops.floor(position)
-    second = ops.minimum(first + 1.0, size - 1.0)
-    return ops.cast(first, "int32"), ops.cast(second, "int32"), position - first
+    before = ops.floor(position)
+    return before, position - before
