@@ -36,9 +36,11 @@ def resize_matrix(start, extent, size, source_size, flip=None):
     if flip is not None:
         centre = ops.where(flip[..., None], 1.0 - centre, centre)
     position = start + centre * extent - 0.5
-    width = ops.maximum(extent / size, 1.0)[..., None]
+    width = ops.maximum(extent / size, 1.0)
     pixel = ops.arange(source_size, dtype="float32")
-    weight = ops.relu(1.0 - ops.abs(position[..., None] - pixel) / width)
+    # In units of the triangle's width, before there is a number for each pair.
+    distance = (position / width)[..., None] - (pixel / width)[..., None, :]
+    weight = ops.relu(1.0 - ops.abs(distance))
     return weight / ops.sum(weight, axis=-1, keepdims=True)
 
 
@@ -56,12 +58,16 @@ def blur_matrix(sigma, size, radius):
     Returns:
         `(..., size, size)` float32; every row sums to 1.
     """
-    pixel = ops.arange(size, dtype="float32")
-    distance = ops.abs(pixel[:, None] - pixel)
     # 1e-3 stands for 0: its neighbours' weight underflows to exactly 0.
-    sigma = ops.maximum(sigma, 1e-3)[..., None, None]
-    weight = ops.exp(-0.5 * ops.square(distance / sigma))
-    weight = weight * ops.cast(distance <= radius, "float32")
+    sigma = ops.maximum(sigma, 1e-3)[..., None]
+    distance = ops.arange(radius + 1, dtype="float32")
+    kernel = ops.exp(-0.5 * ops.square(distance / sigma))
+    # Each of the kernel's weights goes to the pairs of pixels at its distance.
+    pixel = np.arange(size)
+    pairs = np.abs(pixel[:, None] - pixel) == np.arange(radius + 1)[:, None, None]
+    pairs = ops.convert_to_tensor(pairs.reshape(radius + 1, -1), "float32")
+    weight = ops.matmul(ops.reshape(kernel, (-1, radius + 1)), pairs)
+    weight = ops.reshape(weight, (*ops.shape(kernel)[:-1], size, size))
     return weight / ops.sum(weight, axis=-1, keepdims=True)
 
 
