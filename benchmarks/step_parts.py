@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import functools
 import io
+import itertools
 import math
 import statistics
 import time
@@ -103,15 +105,15 @@ def digits():
     return Job("digits", recipes.digits(), image_size=16, channels=1, num_classes=10)
 
 
-def imagenet(depth, large_size, small_size, batch_size, labelled_share=0.25):
+def imagenet(backbone, large_size, small_size, batch_size, labelled_share=0.25):
     """The paper's settings, with another network, other sizes and another batch."""
     recipe = recipes.imagenet(batch_size=batch_size, labelled_share=labelled_share)
     sizes = {"large_size": large_size, "small_size": small_size}
     return Job(
-        f"ResNet-{depth}",
+        backbone,
         dataclasses.replace(
             recipe,
-            backbone=(f"ResNet{depth}", {}),
+            backbone=(backbone, {}),
             model={**recipe.model, "views": views.recipe("imagenet", **sizes)},
         ),
         image_size=large_size,
@@ -135,16 +137,24 @@ class Step:
         self.job = job
         self.model = model = job.make_model(**compile_arguments)
         images, labelled, labels = job.arrays()
-        self._batch = ((images, labelled), {"label": labels})
-        self._labels = ops.convert_to_tensor(labels)
+        self._batch = keras.tree.map_structure(
+            ops.convert_to_tensor, ((images, labelled), {"label": labels})
+        )
+        self._labels = self._batch[1]["label"]
         self._num_unlabelled = len(images)
-        with without_gradients():
-            self._views = self._compiled(model.make_views, self._random_state)(
-                [ops.convert_to_tensor(part) for part in (images, labelled)]
-            )
-            self._embeddings = model(self._views, training=True)
-        # What the gradient at the embeddings is instead of the loss's: noise.
-        self._noise = keras.random.normal(self._embeddings["online"].shape, seed=0)
+        views, dim = model.views, model.projection_dim
+        # Noise in place of embeddings: what is done with them takes as long.
+        self._online = self._unit_vectors(views.num_views, dim, seed=0)
+        self._target = self._unit_vectors(views.num_large, dim, seed=1)
+
+    def _unit_vectors(self, views, dim, seed):
+        noise = keras.random.normal((views, self.job.images_per_step, dim), seed=seed)
+        return noise / ops.norm(noise, axis=-1, keepdims=True)
+
+    @functools.cached_property
+    def _views(self):
+        draw = self._compiled(self.model.make_views, self._random_state)
+        return draw(self._batch[0])
 
     # -- as a whole -----------------------------------------------------------
 
@@ -159,16 +169,13 @@ class Step:
 
             iterator = iter(tf.data.Dataset.from_tensors(self._batch).repeat())
         else:
-            tensors = keras.tree.map_structure(ops.convert_to_tensor, self._batch)
-            iterator = [tensors]
+            iterator = [self._batch]
             model.train()
         return seconds_each(lambda: model.train_function(iterator), count)
 
     def _full_on_jax(self, count):
         # As Keras' `fit` does it: the state goes from step to step and comes back
         # into the variables at the end.
-        import jax
-
         model = self.model
         groups = [
             model.trainable_variables,
@@ -178,11 +185,7 @@ class Step:
         ]
         state = tuple([variable.value for variable in group] for group in groups)
 
-        def batches():
-            while True:
-                yield jax.tree.map(jax.numpy.asarray, self._batch)
-
-        iterator = batches()
+        iterator = itertools.repeat(self._batch)
 
         def run():
             nonlocal state
@@ -240,24 +243,30 @@ class Step:
         )
         return repeated(function, self._views)
 
+    def functions(self):
+        """All of it: `full`, `lean`, `fit`, the parts and `queue`, by their names."""
+        whole = {"full": self.full, "lean": self.lean(), "fit": self.fit}
+        return {**whole, **self.parts(), "queue": self.queue()}
+
     # -- in parts -------------------------------------------------------------
 
     def parts(self):
         """Each part by itself: a dict of functions, by the keys of `PARTS`."""
         model = self.model
-        online, target = self._embeddings["online"], self._embeddings["target"]
+        online, target = self._online, self._target
         gradients = self._compiled(
             self._online_gradients, model.online.variables, gradients=True
         )
         memory, random_state = model.memory.variables, self._random_state
-        images = [ops.convert_to_tensor(part) for part in self._batch[0]]
         votes = self._compiled(self._votes, [*memory, *random_state])
         positives, found, _ = votes(online, target)
         optimizer = self._compiled(
             self._optimize, [*model.trainable_variables, *model.optimizer.variables]
         )
         return {
-            "views": repeated(self._compiled(model.make_views, random_state), images),
+            "views": repeated(
+                self._compiled(model.make_views, random_state), self._batch[0]
+            ),
             "online": repeated(gradients, self._views),
             "target": repeated(
                 self._compiled(
@@ -281,7 +290,7 @@ class Step:
     def queue(self):
         """The update of the queue alone, which is a share of "memory and votes"."""
         function = self._compiled(self._enqueue, self.model.memory.variables)
-        return repeated(function, self._embeddings["target"])
+        return repeated(function, self._target)
 
     def _compiled(self, function, variables, gradients=False):
         return Compiled(function, variables, self.model.jit_compile, gradients)
@@ -298,7 +307,7 @@ class Step:
                 online.embed_views(view, training=True)
                 for view in of_one_size(batch_of_views)
             ]
-            return ops.mean(ops.concatenate(embeddings, axis=0) * self._noise)
+            return ops.mean(ops.concatenate(embeddings, axis=0) * self._online)
 
         return gradients_of_variables(
             loss, online.trainable_variables, online.non_trainable_variables
@@ -437,11 +446,35 @@ def shares(seconds):
         seconds: dict of float: `fit`, `full`, and the keys of `PARTS`.
 
     Returns:
-        dict of float of the keys of `PARTS`, and `host`, what `fit` adds to the
-        compiled step, and `rest`: what the step takes beyond its parts, each timed
-        by itself; negative where they gain from running together.
+        dict of float, which sum to 100: the keys of `PARTS`; `host`, what `fit` adds to
+        the compiled step; and `rest`, what that takes beyond its parts, each timed by
+        itself: negative where they gain from running together.
     """
     of_fit = {name: seconds[name] for name in PARTS}
     of_fit["rest"] = seconds["full"] - sum(of_fit.values())
     of_fit["host"] = seconds["fit"] - seconds["full"]
     return {name: 100 * value / seconds["fit"] for name, value in of_fit.items()}
+
+
+def table(seconds):
+    """What `in_turn` measured of `Step.functions`, as lines of text."""
+    ratios = sorted(
+        full / lean for full, lean in zip(seconds["full"], seconds["lean"], strict=True)
+    )
+    seconds = medians(seconds)
+    of_fit = shares(seconds)
+    of_fit = {**of_fit, "sum": sum(of_fit.values())}
+    queue = 100 * seconds["queue"] / seconds["fit"]
+    titles = {**PARTS, "rest": "rest: metrics, and what running together changes"}
+    titles["host"] = "host: what fit adds to the compiled step"
+    return "\n".join(
+        [
+            f"full step        {1e3 * seconds['full']:10.2f} ms",
+            f"irreducible work {1e3 * seconds['lean']:10.2f} ms",
+            f"ratio            {seconds['full'] / seconds['lean']:10.3f}, turn by turn "
+            f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})",
+            f"step of fit      {1e3 * seconds['fit']:10.2f} ms, of which",
+            *(f"  {titles.get(n, n):50} {share:6.2f}%" for n, share in of_fit.items()),
+            f"the queue alone, of memory and votes {queue:.2f}%",
+        ]
+    )

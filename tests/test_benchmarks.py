@@ -1,0 +1,199 @@
+"""The benchmarks in small: that they run, and that what they print adds up."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from semppl_keras.backbones import ResNet18, ResNet50
+from semppl_keras.networks import projector_and_predictor
+
+ROOT = pathlib.Path(__file__).parent.parent
+BACKEND = keras.backend.backend()
+
+
+def benchmark(name):
+    """A file of benchmarks/ as a module."""
+    path = ROOT / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(*arguments, fails=False, **environment):
+    """What a benchmark prints, or its errors where it is to fail."""
+    # What it compiles runs a few times.
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    script, *arguments = arguments
+    path = os.pathsep.join(
+        [environment.pop("PYTHONPATH", ""), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    )
+    finished = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)],
+        env={**os.environ, **environment, "PYTHONPATH": path.strip(os.pathsep)},
+        capture_output=True,
+        text=True,
+    )
+    assert (finished.returncode != 0) == fails, finished.stderr[-2000:]
+    return finished.stderr if fails else finished.stdout
+
+
+def percentages(output):
+    """The shares of a step by their titles."""
+    lines = re.findall(r"^  (.+?) +(-?\d+\.\d+)%$", output, re.MULTILINE)
+    return {title.split(",")[0].split(":")[0]: float(share) for title, share in lines}
+
+
+def check_table(output):
+    shares = percentages(output)
+    assert set(shares) == {
+        "views",
+        "online network",
+        "target network",
+        "memory and votes",
+        "loss",
+        "optimiser",
+        "target's moving average",
+        "rest",
+        "host",
+        "sum",
+    }
+    assert shares.pop("sum") == pytest.approx(100)
+    assert sum(shares.values()) == pytest.approx(100, abs=0.1)
+    measured = {t: s for t, s in shares.items() if t not in ("rest", "host")}
+    assert min(measured.values()) > 0
+    # Whatever the machine does beside it: the networks are the largest part.
+    assert max(measured, key=measured.get) == "online network"
+    assert float(re.search(r"queue alone.* (\d+\.\d+)%", output)[1]) > 0
+
+
+def test_a_step_against_its_irreducible_work(tmp_path):
+    file = tmp_path / "seconds.json"
+    output = run(
+        "step.py", "--config", "digits", "--rounds", 2, "--least-seconds", 0,
+        "--json", file,
+    )  # fmt: skip
+    check_table(output)
+    seconds = json.loads(file.read_text())
+    assert all(len(values) == 2 for values in seconds.values())
+    assert min(min(values) for values in seconds.values()) > 0
+    full, lean = (sorted(seconds[name]) for name in ("full", "lean"))
+    ratio = float(re.search(r"^ratio +([\d.]+)", output, re.MULTILINE)[1])
+    assert ratio == pytest.approx(sum(full) / sum(lean), abs=1e-3)
+    assert BACKEND in output.splitlines()[0]
+
+
+def test_the_command_for_a_gpu(tmp_path):
+    if BACKEND == "tensorflow":
+        finished = run("gpu.py", fails=True)
+        assert "set KERAS_BACKEND to jax or torch" in finished
+        return
+    absent = tmp_path / "tensorflow.py"
+    absent.write_text("raise ImportError('It is not needed.')\n")
+    output = run(
+        "gpu.py", "--backbone", "SmallResNet", "--large-size", 8, "--small-size", 4,
+        "--batch", 16, "--max-batch", 16, "--dtype", "float32", "--matrix", 256,
+        "--rounds", 1,
+        PYTHONPATH=str(tmp_path),
+    )  # fmt: skip
+    check_table(output)
+    assert output.startswith("CPU; " + BACKEND)
+    assert "largest batch that fits: 16 (where the search ends)" in output
+    found = re.search(
+        r"batch +16: +([\d.]+) images/s, +([\d.]+) ms a step, ([\d.]+) TFLOP/s, "
+        r"([\d.]+)% of the product's",
+        output,
+    )
+    rate, milliseconds, flops, share = map(float, found.groups())
+    ceiling = float(re.search(r"float32: ([\d.]+) TFLOP/s", output)[1])
+    assert rate == pytest.approx(16e3 / milliseconds, rel=0.01)
+    assert flops == pytest.approx(share / 100 * ceiling, rel=0.1, abs=2e-3)
+
+
+def test_importing_the_package_leaves_tensorflow_alone():
+    program = "import sys, semppl_keras; print('tensorflow' in sys.modules)"
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.stdout.strip() == "False", finished.stderr[-2000:]
+
+
+def test_the_search_for_the_largest_batch():
+    largest = benchmark("gpu").largest
+    for capacity in (16, 40, 100, 255, 256, 257, 700, 5000):
+        tried = []
+
+        def fits(size, capacity=capacity, tried=tried):
+            tried.append(size)
+            return {"batch": size} if size <= capacity else None
+
+        found, result = largest(fits, first=256, limit=4096)
+        assert result == {"batch": found}
+        assert found <= capacity
+        # Within an eighth of the gap, or of the limit itself.
+        assert found == min(capacity, 4096) or found >= capacity * 8 / 9
+        assert len(tried) == len(set(tried)) <= 10
+    assert largest(lambda size: None, first=256, limit=4096) == (None, None)
+
+
+def test_out_of_memory_is_told_from_other_errors():
+    gpu = benchmark("gpu")
+    for text in (
+        "jax.errors.JaxRuntimeError: RESOURCE_EXHAUSTED: Out of memory while trying",
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB",
+        "RuntimeError: DefaultCPUAllocator: can't allocate memory",
+    ):
+        assert gpu.says_out_of_memory(text)
+    assert not gpu.says_out_of_memory("ValueError: `views` must have two views")
+
+
+def resnet_multiply_adds(size, channels, blocks, basic):
+    """Table 1 of arXiv 1512.03385 by hand: stem and maximum of stride 2."""
+    size //= 2
+    total = 49 * channels * 64 * size**2
+    size //= 2
+    width = 64
+    for stage, count in enumerate(blocks):
+        filters = 64 * 2**stage
+        for block in range(count):
+            before = size
+            if stage and not block:
+                size //= 2
+            place = size**2
+            if basic:
+                total += place * 9 * (width * filters + filters**2)
+                out = filters
+            else:
+                out = 4 * filters
+                total += before**2 * width * filters
+                total += place * (9 * filters**2 + filters * out)
+            if width != out:
+                total += place * width * out
+            width = out
+    return total
+
+
+def test_multiplications_are_those_counted_by_hand():
+    multiply_adds = benchmark("arithmetic").multiply_adds
+    resnet50 = multiply_adds(ResNet50(), (224, 224, 3))
+    assert resnet50 == resnet_multiply_adds(224, 3, (3, 4, 6, 3), basic=False)
+    # What the literature calls 4.1 billion, less its classifier of 2,048 x 1,000.
+    assert resnet50 == 4_087_136_256
+    resnet18 = multiply_adds(ResNet18(), (64, 64, 3))
+    assert resnet18 == resnet_multiply_adds(64, 3, (2, 2, 2, 2), basic=True)
+    projector, predictor = projector_and_predictor(40, 6)(50, 0, 1)
+    assert multiply_adds(projector, (50,)) == 50 * 40 + 40 * 6
+    assert multiply_adds(predictor, (6,)) == 6 * 40 + 40 * 6
+    other = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.DepthwiseConv2D(3)])
+    with pytest.raises(ValueError, match="Conv2D and Dense.*DepthwiseConv2D"):
+        multiply_adds(other, (8, 8, 1))
