@@ -87,8 +87,10 @@ class ViewTrainer(keras.Model):
         @tf.function(reduce_retracing=True)
         def train(iterator):
             with _global_normalisation(self):
-                for _ in tf.range(steps - 1):
-                    strategy.run(step, args=(next(iterator),))
+                # A loop without a turn would be traced all the same.
+                if steps > 1:
+                    for _ in tf.range(steps - 1):
+                        strategy.run(step, args=(next(iterator),))
                 logs = strategy.run(step, args=(next(iterator),))
             return {
                 name: strategy.reduce("MEAN", value, axis=None)
@@ -109,10 +111,11 @@ class ViewTrainer(keras.Model):
         @tf.function(reduce_retracing=True)
         def test(iterator):
             names = strategy.run(self.test_step, args=(next(iterator),))
-            for _ in tf.range(steps - 1):
-                batch = iterator.get_next_as_optional()
-                if batch.has_value():
-                    strategy.run(self.test_step, args=(batch.get_value(),))
+            if steps > 1:
+                for _ in tf.range(steps - 1):
+                    batch = iterator.get_next_as_optional()
+                    if batch.has_value():
+                        strategy.run(self.test_step, args=(batch.get_value(),))
             results = self.get_metrics_result()
             return {name: results[name] for name in names}
 

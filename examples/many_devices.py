@@ -1,0 +1,98 @@
+"""Trains on all devices that there are, of one machine or of several.
+
+    python examples/many_devices.py                  all devices of this machine
+    python examples/launch.py --processes 2 examples/many_devices.py
+                                                     two processes, to try it here
+
+TensorFlow or JAX, by KERAS_BACKEND; TPUs, GPUs, else the CPU. On several machines the
+same command runs on each. JAX finds TPU slices, Slurm and the like by itself
+(`--multi-host`); elsewhere, and on TensorFlow, each process is told its place:
+
+    JAX_COORDINATOR=HOST:PORT JAX_PROCESSES=N JAX_PROCESS=INDEX    for JAX
+    TF_CONFIG={"cluster": {"worker": [...]}, "task": {...}}        for TensorFlow
+
+N devices compute what one would with the whole batch. Every process reads all data and
+takes its part of each batch, and the first one writes.
+"""
+
+import argparse
+import contextlib
+import os
+
+import keras
+
+import semppl_keras
+
+
+def all_devices(multi_host):
+    """A scope in which models are made, compiled and trained; the process' number."""
+    if keras.backend.backend() == "tensorflow":
+        return strategy_of_all_devices()
+    if keras.backend.backend() != "jax":
+        raise SystemExit("Several devices are for KERAS_BACKEND=tensorflow or jax.")
+    import jax
+
+    if "JAX_COORDINATOR" in os.environ:
+        keras.distribution.initialize(
+            os.environ["JAX_COORDINATOR"],
+            int(os.environ["JAX_PROCESSES"]),
+            int(os.environ["JAX_PROCESS"]),
+        )
+    elif multi_host:
+        keras.distribution.initialize()
+    # Each process takes its part of a batch itself.
+    distribution = keras.distribution.DataParallel(auto_shard_dataset=False)
+    # For good: nothing may be created without it.
+    keras.distribution.set_distribution(distribution)
+    return contextlib.nullcontext(), jax.process_index()
+
+
+def strategy_of_all_devices():
+    import tensorflow as tf
+
+    if "TF_CONFIG" in os.environ:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        return strategy.scope(), strategy.cluster_resolver.task_id
+    if tf.config.list_logical_devices("TPU") or "TPU_NAME" in os.environ:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+        return tf.distribute.TPUStrategy(resolver).scope(), 0
+    return tf.distribute.MirroredStrategy().scope(), 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--out", default="many_devices.keras")
+    parser.add_argument(
+        "--multi-host", action="store_true", help="JAX finds the other hosts by itself"
+    )
+    arguments = parser.parse_args()
+    scope, process = all_devices(arguments.multi_host)
+
+    recipe = semppl_keras.recipes.digits(epochs=arguments.epochs)
+    data = semppl_keras.data.load_digits(labels_per_class=10, seed=0)
+    data = data.enlarged(recipe.image_size)
+    steps_per_epoch = -(-len(data.x_unlabelled) // recipe.batch_size)
+    # The same initial weights in every process.
+    keras.utils.set_random_seed(0)
+    with scope:
+        model = recipe.make_model(1, data.num_classes, steps_per_epoch, seed=0)
+        history = model.fit(
+            data.x_unlabelled,
+            (data.x_labelled, data.y_labelled),
+            epochs=recipe.epochs,
+            # Of all devices together.
+            batch_size=recipe.batch_size,
+            labelled_batch_size=recipe.labelled_batch_size,
+            verbose=2 if process == 0 else 0,
+        )
+        if process == 0:
+            model.save(arguments.out)
+            print(
+                f"{model.num_replicas} device(s), last loss "
+                f"{history.history['loss'][-1]:.4f}; {arguments.out} is written"
+            )
+
+
+if __name__ == "__main__":
+    main()
