@@ -41,8 +41,13 @@ def start(*arguments, devices):
 
 
 def finish(*processes):
-    for process in processes:
-        output, _ = process.communicate(timeout=900)
+    try:
+        outputs = [process.communicate(timeout=900)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    for process, output in zip(processes, outputs, strict=True):
         assert process.returncode == 0, output[-4000:]
 
 
