@@ -26,6 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import argparse
 import json
 import signal
+import statistics
 import subprocess
 import sys
 
@@ -62,7 +63,9 @@ def ceiling(arguments):
         keras.ops.matmul, [], jit_compile=keras.backend.backend() == "jax"
     )
     functions = {"product": repeated(product, *matrices)}
-    seconds = medians(in_turn(functions, arguments.rounds))["product"]
+    seconds = medians(in_turn(functions, arguments.rounds, arguments.least_seconds))[
+        "product"
+    ]
     return {
         "flops": 2 * size**3 / seconds,
         "dtype": dtype,
@@ -74,13 +77,14 @@ def ceiling(arguments):
 def at_batch(arguments):
     """Seconds of a step."""
     from arithmetic import step_flops
-    from step_parts import Step, in_turn, medians
+    from step_parts import Step, in_turn
 
     step = Step(job_of(arguments))
-    seconds = medians(in_turn({"full": step.full}, arguments.rounds))["full"]
+    functions = {"full": step.full}
+    seconds = in_turn(functions, arguments.rounds, arguments.least_seconds)["full"]
     return {
         "batch": arguments.batch,
-        "seconds": seconds,
+        "seconds": statistics.median(seconds),
         "flops": step_flops(step.model, arguments.batch),
     }
 
@@ -90,7 +94,8 @@ def in_parts(arguments):
     from step_parts import Step, in_turn, table
 
     step = Step(job_of(arguments))
-    return {"table": table(in_turn(step.functions(), arguments.rounds))}
+    seconds = in_turn(step.functions(), arguments.rounds, arguments.least_seconds)
+    return {"table": table(seconds)}
 
 
 def job_of(arguments):
@@ -188,6 +193,7 @@ def main():
         "--matrix", type=int, default=8192, help="rows of the large product's matrices"
     )
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--least-seconds", type=float, default=0.5, help="of a turn")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if os.environ["KERAS_BACKEND"] not in ("jax", "torch"):

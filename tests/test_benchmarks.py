@@ -100,7 +100,7 @@ def test_the_command_for_a_gpu(tmp_path):
     output = run(
         "gpu.py", "--backbone", "SmallResNet", "--large-size", 8, "--small-size", 4,
         "--batch", 16, "--max-batch", 16, "--dtype", "float32", "--matrix", 256,
-        "--rounds", 1,
+        "--rounds", 1, "--least-seconds", 0,
         PYTHONPATH=str(tmp_path),
     )  # fmt: skip
     check_table(output)
