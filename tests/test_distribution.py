@@ -220,6 +220,7 @@ if BACKEND == "tensorflow":
             keras.utils.set_random_seed(0)
             model = toy_model(
                 compile_arguments={
+                    "optimizer": keras.optimizers.SGD(0.02),
                     "jit_compile": jit_compile,
                     "steps_per_execution": steps,
                 }

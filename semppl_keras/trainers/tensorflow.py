@@ -15,7 +15,8 @@ class ViewTrainer(keras.Model):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        # Keras takes note of the strategy here, too.
+        # Keras takes note of it here, too, but for the one that is no strategy.
+        self._made_under = tf.distribute.get_strategy()
         self._in_strategy = tf.distribute.has_strategy()
 
     def train_step(self, data):
@@ -43,11 +44,11 @@ class ViewTrainer(keras.Model):
 
     def compile(self, optimizer, jit_compile="auto", **kwargs):
         """Compiles as `keras.Model` does; replicas of a step are not given to XLA."""
-        if tf.distribute.get_strategy() is not self.distribute_strategy:
+        if tf.distribute.get_strategy() is not self._made_under:
             raise ValueError(
                 "The model must be made and compiled in the scope of one "
                 "tf.distribute strategy, and its optimiser be made there, too. "
-                f"Received: a model made under {_name(self.distribute_strategy)}, "
+                f"Received: a model made under {_name(self._made_under)}, "
                 f"compiled under {_name(tf.distribute.get_strategy())}."
             )
         if self.num_replicas > 1:
