@@ -133,9 +133,9 @@ SCENARIOS = {
         SemPPL(toy_backbone(), 3, objective="byol", memory_size=12, **SETTINGS)
     ),
     "simclr_memory": lambda: pretrain(
-        SimCLR(toy_backbone(), memory_size=60, **SETTINGS)
+        SimCLR(toy_backbone(), memory_size=60, temperature=0.5, **SETTINGS)
     ),
-    "suncet": lambda: pretrain(SuNCEt(toy_backbone(), 3, **SETTINGS)),
+    "suncet": lambda: pretrain(SuNCEt(toy_backbone(), 3, temperature=0.5, **SETTINGS)),
     "relicv2": lambda: pretrain(ReLICv2(toy_backbone(), num_negatives=4, **SETTINGS)),
     "byol": lambda: pretrain(BYOL(toy_backbone(), **SETTINGS)),
     "fine_tuner": fine_tuner,
@@ -208,7 +208,7 @@ def main():
         if arguments.save:
             keras.utils.set_random_seed(0)
             model = toy_model()
-            pretrain(model)
+            pretrain(model, epochs=1)
             model.save(arguments.save)
     if arguments.process == 0 and arguments.out:
         np.savez(arguments.out, **results)
