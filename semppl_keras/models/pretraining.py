@@ -9,7 +9,7 @@ from keras import ops
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed import make_feed
 from semppl_keras.models.arguments import check_seed, check_share
-from semppl_keras.models.global_batch import GlobalBatch, share_of_loss
+from semppl_keras.models.global_batch import share_of_loss
 from semppl_keras.models.latest import Latest
 from semppl_keras.models.random_state import draw_seeds
 from semppl_keras.models.target_ema import TargetEMA
@@ -280,10 +280,8 @@ class Pretraining(ViewModel):
         if not training:
             return ops.zeros(())
         online = y_pred["online"]
-        num_labelled = y["label"].shape[0] if "label" in y else 0
-        batch = GlobalBatch(online.shape[1] - num_labelled, num_labelled)
-        values = dict(self.loss_parts(online, y_pred.get("target"), y, batch))
-        values["embedding_std"] = _standard_deviation(online[0], batch)
+        values = dict(self.loss_parts(online, y_pred.get("target"), y, self._batch))
+        values["embedding_std"] = _standard_deviation(online[0], self._batch)
         if self.target is not None:
             values["target_momentum"] = self._target_schedule.momentum(self.step)
         for metric in self._step_metrics:

@@ -198,12 +198,13 @@ class ViewModel(SavesRandomState, ViewTrainer):
         Returns:
             What `views` gives for the images of all parts, in this order.
         """
-        batch = GlobalBatch(*(part.shape[0] for part in images))
+        # Of the step that is traced: its loss is computed of the same images.
+        self._batch = GlobalBatch(*(part.shape[0] for part in images))
         images = [ops.cast(part, "float32") for part in images]
         return self.views(
             ops.concatenate(images, axis=0),
             seed=self.seed_generator,
-            uniform=batch.uniform,
+            uniform=self._batch.uniform,
         )
 
     def after_update(self):
