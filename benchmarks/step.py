@@ -74,6 +74,9 @@ def main():
         action=argparse.BooleanOptionalAction,
         help="compile by XLA or torch.compile; default: what Keras chooses",
     )
+    parser.add_argument(
+        "--no-parts", action="store_true", help="the ratio alone, in less time"
+    )
     parser.add_argument("--json", help="file for the seconds of every turn")
     arguments = parser.parse_args()
 
@@ -82,7 +85,8 @@ def main():
         jit_compile="auto" if arguments.jit is None else arguments.jit,
     )
     print(heading(step, arguments.rounds), flush=True)
-    seconds = in_turn(step.functions(), arguments.rounds, arguments.least_seconds)
+    functions = step.functions(parts=not arguments.no_parts)
+    seconds = in_turn(functions, arguments.rounds, arguments.least_seconds)
     print(table(seconds))
     if arguments.json:
         with open(arguments.json, "w") as file:

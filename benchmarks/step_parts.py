@@ -243,10 +243,12 @@ class Step:
         )
         return repeated(function, self._views)
 
-    def functions(self):
-        """All of it: `full`, `lean`, `fit`, the parts and `queue`, by their names."""
-        whole = {"full": self.full, "lean": self.lean(), "fit": self.fit}
-        return {**whole, **self.parts(), "queue": self.queue()}
+    def functions(self, parts=True):
+        """`full` and `lean`; with `parts` also `fit`, the parts, and `queue`."""
+        whole = {"full": self.full, "lean": self.lean()}
+        if not parts:
+            return whole
+        return {**whole, "fit": self.fit, **self.parts(), "queue": self.queue()}
 
     # -- in parts -------------------------------------------------------------
 
@@ -462,19 +464,24 @@ def table(seconds):
         full / lean for full, lean in zip(seconds["full"], seconds["lean"], strict=True)
     )
     seconds = medians(seconds)
-    of_fit = shares(seconds)
-    of_fit = {**of_fit, "sum": sum(of_fit.values())}
-    queue = 100 * seconds["queue"] / seconds["fit"]
-    titles = {**PARTS, "rest": "rest: metrics, and what running together changes"}
-    titles["host"] = "host: what fit adds to the compiled step"
-    return "\n".join(
-        [
-            f"full step        {1e3 * seconds['full']:10.2f} ms",
-            f"irreducible work {1e3 * seconds['lean']:10.2f} ms",
-            f"ratio            {seconds['full'] / seconds['lean']:10.3f}, turn by turn "
-            f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})",
+    lines = [
+        f"full step        {1e3 * seconds['full']:10.2f} ms",
+        f"irreducible work {1e3 * seconds['lean']:10.2f} ms",
+        f"ratio            {seconds['full'] / seconds['lean']:10.3f}, turn by turn "
+        f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})",
+    ]
+    if "fit" in seconds:
+        of_fit = shares(seconds)
+        of_fit["sum"] = sum(of_fit.values())
+        titles = {
+            **PARTS,
+            "rest": "rest: metrics, and what running together changes",
+            "host": "host: what fit adds to the compiled step",
+        }
+        queue = 100 * seconds["queue"] / seconds["fit"]
+        lines += [
             f"step of fit      {1e3 * seconds['fit']:10.2f} ms, of which",
             *(f"  {titles.get(n, n):50} {share:6.2f}%" for n, share in of_fit.items()),
             f"the queue alone, of memory and votes {queue:.2f}%",
         ]
-    )
+    return "\n".join(lines)

@@ -29,8 +29,8 @@ def benchmark(name):
 
 def run(*arguments, fails=False, **environment):
     """What a benchmark prints, or its errors where it is to fail."""
-    # What it compiles runs a few times.
-    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    # What JAX compiles runs a few times; torch's threads would wait for each other.
+    environment |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "OMP_NUM_THREADS": "1"}
     script, *arguments = arguments
     path = os.pathsep.join(
         [environment.pop("PYTHONPATH", ""), str(ROOT), os.environ.get("PYTHONPATH", "")]
@@ -90,7 +90,11 @@ def test_a_step_against_its_irreducible_work(tmp_path):
     assert BACKEND in output.splitlines()[0]
 
 
-def test_the_command_for_a_gpu(tmp_path):
+# JAX compiles each part of the step, in a process of its own: a minute.
+@pytest.mark.parametrize(
+    "batch", [pytest.param(16, marks=[pytest.mark.slow] * (BACKEND == "jax"))]
+)
+def test_the_command_for_a_gpu(tmp_path, batch):
     if BACKEND == "tensorflow":
         finished = run("gpu.py", fails=True)
         assert "set KERAS_BACKEND to jax or torch" in finished
@@ -99,7 +103,7 @@ def test_the_command_for_a_gpu(tmp_path):
     absent.write_text("raise ImportError('It is not needed.')\n")
     output = run(
         "gpu.py", "--backbone", "SmallResNet", "--large-size", 8, "--small-size", 4,
-        "--batch", 16, "--max-batch", 16, "--dtype", "float32", "--matrix", 256,
+        "--batch", batch, "--max-batch", batch, "--dtype", "float32", "--matrix", 256,
         "--rounds", 1, "--least-seconds", 0,
         PYTHONPATH=str(tmp_path),
     )  # fmt: skip
