@@ -220,17 +220,19 @@ class Step:
         """The irreducible work as lean code: networks and optimiser.
 
         Forward and backward of the online network over all views, forward of the
-        target over the large ones, and the optimiser, with the product of the
-        embeddings and a fixed tensor as loss.
+        target over the large ones, and the optimiser. The loss is the product of the
+        embeddings of both, so that the backward pass waits for the target as it does
+        in every objective that has one.
         """
         model = self.model
 
         def step(batch_of_views):
-            gradients = self._online_gradients(batch_of_views)
             target = model.target.embed_views(batch_of_views["large"], training=True)
+            fixed = ops.mean(ops.stop_gradient(target), axis=0)
+            gradients = self._online_gradients(batch_of_views, fixed)
             with without_gradients():
-                model.optimizer.apply(gradients, model.trainable_variables)
-            return ops.sum(target)
+                model.optimizer.apply(gradients, model.online.trainable_variables)
+            return model.optimizer.iterations.value
 
         function = self._compiled(
             step,
@@ -269,7 +271,7 @@ class Step:
             "views": repeated(
                 self._compiled(model.make_views, random_state), self._batch[0]
             ),
-            "online": repeated(gradients, self._views),
+            "online": repeated(gradients, self._views, online),
             "target": repeated(
                 self._compiled(
                     lambda large: model.target.embed_views(large, training=True),
@@ -285,7 +287,7 @@ class Step:
                 positives,
                 found,
             ),
-            "optimizer": repeated(optimizer, gradients(self._views)),
+            "optimizer": repeated(optimizer, gradients(self._views, online)),
             "ema": repeated(self._compiled(model.after_update, model.variables)),
         }
 
@@ -301,7 +303,7 @@ class Step:
     def _random_state(self):
         return [self.model.seed_generator.state]
 
-    def _online_gradients(self, batch_of_views):
+    def _online_gradients(self, batch_of_views, fixed):
         online = self.model.online
 
         def loss():
@@ -309,7 +311,7 @@ class Step:
                 online.embed_views(view, training=True)
                 for view in of_one_size(batch_of_views)
             ]
-            return ops.mean(ops.concatenate(embeddings, axis=0) * self._online)
+            return ops.mean(ops.concatenate(embeddings, axis=0) * fixed)
 
         return gradients_of_variables(
             loss, online.trainable_variables, online.non_trainable_variables

@@ -147,51 +147,32 @@ def rotate_and_shear(images, angle, shear):
         `(..., C, h, w)` float32.
     """
     height, width = images.shape[-2:]
-    y, x = np.mgrid[:height, :width].reshape(2, -1).astype("float32")
-    y = ops.convert_to_tensor(y - (height - 1) / 2)
-    x = ops.convert_to_tensor(x - (width - 1) / 2)
+    x = ops.convert_to_tensor(np.arange(width) - (width - 1) / 2, "float32")
+    y = ops.convert_to_tensor(np.arange(height) - (height - 1) / 2, "float32")
     angle, shear = angle[..., None], shear[..., None]
     cosine, sine = ops.cos(angle), ops.sin(angle)
-    # From output pixels back to where they come from.
-    x, y = cosine * x - sine * y, sine * x + cosine * y
-    left, from_right = _pixel_before(x + shear * y, width)
-    above, from_below = _pixel_before(y, height)
 
-    # What a pixel is mixed from lies together, so that it is looked up at once: the
-    # pixel at each place, and those to the right, below, and below to the right.
-    pixels = ops.swapaxes(ops.swapaxes(images, -3, -2), -2, -1)
-    pixels = ops.concatenate([pixels, _next(pixels, axis=-2)], axis=-1)
-    pixels = ops.concatenate([pixels, _next(pixels, axis=-3)], axis=-1)
-    *leading, channels, _, _ = ops.shape(images)
-    pixels = ops.reshape(pixels, (-1, 4 * channels))
-    place = ops.cast(above * width + left, "int32")
-    first = ops.arange(math.prod(leading), dtype="int32") * (height * width)
-    place = place + ops.reshape(first, (*leading, 1))
-    around = ops.take(pixels, place, axis=0)
-    upper, lower = ops.split(around, 2, axis=-1)
-    around = upper + from_below[..., None] * (lower - upper)
-    left, right = ops.split(around, 2, axis=-1)
-    mixed = left + from_right[..., None] * (right - left)
-    return ops.reshape(ops.swapaxes(mixed, -2, -1), ops.shape(images))
+    def source(of_column, of_row, size):
+        """Where pixels come from, on one axis: the one before, the next one's share."""
+        centred = (of_column * x)[..., None, :] + (of_row * y)[..., None]
+        position = ops.clip(centred + (size - 1) / 2, 0.0, size - 1.0)
+        before = ops.minimum(ops.floor(position), max(size - 2.0, 0.0))
+        return before, position - before
 
+    left, from_right = source(cosine + shear * sine, shear * cosine - sine, width)
+    above, from_below = source(sine, cosine, height)
 
-def _next(pixels, axis):
-    """The pixels' neighbours along an axis, those at its end their own."""
-    size = pixels.shape[axis]
-    along = [slice(None)] * len(pixels.shape)
-    along[axis] = slice(1, None)
-    last = list(along)
-    last[axis] = slice(size - 1, None)
-    return ops.concatenate([pixels[tuple(along)], pixels[tuple(last)]], axis=axis)
-
-
-def _pixel_before(offset, size):
-    """The pixel before a place on an axis, and the share of the one after it.
-
-    Args:
-        offset: `(...)`, the place, in pixels from the axis' middle.
-        size: int, pixels along the axis.
-    """
-    position = ops.clip(offset + (size - 1) / 2, 0.0, size - 1.0)
-    before = ops.floor(position)
-    return before, position - before
+    # All pixels of all views in a row, and again from the one to the right on, from the
+    # one below on, and from the one below to the right on: one look-up in all four.
+    shape = ops.shape(images)
+    count = math.prod(shape)
+    row = ops.pad(ops.reshape(images, (-1,)), (0, width + 1))
+    rows = ops.stack([row[start : start + count] for start in (0, 1, width, width + 1)])
+    first = ops.arange(count // (height * width), dtype="int32") * (height * width)
+    place = ops.cast(above * width + left, "int32")[..., None, :, :]
+    place = place + ops.reshape(first, (*shape[:-2], 1, 1))
+    here, right, below, diagonal = ops.unstack(ops.take(rows, place, axis=1))
+    from_right, from_below = from_right[..., None, :, :], from_below[..., None, :, :]
+    upper = here + from_right * (right - here)
+    lower = below + from_right * (diagonal - below)
+    return upper + from_below * (lower - upper)
