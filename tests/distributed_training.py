@@ -83,20 +83,26 @@ def pretrain(model, hidden=False, **arguments):
     return train(model, unlabelled, LABELLED, labelled_batch_size=8, **arguments)
 
 
+def make_semppl(**changes):
+    # A seed with which no unit comes to lie within rounding of ReLU's kink, where the
+    # gradient jumps.
+    return toy_model(views=VIEWS, seed=2, **changes)
+
+
 def semppl(**arguments):
     # Fewer classes known of some replicas' images than of others'.
-    return pretrain(toy_model(views=VIEWS, neighbours=3), hidden=True, **arguments)
+    return pretrain(make_semppl(neighbours=3), hidden=True, **arguments)
 
 
 def fine_tuner():
-    tuner = FineTuner(toy_model(views=VIEWS), num_classes=3, seed=0)
+    tuner = FineTuner(make_semppl(), num_classes=3, seed=0)
     return train(
         tuner, *LABELLED, batch_size=8, validation_data=(IMAGES[:13], LABELS[:13])
     )
 
 
 def distiller():
-    teacher = FineTuner(toy_model(views=VIEWS), num_classes=3, seed=0)
+    teacher = FineTuner(make_semppl(), num_classes=3, seed=0)
     student = Distiller(toy_backbone(), teacher, distillation_weight=0.5, seed=0)
     return train(student, UNLABELLED, LABELLED, labelled_batch_size=8)
 
@@ -111,7 +117,7 @@ def bfloat16():
 
 def uneven():
     """No number of images divides by the devices."""
-    model = toy_model(views=VIEWS)
+    model = make_semppl()
     record = train(
         model,
         UNLABELLED[:23],
@@ -210,7 +216,7 @@ def main():
             results.update(go_on(model))
         if arguments.save:
             keras.utils.set_random_seed(0)
-            model = toy_model(views=VIEWS)
+            model = make_semppl()
             pretrain(model, epochs=1)
             model.save(arguments.save)
     if arguments.process == 0 and arguments.out:

@@ -118,7 +118,7 @@ if BACKEND != "torch":
 
     def test_what_several_devices_save_one_goes_on_with_and_the_reverse(tmp_path):
         keras.utils.set_random_seed(0)
-        model = toy_model()
+        model = distributed_training.make_semppl()
         distributed_training.pretrain(model, epochs=1)
         model.save(tmp_path / "one.keras")
         expected = distributed_training.go_on(model)
