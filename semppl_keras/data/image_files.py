@@ -1,0 +1,369 @@
+"""Image files as arrays: which there are, and one way of reading each of them."""
+
+import io
+import os
+import pathlib
+import stat
+
+import numpy as np
+
+ENDINGS = (
+    ".bmp",
+    ".gif",
+    ".jfif",
+    ".jpeg",
+    ".jpg",
+    ".png",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
+
+# Pillow knows many more, some of which start other programs.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+_GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+_DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+_TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+_EXIF_ORIENTATION = 0x0112
+
+# A format that can leave out pixels while it decodes, and the resizing after it, keep
+# this many times the pixels per side that are wanted: less would show.
+_SPARE = 2
+
+
+class UnreadableImage(ValueError):
+    """A file that gives no image.
+
+    Args:
+        path: str or path, what was read.
+        reason: str, why it could not be.
+    """
+
+    def __init__(self, path, reason):
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self):
+        return f"{str(self.path)!r} cannot be read as an image: {self.reason}"
+
+
+def find_images(folder):
+    """The image files in a folder and in those in it.
+
+    What begins with a dot is passed over. Links to folders are followed, each folder
+    once, so that one that leads back does no harm.
+
+    Args:
+        folder: path.
+
+    Returns:
+        Sorted list of `pathlib.Path`, told by their endings (`ENDINGS`); a folder that
+        may not be looked into stands among them for itself.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        PermissionError: if it may not be looked into.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"There must be a folder at {str(folder)!r}. Received: "
+            + ("a file." if folder.exists() else "a path where nothing is.")
+        )
+    # Not resolved: the names stay those that the user knows.
+    found, seen = [], set()
+    folders, linked = [folder], []
+    while folders or linked:
+        # Links last: what lies in the folder goes by its own name.
+        current = folders.pop() if folders else linked.pop()
+        try:
+            status = os.stat(current)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            entries = sorted(os.scandir(current), key=lambda entry: entry.name)
+        except OSError:
+            if current == folder:
+                raise
+            found.append(current)
+            continue
+        for entry in reversed(entries):
+            if entry.name.startswith("."):
+                continue
+            path = current / entry.name
+            if _is_folder(entry):
+                (linked if entry.is_symlink() else folders).append(path)
+            elif path.suffix.lower() in ENDINGS:
+                found.append(path)
+    return sorted(found)
+
+
+def find_classes(folder):
+    """The image files of each class, which has a folder of its own.
+
+    Args:
+        folder: path of a folder with a subfolder for each class; images may lie
+            deeper.
+
+    Returns:
+        dict from class name to a sorted list of paths, in the order of the names.
+        Names that begin with a dot, and folders without images, are passed over.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if it has no subfolder with images.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        # Tells what is wrong with it.
+        find_images(folder)
+    classes = {
+        child.name: find_images(child)
+        for child in sorted(folder.iterdir())
+        if child.is_dir() and not child.name.startswith(".")
+    }
+    classes = {name: paths for name, paths in classes.items() if paths}
+    if not classes:
+        raise ValueError(
+            f"The folder {str(folder)!r} must have a subfolder of images for each "
+            f"class. Received: none with files that end in {', '.join(ENDINGS)}."
+        )
+    return classes
+
+
+def read_image(path, size=None, channels=3):
+    """Reads an image as it is meant to be seen.
+
+    JPEG, PNG, WebP, BMP, TIFF and GIF, of several frames the first. Turned as its EXIF
+    data say; transparent parts on white; CMYK as RGB, without a colour profile; 16 bits
+    per channel scaled to 8, the whole range of them; floats that lie in [0, 1] or in
+    [0, 255] brought to the latter.
+
+    Args:
+        path: path of a file, or its content as `bytes`.
+        size: int, the central square is resized to it; where it is much smaller than
+            the image, JPEG is decoded at a reduced size. None for the size that the
+            image has.
+        channels: 1 or 3.
+
+    Returns:
+        `(h, w, channels)` uint8; with `size` h = w = size.
+
+    Raises:
+        UnreadableImage: if the file is empty, broken, no image, gone or not allowed to
+            be read; if its image has more pixels than Pillow takes for safe to
+            decode (`PIL.Image.MAX_IMAGE_PIXELS`), or values of no known range.
+    """
+    _check_size_and_channels(size, channels)
+    with _opened(path) as image, _reasons(path):
+        _check_pixels(path, image)
+        mode = "RGB" if channels == 3 else "L"
+        if size is not None:
+            image.draft(mode, (_SPARE * size, _SPARE * size))
+        image.load()
+        orientation = _orientation(image)
+        pixels = _with_mode(path, image, mode)
+        if size is not None:
+            pixels = _central_square(pixels, size)
+        pixels = _turned(pixels, orientation)
+        return np.array(pixels).reshape(pixels.height, pixels.width, channels)
+
+
+def resize_image(array, size=None, channels=3):
+    """Brings pixels to the form that `read_image` gives.
+
+    Args:
+        array: `(h, w)`, `(h, w, 1)` or `(h, w, 3)` in [0, 255].
+        size: int, the central square is resized to it; None to leave it.
+        channels: 1 or 3.
+
+    Returns:
+        `(h, w, channels)` uint8.
+    """
+    from PIL import Image
+
+    _check_size_and_channels(size, channels)
+    array = np.asarray(array)
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    image = Image.fromarray(np.rint(array).astype("uint8"))
+    image = image.convert("RGB" if channels == 3 else "L")
+    if size is not None and image.size != (size, size):
+        image = _central_square(image, size)
+    return np.array(image).reshape(image.height, image.width, channels)
+
+
+def image_header(path):
+    """What a file tells about its image before it is decoded.
+
+    Args:
+        path: as `read_image` takes it.
+
+    Returns:
+        (width, height, whether it has colours), the sides before any turn.
+
+    Raises:
+        UnreadableImage: as `read_image`.
+    """
+    with _opened(path) as image, _reasons(path):
+        return image.width, image.height, image.mode not in _GREY_MODES
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _check_size_and_channels(size, channels):
+    if size is not None and (not isinstance(size, int | np.integer) or size < 1):
+        raise ValueError(
+            f"`size` must be a positive integer or None. Received: size={size!r}."
+        )
+    if channels not in (1, 3):
+        raise ValueError(f"`channels` must be 1 or 3. Received: channels={channels!r}.")
+
+
+def _opened(path):
+    """The image behind a path or `bytes`, none of it decoded."""
+    from PIL import Image
+
+    with _reasons(path):
+        if isinstance(path, bytes):
+            if not path:
+                raise UnreadableImage(_name(path), "it is empty")
+            return Image.open(io.BytesIO(path), formats=_FORMATS)
+        status = os.stat(path)
+        # Reading a pipe or a device might never end.
+        if not stat.S_ISREG(status.st_mode):
+            is_folder = stat.S_ISDIR(status.st_mode)
+            raise UnreadableImage(
+                path, "it is a folder" if is_folder else "it is no regular file"
+            )
+        if status.st_size == 0:
+            raise UnreadableImage(path, "it is empty")
+        return Image.open(path, formats=_FORMATS)
+
+
+class _reasons:
+    """Tells whatever goes wrong in reading a file as an `UnreadableImage`."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        # What a broken file makes a decoder raise is of every kind: OSError,
+        # SyntaxError, struct.error, IndexError, MemoryError ...
+        if not isinstance(error, Exception) or isinstance(error, UnreadableImage):
+            return
+        raise UnreadableImage(_name(self._path), _reason(error)) from error
+
+
+def _name(path):
+    return "bytes" if isinstance(path, bytes) else path
+
+
+def _reason(error):
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, FileNotFoundError):
+        return "it is not there"
+    if isinstance(error, PermissionError):
+        return "it may not be read"
+    if isinstance(error, UnidentifiedImageError):
+        return f"it is none of {', '.join(_FORMATS)}"
+    if isinstance(
+        error, (Image.DecompressionBombError, Image.DecompressionBombWarning)
+    ):
+        return _too_many_pixels()
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(f"{error}".split()) or type(error).__name__
+
+
+def _too_many_pixels():
+    from PIL import Image
+
+    return (
+        f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels, which decoding would "
+        "have to hold in memory"
+    )
+
+
+def _check_pixels(path, image):
+    from PIL import Image
+
+    # Pillow itself refuses twice as many, and warns of these.
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise UnreadableImage(_name(path), _too_many_pixels())
+
+
+def _orientation(image):
+    # Read once it is decoded, since what Pillow turns by itself it then calls upright.
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:
+        # Broken notes about an image are no reason to do without it.
+        return 1
+
+
+def _turned(image, orientation):
+    from PIL.Image import Transpose
+
+    turn = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _with_mode(path, image, mode):
+    from PIL import Image
+
+    if image.mode in _DEEP_MODES:
+        image = Image.fromarray(_eight_bits(path, np.asarray(image)))
+    elif image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(mode)
+
+
+def _eight_bits(path, values):
+    """Deep greys as uint8."""
+    if values.dtype.kind in "ui":
+        # 32-bit integers are what Pillow makes of 16-bit files, too.
+        low, high, scale = values.min(), values.max(), 255 / 65535
+        fits = low >= 0 and high <= 65535
+    else:
+        low, high = values.min(), values.max()
+        scale = 255 if high <= 1 else 1
+        fits = low >= 0 and high <= 255  # NaN does not
+    if not fits:
+        raise UnreadableImage(
+            _name(path), f"its values, from {low:g} to {high:g}, are of no known range"
+        )
+    return np.rint(values * np.float64(scale)).astype("uint8")
+
+
+def _central_square(image, size):
+    from PIL import Image
+
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    return image.resize(
+        (size, size),
+        Image.Resampling.LANCZOS,
+        box=(left, top, left + side, top + side),
+        reducing_gap=_SPARE,
+    )

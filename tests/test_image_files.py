@@ -1,0 +1,418 @@
+"""Image files as arrays: every kind that people have, and what is wrong with some."""
+
+import contextlib
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semppl_keras.data.image_files import (
+    UnreadableImage,
+    find_classes,
+    find_images,
+    image_header,
+    read_image,
+    resize_image,
+)
+
+RED, GREY = (200, 40, 40), 96
+
+
+def quarters(mode="RGB", size=(40, 24)):
+    """An image whose upper left quarter is red, the rest blue."""
+    image = Image.new("RGB", size, (20, 30, 180))
+    image.paste(RED, (0, 0, size[0] // 2, size[1] // 2))
+    return image.convert(mode)
+
+
+def assert_quarters(array, tolerance=40):
+    height, width = array.shape[:2]
+    assert np.abs(array[height // 4, width // 4].astype(int) - RED).max() < tolerance
+    assert array[-height // 4, -width // 4, 2] > 120
+    assert array[-height // 4, width // 4, 2] > 120
+
+
+# -- formats ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ending", "options"),
+    [
+        (".jpg", {"quality": 95}),
+        (".JPEG", {"quality": 95}),
+        (".jpg", {"quality": 95, "progressive": True}),
+        (".png", {}),
+        (".webp", {"quality": 95}),
+        (".webp", {"lossless": True}),
+        (".bmp", {}),
+        (".tif", {}),
+        (".tiff", {"compression": "tiff_lzw"}),
+    ],
+)
+@pytest.mark.parametrize("size", [None, 12])
+def test_colours_come_through_in_every_format(tmp_path, ending, options, size):
+    path = tmp_path / f"image{ending}"
+    quarters().save(path, **options)
+    array = read_image(path, size)
+    assert array.dtype == np.uint8
+    assert array.shape == ((24, 40, 3) if size is None else (12, 12, 3))
+    if size is None:
+        assert_quarters(array)
+    assert image_header(path) == (40, 24, True)
+    assert read_image(path, size, channels=1).shape == (*array.shape[:2], 1)
+    np.testing.assert_array_equal(read_image(path.read_bytes(), size), array)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_of_every_mode(tmp_path, mode, channels):
+    path = tmp_path / "image.png"
+    Image.new("L", (9, 7), 255).convert(mode).save(path)
+    array = read_image(path, channels=channels)
+    assert array.shape == (7, 9, channels)
+    assert (array == 255).all()
+
+
+def test_the_first_frame_of_several(tmp_path):
+    first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), "green")
+    for ending in (".gif", ".webp", ".tif"):
+        path = tmp_path / f"image{ending}"
+        first.save(path, save_all=True, append_images=[second])
+        assert np.abs(read_image(path)[4, 4].astype(int) - RED).max() < 10
+
+
+def test_what_is_transparent_is_white(tmp_path):
+    image = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
+    image.putpixel((0, 0), (10, 20, 30, 255))
+    image.putpixel((1, 0), (0, 0, 0, 128))
+    image.save(tmp_path / "alpha.png")
+    array = read_image(tmp_path / "alpha.png")
+    assert array[0, 0].tolist() == [10, 20, 30]
+    np.testing.assert_allclose(array[0, 1], 127, atol=1)
+    assert (array[1:] == 255).all()
+
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([9, 9, 9, 50, 60, 70])
+    palette.putpixel((1, 0), 1)
+    palette.save(tmp_path / "palette.png", transparency=0)
+    array = read_image(tmp_path / "palette.png")
+    assert array[0].tolist() == [[255, 255, 255], [50, 60, 70]]
+
+    Image.new("L", (2, 2), 7).save(tmp_path / "grey.png", transparency=7)
+    assert (read_image(tmp_path / "grey.png", channels=1) == 255).all()
+
+
+def test_cmyk(tmp_path):
+    for ending, options in ((".jpg", {"quality": 95}), (".tif", {})):
+        path = tmp_path / f"print{ending}"
+        quarters().convert("CMYK").save(path, **options)
+        assert_quarters(read_image(path))
+        assert image_header(path)[2]
+        assert read_image(path, 6).shape == (6, 6, 3)
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif"])
+def test_16_bits_are_scaled_and_not_clipped(tmp_path, ending):
+    path = tmp_path / f"deep{ending}"
+    values = np.array([[0, 257], [32896, 65535]], "uint16")
+    Image.fromarray(values).save(path)
+    assert read_image(path, channels=1)[..., 0].tolist() == [[0, 1], [128, 255]]
+    assert read_image(path)[1, 0].tolist() == [128] * 3
+    assert not image_header(path)[2]
+
+
+def test_16_bits_of_each_colour(tmp_path):
+    # Pillow writes none: a PNG by hand.
+    def chunk(kind, data):
+        checked = kind + data
+        return (
+            struct.pack(">I", len(data))
+            + checked
+            + struct.pack(">I", zlib.crc32(checked))
+        )
+
+    pixels = struct.pack(">3H", 65535, 32896, 257)
+    path = tmp_path / "deep.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">2I5B", 1, 1, 16, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(b"\0" + pixels))
+        + chunk(b"IEND", b"")
+    )
+    np.testing.assert_allclose(read_image(path)[0, 0], [255, 128, 1], atol=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0.0, 0.5, 1.0], [0, 128, 255]), ([0.0, 127.6, 255.0], [0, 128, 255])],
+)
+def test_floats(tmp_path, values, expected):
+    Image.fromarray(np.array([values], "float32")).save(tmp_path / "float.tif")
+    assert read_image(tmp_path / "float.tif", channels=1)[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "values", [[0.0, 3e4], [-1.0, 1.0], [0.0, float("nan")], [0, 70000], [-2, 5]]
+)
+def test_values_of_no_known_range(tmp_path, values):
+    dtype = "int32" if isinstance(values[0], int) else "float32"
+    path = tmp_path / "values.tif"
+    Image.fromarray(np.array([values], dtype)).save(path)
+    with pytest.raises(UnreadableImage, match="no known range"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".tif", ".webp"])
+@pytest.mark.parametrize("size", [None, 16])
+def test_turned_by_exif(tmp_path, orientation, ending, size):
+    # Stored as a camera does that was held so: undoing it gives the upright image.
+    undo = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    upright = quarters()
+    stored = upright if undo is None else upright.transpose(undo)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"turned{ending}"
+    stored.save(path, exif=exif)
+    array = read_image(path, size)
+    assert array.shape == ((24, 40, 3) if size is None else (16, 16, 3))
+    assert_quarters(array, tolerance=60)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_broken_exif_is_no_reason_to_do_without_an_image(tmp_path):
+    path = tmp_path / "image.jpg"
+    quarters().save(path, exif=b"Exif\0\0MM\0*\0\0\xff\xff\xff\xff")
+    assert read_image(path, 8).shape == (8, 8, 3)
+
+
+def test_the_central_square_is_what_counts(tmp_path):
+    image = Image.new("RGB", (90, 30), "blue")
+    image.paste(RED, (30, 0, 60, 30))
+    image.save(tmp_path / "wide.png")
+    image.rotate(90, expand=True).save(tmp_path / "high.png")
+    for name in ("wide", "high"):
+        array = read_image(tmp_path / f"{name}.png", 10)
+        np.testing.assert_allclose(array[2:-2, 2:-2], [[RED] * 6] * 6, atol=3)
+
+
+def test_reduced_decoding_gives_about_the_same(tmp_path):
+    generator = np.random.default_rng(0)
+    coarse = generator.integers(0, 256, (12, 16, 3), "uint8")
+    image = Image.fromarray(coarse).resize((1600, 1200), Image.Resampling.BICUBIC)
+    path = tmp_path / "photo.jpg"
+    image.save(path, quality=95)
+    read = read_image(path, 64).astype(float)
+    square = image.crop((200, 0, 1400, 1200))
+    whole = np.asarray(square.resize((64, 64), Image.Resampling.LANCZOS), float)
+    assert np.abs(read - whole).mean() < 2
+
+
+@pytest.mark.parametrize("size", [0, -3, 2.5, "8"])
+def test_a_size_that_is_none(tmp_path, size):
+    with pytest.raises(ValueError, match="`size` must be a positive integer"):
+        read_image(tmp_path / "any.png", size)
+    with pytest.raises(ValueError, match="`channels` must be 1 or 3"):
+        read_image(tmp_path / "any.png", channels=4)
+
+
+def test_pixels_take_the_same_form():
+    grey = np.arange(64, dtype="uint8").reshape(8, 8)
+    assert resize_image(grey).shape == (8, 8, 3)
+    np.testing.assert_array_equal(resize_image(grey, channels=1)[..., 0], grey)
+    np.testing.assert_array_equal(resize_image(grey[..., None], 8, 1)[..., 0], grey)
+    colour = np.stack([grey + 0.4] * 3, axis=-1)
+    np.testing.assert_array_equal(resize_image(colour)[..., 1], grey)
+    assert resize_image(colour[:, :5], 3, 1).shape == (3, 3, 1)
+
+
+# -- faults -----------------------------------------------------------------------
+
+
+def _truncated(path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), "uint8")
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "reason"),
+    [
+        ("empty.png", lambda path: path.touch(), "it is empty"),
+        ("text.png", lambda path: path.write_text("no image"), "none of BMP, GIF"),
+        ("folder.png", lambda path: path.mkdir(), "it is a folder"),
+        ("pipe.png", lambda path: os.mkfifo(path), "no regular file"),
+        ("link.png", lambda path: path.symlink_to("nowhere"), "it is not there"),
+        ("loop.png", lambda path: path.symlink_to("loop.png"), "symbolic links"),
+        ("gone.png", lambda path: None, "it is not there"),
+        ("x" * 300 + ".png", lambda path: None, "too long"),
+        ("nul\0.png", lambda path: None, "null"),
+        ("half.jpg", _truncated, "truncated"),
+        ("half.png", _truncated, "."),
+        ("half.webp", _truncated, "."),
+        ("half.bmp", _truncated, "truncated"),
+        ("half.tif", _truncated, "."),
+    ],
+)
+def test_what_gives_no_image(tmp_path, name, make, reason):
+    path = tmp_path / name
+    make(path)
+    for size in (None, 8):
+        with pytest.raises(UnreadableImage, match=reason) as error:
+            read_image(path, size)
+        assert error.value.path == path
+        assert "cannot be read as an image" in str(error.value)
+        assert isinstance(error.value, ValueError)
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    # The one who runs the tests may be allowed to read everything.
+    def refuse(*arguments, **keywords):
+        raise PermissionError(13, "Permission denied")
+
+    quarters().save(tmp_path / "image.png")
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(UnreadableImage, match="may not be read"):
+        read_image(tmp_path / "image.png")
+
+
+def test_every_cut_and_every_flipped_byte_is_told_or_read(tmp_path):
+    generator = np.random.default_rng(0)
+    for ending in (".jpg", ".png", ".webp", ".bmp", ".gif", ".tif"):
+        whole = tmp_path / f"whole{ending}"
+        quarters().save(whole)
+        content = whole.read_bytes()
+        for _ in range(60):
+            broken = bytearray(content[: generator.integers(1, len(content) + 1)])
+            for place in generator.integers(0, len(broken), 3):
+                broken[place] = generator.integers(256)
+            # Whatever else it raises fails the test.
+            with contextlib.suppress(UnreadableImage):
+                assert read_image(bytes(broken), 8).shape == (8, 8, 3)
+
+
+def test_decompression_bombs(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.png"
+    Image.new("L", (100, 100)).save(path)
+    # Above the limit Pillow warns, above twice the limit it refuses.
+    for limit in (9000, 4000):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(UnreadableImage, match=f"more than {limit:,} pixels"):
+            read_image(path, 8)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10000)
+    assert read_image(path, 8).shape == (8, 8, 3)
+
+
+def test_no_file_is_changed(tmp_path):
+    path = tmp_path / "image.jpg"
+    quarters().save(path)
+    path.chmod(0o444)
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    read_image(path, 8)
+    assert before == (path.read_bytes(), path.stat().st_mtime_ns)
+
+
+# -- folders ----------------------------------------------------------------------
+
+
+def _touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def _names(folder, paths):
+    return [path.relative_to(folder).as_posix() for path in paths]
+
+
+def test_images_flat_and_deeper(tmp_path):
+    _touch(
+        tmp_path,
+        "b.JPG",
+        "a.png",
+        "sub/deep/c.webp",
+        "sub/d.tiff",
+        "notes.txt",
+        ".hidden.png",
+        ".git/e.png",
+        "no_ending",
+        "überraschung/ß 日本.png",
+        "l" * 250 + ".gif",
+    )
+    assert _names(tmp_path, find_images(str(tmp_path))) == [
+        "a.png",
+        "b.JPG",
+        "l" * 250 + ".gif",
+        "sub/d.tiff",
+        "sub/deep/c.webp",
+        "überraschung/ß 日本.png",
+    ]
+
+
+def test_links_do_no_harm(tmp_path):
+    _touch(tmp_path, "real/a.png", "other/b.png")
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "again").symlink_to(folder)
+    (folder / "up").symlink_to(tmp_path / "images")
+    (folder / "self").symlink_to("self")
+    (folder / "aa").symlink_to(tmp_path / "real")
+    (folder / "bb").symlink_to(tmp_path / "real")
+    (folder / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    (folder / "one.png").symlink_to(tmp_path / "other" / "b.png")
+    found = _names(folder, find_images(folder))
+    # Each folder once; a link that leads nowhere is for the reader to tell.
+    assert found == ["aa/a.png", "lost.png", "one.png"]
+    # What lies in the folder itself goes by its own name.
+    (folder / "z").mkdir()
+    _touch(folder, "z/own.png")
+    (folder / "a_link").symlink_to(folder / "z")
+    assert "z/own.png" in _names(folder, find_images(folder))
+
+
+def test_a_folder_that_may_not_be_looked_into(tmp_path, monkeypatch):
+    _touch(tmp_path, "a.png", "closed/b.png")
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert _names(tmp_path, find_images(tmp_path)) == ["a.png", "closed"]
+    with pytest.raises(PermissionError):
+        find_images(tmp_path / "closed")
+
+
+def test_a_folder_that_is_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match="a path where nothing is"):
+        find_images(tmp_path / "none")
+    (tmp_path / "file").touch()
+    with pytest.raises(FileNotFoundError, match="Received: a file"):
+        find_images(tmp_path / "file")
+    assert find_images(tmp_path) == []
+
+
+def test_class_folders(tmp_path):
+    _touch(tmp_path, "owl/1.png", "cat/deep/2.png", "empty/x.txt", ".cache/3.png")
+    _touch(tmp_path, "loose.png")
+    classes = find_classes(tmp_path)
+    assert list(classes) == ["cat", "owl"]
+    assert _names(tmp_path, classes["cat"]) == ["cat/deep/2.png"]
+    with pytest.raises(ValueError, match="a subfolder of images for each class"):
+        find_classes(tmp_path / "owl")
+    with pytest.raises(FileNotFoundError, match="nothing is"):
+        find_classes(tmp_path / "none")
