@@ -48,6 +48,7 @@ BACKEND_IMPORTS = {
     "trainers/tf_replicas.py": {"tensorflow"},
     "trainers/torch.py": {"torch"},
     "data/tf_feed.py": {"tensorflow"},
+    "data/tf_records.py": {"tensorflow"},
     "checkpoints/tf_variables.py": {"tensorflow"},
 }
 OPTIONAL = {

@@ -12,7 +12,10 @@ from semppl_keras.data.few_labels import (
     check_same_length,
     choose_labelled,
 )
-from semppl_keras.data.image_folders import list_images, read_images
+from semppl_keras.data.image_decoding import read_images
+from semppl_keras.data.image_files import find_classes
+from semppl_keras.data.npz_archives import open_npz
+from semppl_keras.data.tfds_builders import check_split, open_builder
 
 _DIGITS_TEST_IMAGES = 400
 _NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -82,7 +85,7 @@ def load_npz(path, labels_per_class=10, seed=0):
     Example:
         >>> data = load_npz("fashion_mnist.npz", labels_per_class=10)
     """
-    arrays, names, name = _open_npz(path, _NPZ_KEYS)
+    arrays, names, name = open_npz(path, _NPZ_KEYS)
     return _from_arrays(arrays, names, name, labels_per_class, seed)
 
 
@@ -122,42 +125,10 @@ def load_tfds(
     Example:
         >>> data = load_tfds("fashion_mnist", labels_per_class=10)
     """
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            f"Loading {name!r} needs the packages tensorflow-datasets, tensorflow and "
-            "importlib_resources. Received: an installation without one of them "
-            f"({error}). Install them with pip install 'semppl_keras[tfds,tensorflow]'."
-        ) from error
-
-    try:
-        builder = tfds.builder(name, data_dir=data_dir)
-    except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
-        summary = str(error).strip().splitlines()[0]
-        raise ValueError(
-            "`name` must be a data set of TensorFlow Datasets (their list: "
-            f"https://www.tensorflow.org/datasets/catalog). Received: name={name!r}, "
-            f"data_dir={data_dir!r}; {summary}"
-        ) from error
+    tfds, builder = open_builder(name, data_dir)
     features = builder.info.features
-    keys = sorted(features) if hasattr(features, "keys") else []
-    for key in ("image", "label"):
-        if key not in keys:
-            raise ValueError(
-                f"The data set {name!r} must have the features 'image' and 'label'. "
-                f"Received: {', '.join(keys) or features}. Convert it to an .npz file "
-                "and load that with `load_npz`."
-            )
-    builder.download_and_prepare()
-    available = sorted(builder.info.splits)
     for argument, split in (("train_split", train_split), ("test_split", test_split)):
-        # A slice such as "train[:80%]" starts with the name of its split.
-        if split.split("[")[0] not in available:
-            raise ValueError(
-                f"The data set {name!r} must have the split {split!r}. Received one "
-                f"with: {', '.join(available)}. Choose among them with `{argument}`."
-            )
+        check_split(builder, split, f" Choose among them with `{argument}`.")
     arrays = {}
     for part, split in (("train", train_split), ("test", test_split)):
         arrays[f"x_{part}"], arrays[f"y_{part}"] = _read_tfds_split(
@@ -192,11 +163,11 @@ def load_folder(path, labels_per_class=10, seed=0, *, image_size=None):
     """
     path = pathlib.Path(path)
     if (path / "train").is_dir() and (path / "test").is_dir():
-        train, test = list_images(path / "train"), list_images(path / "test")
+        train, test = find_classes(path / "train"), find_classes(path / "test")
     else:
         train, test = {}, {}
         generator = np.random.default_rng(seed)
-        for name, paths in list_images(path).items():
+        for name, paths in find_classes(path).items():
             order = generator.permutation(len(paths))
             count = round(_FOLDER_TEST_SHARE * len(paths))
             test[name] = [paths[index] for index in order[:count]]
@@ -243,7 +214,7 @@ def load_test(spec, seed=0, *, image_size=None):
     """
     kind, _, rest = str(spec).partition(":")
     if kind == "npz" and rest:
-        arrays, names, name = _open_npz(rest, ("x_test", "y_test"))
+        arrays, names, name = open_npz(rest, ("x_test", "y_test"))
         return LabelledTest(
             arrays["x_test"],
             arrays["y_test"],
@@ -253,7 +224,7 @@ def load_test(spec, seed=0, *, image_size=None):
     if kind == "folder" and rest:
         path = pathlib.Path(rest)
         own = path / "test"
-        classes = list_images(own if own.is_dir() else path)
+        classes = find_classes(own if own.is_dir() else path)
         paths = [path for of_class in classes.values() for path in of_class]
         return LabelledTest(
             read_images(paths, image_size),
@@ -305,53 +276,6 @@ def load(spec, labels_per_class=10, seed=0, *, image_size=None):
         "(TensorFlow Datasets) or 'folder:DIR' (a folder of images for each class). "
         f"Received: {spec!r}."
     )
-
-
-def _open_npz(path, keys):
-    """Arrays, class names or None, and the name of the file."""
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There must be an .npz file at {str(path)!r}. Received: "
-            + ("a folder." if path.is_dir() else "a path where nothing is.")
-        )
-    # NumPy leaves a file that it opened itself open where it is a broken archive.
-    with path.open("rb") as file:
-        arrays, names = _read_npz(file, path, keys)
-    return arrays, names, path.stem
-
-
-def _read_npz(file, path, keys):
-    try:
-        archive = np.load(file, allow_pickle=False)
-    # It reports what it cannot read in several ways: ValueError, EOFError, and
-    # BadZipFile, which is an Exception and no more.
-    except Exception as error:
-        raise ValueError(
-            f"{str(path)!r} must be a NumPy .npz archive. Received a file that NumPy "
-            f"cannot read: {error}. Write one with numpy.savez_compressed."
-        ) from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError(
-            f"{str(path)!r} must be an .npz archive of the arrays "
-            f"{', '.join(keys)}. Received a single array (.npy). Write one with "
-            "numpy.savez_compressed."
-        )
-    missing = [key for key in keys if key not in archive]
-    if missing:
-        raise ValueError(
-            f"{str(path)!r} must hold the arrays {', '.join(keys)}. "
-            f"Received: {', '.join(sorted(archive.files)) or 'none'}; missing: "
-            f"{', '.join(missing)}."
-        )
-    try:
-        arrays = {key: archive[key] for key in keys}
-        return arrays, archive.get("class_names")
-    except ValueError as error:
-        raise ValueError(
-            f"The arrays of {str(path)!r} must be plain numbers (dtype=object cannot "
-            f"be read safely). Received: {error}"
-        ) from error
 
 
 def _read_tfds_split(tfds, builder, split, name):

@@ -1,0 +1,176 @@
+"""Many images as one array: decoded by several threads, the broken ones left out."""
+
+import collections
+import concurrent.futures
+import hashlib
+import os
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from semppl_keras.data.image_files import UnreadableImage, image_header, read_image
+from semppl_keras.data.image_lists import decode
+
+# What is decoded ahead of what has been taken, by thread: enough that a large image
+# keeps no other thread waiting.
+_AHEAD = 8
+_NAMED = 3
+
+
+class Skipped(NamedTuple):
+    """An image that could not be read.
+
+    Args:
+        name: str, its path, or its place.
+        reason: str.
+    """
+
+    name: str
+    reason: str
+
+
+class DecodedRows(NamedTuple):
+    """What rows of an array hold after `decode_into`.
+
+    Args:
+        kept: list of int, for each row the index of its image in the list.
+        digests: list of str, for each row what tells its pixels from others.
+        skipped: list of `Skipped`.
+        repeated: list of int, the images that were left out as copies.
+    """
+
+    kept: list
+    digests: list
+    skipped: list
+    repeated: list
+
+
+def decode_into(
+    rows, images, *, num_first=0, max_skipped=0.05, workers=None, progress=None
+):
+    """Decodes a list of images, in its order, into the rows of an array.
+
+    Those that cannot be read are left out, and copies of the first images among the
+    others: the rows that follow move up.
+
+    Args:
+        rows: `(N, size, size, channels)` uint8, to be written to.
+        images: `ImageList` of N images.
+        num_first: int, how many images come first. A later one with the very pixels of
+            one of them is left out.
+        max_skipped: float in [0, 1], the share of images that may be unreadable.
+        workers: int, threads; None for one per core that the process may use.
+        progress: function of (images done, images in all), called after each.
+
+    Returns:
+        `DecodedRows`; the rows beyond `len(kept)` are as they were.
+
+    Raises:
+        ValueError: as soon as more images are unreadable than may be.
+    """
+    size, channels = rows.shape[1], rows.shape[3]
+    decoded = DecodedRows([], [], [], [])
+    first = set()
+    results = _in_order(
+        images.contents(), lambda content: decode(content, size, channels), workers
+    )
+    for index, result in enumerate(results):
+        if isinstance(result, UnreadableImage):
+            decoded.skipped.append(Skipped(images.names[index], result.reason))
+            check_share(decoded.skipped, len(images), max_skipped)
+        else:
+            digest = hashlib.blake2b(result.data, digest_size=16).hexdigest()
+            if index < num_first:
+                first.add(digest)
+            if index >= num_first and digest in first:
+                decoded.repeated.append(index)
+            else:
+                rows[len(decoded.kept)] = result
+                decoded.kept.append(index)
+                decoded.digests.append(digest)
+        if progress is not None:
+            progress(index + 1, len(images))
+    return decoded
+
+
+def read_images(paths, size=None, channels=None):
+    """Reads image files into one array, all of them or none.
+
+    Args:
+        paths: list of paths, at least one.
+        size: int, the central square is resized to it; None for images that have one
+            size already.
+        channels: 1 or 3; None for 1 where all are grey, else 3.
+
+    Returns:
+        `(N, h, w, channels)` uint8.
+
+    Raises:
+        UnreadableImage: if a file is no image.
+        ValueError: if the sizes differ without `size`.
+    """
+    if channels is None:
+        channels = 3 if any(image_header(path)[2] for path in paths) else 1
+    images = None
+    results = _in_order(iter(paths), lambda path: read_image(path, size, channels))
+    for index, array in enumerate(results):
+        if isinstance(array, UnreadableImage):
+            raise array
+        if images is None:
+            images = np.empty((len(paths), *array.shape), "uint8")
+        if array.shape != images.shape[1:]:
+            raise ValueError(
+                "Without `image_size` images must have one size. Received: "
+                f"{images.shape[2]} x {images.shape[1]} pixels in {str(paths[0])!r} "
+                f"and {array.shape[1]} x {array.shape[0]} in {str(paths[index])!r}."
+            )
+        images[index] = array
+    return images
+
+
+def _in_order(contents, function, workers=None):
+    """What the function makes of each content, or the `UnreadableImage` it raises."""
+
+    def attempt(content):
+        try:
+            return function(content)
+        except UnreadableImage as error:
+            return error
+
+    workers = workers or _cores()
+    pool = concurrent.futures.ThreadPoolExecutor(workers, "semppl_decode")
+    waiting = collections.deque()
+    try:
+        with warnings.catch_warnings():
+            # Of broken notes in a file whose image is whole; once for all threads,
+            # since filters are not theirs.
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            for content in contents:
+                waiting.append(pool.submit(attempt, content))
+                if len(waiting) >= _AHEAD * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        # After an error or Ctrl-C nothing is left running.
+        pool.shutdown(cancel_futures=True)
+
+
+def _cores():
+    # Not all that the machine has may be there for the process.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_share(skipped, total, max_skipped):
+    """Raises a ValueError for more `Skipped` images than may be out of `total`."""
+    if len(skipped) <= max_skipped * total:
+        return
+    examples = "; ".join(f"{name!r}: {reason}" for name, reason in skipped[:_NAMED])
+    raise ValueError(
+        f"At most {max_skipped:.3g} of {total:,} images may be unreadable "
+        f"(`max_skipped`). Received: {len(skipped):,} so far, such as {examples}. "
+        "Remove or replace them, or allow for more."
+    )

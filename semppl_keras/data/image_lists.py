@@ -1,0 +1,307 @@
+"""Where images come from: folders, tables, archives, data sets, records.
+
+An `ImageList` names its images and their labels; none is decoded before it is asked
+for.
+"""
+
+import collections.abc
+import dataclasses
+import glob
+import itertools
+import os
+import pathlib
+
+import numpy as np
+
+from semppl_keras.data.few_labels import UNKNOWN, as_images, as_labels
+from semppl_keras.data.image_files import (
+    UnreadableImage,
+    find_classes,
+    find_images,
+    image_header,
+    read_image,
+    resize_image,
+)
+from semppl_keras.data.label_tables import TABLE_ENDINGS, read_label_table
+from semppl_keras.data.npz_archives import open_npz
+from semppl_keras.data.tfds_builders import check_split, open_builder
+
+# Headers that are read to tell the size of images.
+_HEADERS = 50
+
+_NPZ_KEYS = {
+    "unlabelled": (("images",), ("x_train",), ("x",)),
+    "labelled": (("images", "labels"), ("x_train", "y_train"), ("x", "y")),
+    "test": (("x_test", "y_test"), ("images", "labels"), ("x", "y")),
+}
+_TFDS_SPLITS = {"unlabelled": "train", "labelled": "train", "test": "test"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageList:
+    """Images that can be read, in an order.
+
+    Args:
+        names: tuple of str, what each is called in logs: its path, or its place.
+        labels: tuple of str, or None where there are none.
+        contents: function without arguments that returns an iterator over what each
+            is: a path, the `bytes` of a file, or an array.
+        states: tuple, for each what would differ if it were another: what can be
+            written as JSON.
+    """
+
+    names: tuple
+    labels: tuple | None
+    contents: collections.abc.Callable
+    states: tuple
+
+    def __len__(self):
+        return len(self.names)
+
+    def __add__(self, other):
+        """Those of both, without labels."""
+        return ImageList(
+            self.names + other.names,
+            None,
+            lambda: itertools.chain(self.contents(), other.contents()),
+            self.states + other.states,
+        )
+
+    def coloured(self):
+        """Whether one of the images that can be read has colours."""
+        return any(coloured for _, _, coloured in self._headers())
+
+    def usual_side(self):
+        """The median of the shorter sides of the first images, None of none."""
+        headers = itertools.islice(self._headers(), _HEADERS)
+        sides = [min(width, height) for width, height, _ in headers]
+        return int(np.median(sides)) if sides else None
+
+    def _headers(self):
+        for content in self.contents():
+            try:
+                yield _header(content)
+            except UnreadableImage:
+                # It is told, and counted, where it is to be decoded.
+                continue
+
+
+def decode(content, size, channels):
+    """An image of an `ImageList` as an array.
+
+    Args:
+        content: what its `contents` give.
+        size: int, the central square is resized to it.
+        channels: 1 or 3.
+
+    Returns:
+        `(size, size, channels)` uint8.
+
+    Raises:
+        UnreadableImage: as `read_image`.
+    """
+    if isinstance(content, np.ndarray):
+        return resize_image(content, size, channels)
+    return read_image(content, size, channels)
+
+
+def open_images(source, role):
+    """The images that a text names.
+
+    Args:
+        source: a folder; a table (`.csv`, `.tsv`); `"npz:FILE"` with `images` and
+            `labels`, or the arrays of `load_npz`; `"tfds:NAME"` or `"tfds:NAME#SPLIT"`;
+            `"tfrecord:FILES"`, where FILES may have wildcards, of examples with
+            `image/encoded` and `image/class/label` or `image/class/text`.
+        role: "unlabelled", "labelled" or "test": only the first needs no labels, and
+            of a folder takes all images, however deep, where the others take those of
+            a folder for each class.
+
+    Returns:
+        `ImageList`; those with an unknown label (-1) are left out of labelled ones.
+
+    Raises:
+        ValueError, FileNotFoundError, ImportError: as there is no such source, or none
+            of this kind, naming what was expected.
+    """
+    kind, _, rest = str(source).partition(":")
+    readers = {"npz": _open_npz, "tfds": _open_tfds, "tfrecord": _open_tfrecord}
+    if kind in readers and rest:
+        images = readers[kind](rest, role)
+    elif pathlib.Path(source).is_dir():
+        images = _open_folder(pathlib.Path(source), role)
+    elif pathlib.Path(source).suffix.lower() in TABLE_ENDINGS:
+        rows = read_label_table(source, labelled=role != "unlabelled")
+        labels = tuple(row.label for row in rows)
+        images = _of_files(
+            [row.path for row in rows], None if role == "unlabelled" else labels
+        )
+    else:
+        raise FileNotFoundError(
+            f"The {role} images must be a folder, a table (.csv, .tsv), npz:FILE, "
+            f"tfds:NAME or tfrecord:FILES. Received: {str(source)!r}, "
+            + (
+                "a file that is none of them."
+                if os.path.exists(source)
+                else "where nothing is."
+            )
+        )
+    if not len(images):
+        raise ValueError(
+            f"There must be {role} images in {str(source)!r}. Received: none."
+        )
+    return images
+
+
+def resolved_source(source):
+    """What names the same images from any working folder: paths in it absolute."""
+    kind, colon, rest = str(source).partition(":")
+    if kind == "tfds" and rest:
+        return str(source)
+    if kind in ("npz", "tfrecord") and rest:
+        return kind + colon + os.path.abspath(rest)
+    return os.path.abspath(source)
+
+
+def _open_folder(folder, role):
+    if role == "unlabelled":
+        return _of_files(find_images(folder))
+    classes = find_classes(folder)
+    paths = [path for own in classes.values() for path in own]
+    labels = [name for name, own in classes.items() for _ in own]
+    return _of_files(paths, tuple(labels))
+
+
+def _of_files(paths, labels=None):
+    paths = tuple(paths)
+    return ImageList(
+        tuple(map(str, paths)),
+        labels,
+        lambda: iter(paths),
+        tuple((str(path), *_state(path)) for path in paths),
+    )
+
+
+def _state(path):
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return status.st_size, status.st_mtime_ns
+
+
+def _header(content):
+    if isinstance(content, np.ndarray):
+        coloured = content.ndim == 3 and content.shape[-1] == 3
+        return content.shape[1], content.shape[0], coloured
+    return image_header(content)
+
+
+# -- arrays -----------------------------------------------------------------------
+
+
+def _open_npz(text, role):
+    path = pathlib.Path(text)
+    arrays, names, _ = open_npz(path, *_NPZ_KEYS[role])
+    images, *labels = arrays.values()
+    images = as_images(images, f"images of {path.name}")
+    labels = labels[0] if labels else None
+    if labels is not None:
+        if labels.dtype.kind not in "US":
+            labels = as_labels(labels, f"labels of {path.name}")
+        if labels.shape != images.shape[:1]:
+            raise ValueError(
+                f"{str(path)!r} must hold one label per image. Received: "
+                f"{len(images)} images and labels of shape {labels.shape}."
+            )
+    return _of_arrays(f"npz:{path}", (str(path), *_state(path)), images, labels, names)
+
+
+def _of_arrays(source, state, images, labels, names):
+    """A list of images that are in memory already."""
+    chosen = np.arange(len(images))
+    texts = None
+    if labels is not None:
+        if labels.dtype.kind == "i":
+            chosen = np.flatnonzero(labels != UNKNOWN)
+        texts = tuple(_label_text(labels[index], names) for index in chosen)
+    return ImageList(
+        tuple(f"{source}[{index}]" for index in chosen),
+        texts,
+        lambda: (images[index] for index in chosen),
+        tuple((*state, int(index)) for index in chosen),
+    )
+
+
+def _label_text(label, names):
+    """The name of the class that a number or a name stands for."""
+    if isinstance(label, str) or names is None:
+        return str(label)
+    if 0 <= label < len(names):
+        return str(names[label])
+    raise ValueError(
+        f"Labels must number the {len(names)} class names from 0. Received: {label}."
+    )
+
+
+# -- records ----------------------------------------------------------------------
+
+
+def _open_tfrecord(text, role):
+    files = sorted(glob.glob(text))
+    if not files:
+        raise FileNotFoundError(
+            f"There must be TFRecord files at {text!r}. Received: a path where "
+            "nothing is."
+        )
+    from semppl_keras.data.tf_records import read_encoded, read_labels
+
+    names, labels, states = [], [], []
+    for file in files:
+        of_file = read_labels(file, labelled=role != "unlabelled")
+        names += [f"tfrecord:{file}[{index}]" for index in range(len(of_file))]
+        labels += of_file
+        states += [(file, *_state(file), index) for index in range(len(of_file))]
+    return ImageList(
+        tuple(names),
+        None if role == "unlabelled" else tuple(labels),
+        lambda: (content for file in files for content in read_encoded(file)),
+        tuple(states),
+    )
+
+
+def _open_tfds(text, role):
+    name, _, split = text.partition("#")
+    split = split or _TFDS_SPLITS[role]
+    tfds, builder = open_builder(name)
+    check_split(builder, split, " Name another one with tfds:NAME#SPLIT.")
+    label_names = getattr(builder.info.features["label"], "names", None)
+
+    def examples():
+        return tfds.as_numpy(
+            builder.as_dataset(
+                split=split,
+                # As bytes: decoded here, as all the others are.
+                decoders={"image": tfds.decode.SkipDecoding()},
+            )
+        )
+
+    numbers = [int(example["label"]) for example in examples()]
+    chosen = [
+        index
+        for index, number in enumerate(numbers)
+        if number != UNKNOWN or role == "unlabelled"
+    ]
+    kept = set(chosen)
+    return ImageList(
+        tuple(f"tfds:{text}[{index}]" for index in chosen),
+        None
+        if role == "unlabelled"
+        else tuple(_label_text(numbers[index], label_names) for index in chosen),
+        lambda: (
+            example["image"]
+            for index, example in enumerate(examples())
+            if index in kept
+        ),
+        tuple((text, split, str(builder.info.version), index) for index in chosen),
+    )

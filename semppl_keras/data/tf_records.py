@@ -1,0 +1,63 @@
+"""Encoded images in TFRecord files, which TensorFlow reads on every backend."""
+
+import google.protobuf.message
+import tensorflow as tf
+
+_FORMAT = (
+    "examples with the features image/encoded (a file's bytes) and, where labels are "
+    "needed, image/class/text or image/class/label"
+)
+
+
+def read_labels(path, labelled=True):
+    """The labels of a file's examples.
+
+    Args:
+        path: str.
+        labelled: bool, whether each example must have one.
+
+    Returns:
+        list of str, or of None where labels are not needed: the class's text, or its
+        number where there is none.
+
+    Raises:
+        ValueError: if the file is no TFRecord, or lacks a feature.
+    """
+    labels = []
+    for index, features in enumerate(_features(path)):
+        encoded = features["image/encoded"].bytes_list.value
+        text = features["image/class/text"].bytes_list.value
+        number = features["image/class/label"].int64_list.value
+        if not encoded or (labelled and not (text or number)):
+            # Asking for a feature has made it one, of no kind.
+            there = sorted(n for n in features if features[n].WhichOneof("kind"))
+            raise ValueError(
+                f"{path!r} must hold {_FORMAT}. Received: example {index} with "
+                f"{', '.join(there) or 'no feature'}."
+            )
+        if not labelled:
+            labels.append(None)
+        elif text and text[0]:
+            labels.append(text[0].decode("utf-8", "replace"))
+        else:
+            labels.append(str(number[0]))
+    return labels
+
+
+def read_encoded(path):
+    """The files within a file, as `bytes`, one after the other."""
+    for features in _features(path):
+        yield features["image/encoded"].bytes_list.value[0]
+
+
+def _features(path):
+    try:
+        for record in tf.data.TFRecordDataset(path):
+            example = tf.train.Example.FromString(record.numpy())
+            yield example.features.feature
+    # TensorFlow's own for what is cut off, protocol buffers' for what is no example.
+    except (tf.errors.OpError, google.protobuf.message.DecodeError) as error:
+        raise ValueError(
+            f"{path!r} must hold {_FORMAT}. Received a file that cannot be read: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
