@@ -15,8 +15,10 @@ from keras import ops
 from semppl_keras.callbacks import ScalarLogs
 from semppl_keras.evaluation import (
     SupervisedAccuracy,
+    as_pixels,
     confidence_interval,
     confusion_matrix,
+    cross_validated_predictions,
     encode_dataset,
     expected_calibration_error,
     knn_accuracy,
@@ -552,6 +554,41 @@ def _backbone():
             keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
         ]
     )
+
+
+def test_cross_validation_predicts_each_row_without_it():
+    features, labels = _clusters(8, spread=0.1)
+    predicted = cross_validated_predictions(features, labels, seed=2)
+    assert np.mean(predicted == labels) > 0.9
+    np.testing.assert_array_equal(
+        predicted, cross_validated_predictions(features, labels, seed=2)
+    )
+    # Features that name each row, and nothing else, help nobody who has not seen it:
+    # a probe that had would know them all.
+    alone = np.eye(24, dtype="float32")
+    assert linear_probe(alone, labels, single_label_c=1e3).score(alone, labels) == 1
+    assert np.mean(cross_validated_predictions(alone, labels) == labels) < 0.6
+
+
+def test_cross_validation_with_two_rows_of_many_classes():
+    features, labels = _clusters(2, classes=6, spread=0.1)
+    assert cross_validated_predictions(features, labels).shape == (12,)
+    with pytest.raises(ValueError, match=r"1 row.s. of 5"):
+        cross_validated_predictions(features[:-1], labels[:-1])
+    with pytest.raises(ValueError, match=r"1 class.es.*2 row"):
+        cross_validated_predictions(features[:2], labels[:2])
+
+
+def test_pixels_of_large_images_are_shrunk():
+    generator = np.random.default_rng(0)
+    small = generator.integers(0, 256, (3, 8, 6, 3), "uint8")
+    np.testing.assert_array_equal(as_pixels(small), small.reshape(3, -1) / 255)
+    large = np.repeat(np.repeat(small, 16, axis=1), 16, axis=2)
+    pixels = as_pixels(large)
+    assert pixels.shape == (3, 32 * 32 * 3)
+    assert pixels.dtype == np.float64
+    assert 0 <= pixels.min() < pixels.max() <= 1 + 1e-6
+    np.testing.assert_allclose(pixels.mean(), large.mean() / 255, atol=5e-3)
 
 
 def test_supervised_accuracy_of_both_classifiers():

@@ -7,6 +7,7 @@ from semppl_keras.evaluation.corruptions import (
     corruption_errors,
     mean_corruption_error,
 )
+from semppl_keras.evaluation.cross_validation import cross_validated_predictions
 from semppl_keras.evaluation.features import encode_dataset
 from semppl_keras.evaluation.knn import knn_accuracy, knn_predict, knn_probabilities
 from semppl_keras.evaluation.linear_probe import linear_probe
@@ -18,6 +19,7 @@ from semppl_keras.evaluation.metrics import (
     summarize,
     top_k_accuracy,
 )
+from semppl_keras.evaluation.pixels import as_pixels
 from semppl_keras.evaluation.sgd_probe import SGDProbe, sgd_linear_probe
 from semppl_keras.evaluation.supervised import SupervisedAccuracy, supervised_accuracy
 
@@ -26,10 +28,12 @@ __all__ = [
     "SEVERITIES",
     "SGDProbe",
     "SupervisedAccuracy",
+    "as_pixels",
     "confidence_interval",
     "confusion_matrix",
     "corrupt",
     "corruption_errors",
+    "cross_validated_predictions",
     "encode_dataset",
     "expected_calibration_error",
     "knn_accuracy",

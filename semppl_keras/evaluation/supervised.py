@@ -7,6 +7,7 @@ import numpy as np
 
 from semppl_keras.evaluation.inputs import as_labels
 from semppl_keras.evaluation.linear_probe import linear_probe
+from semppl_keras.evaluation.pixels import as_pixels
 
 # Augmenting a few batches in one call costs little more than augmenting one.
 _BATCHES_PER_DRAW = 10
@@ -47,7 +48,7 @@ def supervised_accuracy(
 ):
     """Measures the supervised-only baseline: labelled images, nothing else.
 
-    Two classifiers: logistic regression on pixels (penalty by cross-validation),
+    Two classifiers: logistic regression on `as_pixels` (penalty by cross-validation),
     and, with `make_backbone`, a dense softmax layer on a new backbone, trained with
     Adam and a cosine schedule. That their maximum is taken over test accuracies
     favours the baseline, which is the side to err on.
@@ -98,13 +99,13 @@ def supervised_accuracy(
     # Pixels share one scale already. Standardising each of them would blow up those
     # at the border, which are empty in all but a few images.
     pixels = linear_probe(
-        _as_pixels(x_labelled),
+        as_pixels(x_labelled),
         y_labelled,
         standardize=False,
         single_label_c=1.0,
         seed=seed,
     )
-    logistic_regression = float(np.mean(pixels.predict(_as_pixels(x_test)) == y_test))
+    logistic_regression = float(np.mean(pixels.predict(as_pixels(x_test)) == y_test))
     if make_backbone is None:
         return SupervisedAccuracy(logistic_regression, network=None)
 
@@ -183,7 +184,3 @@ def _with_head(backbone, num_classes):
 def _call(function, images):
     images = function(keras.ops.convert_to_tensor(images.astype("float32")))
     return keras.ops.convert_to_numpy(images)
-
-
-def _as_pixels(images):
-    return images.reshape(len(images), -1).astype("float64") / 255

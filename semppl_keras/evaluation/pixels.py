@@ -1,0 +1,38 @@
+"""Images as rows of numbers, for classifiers that know nothing else."""
+
+import keras
+import numpy as np
+
+_LARGEST_SIDE = 32
+_CHUNK = 256
+
+
+def as_pixels(images):
+    """Pixels in [0, 1], a row for each image.
+
+    Images of a side of more than 32 pixels are shrunk to 32 x 32: more would add
+    time, thousands of times the labels, and nothing that a linear classifier could
+    make use of.
+
+    Args:
+        images: `(N, h, w, c)` in [0, 255].
+
+    Returns:
+        `(N, F)` float64.
+    """
+    images = np.asarray(images)
+    if max(images.shape[1:3]) > _LARGEST_SIDE:
+        images = np.concatenate(
+            [
+                keras.ops.convert_to_numpy(
+                    keras.ops.image.resize(
+                        images[start : start + _CHUNK].astype("float32"),
+                        (_LARGEST_SIDE, _LARGEST_SIDE),
+                        antialias=True,
+                        data_format="channels_last",
+                    )
+                )
+                for start in range(0, len(images), _CHUNK)
+            ]
+        )
+    return images.reshape(len(images), -1).astype("float64") / 255
