@@ -19,7 +19,8 @@ class Recipe:
         labelled_batch_size: int, labelled images per step.
         image_size: int or None: smaller images are enlarged to it beforehand.
         backbone: name of a function of `semppl_keras.backbones`, and its arguments.
-        model: arguments of `SemPPL`.
+        model: arguments of `SemPPL`; `views` may also be the name of a recipe of views
+            and a dict of what differs from it.
         optimizer: "adam" or "lars", and arguments: peak learning rate, warm-up in
             epochs, and for LARS the weight decay.
     """
@@ -47,7 +48,11 @@ class Recipe:
 
     def make_views(self, **changes):
         """The `MultiCrop` of its models; `changes` are arguments that differ."""
-        return views.recipe(self.model["views"], **changes)
+        name = self.model["views"]
+        if isinstance(name, tuple):
+            name, own = name
+            changes = {**own, **changes}
+        return views.recipe(name, **changes)
 
     def make_optimizer(self, steps_per_epoch):
         """The optimiser, its learning rate warmed up and decayed over the epochs.
@@ -86,6 +91,8 @@ class Recipe:
         """
         known = {"views", *objective.settings}
         settings = {n: value for n, value in self.model.items() if n in known}
+        if isinstance(settings["views"], tuple):
+            settings["views"] = self.make_views()
         if objective.needs_labels:
             settings["num_classes"] = num_classes
         model = objective(self.make_backbone(channels), seed=seed, **settings)

@@ -1,0 +1,101 @@
+"""A person's own images, of whatever size."""
+
+import math
+
+from semppl_keras.recipes.recipe import Recipe
+from semppl_keras.recipes.small_images import small_images
+
+# By the names that the command line knows.
+BACKBONES = {
+    "small": "SmallResNet",
+    "resnet18": "ResNet18",
+    "resnet34": "ResNet34",
+    "resnet50": "ResNet50",
+    "resnet101": "ResNet101",
+    "resnet152": "ResNet152",
+    "resnet200": "ResNet200",
+}
+
+# Up to here what was found out on small images is taken over.
+SMALL = 64
+
+_EPOCHS = 10
+_STEPS = 3000
+_MOST_EPOCHS = 200
+_BATCH = 64
+
+# The size at which the paper's blur is given.
+_PAPER_SIZE = 224
+
+
+def own_images(image_size, backbone=None, epochs=None):
+    """Settings for images of any size, from a folder.
+
+        semppl train --unlabelled photos --labelled labels.csv
+
+    Up to 64 pixels those of `small_images`, with views of the images' size: what was
+    measured there, on 28 pixels. Above, they are not measured: views as in the paper,
+    of the images' size and with the blur in proportion, one pair of large views and no
+    small ones, since for small images further steps were worth more; the same
+    temperature, neighbours and target momentum for some thousand steps; and a learning
+    rate at which a deep network starts safely under Adam.
+
+    Args:
+        image_size: int, pixels of a side, which all images have.
+        backbone: one of `BACKBONES`; None for "small" up to 64 pixels, else
+            "resnet18".
+        epochs: int, passes over the unlabelled images; None for 10.
+
+    Raises:
+        ValueError: if there is no such backbone.
+    """
+    if backbone is None:
+        backbone = "small" if image_size <= SMALL else "resnet18"
+    if backbone not in BACKBONES:
+        raise ValueError(
+            f"`backbone` must be one of {', '.join(BACKBONES)}. Received: {backbone!r}."
+        )
+    epochs = _EPOCHS if epochs is None else epochs
+    base = small_images(epochs)
+    if image_size <= SMALL:
+        views = ("small_images", {"large_size": image_size})
+    else:
+        sigma = 2.0 * image_size / _PAPER_SIZE
+        views = (
+            "imagenet",
+            {
+                "num_large": 2,
+                "num_small": 0,
+                "large_size": image_size,
+                "large_area": (0.2, 1.0),
+                "blur": (0.5, 0.1),
+                "blur_sigma": (0.1, max(0.2, sigma)),
+            },
+        )
+    if backbone == "small":
+        # A further stage where there is more of the image to look over.
+        widths = (16, 32, 64) if image_size <= 32 else (16, 32, 64, 128)
+        arguments = {"widths": widths, "stem_strides": 2}
+        learning_rate = base.optimizer[1]["learning_rate"]
+    else:
+        arguments = {"stem": "small" if image_size <= SMALL else "imagenet"}
+        learning_rate = 1e-3
+    return Recipe(
+        name="own_images",
+        epochs=epochs,
+        batch_size=_BATCH,
+        labelled_batch_size=base.labelled_batch_size,
+        image_size=image_size,
+        backbone=(BACKBONES[backbone], arguments),
+        model={**base.model, "views": views},
+        optimizer=(
+            "adam",
+            {"learning_rate": learning_rate, "warmup_epochs": epochs / 20},
+        ),
+    )
+
+
+def usual_epochs(num_unlabelled):
+    """Passes that make some 3,000 steps of so many images, from 1 to 200."""
+    steps_per_epoch = math.ceil(num_unlabelled / _BATCH)
+    return min(_MOST_EPOCHS, max(1, round(_STEPS / steps_per_epoch)))
