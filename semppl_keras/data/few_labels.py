@@ -22,7 +22,7 @@ class FewLabels:
             the label. Training may look at `y_train[labelled_indices]` alone; the
             others are there to measure the pseudo-labels.
         labelled_indices: Sorted, distinct indices into `x_train`.
-        x_test: `(M, h, w, c)` in the same range.
+        x_test: `(M, h, w, c)` in the same range, or None where there are none.
         y_test: `(M,)` integers in `[0, num_classes)`, or None where nobody knows.
         num_classes: At least 2.
         class_names: One string per class.
@@ -40,7 +40,7 @@ class FewLabels:
     x_train: np.ndarray
     y_train: np.ndarray
     labelled_indices: np.ndarray
-    x_test: np.ndarray
+    x_test: np.ndarray | None
     y_test: np.ndarray | None
     num_classes: int
     class_names: tuple[str, ...]
@@ -51,9 +51,10 @@ class FewLabels:
             "x_train": as_images(self.x_train, "x_train"),
             "y_train": as_labels(self.y_train, "y_train"),
             "labelled_indices": np.asarray(self.labelled_indices),
-            "x_test": as_images(self.x_test, "x_test"),
             "class_names": tuple(str(name) for name in self.class_names),
         }
+        if self.x_test is not None:
+            parts["x_test"] = as_images(self.x_test, "x_test")
         if self.y_test is not None:
             parts["y_test"] = as_labels(self.y_test, "y_test")
         # The fields hold what was checked (a channel axis, int32 labels), which a
@@ -64,7 +65,12 @@ class FewLabels:
 
     def _check(self):
         check_same_length(self.x_train, self.y_train, "train")
-        if self.x_train.shape[1:] != self.x_test.shape[1:]:
+        if self.x_test is None and self.y_test is not None:
+            raise ValueError(
+                "Labels of test images need these images. Received: `y_test` without "
+                "`x_test`."
+            )
+        if self.x_test is not None and self.x_train.shape[1:] != self.x_test.shape[1:]:
             raise ValueError(
                 "Training and test images must have the same height, width and "
                 f"channels. Received: x_train of shape {self.x_train.shape} and "
@@ -114,7 +120,7 @@ class FewLabels:
     @property
     def x_labelled(self):
         """The labelled images, `(n, h, w, c)`."""
-        return self.x_train[self.labelled_indices]
+        return _rows(self.x_train, self.labelled_indices)
 
     @property
     def y_labelled(self):
@@ -124,7 +130,7 @@ class FewLabels:
     @property
     def x_unlabelled(self):
         """The images that count as unlabelled, `(N - n, h, w, c)`."""
-        return self.x_train[self.unlabelled_indices]
+        return _rows(self.x_train, self.unlabelled_indices)
 
     @property
     def y_hidden(self):
@@ -153,7 +159,7 @@ class FewLabels:
         return dataclasses.replace(
             self,
             x_train=_resize(self.x_train, shape),
-            x_test=_resize(self.x_test, shape),
+            x_test=None if self.x_test is None else _resize(self.x_test, shape),
         )
 
 
@@ -254,6 +260,13 @@ def _share_of(text):
     return share
 
 
+def _rows(images, indices):
+    """The rows of sorted, distinct indices; of consecutive ones without a copy."""
+    if len(indices) and indices[-1] - indices[0] + 1 == len(indices):
+        return images[indices[0] : indices[-1] + 1]
+    return images[indices]
+
+
 def _resize(images, shape):
     chunks = [
         keras.ops.image.resize(
@@ -282,6 +295,9 @@ def as_images(images, name):
         )
     if 0 in images.shape:
         raise ValueError(f"`{name}` must hold at least one image. {received}")
+    if images.dtype == "uint8":
+        # In range, whatever it is; reading all of a large set would take its time.
+        return images
     is_float = np.issubdtype(images.dtype, np.floating)
     if not is_float and not np.issubdtype(images.dtype, np.integer):
         raise ValueError(f"`{name}` must be integers or floats. {received}")

@@ -170,7 +170,7 @@ def check_share(skipped, total, max_skipped):
         return
     examples = "; ".join(f"{name!r}: {reason}" for name, reason in skipped[:_NAMED])
     raise ValueError(
-        f"At most {max_skipped:.3g} of {total:,} images may be unreadable "
+        f"At most {100 * max_skipped:.3g}% of {total:,} images may be unreadable "
         f"(`max_skipped`). Received: {len(skipped):,} so far, such as {examples}. "
         "Remove or replace them, or allow for more."
     )

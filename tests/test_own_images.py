@@ -1,0 +1,268 @@
+"""A person's own images: what becomes of them, and what is said about them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semppl_keras import recipes
+from semppl_keras.data import FewLabels, load_own_images
+from semppl_keras.data.own_images import own_name, survey_own_images
+
+
+def _noise(seed, mode="RGB", size=(12, 10)):
+    shape = (size[1], size[0], 3)
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, "uint8")
+    return Image.fromarray(pixels).convert(mode)
+
+
+def _write(folder, seeds, **options):
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        _noise(seed, **options).save(folder / f"{seed:03}.png")
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Twenty images without labels, five with, four to test on."""
+    _write(tmp_path / "many", range(20))
+    _write(tmp_path / "few" / "cat", range(100, 103))
+    _write(tmp_path / "few" / "dog", range(103, 105))
+    _write(tmp_path / "held" / "cat", range(200, 202))
+    _write(tmp_path / "held" / "dog", range(202, 204))
+    return tmp_path
+
+
+def _load(folders, *arguments, test="held", **options):
+    return load_own_images(
+        folders / "many",
+        folders / "few",
+        None if test is None else folders / test,
+        *arguments,
+        **options,
+    )
+
+
+def test_what_comes_out(folders):
+    data = _load(folders)
+    assert isinstance(data, FewLabels)
+    assert data.class_names == ("cat", "dog")
+    # The shorter side of the images.
+    assert data.x_train.shape == (25, 10, 10, 3)
+    np.testing.assert_array_equal(data.y_labelled, [0, 0, 0, 1, 1])
+    assert set(data.y_hidden) == {-1}
+    assert len(data.x_unlabelled) == 20
+    assert data.x_test.shape == (4, 10, 10, 3)
+    np.testing.assert_array_equal(data.y_test, [0, 0, 1, 1])
+    assert data.train_names[0] == str(folders / "few" / "cat" / "100.png")
+    assert data.train_names[5] == str(folders / "many" / "000.png")
+    assert data.test_names[3] == str(folders / "held" / "dog" / "203.png")
+    assert (data.remarks, data.skipped, data.name) == ((), (), "many")
+
+
+def test_rows_are_not_copied(folders):
+    data = _load(folders)
+    assert np.shares_memory(data.x_unlabelled, data.x_train)
+    assert np.shares_memory(data.x_labelled, data.x_train)
+
+
+def test_without_test_images(folders):
+    data = _load(folders, test=None)
+    assert data.x_test is None
+    assert data.y_test is None
+    assert data.enlarged(16).x_test is None
+
+
+def test_a_table_of_what_lies_among_the_others(folders):
+    table = folders / "labels.csv"
+    table.write_text("many/003.png,cat\nmany/007.png,dog\nmany/001.png,dog\n")
+    data = load_own_images(folders / "many", table)
+    assert len(data.x_labelled) == 3
+    assert len(data.x_unlabelled) == 17
+    assert str(folders / "many" / "003.png") not in data.train_names[3:]
+    assert "3 of the unlabelled images are labelled ones" in data.remarks[-1]
+
+
+def test_grey_and_sizes(folders):
+    for path in folders.rglob("*.png"):
+        with Image.open(path) as image:
+            image.convert("L").save(path)
+    data = _load(folders, image_size=16)
+    assert data.x_train.shape == (25, 16, 16, 1)
+    assert data.x_test.shape == (4, 16, 16, 1)
+    _write(folders / "many", [50])
+    assert _load(folders).x_train.shape[-1] == 3
+    assert survey_own_images(folders / "many", folders / "few") == (10, 21)
+    _write(folders / "few" / "cat", range(300, 310), size=(400, 300))
+    assert survey_own_images(folders / "many", folders / "few")[0] == 96
+
+
+def test_fewer_labels_than_there_are(folders):
+    data = _load(folders, 1, 3)
+    np.testing.assert_array_equal(np.bincount(data.y_labelled), [1, 1])
+    # The others measure the pseudo-labels.
+    assert np.sum(data.y_hidden >= 0) == 3
+    with pytest.raises(ValueError, match="at most 2 label"):
+        _load(folders, 3)
+
+
+def test_order_of_classes(folders):
+    table = folders / "labels.csv"
+    table.write_text("many/003.png,10\nmany/007.png,9\nmany/001.png,2\n")
+    assert load_own_images(folders / "many", table).class_names == ("2", "9", "10")
+
+
+def test_the_digest_tells_other_images(folders):
+    first = _load(folders).digest
+    assert _load(folders).digest == first
+    (folders / "many" / "004.png").unlink()
+    assert _load(folders).digest != first
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_caches_hold_the_same(folders, cache):
+    data = _load(folders, cache=cache, cache_folder=folders / "cache")
+    again = _load(folders, cache=cache, cache_folder=folders / "cache")
+    np.testing.assert_array_equal(data.x_train, again.x_train)
+    np.testing.assert_array_equal(data.x_test, again.x_test)
+    assert (data.digest, data.train_names) == (again.digest, again.train_names)
+
+
+def test_progress(folders):
+    steps = []
+    _load(folders, progress=lambda *step: steps.append(step))
+    assert steps[24] == ("images to train on", 25, 25)
+    assert steps[-1] == ("images to test on", 4, 4)
+
+
+# -- what is said -----------------------------------------------------------------
+
+
+def _remarks(folders, **options):
+    return "\n".join(_load(folders, **options).remarks)
+
+
+def test_skipped_images_are_named(folders):
+    (folders / "many" / "003.png").write_text("none")
+    data = _load(folders)
+    assert data.skipped == (
+        (
+            str(folders / "many" / "003.png"),
+            "it is none of BMP, GIF, JPEG, PNG, TIFF, WEBP",
+        ),
+    )
+    assert data.remarks == ("1 of 29 images cannot be read.",)
+    assert len(data.x_unlabelled) == 19
+    with pytest.raises(ValueError, match=r"At most 3% .*003.png"):
+        _load(folders, max_skipped=0.03)
+
+
+def test_leakage(folders):
+    # As another file type: the pixels count.
+    _noise(100).save(folders / "held" / "cat" / "copy.tif")
+    remarks = _remarks(folders)
+    assert "Leakage: 1 of 5 test images are among the labelled ones" in remarks
+    assert "copy.tif" in remarks
+    _noise(3).save(folders / "held" / "dog" / "seen.bmp")
+    assert "Leakage: 1 of 6 test images are among the unlabelled" in _remarks(folders)
+
+
+def test_one_label(folders):
+    (folders / "few" / "dog" / "103.png").unlink()
+    assert "One labelled image alone of 'dog'" in _remarks(folders)
+
+
+def test_imbalance(folders):
+    _write(folders / "few" / "cat", range(300, 320))
+    remarks = _remarks(folders)
+    assert "23 of 'cat', 2 of 'dog'" in remarks
+    assert "--labels-per-class 2" in remarks
+
+
+def test_spellings_and_two_labels(folders):
+    _write(folders / "few" / "Cat ", range(300, 302))
+    _write(folders / "few" / "dog", [100])
+    remarks = _remarks(folders)
+    assert "different classes: 'Cat ', 'cat'" in remarks
+    assert "One image has two labels" in remarks
+
+
+def test_classes_of_the_test_images(folders):
+    _write(folders / "held" / "owl", range(300, 302))
+    data = _load(folders)
+    assert len(data.x_test) == len(data.y_test) == len(data.test_names) == 4
+    assert "2 test images are left out: no labelled image is one of 'owl'" in str(
+        data.remarks
+    )
+    for path in (folders / "held" / "dog").iterdir():
+        path.unlink()
+    assert "There is no test image of 'dog'" in _remarks(folders)
+    (folders / "held" / "cat").rename(folders / "held" / "rat")
+    with pytest.raises(ValueError, match="'cat', 'dog'. Received: 'owl', 'rat'"):
+        _load(folders)
+
+
+def test_a_class_that_cannot_be_read(folders):
+    for path in (folders / "few" / "dog").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match="none of 'dog'.*103.png"):
+        _load(folders, max_skipped=0.5)
+
+
+def test_one_class(folders):
+    (folders / "few" / "dog").rename(folders / "dog")
+    with pytest.raises(ValueError, match="3 images, all labelled 'cat'"):
+        _load(folders)
+
+
+def test_only_labelled_images(folders):
+    with pytest.raises(ValueError, match="5 images in .*5 are labelled ones"):
+        load_own_images(folders / "few", folders / "few")
+
+
+def test_names():
+    assert own_name("a/b/photos") == "photos"
+    assert own_name("tfds:cifar10:3.0.2#train") == "cifar10:3.0.2"
+    assert own_name("npz:/a/none.npz") == "none.npz"
+
+
+# -- the recipe -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "backbone", "made", "stem"),
+    [
+        (28, None, "SmallResNet", None),
+        (64, None, "SmallResNet", None),
+        (96, None, "ResNet18", "imagenet"),
+        (64, "resnet18", "ResNet18", "small"),
+        (224, "resnet50", "ResNet50", "imagenet"),
+        (96, "small", "SmallResNet", None),
+    ],
+)
+def test_the_recipe_goes_with_the_size(size, backbone, made, stem):
+    recipe = recipes.own_images(size, backbone, epochs=7)
+    assert recipe.epochs == 7
+    assert recipe.backbone[0] == made
+    assert recipe.backbone[1].get("stem") == stem
+    views = recipe.make_views()
+    assert views.large_size == size
+    assert recipe.make_views(num_large=1).num_large == 1
+    assert recipe.to_dict()["image_size"] == size
+
+
+def test_the_recipe_makes_a_model():
+    recipe = dataclasses.replace(
+        recipes.own_images(20, epochs=1), backbone=("SmallResNet", {"widths": (4,)})
+    )
+    model = recipe.make_model(3, 2, steps_per_epoch=3)
+    assert model.views.large_size == 20
+    with pytest.raises(ValueError, match="`backbone` must be one of small, resnet18"):
+        recipes.own_images(20, "vgg")
+
+
+def test_epochs_go_with_the_number_of_images():
+    assert recipes.usual_epochs(20_000) == 10
+    assert recipes.usual_epochs(100) == 200
+    assert recipes.usual_epochs(10_000_000) == 1
