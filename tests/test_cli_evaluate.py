@@ -508,7 +508,7 @@ def test_a_test_set_without_labels(run, monkeypatch, capsys):
 
     monkeypatch.setattr(evaluate_command, "load_data", load_without_labels)
     assert main(["evaluate", str(run)]) == 2
-    assert "labels of the test images" in capsys.readouterr().err
+    assert "labelled test images" in capsys.readouterr().err
 
 
 def test_interruption(run, monkeypatch, capsys):

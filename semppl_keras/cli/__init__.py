@@ -11,9 +11,10 @@ _DESCRIPTION = """\
 Learn from many images and labels for a few of them (SemPPL on Keras 3)."""
 
 _TRAIN_DESCRIPTION = """\
-Train SemPPL on a data set of which only a few images count as labelled, and
-compare it with what these labels give without the other images.
+Train SemPPL on images of which only a few are labelled, and compare it with what
+these labels give without the other images.
 
+With --unlabelled and --labelled: on your own images, none of which is changed.
 Without options: scikit-learn's handwritten digits, 10 labels of each digit. Nothing
 is downloaded; it takes a minute or two on two CPU cores.
 
@@ -32,6 +33,17 @@ data sets:
               which a fifth is to test on; resized to 28 pixels; the recipe
               "small_images"
 
+your own images, each source one of:
+  DIR             image files: JPEG, PNG, WebP, BMP, TIFF, GIF (its first frame), grey,
+                  transparent, CMYK, 16-bit or turned; to --labelled and --test a folder
+                  for each class, to --unlabelled all files, however deep
+  FILE.csv, .tsv  lines of path,label, paths relative to the table
+  npz:FILE        a NumPy archive with images and labels
+  tfds:NAME       a data set of TensorFlow Datasets, or tfds:NAME#SPLIT
+  tfrecord:FILES  TFRecords of encoded images, wildcards allowed
+  What cannot be read is left out and named in skipped.tsv. Without --test the accuracy
+  is estimated by cross-validation on the labels, which the network has trained with.
+
 what is written to DIR:
   metrics.json     supervised_accuracy, knn_accuracy, linear_accuracy (test images),
                    pseudo_label_accuracy (unlabelled images), train_seconds, ...
@@ -41,11 +53,14 @@ what is written to DIR:
   history.json     every epoch's losses and metrics
   logs/            the same for TensorBoard
   run.json, checkpoint.keras   what --resume needs
+  skipped.tsv, cache/          own images: those left out, and those decoded
 
 examples:
   semppl train
   semppl train --labels-per-class 1 --seed 2 --out runs/one_label
   semppl train --dataset npz:fashion_mnist.npz --epochs 20 --out runs/fashion
+  semppl train --unlabelled photos --labelled labels.csv --out runs/photos
+  semppl train --unlabelled photos --labelled sorted --test held_out --image-size 96
   semppl train --resume --out runs/fashion"""
 
 _EVALUATE_DESCRIPTION = """\
@@ -109,6 +124,18 @@ examples:
 
 # Commands of which the module has another name: a keyword cannot be imported.
 _MODULES = {"import": "import_checkpoint"}
+
+
+# `recipes.BACKBONES` by their names: parsing imports nothing that takes its time.
+_BACKBONES = (
+    "small",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnet200",
+)
 
 
 class _OneLineErrors(argparse.ArgumentParser):
@@ -182,18 +209,58 @@ def _add_train(commands):
         help="npz:FILE, tfds:NAME or folder:DIR (default: digits)",
     )
     train.add_argument(
+        "--unlabelled",
+        metavar="SOURCE",
+        help="your own images, to learn from without labels: a folder or another "
+        "source below; goes with --labelled",
+    )
+    train.add_argument(
+        "--labelled",
+        metavar="SOURCE",
+        help="those with labels: a folder for each class, or a table of path,label",
+    )
+    train.add_argument(
+        "--test", metavar="SOURCE", help="with labels, to test on (default: none)"
+    )
+    train.add_argument(
+        "--image-size",
+        type=_at_least(8),
+        metavar="N",
+        help="of each of your own images the central square is resized to it "
+        "(default: the size of the labelled images, at most 96)",
+    )
+    train.add_argument(
+        "--backbone",
+        choices=_BACKBONES,
+        metavar="NAME",
+        help=f"the network for your own images: {', '.join(_BACKBONES)} (default: "
+        "small up to 64 pixels, else resnet18)",
+    )
+    train.add_argument(
+        "--max-skipped",
+        type=_share,
+        metavar="SHARE",
+        help="how many of your own images may be unreadable (default: 5%%)",
+    )
+    train.add_argument(
+        "--cache",
+        choices=["auto", "memory", "disk"],
+        help="where your own images, decoded, are kept (default: in memory where they "
+        "fit, else in DIR)",
+    )
+    train.add_argument(
         "--labels-per-class",
         type=_labels_per_class,
         metavar="N",
         help="labelled images of each class, drawn by seed; 'all' for every image "
-        "whose label is known (default: 10)",
+        "whose label is known (default: 10, of your own images all)",
     )
     train.add_argument(
         "--epochs",
         type=_at_least(1),
         metavar="N",
         help="passes over the unlabelled images; warm-up and schedules stretch with "
-        "it (default: the recipe's)",
+        "it (default: the recipe's; of your own images as many as make 3,000 steps)",
     )
     train.add_argument(
         "--seed",
@@ -347,6 +414,18 @@ def _labels_or_share(text):
             f"a share must lie above 0% and be at most 100%; received {text!r}"
         )
     return f"{share:g}%"
+
+
+def _share(text):
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a share from 0% to 100%; received {text!r}"
+        )
+    return share
 
 
 def _severities(text):

@@ -10,6 +10,7 @@ import numpy as np
 
 from semppl_keras.cli.run_folder import (
     CommandError,
+    dataset_name,
     load_data,
     read_finished_run,
     recipe_of,
@@ -23,6 +24,7 @@ from semppl_keras.distillation import FineTuner
 from semppl_keras.evaluation import (
     CORRUPTIONS,
     SEVERITIES,
+    as_pixels,
     confidence_interval,
     corrupt,
     knn_probabilities,
@@ -191,13 +193,13 @@ def measure(
     _say("Logistic regression on the labelled pixels ...")
     # Pixels share one scale already, as in `supervised_accuracy`.
     baseline = _probe(
-        _as_pixels(task.x_labelled),
+        as_pixels(task.x_labelled),
         task.y_labelled,
         seed,
         standardize=False,
         single_label_c=1.0,
     )
-    classifiers["supervised"] = lambda x: baseline.predict_proba(_as_pixels(x))
+    classifiers["supervised"] = lambda x: baseline.predict_proba(as_pixels(x))
     shares["supervised"] = classifiers["supervised"](task.x_test)
     rows["supervised"] = {"title": "supervised only, logistic regression"}
 
@@ -493,8 +495,8 @@ def _task(settings, arguments):
         name, x_test, y_test = tested.name, tested.images, _named_alike(tested, data)
     if y_test is None:
         raise CommandError(
-            "There must be labels of the test images to evaluate with. Received: "
-            f"{name}, which has none."
+            "There must be labelled test images to evaluate with. Received: "
+            f"{name}, which has none. Name a data set that has some with --data."
         )
     task = Task(
         kind=kind,
@@ -654,10 +656,6 @@ def _robustness(classifiers, task, corruptions, severities, seed):
     }
 
 
-def _as_pixels(images):
-    return images.reshape(len(images), -1).astype("float64") / 255
-
-
 def _mean(values):
     if None in values:
         return None
@@ -683,10 +681,10 @@ def _say(text):
 
 
 def _headline(evaluation):
-    name = evaluation["data"].rpartition("/")[2]
+    name = dataset_name(evaluation["data"])
     count = evaluation["labels_per_class"]
     labels = "1 label" if count == 1 else f"{count} labels"
-    trained_on = evaluation["run_settings"]["dataset"].rpartition("/")[2]
+    trained_on = dataset_name(evaluation["run_settings"]["dataset"])
     return {
         "own": f"{name}, {labels} per class",
         "transfer": f"{name}, {labels} per class, features learned on {trained_on}",

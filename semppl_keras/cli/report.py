@@ -15,7 +15,16 @@ _PSEUDO_LABELS = ("pseudo_label_accuracy", "pseudo_label_confidence", "memory_fi
 
 
 def write_report(
-    path, *, history, embeddings, labels, predictions, class_names, title, seed=0
+    path,
+    *,
+    history,
+    embeddings,
+    labels,
+    predictions,
+    class_names,
+    title,
+    images="test",
+    seed=0,
 ):
     """Draws training curves, pseudo-labels, embeddings and confusion matrix.
 
@@ -23,11 +32,12 @@ def write_report(
         path: The `.png` file to write.
         history: Dict of lists, one value per epoch, as in `History.history`. Curves
             that it lacks are left out.
-        embeddings: `(N, F)` features of the test images.
+        embeddings: `(N, F)` features of images.
         labels: `(N,)` their true classes, integers from 0.
-        predictions: `(N,)` the classes that the linear probe gives them.
+        predictions: `(N,)` the classes that the linear probe gives them, or None.
         class_names: One string per class.
         title: Headline.
+        images: Which images they are, in a word.
         seed: Of the embedding plot.
 
     Raises:
@@ -42,24 +52,28 @@ def write_report(
     from matplotlib.figure import Figure
 
     embeddings, labels = np.asarray(embeddings), np.asarray(labels)
-    predictions = np.asarray(predictions)
-    if not len(embeddings) == len(labels) == len(predictions):
+    lengths = [len(embeddings), len(labels)]
+    lengths.append(lengths[0] if predictions is None else len(predictions))
+    if len(set(lengths)) > 1:
         raise ValueError(
             "`embeddings`, `labels` and `predictions` must have the same length. "
-            f"Received: {len(embeddings)}, {len(labels)} and {len(predictions)}."
+            f"Received: {lengths[0]}, {lengths[1]} and {lengths[2]}."
         )
     figure = Figure(figsize=(12, 9.5), layout="constrained")
     figure.suptitle(title)
     (losses, pseudo_labels), (points, confusion) = figure.subplots(2, 2)
     _draw_losses(losses, history)
     _draw_pseudo_labels(pseudo_labels, history)
-    _draw_embeddings(points, embeddings, labels, class_names, seed)
-    draw_confusion(
-        confusion,
-        confusion_matrix(predictions, labels, len(class_names)),
-        class_names,
-        "Linear probe on the test images",
-    )
+    _draw_embeddings(points, embeddings, labels, class_names, images, seed)
+    if predictions is None:
+        confusion.set(title="Too few labels to hold any out", xticks=[], yticks=[])
+    else:
+        draw_confusion(
+            confusion,
+            confusion_matrix(np.asarray(predictions), labels, len(class_names)),
+            class_names,
+            f"Linear probe on the {images} images",
+        )
     figure.savefig(path, dpi=100)
 
 
@@ -180,7 +194,7 @@ def _draw_pseudo_labels(axes, history):
         axes.legend(loc="lower right")
 
 
-def _draw_embeddings(axes, embeddings, labels, class_names, seed):
+def _draw_embeddings(axes, embeddings, labels, class_names, images, seed):
     from matplotlib import colormaps
 
     if len(embeddings) > _MAX_POINTS:
@@ -197,7 +211,7 @@ def _draw_embeddings(axes, embeddings, labels, class_names, seed):
                 *of_class.T, s=14, color=colors[label % len(colors)], label=name
             )
     axes.set(
-        title=f"Backbone features of {len(points)} test images ({method})",
+        title=f"Backbone features of {len(points)} {images} images ({method})",
         xticks=[],
         yticks=[],
     )

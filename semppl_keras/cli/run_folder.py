@@ -7,13 +7,18 @@ import os
 import pathlib
 import platform
 import sys
+import time
 
 import keras
 import numpy as np
 
 from semppl_keras import data as datasets
 from semppl_keras import recipes
+from semppl_keras.data.image_lists import resolved_source
+from semppl_keras.data.own_images import own_name
 from semppl_keras.version import __version__
+
+_SECONDS_BETWEEN_LINES = 5
 
 
 class CommandError(Exception):
@@ -33,56 +38,132 @@ def recipe_of(dataset, epochs=None):
     """The recipe by which `semppl train` trains on a data set.
 
     Args:
-        dataset: As `--dataset` takes it.
+        dataset: As `--dataset` takes it, or the dict that `own_dataset` returns.
         epochs: The budget; None for the recipe's own.
 
     Returns:
         `Recipe`.
     """
+    if isinstance(dataset, dict):
+        return recipes.own_images(dataset["image_size"], dataset["backbone"], epochs)
     return recipes.get("digits" if dataset == "digits" else "small_images", epochs)
+
+
+def own_dataset(
+    unlabelled, labelled, test, *, image_size, backbone, max_skipped, cache
+):
+    """What stands in `run.json` for a person's own images, to find them again.
+
+    Args:
+        unlabelled, labelled, test: Sources, as `data.load_own_images` takes them.
+        image_size: Integer.
+        backbone: One of `recipes.BACKBONES`, or None for the recipe's choice.
+        max_skipped: The share of images that may be unreadable.
+        cache: Where decoded images are kept: "auto", "memory" or "disk".
+
+    Returns:
+        A dict that `json` can write, paths in it absolute; `recipe_of`, `resolved`,
+        `dataset_name` and `load_data` take it in the place of a text.
+    """
+    return {
+        "unlabelled": resolved_source(unlabelled),
+        "labelled": resolved_source(labelled),
+        "test": None if test is None else resolved_source(test),
+        "image_size": image_size,
+        "backbone": backbone,
+        "max_skipped": max_skipped,
+        "cache": cache,
+    }
+
+
+def dataset_name(dataset):
+    """What a data set is called where there is little room.
+
+    Args:
+        dataset: As `recipe_of` takes it.
+
+    Returns:
+        Text.
+    """
+    if isinstance(dataset, dict):
+        return own_name(dataset["unlabelled"])
+    return dataset.rpartition("/")[2]
 
 
 def resolved(dataset):
     """What names a data set from anywhere: paths in it absolute.
 
     Args:
-        dataset: As `--dataset` takes it, or None.
+        dataset: As `recipe_of` takes it, or None.
 
     Returns:
         The same, or None.
     """
+    if isinstance(dataset, dict):
+        return dataset
     kind, _, rest = (dataset or "").partition(":")
     if kind in ("npz", "folder"):
         return f"{kind}:{pathlib.Path(rest).resolve()}"
     return dataset
 
 
-def load_data(dataset, labels_per_class, seed, recipe=None):
-    """Loads a data set as the options of a command name it.
+def load_data(dataset, labels_per_class, seed, recipe=None, *, folder=None):
+    """Loads a data set as the options of a command, or `run.json`, name it.
 
     Args:
-        dataset: As `--dataset` takes it.
+        dataset: As `recipe_of` takes it.
         labels_per_class: An integer, a share such as "10%", or "all".
         seed: Chooses the labelled images.
         recipe: With it images are enlarged to the size that it trains on, and those
             of a folder brought to it.
+        folder: The run's, in which decoded images may be kept; None for none.
 
     Returns:
-        `FewLabels`.
+        `FewLabels`; of a person's own images `OwnImages`.
 
     Raises:
         CommandError: The data set cannot be had, or is none of few labels.
     """
+    labels_per_class = None if labels_per_class == "all" else labels_per_class
+    if isinstance(dataset, dict):
+        with user_errors():
+            return datasets.load_own_images(
+                dataset["unlabelled"],
+                dataset["labelled"],
+                dataset["test"],
+                labels_per_class,
+                seed,
+                image_size=dataset["image_size"],
+                max_skipped=dataset["max_skipped"],
+                cache=dataset["cache"],
+                cache_folder=None if folder is None else pathlib.Path(folder) / "cache",
+                progress=_Progress(),
+            )
     with user_errors():
         data = datasets.load(
             dataset,
-            None if labels_per_class == "all" else labels_per_class,
+            labels_per_class,
             seed,
             image_size=None if recipe is None else recipe.image_size,
         )
     if recipe is None or recipe.image_size is None:
         return data
     return data.enlarged(recipe.image_size)
+
+
+class _Progress:
+    """A line now and then while images are decoded."""
+
+    def __init__(self):
+        self._last = time.monotonic()
+        self._told = False
+
+    def __call__(self, what, done, total):
+        now = time.monotonic()
+        finished = done == total and self._told
+        if finished or now - self._last >= _SECONDS_BETWEEN_LINES:
+            print(f"Reading {what}: {done:,} of {total:,}", flush=True)
+            self._last, self._told = now, done < total
 
 
 def read_finished_run(folder):

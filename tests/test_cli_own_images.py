@@ -1,0 +1,376 @@
+"""`semppl train` on a person's own images."""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import semppl_keras
+from semppl_keras import recipes
+from semppl_keras.cli import _BACKBONES, _parser, main
+from semppl_keras.cli import train as train_command
+from semppl_keras.cli.run_folder import dataset_name, load_data, recipe_of
+from semppl_keras.evaluation import supervised_accuracy
+
+COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
+
+
+def _write(folder, colour, count, seed):
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(seed)
+    for index in range(count):
+        noise = generator.normal(0, 50, (10, 12, 3))
+        pixels = np.clip(COLOURS[colour] + noise, 0, 255).astype("uint8")
+        Image.fromarray(pixels).save(folder / f"{colour}_{index}.png")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """36 images without labels and a broken one, 9 with, 6 to test on."""
+    folder = tmp_path_factory.mktemp("photos")
+    for seed, colour in enumerate(COLOURS):
+        _write(folder / "many", colour, 12, seed)
+        _write(folder / "few" / colour, colour, 3, 10 + seed)
+        _write(folder / "held" / colour, colour, 2, 20 + seed)
+    (folder / "many" / "broken.jpg").write_bytes(b"none")
+    return folder
+
+
+def small_recipe(image_size, backbone=None, epochs=None):
+    """A recipe of which an epoch takes a moment."""
+    recipe = dataclasses.replace(
+        recipes.small_images(epochs or 10),
+        name="own_images",
+        batch_size=12,
+        labelled_batch_size=6,
+        image_size=image_size,
+        backbone=("SmallResNet", {"widths": (4,)}),
+        model={
+            "views": ("small_images", {"num_large": 1, "large_size": 8}),
+            "projection_dim": 4,
+            "hidden_dim": 8,
+            "memory_size": 12,
+        },
+        optimizer=("adam", {"learning_rate": 1e-3, "warmup_epochs": 0}),
+    )
+    assert backbone in (None, "small")
+    return recipe
+
+
+@contextlib.contextmanager
+def small_runs():
+    """Runs of `semppl train` whose compilation takes a moment, too."""
+    make_model = recipes.Recipe.make_model
+
+    def make_uncompiled_model(*arguments, **keywords):
+        model = make_model(*arguments, **keywords)
+        model.compile(model.optimizer, jit_compile=keras.backend.backend() == "jax")
+        return model
+
+    def train_network_for_a_moment(*arguments, **keywords):
+        return supervised_accuracy(*arguments, **keywords, steps=2)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes, "own_images", small_recipe)
+        patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
+        patch.setattr(train_command, "supervised_accuracy", train_network_for_a_moment)
+        patch.setattr(train_command, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def small():
+    with small_runs():
+        yield
+
+
+def _options(photos, **changes):
+    given = {
+        "unlabelled": photos / "many",
+        "labelled": photos / "few",
+        "test": photos / "held",
+        "epochs": 2,
+        **changes,
+    }
+    return [
+        text
+        for name, value in given.items()
+        if value is not None
+        for text in (f"--{name.replace('_', '-')}", str(value))
+    ]
+
+
+def _snapshot(folder):
+    return {
+        path: (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(small, photos, tmp_path_factory):
+    """The folder of a run with test images, and what it printed."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    before, printed = _snapshot(photos), io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        options = _options(photos, cache="disk")
+        assert main(["train", *options, "--out", str(folder)]) == 0
+    assert _snapshot(photos) == before
+    return folder, printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def untested(small, photos, tmp_path_factory):
+    """The folder of a run without test images, and what it printed."""
+    folder = tmp_path_factory.mktemp("runs") / "untested"
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        options = _options(photos, test=None, epochs=1)
+        assert main(["train", *options, "--out", str(folder)]) == 0
+    return folder, printed.getvalue()
+
+
+def test_a_run_on_own_images(finished, photos):
+    folder, printed = finished
+    assert "many: 36 unlabelled and 9 labelled images of 3 classes, 6 to" in printed
+    assert "Note: 1 of 52 images cannot be read." in printed
+    assert "many, 9 labels, seed 0" in printed
+    assert f"Images that could not be read: 1, named in {folder}" in printed
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for name in ("supervised", "knn", "linear"):
+        assert 0 <= metrics[f"{name}_accuracy"] <= 1
+    assert metrics["pseudo_label_accuracy"] is None
+    assert metrics["pseudo_labels"]["num_images"] == 36
+    assert sum(metrics["pseudo_labels"]["share_by_class"].values()) == pytest.approx(1)
+    assert metrics["cross_validated"] is None
+    assert (metrics["num_test"], metrics["num_skipped"]) == (6, 1)
+    assert metrics["recipe"]["image_size"] == 10
+    lines = (folder / "skipped.tsv").read_text().splitlines()
+    assert lines[0] == "path\treason"
+    assert lines[1].startswith(f"{photos / 'many' / 'broken.jpg'}\tit is none of")
+    assert (folder / "report.png").stat().st_size > 10_000
+    assert len(list((folder / "cache").glob("*.npy"))) == 2
+
+
+def test_the_run_knows_its_data(finished, photos, tmp_path, monkeypatch):
+    folder, _ = finished
+    settings = json.loads((folder / "run.json").read_text())
+    assert settings["class_names"] == ["blue", "green", "red"]
+    assert settings["dataset"]["unlabelled"] == str(photos / "many")
+    monkeypatch.chdir(tmp_path)
+    recipe = recipe_of(settings["dataset"], settings["epochs"])
+    data = load_data(
+        settings["dataset"],
+        settings["labels_per_class"],
+        settings["seed"],
+        recipe,
+        folder=folder,
+    )
+    assert isinstance(data.x_train.base, np.memmap)
+    assert data.digest == settings["images_digest"]
+    assert dataset_name(settings["dataset"]) == "many"
+    # What was measured can be had from the model that was saved.
+    model = keras.models.load_model(folder / "model.keras")
+    correct = model.predict(data.x_test, verbose=0).argmax(axis=1) == data.y_test
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["knn_accuracy"] == np.mean(correct)
+
+
+def test_without_test_images_the_labels_are_cross_validated(untested):
+    folder, printed = untested
+    assert "cross-validation on 9 labelled images, without test images" in printed
+    assert "optimistic: the backbone knows these labels" in printed
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["linear_accuracy"] is None
+    measured = metrics["cross_validated"]
+    assert measured["num_labelled"] == 9
+    assert 0.5 <= measured["supervised_accuracy"] <= 1
+    assert 0 <= measured["linear_accuracy"] <= 1
+    # The folder says that it is finished, and how.
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["train", "--resume", "--out", str(folder)]) == 0
+    assert "cross-validation on 9 labelled images" in printed.getvalue()
+
+
+def test_evaluating_a_run_on_own_images(finished, untested, capsys):
+    assert main(["evaluate", str(finished[0])]) == 0
+    printed = capsys.readouterr().out
+    assert "many, all labels per class, run of seed 0" in printed
+    assert main(["evaluate", str(untested[0])]) == 2
+    assert "Name a data set that has some with --data" in capsys.readouterr().err
+
+
+class _Stop(keras.callbacks.Callback):
+    """Ctrl-C in the second epoch."""
+
+    def __init__(self, *arguments):
+        super().__init__()
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
+    finished, photos, tmp_path, monkeypatch, capsys
+):
+    options = _options(photos)
+    with monkeypatch.context() as patch:
+        patch.setattr(train_command, "ScalarLogs", _Stop)
+        assert main(["train", *options, "--out", str(tmp_path)]) == 130
+    capsys.readouterr()
+    resume = ["train", "--resume", "--out", str(tmp_path)]
+    for wrong, told in (
+        (("--image-size", "32"), "begun with --image-size 10. Received: --image-size"),
+        (
+            ("--backbone", "small"),
+            "begun without --backbone. Received: --backbone small",
+        ),
+        (("--labelled", "elsewhere"), f"begun with --labelled {photos / 'few'}"),
+        (("--dataset", "digits"), "begun without --dataset"),
+    ):
+        assert main([*resume, *wrong]) == 2
+        assert told in capsys.readouterr().err
+
+    settings = json.loads((tmp_path / "run.json").read_text())
+    other = {**settings, "class_names": ["cat", "dog"]}
+    (tmp_path / "run.json").write_text(json.dumps(other))
+    assert main(resume) == 2
+    assert "begun with the classes cat, dog" in capsys.readouterr().err
+    (tmp_path / "run.json").write_text(json.dumps(settings))
+
+    measured = json.loads((finished[0] / "metrics.json").read_text())
+    monkeypatch.setattr(
+        train_command,
+        "measure",
+        lambda model, data, recipe, seed: (measured, data.x_test[:, 0, 0], data.y_test),
+    )
+    # From another cache than the run that was not interrupted.
+    assert main([*resume, "--unlabelled", str(photos / "many")]) == 0
+    printed = capsys.readouterr().out
+    assert "Going on after epoch 1" in printed
+    assert "not those that the run was begun with" not in printed
+    with (
+        zipfile.ZipFile(finished[0] / "checkpoint.keras") as one,
+        zipfile.ZipFile(tmp_path / "checkpoint.keras") as two,
+    ):
+        histories = [
+            json.loads(archive.read("semppl_progress.json"))["history"]
+            for archive in (one, two)
+        ]
+    assert histories[0] == histories[1]
+    models = [
+        keras.models.load_model(folder / "model.keras")
+        for folder in (finished[0], tmp_path)
+    ]
+    for one, two in zip(*(model.variables for model in models), strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(two)
+        )
+
+
+def test_images_that_have_changed_meanwhile_are_told(finished, capsys):
+    settings = json.loads((finished[0] / "run.json").read_text())
+    data = semppl_keras.data.load_own_images(
+        settings["dataset"]["unlabelled"], settings["dataset"]["labelled"]
+    )
+    other = {**settings, "images_digest": "other"}
+    assert train_command._with_data(other, data, finished[0]) == other
+    assert "not those that the run was begun with" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--unlabelled", "a"), "Received: --unlabelled without --labelled"),
+        (("--labelled", "a"), "Received: --labelled without --unlabelled"),
+        (("--image-size", "32"), "without --unlabelled and --labelled"),
+        (("--test", "a", "--dataset", "digits"), "Leave one of the two out"),
+        (("--unlabelled", "a", "--labelled", "b"), "'b', where nothing is"),
+    ],
+)
+def test_options_that_do_not_go_together(options, message, tmp_path, capsys):
+    assert main(["train", *options, "--out", str(tmp_path / "new")]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--max-skipped", "x"), "from 0% to 100%; received 'x'"),
+        (("--max-skipped", "101%"), "received '101%'"),
+        (("--image-size", "7"), "at least 8"),
+        (("--backbone", "vgg"), "invalid choice: 'vgg'"),
+        (("--cache", "cloud"), "invalid choice: 'cloud'"),
+    ],
+)
+def test_options_that_cannot_be_parsed(options, message, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", *options])
+    assert message in capsys.readouterr().err
+
+
+def test_shares():
+    parse = _parser().parse_args
+    assert parse(["train", "--max-skipped", "5%"]).max_skipped == 0.05
+    assert parse(["train", "--max-skipped", "0.1"]).max_skipped == 0.1
+
+
+def test_the_command_knows_the_backbones():
+    assert tuple(recipes.BACKBONES) == _BACKBONES
+
+
+@pytest.mark.parametrize(
+    ("options", "folder"),
+    [
+        ((), "runs/my_photos_own_labels_seed_0"),
+        (
+            ("--labels-per-class", "5", "--seed", "2"),
+            "runs/my_photos_5_per_class_seed_2",
+        ),
+        (("--out", "here"), "here"),
+    ],
+)
+def test_default_folder(options, folder):
+    arguments = ["train", "--unlabelled", "a/my photos", "--labelled", "b", *options]
+    parsed = _parser().parse_args(arguments)
+    assert train_command.run_folder(parsed).as_posix() == folder
+
+
+def test_errors_in_the_data_leave_nothing_behind(small, photos, tmp_path, capsys):
+    def told(**changes):
+        options = _options(photos, **changes)
+        assert main(["train", *options, "--out", str(tmp_path / "new")]) == 2
+        message = capsys.readouterr().err
+        assert message.startswith("semppl train: error: ")
+        assert message.count("\n") == 1
+        assert not (tmp_path / "new").exists()
+        return message
+
+    assert "At most 0% of 46 images may be unreadable" in told(max_skipped="0%")
+    table = tmp_path / "labels.csv"
+    table.write_text("a.png,cat\nb.png\n")
+    assert "Line 2 of" in told(labelled=table)
+    table.write_text("a.png,cat\nb.png,dog\n")
+    assert "none of 'cat', 'dog'; what cannot be read" in told(
+        labelled=table, max_skipped="50%"
+    )
+    assert "at most 3 label" in told(labels_per_class=4)
+    assert "a subfolder of images for each class" in told(labelled=photos / "many")
+    assert "are labelled ones, too" in told(unlabelled=photos / "few")
