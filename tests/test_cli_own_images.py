@@ -16,6 +16,8 @@ import semppl_keras
 from semppl_keras import recipes
 from semppl_keras.cli import _BACKBONES, _parser, main
 from semppl_keras.cli import train as train_command
+from semppl_keras.cli.drawing import drawable
+from semppl_keras.cli.report import write_report
 from semppl_keras.cli.run_folder import dataset_name, load_data, recipe_of
 from semppl_keras.evaluation import supervised_accuracy
 
@@ -374,3 +376,27 @@ def test_errors_in_the_data_leave_nothing_behind(small, photos, tmp_path, capsys
     assert "at most 3 label" in told(labels_per_class=4)
     assert "a subfolder of images for each class" in told(labelled=photos / "many")
     assert "are labelled ones, too" in told(unlabelled=photos / "few")
+
+
+def test_class_names_that_are_hard_to_draw(tmp_path):
+    names = ["$x_1", "a$b$", "_hidden", "two\nlines", "n" * 200, "犬", "\udcff"]
+    write_report(
+        tmp_path / "$report.png",
+        history={"loss": [1.0]},
+        embeddings=np.random.default_rng(0).normal(size=(14, 3)),
+        labels=np.arange(14) % 7,
+        predictions=np.arange(14) % 7,
+        class_names=names,
+        title="$title, unfinished",
+    )
+    assert max(map(len, drawable(names))) <= 26
+    write_report(
+        tmp_path / "none.png",
+        history={},
+        embeddings=np.zeros((2, 3)),
+        labels=np.arange(2),
+        predictions=None,
+        class_names=names[:2],
+        title="",
+    )
+    assert (tmp_path / "none.png").stat().st_size > 10_000

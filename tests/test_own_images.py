@@ -184,7 +184,7 @@ def test_spellings_and_two_labels(folders):
     _write(folders / "few" / "Cat ", range(300, 302))
     _write(folders / "few" / "dog", [100])
     remarks = _remarks(folders)
-    assert "different classes: 'Cat ', 'cat'" in remarks
+    assert "different classes: 'Cat', 'cat'" in remarks
     assert "One image has two labels" in remarks
 
 

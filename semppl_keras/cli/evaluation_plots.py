@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from semppl_keras.cli.drawing import drawable, save_figure
 from semppl_keras.cli.report import draw_confusion
 
 # Each classifier keeps its colour from plot to plot, whichever others are there.
@@ -62,10 +63,11 @@ def _write_confusion(path, rows, class_names):
         draw_confusion(axes, row["confusion"], class_names, row["title"])
         # It has to fit over a panel of its own width.
         axes.title.set_fontsize(9)
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path)
 
 
 def _write_per_class(path, rows, class_names):
+    class_names = drawable(class_names)
     classes = len(class_names)
     named = classes <= _MAX_NAMED
     figure = _figure(max(6, 0.45 * classes + 2) if named else 9, 4.5)
@@ -102,7 +104,7 @@ def _write_per_class(path, rows, class_names):
     axes.set(title="Accuracy by class, test images", ylabel="share correct")
     axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path)
 
 
 def _write_reliability(path, rows):
@@ -142,7 +144,7 @@ def _write_reliability(path, rows):
         )
         axes.set_title(f"{row['title']}\nECE {row['ece']:.3f}", fontsize=9)
         axes.legend(loc="upper left", frameon=False, fontsize=8)
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path)
 
 
 def _write_robustness(path, rows, robustness):
@@ -176,4 +178,4 @@ def _write_robustness(path, rows, robustness):
     )
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path)

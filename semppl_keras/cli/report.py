@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from semppl_keras.cli.drawing import drawable, save_figure
 from semppl_keras.evaluation import confusion_matrix
 
 # t-SNE's time grows with their square; more points only cover each other.
@@ -60,7 +61,7 @@ def write_report(
             f"Received: {lengths[0]}, {lengths[1]} and {lengths[2]}."
         )
     figure = Figure(figsize=(12, 9.5), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title.replace("$", r"\$"))
     (losses, pseudo_labels), (points, confusion) = figure.subplots(2, 2)
     _draw_losses(losses, history)
     _draw_pseudo_labels(pseudo_labels, history)
@@ -74,7 +75,7 @@ def write_report(
             class_names,
             f"Linear probe on the {images} images",
         )
-    figure.savefig(path, dpi=100)
+    save_figure(figure, path)
 
 
 def embed_in_plane(features, seed=0):
@@ -129,6 +130,7 @@ def draw_confusion(axes, counts, class_names, title):
         title: Headline; the accuracy is added to it.
     """
     counts = np.asarray(counts)
+    class_names = drawable(class_names)
     classes = len(class_names)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -204,7 +206,7 @@ def _draw_embeddings(axes, embeddings, labels, class_names, images, seed):
         embeddings, labels = embeddings[chosen], labels[chosen]
     points, method = embed_in_plane(embeddings, seed)
     colors = colormaps["tab10" if len(class_names) <= 10 else "tab20"].colors
-    for label, name in enumerate(class_names):
+    for label, name in enumerate(drawable(class_names)):
         of_class = points[labels == label]
         if len(of_class):
             axes.scatter(

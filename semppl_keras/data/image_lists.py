@@ -22,7 +22,7 @@ from semppl_keras.data.image_files import (
     read_image,
     resize_image,
 )
-from semppl_keras.data.label_tables import TABLE_ENDINGS, read_label_table
+from semppl_keras.data.label_tables import TABLE_ENDINGS, plain_label, read_label_table
 from semppl_keras.data.npz_archives import open_npz
 from semppl_keras.data.tfds_builders import check_split, open_builder
 
@@ -168,7 +168,7 @@ def _open_folder(folder, role):
         return _of_files(find_images(folder))
     classes = find_classes(folder)
     paths = [path for own in classes.values() for path in own]
-    labels = [name for name, own in classes.items() for _ in own]
+    labels = [plain_label(name) for name, own in classes.items() for _ in own]
     return _of_files(paths, tuple(labels))
 
 

@@ -74,7 +74,7 @@ def read_label_table(path, *, labelled=True):
             )
         label = None
         if label_column is not None:
-            label = unicodedata.normalize("NFC", _field(fields, label_column))
+            label = plain_label(_field(fields, label_column))
         text = _field(fields, path_column)
         for what, value in (("an image path", text), ("a label", label)):
             if value == "":
@@ -98,6 +98,11 @@ def read_label_table(path, *, labelled=True):
             "names of the columns alone."
         )
     return found
+
+
+def plain_label(text):
+    """The label that a field or a folder's name is: what looks the same is the same."""
+    return unicodedata.normalize("NFC", text.strip())
 
 
 def _rows(path):
