@@ -320,7 +320,7 @@ def test_classes_are_matched_by_name_or_by_number():
 def test_nothing_is_chosen_on_test_labels(run, quick):
     arguments = semppl_keras.cli._parser().parse_args(["evaluate", str(run)])
     task, seed = evaluate_command._task(
-        json.loads((run / "run.json").read_text()), arguments
+        json.loads((run / "run.json").read_text()), arguments, run
     )
     wrong = dataclasses.replace(task, y_test=np.roll(task.y_test, 7))
     model = keras.models.load_model(run / "model.keras")
@@ -501,8 +501,8 @@ def test_errors_are_one_line_and_leave_nothing_behind(run, tmp_path, capsys):
 def test_a_test_set_without_labels(run, monkeypatch, capsys):
     load = evaluate_command.load_data
 
-    def load_without_labels(*arguments):
-        data = load(*arguments)
+    def load_without_labels(*arguments, **options):
+        data = load(*arguments, **options)
         object.__setattr__(data, "y_test", None)
         return data
 

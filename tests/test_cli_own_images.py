@@ -211,6 +211,22 @@ def test_evaluating_a_run_on_own_images(finished, untested, capsys):
     assert "Name a data set that has some with --data" in capsys.readouterr().err
 
 
+def test_classes_that_no_image_is_taken_for_are_told(untested):
+    folder, _ = untested
+    metrics = json.loads((folder / "metrics.json").read_text())
+    shares = {"cat": 0.75, "dog": 0.0, "owl": 0.25}
+    metrics["pseudo_labels"] = {
+        "num_images": 36,
+        "mean_confidence": 0.5,
+        "share_by_class": shares,
+    }
+    metrics["cross_validated"] = None
+    table = train_command.format_table(metrics, folder)
+    assert "none of them is taken for 'dog': there may be no such image" in table
+    assert "of 36 of them: mean confidence 50.0%" in table
+    assert "accuracy not measured: there are no test images, and too few" in table
+
+
 class _Stop(keras.callbacks.Callback):
     """Ctrl-C in the second epoch."""
 

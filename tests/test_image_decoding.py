@@ -425,6 +425,15 @@ def test_memory_decides(tmp_path, images, monkeypatch):
         _cached(images, None, place="cloud")
 
 
+def test_a_memory_that_is_too_small(tmp_path, images, monkeypatch):
+    def refuse(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "empty", refuse)
+    with pytest.raises(ValueError, match="0.00 GB.*keep them on disk"):
+        _cached(images, None, place="memory")
+
+
 def test_no_image_at_all(tmp_path):
     (tmp_path / "a.png").touch()
     with pytest.raises(ValueError, match="none of them, such as .*a.png.*empty"):

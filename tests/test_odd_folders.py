@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 
-import keras
 import numpy as np
 import pytest
 from odd_folders import OddFolder
@@ -24,9 +23,8 @@ def quick(monkeypatch):
 
     def make_eager_model(*arguments, **keywords):
         model = make_model(*arguments, **keywords)
-        backend = keras.backend.backend()
         # Compiling a step takes longer than the few that are made.
-        model.compile(model.optimizer, run_eagerly=backend != "jax", jit_compile=False)
+        model.compile(model.optimizer, run_eagerly=True, jit_compile=False)
         return model
 
     monkeypatch.setattr(recipes, "own_images", small_recipe)
@@ -76,32 +74,27 @@ def _train(folder, seed, capsys):
         assert told.err.startswith("semppl train: error: "), (seed, told.err)
         assert told.err.count("\n") == 1, (seed, told.err)
         assert not (out / "metrics.json").exists(), seed
-    return status, told.err
+    return status
 
 
 def _check_seeds(seeds, tmp_path, capsys):
-    results = {}
+    statuses = []
     for seed in seeds:
         folder = tmp_path / str(seed)
         folder.mkdir()
-        results[seed] = _train(folder, seed, capsys)
-    return results
+        statuses.append(_train(folder, seed, capsys))
+    return statuses
 
 
-@pytest.mark.parametrize("seed", [0, 3])
-def test_an_odd_folder(quick, seed, tmp_path, capsys):
-    _check_seeds([seed], tmp_path, capsys)
+@pytest.mark.parametrize("seed", [0, 2, 4, 6, 8, 10])
+def test_odd_folders_that_cannot_be_trained_on(quick, seed, tmp_path, capsys):
+    assert _check_seeds([seed], tmp_path, capsys) == [2]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(10))
 def test_odd_folders(quick, block, tmp_path, capsys):
-    results = _check_seeds(range(20 * block, 20 * block + 20), tmp_path, capsys)
-    statuses = [status for status, _ in results.values()]
-    with capsys.disabled():
-        for seed, (status, told) in results.items():
-            if os.environ.get("SEMPPL_TELL_ODD_FOLDERS"):
-                print(seed, status, told[:150].strip())
+    statuses = _check_seeds(range(20 * block, 20 * block + 20), tmp_path, capsys)
     # Neither of the two is rare.
     assert statuses.count(0) >= 4
     assert statuses.count(2) >= 1

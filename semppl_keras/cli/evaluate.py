@@ -78,7 +78,7 @@ def run(arguments):
     evaluations = []
     for folder, settings in runs.items():
         begun = time.monotonic()
-        task, seed = _task(settings, arguments)
+        task, seed = _task(settings, arguments, folder)
         _say(
             f"{folder}: {task.name}, {len(task.x_labelled):,} labelled images of "
             f"{len(task.class_names)} classes, {len(task.x_test):,} to test on, "
@@ -463,7 +463,7 @@ def _corruptions(arguments):
     return tuple(arguments.corruptions or CORRUPTIONS)
 
 
-def _task(settings, arguments):
+def _task(settings, arguments, folder):
     """The `Task` that the arguments name for a run, and the seed to work with."""
     asked = resolved(arguments.data)
     other = asked if asked != settings["dataset"] else None
@@ -482,7 +482,11 @@ def _task(settings, arguments):
     if other is None or arguments.same_classes:
         # The split that the run was trained on: the same seed.
         data = load_data(
-            settings["dataset"], labels_per_class, settings["seed"], recipe
+            settings["dataset"],
+            labels_per_class,
+            settings["seed"],
+            recipe,
+            folder=folder,
         )
     else:
         data = load_data(other, labels_per_class, seed, recipe)

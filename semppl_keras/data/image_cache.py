@@ -85,7 +85,7 @@ def decode_cached(
         fits = np.prod(shape, dtype="int64") <= _MEMORY_SHARE * free_memory()
         place = "memory" if fits else "disk"
     if place == "memory":
-        rows = np.empty(shape, "uint8")
+        rows = _in_memory(shape)
         decoded = decode_into(rows, images, **options)
     elif paths is None:
         with tempfile.TemporaryFile() as file:
@@ -177,6 +177,17 @@ def _partial(path):
 def _fingerprint(images, shape, num_first):
     described = json.dumps([_VERSION, PIL.__version__, shape, num_first, images.states])
     return hashlib.blake2b(described.encode(), digest_size=12).hexdigest()
+
+
+def _in_memory(shape):
+    try:
+        return np.empty(shape, "uint8")
+    except MemoryError as error:
+        size = np.prod(shape, dtype="int64")
+        raise ValueError(
+            f"The decoded images take {size / 1e9:.2f} GB. Received: less memory. "
+            "Choose a smaller image size, or keep them on disk."
+        ) from error
 
 
 def _mapped(file, shape, folder, header=False):

@@ -1,0 +1,202 @@
+"""What reading and augmenting images costs, and how long a training step waits for it.
+
+    pip install "semppl_keras[tensorflow]"
+    KERAS_BACKEND=tensorflow python benchmarks/input.py
+
+JPEG files are made up, as large as a camera's small ones, and read to the size that a
+run trains on: by `semppl_keras.data`, which decodes JPEG at a reduced size and keeps
+what it has decoded, and by `keras.utils.image_dataset_from_directory`, which decodes
+each image whole in every epoch. Images per second and core are images by the process'
+CPU seconds, so that neither gains from threads.
+
+Then the same training step is fed by either, and by one batch over and over, which
+comes from memory at once: what an epoch takes longer than that one is the time that
+it waits for its input. The three take turns, so that whatever else the machine does
+falls on all of them; the numbers are medians.
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import argparse
+import dataclasses
+import pathlib
+import statistics
+import tempfile
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from semppl_keras import recipes
+from semppl_keras.data.image_cache import decode_cached
+from semppl_keras.data.image_lists import open_images
+
+tf.get_logger().setLevel("ERROR")
+
+CLASSES, LABELLED = 10, 100
+TURNS = 3
+
+
+def write_photos(folder, count, width, height):
+    """Files with as much detail as photographs have: about a bit per pixel."""
+    generator = np.random.default_rng(0)
+    for index in range(count):
+        coarse = generator.integers(0, 256, (height // 16, width // 16, 3), "uint8")
+        image = Image.fromarray(coarse).resize(
+            (width, height), Image.Resampling.BICUBIC
+        )
+        fine = generator.normal(0, 6, (height, width, 1))
+        pixels = np.clip(np.asarray(image) + fine, 0, 255).astype("uint8")
+        Image.fromarray(pixels).save(folder / f"{index:05}.jpg", quality=85)
+
+
+def of_keras(folder, size, batch_size):
+    return keras.utils.image_dataset_from_directory(
+        folder,
+        labels=None,
+        image_size=(size, size),
+        crop_to_aspect_ratio=True,
+        batch_size=batch_size,
+        shuffle=False,
+        verbose=False,
+    )
+
+
+def read_ours(folder, size):
+    images, _ = decode_cached(open_images(folder, "unlabelled"), size, 3)
+    return images
+
+
+def read_keras(folder, size, batch_size):
+    for _ in of_keras(folder, size, batch_size):
+        pass
+
+
+def timed(function):
+    """(seconds, CPU seconds of all threads) of a call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    function()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def in_turn(functions, turns=TURNS):
+    """Medians of (seconds, CPU seconds) of each function, by name."""
+    for function in functions.values():
+        function()
+    taken = {name: [] for name in functions}
+    for _ in range(turns):
+        for name, function in functions.items():
+            taken[name].append(timed(function))
+    return {
+        name: tuple(statistics.median(values) for values in zip(*pairs, strict=True))
+        for name, pairs in taken.items()
+    }
+
+
+def tell_reading(folder, count, size, batch_size):
+    print(f"reading {count} files of JPEG to {size} x {size} pixels")
+    taken = in_turn(
+        {
+            "semppl_keras": lambda: read_ours(folder, size),
+            "Keras": lambda: read_keras(folder, size, batch_size),
+        }
+    )
+    for name, (wall, cpu) in taken.items():
+        print(
+            f"  {name:<14}{count / cpu:>8.0f} images/s and core"
+            f"{count / wall:>9.0f} images/s"
+        )
+    ratio = taken["Keras"][1] / taken["semppl_keras"][1]
+    print(f"  semppl_keras takes 1/{ratio:.1f} of Keras' CPU time")
+
+
+def tell_augmenting(images, recipe):
+    views = recipe.make_views()
+    seed = keras.random.SeedGenerator(0)
+    augment = tf.function(lambda batch: views(batch, seed=seed), jit_compile=True)
+    batch = tf.constant(images[: recipe.batch_size])
+
+    def run():
+        for _ in range(10):
+            augment(batch)["large"].numpy()
+
+    _, cpu = in_turn({"views": run})["views"]
+    print(
+        f"augmenting, {views.num_large} views of {views.large_size} pixels each\n"
+        f"  semppl_keras  {10 * len(batch) / cpu:>8.0f} images/s and core"
+    )
+
+
+def tell_waiting(folder, images, recipe):
+    steps = -(-len(images) // recipe.batch_size)
+    generator = np.random.default_rng(0)
+    labelled = (
+        generator.integers(0, 256, (LABELLED, *images.shape[1:]), "uint8"),
+        np.arange(LABELLED) % CLASSES,
+    )
+    model = recipe.make_model(3, CLASSES, steps_per_epoch=steps, seed=0)
+    batch = tf.constant(images[: recipe.batch_size])
+    feeds = {
+        "one batch, over and over": tf.data.Dataset.from_tensors(batch)
+        .repeat(steps)
+        .apply(tf.data.experimental.assert_cardinality(steps)),
+        "semppl_keras": images,
+        "Keras": of_keras(folder, images.shape[1], recipe.batch_size),
+    }
+
+    def epoch(feed):
+        return lambda: model.fit(
+            feed,
+            labelled,
+            batch_size=recipe.batch_size,
+            labelled_batch_size=recipe.labelled_batch_size,
+            verbose=0,
+        )
+
+    taken = in_turn({name: epoch(feed) for name, feed in feeds.items()})
+    at_best = taken["one batch, over and over"][0]
+    print(f"an epoch of {steps} steps with {recipe.backbone[0]}, decoded images kept")
+    for name, (wall, _) in taken.items():
+        print(
+            f"  {name:<26}{1000 * wall / steps:>7.0f} ms/step"
+            f"{max(0.0, 1 - at_best / wall):>8.0%} of it waiting"
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--images", type=int, default=512)
+    parser.add_argument("--width", type=int, default=1280)
+    parser.add_argument("--height", type=int, default=960)
+    parser.add_argument("--image-size", type=int, default=96)
+    parser.add_argument("--backbone", choices=list(recipes.BACKBONES), default="small")
+    arguments = parser.parse_args()
+    recipe = recipes.own_images(arguments.image_size, arguments.backbone, epochs=1)
+    recipe = dataclasses.replace(
+        recipe, batch_size=min(recipe.batch_size, arguments.images)
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        write_photos(folder, arguments.images, arguments.width, arguments.height)
+        sizes = [path.stat().st_size for path in folder.iterdir()]
+        print(
+            f"{len(sizes)} files of {arguments.width} x {arguments.height} pixels, "
+            f"{np.mean(sizes) / 1000:.0f} kB each; TensorFlow {tf.__version__}, "
+            f"{len(os.sched_getaffinity(0))} cores"
+        )
+        tell_reading(folder, len(sizes), arguments.image_size, recipe.batch_size)
+        images = read_ours(folder, arguments.image_size)
+        tell_augmenting(images, recipe)
+        tell_waiting(folder, images, recipe)
+
+
+if __name__ == "__main__":
+    main()
