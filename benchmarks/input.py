@@ -50,7 +50,7 @@ def write_photos(folder, count, width, height):
         image = Image.fromarray(coarse).resize(
             (width, height), Image.Resampling.BICUBIC
         )
-        fine = generator.normal(0, 6, (height, width, 1))
+        fine = generator.normal(0, 3, (height, width, 1))
         pixels = np.clip(np.asarray(image) + fine, 0, 255).astype("uint8")
         Image.fromarray(pixels).save(folder / f"{index:05}.jpg", quality=85)
 
@@ -173,9 +173,9 @@ def main():
         description=__doc__.splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--images", type=int, default=512)
-    parser.add_argument("--width", type=int, default=1280)
-    parser.add_argument("--height", type=int, default=960)
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--width", type=int, default=1600)
+    parser.add_argument("--height", type=int, default=1200)
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--backbone", choices=list(recipes.BACKBONES), default="small")
     arguments = parser.parse_args()
