@@ -1,6 +1,7 @@
 """Lists of images from every source, decoded into arrays, and kept."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -166,8 +167,9 @@ def test_npz(tmp_path, channels):
     assert len(open_images(f"npz:{path}", "unlabelled")) == 5
     assert len(open_images(f"npz:{path}", "test")) == 4
 
-    np.savez(path, x_train=pixels, y_train=np.array(["x", "y", "x", "y", "z"]))
-    assert open_images(f"npz:{path}", "labelled").labels == ("x", "y", "x", "y", "z")
+    for dtype in ("U", "S"):
+        np.savez(path, x_train=pixels, y_train=np.array(list("xyxyz"), dtype))
+        assert open_images(f"npz:{path}", "labelled").labels == tuple("xyxyz")
     with pytest.raises(ValueError, match="must hold the arrays x_test, y_test or "):
         open_images(f"npz:{path}", "test")
 
@@ -240,6 +242,13 @@ def test_tfrecords(tmp_path):
         open_images(f"tfrecord:{tmp_path}/d.tfrecord", "unlabelled")
     with pytest.raises(FileNotFoundError, match="TFRecord files"):
         open_images(f"tfrecord:{tmp_path}/none*", "unlabelled")
+
+
+def test_tfrecords_without_tensorflow(tmp_path, monkeypatch):
+    (tmp_path / "a.tfrecord").touch()
+    monkeypatch.setitem(sys.modules, "semppl_keras.data.tf_records", None)
+    with pytest.raises(ImportError, match="needs TensorFlow, whichever backend"):
+        open_images(f"tfrecord:{tmp_path}/a.tfrecord", "unlabelled")
 
 
 # Importing TensorFlow Datasets and its protocol buffers warns of what is to come.

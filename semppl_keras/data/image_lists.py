@@ -168,7 +168,7 @@ def _open_folder(folder, role):
         return _of_files(find_images(folder))
     classes = find_classes(folder)
     paths = [path for own in classes.values() for path in own]
-    labels = [plain_label(name) for name, own in classes.items() for _ in own]
+    labels = [plain_label(name) or name for name, own in classes.items() for _ in own]
     return _of_files(paths, tuple(labels))
 
 
@@ -207,7 +207,9 @@ def _open_npz(text, role):
     images = as_images(images, f"images of {path.name}")
     labels = labels[0] if labels else None
     if labels is not None:
-        if labels.dtype.kind not in "US":
+        if labels.dtype.kind == "S":
+            labels = labels.astype("U")
+        elif labels.dtype.kind != "U":
             labels = as_labels(labels, f"labels of {path.name}")
         if labels.shape != images.shape[:1]:
             raise ValueError(
@@ -254,7 +256,14 @@ def _open_tfrecord(text, role):
             f"There must be TFRecord files at {text!r}. Received: a path where "
             "nothing is."
         )
-    from semppl_keras.data.tf_records import read_encoded, read_labels
+    try:
+        from semppl_keras.data.tf_records import read_encoded, read_labels
+    except ImportError as error:
+        raise ImportError(
+            f"Reading {text!r} needs TensorFlow, whichever backend trains. Received: "
+            f"an installation without it ({error}). Install it with pip install "
+            "'semppl_keras[tensorflow]'."
+        ) from error
 
     names, labels, states = [], [], []
     for file in files:
