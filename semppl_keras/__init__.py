@@ -12,6 +12,7 @@ from semppl_keras import checkpoints as checkpoints
 from semppl_keras import data as data
 from semppl_keras import distillation as distillation
 from semppl_keras import evaluation as evaluation
+from semppl_keras import export as export
 from semppl_keras import losses as losses
 from semppl_keras import memory as memory
 from semppl_keras import networks as networks

@@ -10,19 +10,18 @@ import types
 import keras
 import numpy as np
 import pytest
+from short_run import short_run
 
 import semppl_keras
 from semppl_keras import recipes
 from semppl_keras.cli import evaluate as evaluate_command
 from semppl_keras.cli import main
-from semppl_keras.cli import train as train_command
 from semppl_keras.cli.evaluation_plots import write_plots
 from semppl_keras.cli.run_folder import CommandError
 from semppl_keras.distillation import FineTuner
 from semppl_keras.evaluation import (
     CORRUPTIONS,
     expected_calibration_error,
-    supervised_accuracy,
 )
 
 _PLOTS = ("confusion.png", "per_class.png", "reliability.png")
@@ -31,44 +30,7 @@ _PLOTS = ("confusion.png", "per_class.png", "reliability.png")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The folder of one epoch on the digits, with a network for a moment's training."""
-
-    def get(name, epochs=None):
-        return dataclasses.replace(
-            recipes.RECIPES[name](),
-            epochs=epochs,
-            batch_size=128,
-            image_size=8,
-            backbone=("SmallResNet", {"widths": (8,), "stem_strides": 2}),
-            model={
-                "views": semppl_keras.views.MultiCrop(1, 0, 8),
-                "projection_dim": 8,
-                "hidden_dim": 16,
-                "memory_size": 128,
-            },
-            optimizer=("adam", {"learning_rate": 3e-3, "warmup_epochs": 0}),
-        )
-
-    make_model = recipes.Recipe.make_model
-
-    def make_uncompiled_model(*arguments, **keywords):
-        model = make_model(*arguments, **keywords)
-        # XLA would take longer to compile the few steps than they take.
-        model.compile(model.optimizer, jit_compile=keras.backend.backend() == "jax")
-        return model
-
-    def measure_regression_alone(*arguments, make_backbone, **keywords):
-        return supervised_accuracy(*arguments, **keywords)
-
-    folder = tmp_path_factory.mktemp("runs") / "short"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recipes, "get", get)
-        patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
-        # The views are no part of what this file tests, and no plain container.
-        patch.setattr(recipes.Recipe, "to_dict", lambda self: {"name": self.name})
-        patch.setattr(train_command, "supervised_accuracy", measure_regression_alone)
-        patch.setattr(train_command, "format_table", lambda metrics, folder: "")
-        with contextlib.redirect_stdout(io.StringIO()):
-            assert main(["train", "--epochs", "1", "--out", str(folder)]) == 0
+    with short_run(tmp_path_factory.mktemp("runs") / "short") as folder:
         yield folder
 
 

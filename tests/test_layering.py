@@ -29,6 +29,7 @@ LAYERS = {
     "callbacks": ["models", "evaluation"],
     "distillation": ["data", "views", "networks", "optimizers", "trainers", "models"],
     "checkpoints": ["backbones", "networks"],
+    "export": ["models", "distillation"],
     "recipes": ["views", "backbones", "optimizers", "models"],
     "cli": [
         "data",
@@ -37,6 +38,7 @@ LAYERS = {
         "evaluation",
         "distillation",
         "checkpoints",
+        "export",
         "version",
     ],
 }
@@ -50,6 +52,7 @@ BACKEND_IMPORTS = {
     "data/tf_feed.py": {"tensorflow"},
     "data/tf_records.py": {"tensorflow"},
     "checkpoints/tf_variables.py": {"tensorflow"},
+    "export/tensorflow_formats.py": {"tensorflow"},
 }
 OPTIONAL = {
     "tensorflow",

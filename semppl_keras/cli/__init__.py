@@ -7,6 +7,9 @@ import argparse
 import importlib
 import sys
 
+from semppl_keras.cli import run_commands
+from semppl_keras.cli.argument_types import at_least as _at_least
+
 _DESCRIPTION = """\
 Learn from many images and labels for a few of them (SemPPL on Keras 3)."""
 
@@ -123,7 +126,7 @@ examples:
   semppl import r50_1x_sk1/model.ckpt-250228 --format saved_model --out served"""
 
 # Commands of which the module has another name: a keyword cannot be imported.
-_MODULES = {"import": "import_checkpoint"}
+_MODULES = {"import": "import_checkpoint", **run_commands.MODULES}
 
 
 # `recipes.BACKBONES` by their names: parsing imports nothing that takes its time.
@@ -190,6 +193,7 @@ def _parser():
     _add_train(commands)
     _add_evaluate(commands)
     _add_import(commands)
+    run_commands.add_arguments(commands)
     return parser
 
 
@@ -439,18 +443,3 @@ def _severities(text):
 def _names(text):
     # Each once, in their order.
     return list(dict.fromkeys(text.split(",")))
-
-
-def _at_least(least, otherwise=""):
-    def parse(text):
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
-        if number is None or not least <= number < 2**32:
-            raise argparse.ArgumentTypeError(
-                f"must be an integer of at least {least}{otherwise}; received {text!r}"
-            )
-        return number
-
-    return parse

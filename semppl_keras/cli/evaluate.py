@@ -8,6 +8,7 @@ import time
 import keras
 import numpy as np
 
+from semppl_keras.cli.finished_run import fit_probe
 from semppl_keras.cli.run_folder import (
     CommandError,
     dataset_name,
@@ -19,6 +20,7 @@ from semppl_keras.cli.run_folder import (
     versions,
     write_json,
 )
+from semppl_keras.cli.safe_loading import check_folder, load_model
 from semppl_keras.data import load_test
 from semppl_keras.distillation import FineTuner
 from semppl_keras.evaluation import (
@@ -28,9 +30,7 @@ from semppl_keras.evaluation import (
     confidence_interval,
     corrupt,
     knn_probabilities,
-    linear_probe,
     mean_corruption_error,
-    sgd_linear_probe,
     summarize,
 )
 
@@ -40,9 +40,6 @@ _ALIKE = ("dataset", "labels_per_class", "epochs")
 # Wu et al. (2018), who have more than a thousand labelled images of each class.
 _MOST_NEIGHBOURS = 200
 _KNN_TEMPERATURE = 0.07
-
-# Up to here the exact optimum is found in seconds to a minute.
-_MOST_ROWS_FOR_EXACT_PROBE = 5000
 
 # By threefold cross-validation on the 100 labelled digits of one run alone: at this
 # learning rate 300 steps had a better held-out likelihood than 100, and so many at
@@ -84,7 +81,8 @@ def run(arguments):
             f"{len(task.class_names)} classes, {len(task.x_test):,} to test on, "
             f"{keras.backend.backend()}."
         )
-        model = keras.models.load_model(folder / "model.keras")
+        check_folder(folder)
+        model = load_model(folder / "model.keras")
         _check_images_fit(model, task, arguments.corruptions)
         measured = measure(
             model,
@@ -192,7 +190,7 @@ def measure(
 
     _say("Logistic regression on the labelled pixels ...")
     # Pixels share one scale already, as in `supervised_accuracy`.
-    baseline = _probe(
+    baseline = fit_probe(
         as_pixels(task.x_labelled),
         task.y_labelled,
         seed,
@@ -223,7 +221,7 @@ def measure(
         "k": k,
         "temperature": _KNN_TEMPERATURE,
     }
-    probe = _probe(labelled, task.y_labelled, seed)
+    probe = fit_probe(labelled, task.y_labelled, seed)
     classifiers["linear_probe"] = lambda x: probe.predict_proba(model.embed(x))
     shares["linear_probe"] = probe.predict_proba(test)
     rows["linear_probe"] = {"title": f"{method}, linear probe"}
@@ -593,12 +591,6 @@ def _check_images_fit(model, task, corruptions):
 
 
 # -- measuring --------------------------------------------------------------------
-
-
-def _probe(features, labels, seed, **options):
-    if len(features) > _MOST_ROWS_FOR_EXACT_PROBE:
-        return sgd_linear_probe(features, labels, seed=seed)
-    return linear_probe(features, labels, seed=seed, **options)
 
 
 def _fine_tuned(model, task, from_layer, seed):

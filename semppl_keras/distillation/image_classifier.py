@@ -20,15 +20,27 @@ class ImageClassifier(keras.Model):
             `(B, num_classes)`.
         views: a `MultiCrop`: `center_view` is what the backbone gets, and a training
             step takes its random large view.
+        class_names: a string for each class, or None: what an export tells.
+
+    Raises:
+        ValueError: if there is not one name for each class.
     """
 
-    def __init__(self, backbone, head, views, **kwargs):
+    def __init__(self, backbone, head, views, class_names=None, **kwargs):
         # Images stay in float32; the networks cast their inputs themselves.
         super().__init__(**{"autocast": False, **kwargs})
         self.backbone = backbone
         self.head = head
         self.views = views
         self.num_classes = head.output_shape[-1]
+        if class_names is not None:
+            class_names = tuple(str(name) for name in class_names)
+            if len(class_names) != self.num_classes:
+                raise ValueError(
+                    "`class_names` must name every class once. Received: "
+                    f"{len(class_names)} names for {self.num_classes} classes."
+                )
+        self.class_names = class_names
         self.built = True
         make_servable(self)
 
@@ -84,6 +96,7 @@ class ImageClassifier(keras.Model):
                 name: keras.saving.serialize_keras_object(getattr(self, name))
                 for name in ("backbone", "head", "views")
             },
+            "class_names": self.class_names,
         }
 
     @classmethod

@@ -173,7 +173,11 @@ def _copy_of_classifier(classifier, num_classes, argument, from_layer, views):
     views = views or classifier.views
     check_backbone(backbone, [views.large_size])
     return ImageClassifier(
-        backbone, copy_model(classifier.head), views, name=classifier.name
+        backbone,
+        copy_model(classifier.head),
+        views,
+        class_names=classifier.class_names,
+        name=classifier.name,
     )
 
 

@@ -1,0 +1,66 @@
+"""What several commands check while they parse; the standard library alone."""
+
+import argparse
+
+
+def at_least(least, otherwise=""):
+    """The type of an integer.
+
+    Args:
+        least: Integer, the least that is allowed.
+        otherwise: What else is allowed, to be told in an error.
+
+    Returns:
+        A function for `type=` of argparse.
+    """
+
+    def parse(text):
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or not least <= number < 2**32:
+            raise argparse.ArgumentTypeError(
+                f"must be an integer of at least {least}{otherwise}; received {text!r}"
+            )
+        return number
+
+    return parse
+
+
+def share(text):
+    """A number from 0 to 1.
+
+    Args:
+        text: What stands on the command line.
+
+    Returns:
+        Float.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a number from 0 to 1; received {text!r}"
+        )
+    return number
+
+
+def positive(text):
+    """A number above 0.
+
+    Args:
+        text: What stands on the command line.
+
+    Returns:
+        Float.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0; received {text!r}")
+    return number

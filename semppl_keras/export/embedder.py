@@ -1,0 +1,49 @@
+"""Images to features."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="semppl_keras")
+class ImageEmbedder(keras.Model):
+    """A backbone with what images have to pass before it: what `embed` computes.
+
+    Args:
+        backbone: built `keras.Model` from views `(B, s, s, C)` to features `(B, F)`,
+            or to feature maps, which are averaged over their positions.
+        views: a `MultiCrop`; `center_view` is what the backbone gets.
+    """
+
+    def __init__(self, backbone, views, **kwargs):
+        # Images stay in float32; the backbone casts its input itself.
+        super().__init__(**{"autocast": False, **kwargs})
+        self.backbone = backbone
+        self.views = views
+        self.built = True
+
+    def call(self, images, training=False):
+        """Features `(B, F)`, float32, of images `(B, H, W, C)` of any size."""
+        views = self.views.center_view(images)
+        features = self.backbone(views, training=training)
+        if len(features.shape) == 4:
+            features = ops.mean(features, axis=(1, 2))
+        return ops.cast(features, "float32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **{
+                name: keras.saving.serialize_keras_object(getattr(self, name))
+                for name in ("backbone", "views")
+            },
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        for name in ("backbone", "views"):
+            if isinstance(config[name], dict):
+                config[name] = keras.saving.deserialize_keras_object(
+                    config[name], custom_objects=custom_objects
+                )
+        return cls(**config)

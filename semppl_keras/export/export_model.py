@@ -1,0 +1,143 @@
+"""Models in the formats in which they are served."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import keras
+
+from semppl_keras.distillation import ImageClassifier
+from semppl_keras.export.embedder import ImageEmbedder
+from semppl_keras.models.pretraining import Pretraining
+
+# How the name of what is written ends.
+FORMATS = {"saved_model": "", "keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}
+
+
+def export_model(model, path, format="saved_model"):
+    """Writes a model so that images as they are go in: uint8, of any size.
+
+    What is written does what the model's `call` does, preprocessing (the central
+    square at the size of the network's views) included. A batch `(B, h, w, C)` holds
+    images of one size, any size; another batch may have another one. Out come
+    `probabilities` `(B, num_classes)`, or of a network without a classifier `features`
+    `(B, F)`, float32.
+
+    The names of the classes, where the classifier has `class_names`, are in a text file
+    `NAME.labels.txt` beside the file NAME, one a line in the order of the columns (a
+    SavedModel has `assets/labels.txt` in its folder), and within the model:
+
+    - "saved_model": beside the probabilities `label` `(B,)`, the name of the most
+      probable class; a second signature `class_names`, without arguments, gives all.
+    - "keras": `class_names` of the model, `keras.models.load_model` with semppl_keras
+      imported.
+    - "onnx": the metadata entry `class_names`, a JSON list.
+    - "litert": the associated file `labels.txt`, which `unzip` or `zipfile` takes
+      out of the model file.
+
+    All but "keras" are written by TensorFlow, whichever backend runs here: on JAX and
+    torch by a process of its own.
+
+    Args:
+        model: `ImageClassifier`, or what trained one (`FineTuner`, `Distiller`);
+            `ImageEmbedder`, or a pre-training model, whose backbone is written.
+        path: what to write; see `FORMATS` for how it has to end. There must be
+            nothing yet.
+        format: one of `FORMATS`.
+
+    Returns:
+        `pathlib.Path` of what was written.
+
+    Raises:
+        TypeError: if the model is none of these.
+        ValueError: for another format, or a path that does not fit.
+        FileExistsError: if there is something already.
+        ImportError: if a package is missing that writes this format.
+        RuntimeError: if TensorFlow cannot write this network.
+
+    Example:
+        >>> export_model(tuner, "served/classifier.onnx", format="onnx")
+    """
+    served = _servable(model)
+    path = pathlib.Path(path)
+    _check_path(path, format)
+    labels = None
+    if format != "saved_model" and getattr(served, "class_names", None):
+        labels = path.with_name(f"{path.name}.labels.txt")
+        if labels.exists():
+            raise FileExistsError(f"{labels} exists already. Choose another name.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # What is there is there whole.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export_") as folder:
+        written = pathlib.Path(folder) / f"written{FORMATS[format]}"
+        if format == "keras":
+            served.save(written)
+        elif keras.backend.backend() == "tensorflow":
+            from semppl_keras.export import tensorflow_formats
+
+            tensorflow_formats.write(served, written, format)
+        else:
+            _write_elsewhere(served, written, format)
+        os.replace(written, path)
+    if labels is not None:
+        labels.write_text("".join(f"{name}\n" for name in served.class_names))
+    return path
+
+
+def _servable(model):
+    classifier = getattr(model, "classifier", model)
+    if isinstance(classifier, ImageClassifier | ImageEmbedder):
+        return classifier
+    if isinstance(model, Pretraining):
+        return ImageEmbedder(model.backbone, model.views, name="embedder")
+    raise TypeError(
+        "`model` must be an ImageClassifier, a FineTuner, a Distiller, an "
+        f"ImageEmbedder or a pre-training model. Received: {type(model).__name__}."
+    )
+
+
+def _check_path(path, format):
+    if format not in FORMATS:
+        raise ValueError(
+            f"`format` must be one of {', '.join(FORMATS)}. Received: {format!r}."
+        )
+    if not path.name.endswith(FORMATS[format]):
+        raise ValueError(
+            f"The name of a model of format {format} must end in {FORMATS[format]}. "
+            f"Received: {str(path)!r}."
+        )
+    if path.exists():
+        raise FileExistsError(f"{path} exists already. Choose another name.")
+
+
+def _write_elsewhere(model, path, format):
+    """Lets a process with TensorFlow write what is to be written."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / "model.keras"
+        model.save(source)
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "semppl_keras.export.tensorflow_formats",
+                *(str(source), str(path), format),
+            ],
+            env={
+                **os.environ,
+                "KERAS_BACKEND": "tensorflow",
+                # A child of a program that runs from its own folder finds the package.
+                "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        kind = ImportError if "ImportError: " in last else RuntimeError
+        raise kind(
+            f"A model of format {format} is written by TensorFlow, in a process of its "
+            f"own, which failed: {last.removeprefix('ImportError: ')}"
+        )

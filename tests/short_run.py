@@ -1,0 +1,66 @@
+"""A finished run that took a moment, for the commands that work on one."""
+
+import contextlib
+import dataclasses
+import io
+
+import keras
+import pytest
+
+import semppl_keras
+from semppl_keras import recipes
+from semppl_keras.cli import main
+from semppl_keras.cli import train as train_command
+from semppl_keras.evaluation import supervised_accuracy
+
+
+@contextlib.contextmanager
+def short_run(folder, *options, num_small=0):
+    """Trains one epoch with a network for a moment's training.
+
+    Within the context recipes are as short, so that other commands find the images of
+    the run in its size.
+
+    Args:
+        folder: what to write.
+        *options: of `semppl train`.
+        num_small: small views beside the large one.
+    """
+
+    def get(name, epochs=None):
+        return dataclasses.replace(
+            recipes.RECIPES[name](),
+            epochs=epochs,
+            batch_size=128,
+            image_size=8,
+            backbone=("SmallResNet", {"widths": (8,), "stem_strides": 2}),
+            model={
+                "views": semppl_keras.views.MultiCrop(1, num_small, 8, 6),
+                "projection_dim": 8,
+                "hidden_dim": 16,
+                "memory_size": 128,
+            },
+            optimizer=("adam", {"learning_rate": 3e-3, "warmup_epochs": 0}),
+        )
+
+    make_model = recipes.Recipe.make_model
+
+    def make_uncompiled_model(*arguments, **keywords):
+        model = make_model(*arguments, **keywords)
+        # XLA would take longer to compile the few steps than they take.
+        model.compile(model.optimizer, jit_compile=keras.backend.backend() == "jax")
+        return model
+
+    def measure_regression_alone(*arguments, make_backbone, **keywords):
+        return supervised_accuracy(*arguments, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes, "get", get)
+        patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
+        # The views are no part of what is tested, and no plain container.
+        patch.setattr(recipes.Recipe, "to_dict", lambda self: {"name": self.name})
+        patch.setattr(train_command, "supervised_accuracy", measure_regression_alone)
+        patch.setattr(train_command, "format_table", lambda metrics, folder: "")
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert main(["train", "--epochs", "1", "--out", str(folder), *options]) == 0
+        yield folder

@@ -1,0 +1,266 @@
+"""`semppl export`: served by others with the same numbers; folders that are refused."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from short_run import short_run
+
+from semppl_keras.cli import main
+from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.distillation import FineTuner
+from semppl_keras.evaluation import linear_probe
+from semppl_keras.export import FORMATS
+
+_GENERATOR = np.random.default_rng(0)
+# Of another size than those trained on, and each of its own.
+_IMAGES = [
+    _GENERATOR.integers(0, 256, shape).astype("uint8")
+    for shape in ((3, 21, 16, 1), (1, 8, 40, 1))
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    with short_run(tmp_path_factory.mktemp("runs") / "short") as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    """A folder with the classifier in all formats, and what it says of the images."""
+    out = tmp_path_factory.mktemp("exported")
+    for format, ending in FORMATS.items():
+        path = out / f"classifier{ending}"
+        arguments = ["export", str(run), "--format", format, "--out", str(path)]
+        assert main(arguments) == 0
+    classifier, how = FinishedRun(run).classifier()
+    assert how == "linear probe"
+    return out, [classifier.predict(images, verbose=0) for images in _IMAGES]
+
+
+def test_the_classifier_is_the_probe_that_was_measured(run):
+    finished = FinishedRun(run)
+    classifier, _ = finished.classifier()
+    data, model = finished.data, finished.model
+    probe = linear_probe(model.embed(data.x_labelled), data.y_labelled, seed=0)
+    given = classifier.predict(data.x_test, verbose=0)
+    np.testing.assert_allclose(
+        given, probe.predict_proba(model.embed(data.x_test)), atol=1e-5
+    )
+    accuracy = np.mean(given.argmax(axis=1) == data.y_test)
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert accuracy == pytest.approx(metrics["linear_accuracy"])
+
+
+def test_plain_tensorflow_serves_the_saved_model(exported, tmp_path):
+    out, expected = exported
+    np.savez(tmp_path / "images.npz", *_IMAGES)
+    program = f"""
+import sys
+import numpy as np
+import tensorflow as tf
+model = tf.saved_model.load({str(out / "classifier")!r})
+serve = model.signatures["serving_default"]
+names = model.signatures["class_names"]()["class_names"].numpy()
+given = {{"names": names.astype(str)}}
+with np.load({str(tmp_path / "images.npz")!r}) as archive:
+    for key, images in archive.items():
+        outputs = serve(images=tf.constant(images))
+        given[key] = outputs["probabilities"].numpy()
+        given[key + "_label"] = outputs["label"].numpy().astype(str)
+np.savez({str(tmp_path / "given.npz")!r}, **given)
+assert "semppl_keras" not in sys.modules
+"""
+    # Away from the checkout.
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+    with np.load(tmp_path / "given.npz") as given:
+        assert given["names"].tolist() == list("0123456789")
+        for index, probabilities in enumerate(expected):
+            np.testing.assert_allclose(given[f"arr_{index}"], probabilities, atol=1e-4)
+            assert (
+                given[f"arr_{index}_label"].tolist()
+                == given["names"][probabilities.argmax(axis=1)].tolist()
+            )
+    assets = out / "classifier" / "assets" / "labels.txt"
+    assert assets.read_text().split() == list("0123456789")
+
+
+def test_onnxruntime_serves_the_onnx_file(exported):
+    import onnxruntime
+
+    out, expected = exported
+    session = onnxruntime.InferenceSession(
+        out / "classifier.onnx", providers=["CPUExecutionProvider"]
+    )
+    (image,) = session.get_inputs()
+    assert (image.name, image.type) == ("images", "tensor(uint8)")
+    assert image.shape == ["batch", "height", "width", 1]
+    for images, probabilities in zip(_IMAGES, expected, strict=True):
+        (given,) = session.run(["probabilities"], {"images": images})
+        np.testing.assert_allclose(given, probabilities, atol=1e-4)
+    names = session.get_modelmeta().custom_metadata_map["class_names"]
+    assert json.loads(names) == list("0123456789")
+    labels = out / "classifier.onnx.labels.txt"
+    assert labels.read_text().split() == list("0123456789")
+
+
+def test_litert_serves_the_tflite_file(exported):
+    from ai_edge_litert.interpreter import Interpreter
+
+    out, expected = exported
+    path = out / "classifier.tflite"
+    serve = Interpreter(str(path)).get_signature_runner("serving_default")
+    for images, probabilities in zip(_IMAGES, expected, strict=True):
+        given = serve(images=images)["probabilities"]
+        np.testing.assert_allclose(given, probabilities, atol=1e-4)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt").decode().split() == list("0123456789")
+
+
+def test_keras_serves_the_keras_file(exported):
+    out, expected = exported
+    model = keras.models.load_model(out / "classifier.keras")
+    for images, probabilities in zip(_IMAGES, expected, strict=True):
+        given = model.predict(images, verbose=0)
+        np.testing.assert_allclose(given, probabilities, atol=1e-6)
+    assert model.class_names == tuple("0123456789")
+
+
+def test_a_backbone_is_exported_for_its_features(run, capsys):
+    import onnxruntime
+
+    arguments = ["export", str(run), "--format", "onnx", "--what", "backbone"]
+    assert main(arguments) == 0
+    path = run / "exported" / "backbone.onnx"
+    assert f"to features (B, 8): {path}" in capsys.readouterr().out
+    # Features have no names.
+    assert list(path.parent.iterdir()) == [path]
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    model = FinishedRun(run).model
+    for images in _IMAGES:
+        (given,) = session.run(["features"], {"images": images})
+        np.testing.assert_allclose(given, model.embed(images), atol=1e-4)
+    assert main(arguments) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_the_run_s_own_classifier_comes_first(run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    tuned = FineTuner(FinishedRun(folder).model, 10, seed=0).classifier
+    tuned.save(folder / "classifier.keras")
+    (folder / "classifier.json").write_text('{"how": "fine-tuned"}')
+    out = tmp_path / "out.keras"
+    assert main(["export", str(folder), "--format", "keras", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.startswith("fine-tuned: images (B, height, width, 1")
+    np.testing.assert_array_equal(
+        keras.models.load_model(out).predict(_IMAGES[0], verbose=0),
+        tuned.predict(_IMAGES[0], verbose=0),
+    )
+    # Another one, by its name.
+    other = tmp_path / "other.keras"
+    arguments = ["export", str(run), "--format", "keras", "--out", str(other)]
+    assert main([*arguments, "--classifier", str(folder / "classifier.keras")]) == 0
+    assert other.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--classifier", "nowhere.keras"], "There must be a classifier"),
+        (["--classifier", "model.keras"], "must be a classifier that semppl finetune"),
+        (
+            ["--classifier", "x.keras", "--what", "backbone", "--out", "x.onnx"],
+            "is for --what classifier",
+        ),
+        (["--out", "wrong.keras"], "must end in .onnx"),
+    ],
+)
+def test_what_cannot_be_exported_is_told(run, options, message, capsys):
+    options = [str(run / o) if o == "model.keras" else o for o in options]
+    assert main(["export", str(run), "--format", "onnx", *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_without_a_run_is_told(tmp_path, capsys):
+    assert main(["export", str(tmp_path), "--format", "keras"]) == 2
+    assert "RUN must be a folder that semppl train has written" in (
+        capsys.readouterr().err
+    )
+
+
+# -- folders from someone else -----------------------------------------------------
+
+
+def _with_lambda(path, marker):
+    images = keras.Input((8, 8, 1))
+    features = keras.layers.GlobalAveragePooling2D()(images)
+    features = keras.layers.Lambda(
+        lambda x: (open(marker, "w").close(), x)[1], name="innocent"
+    )(features)
+    keras.Model(images, features).save(path)
+
+
+def _with_pickle_for_a_model(path, marker):
+    # As `pickle` would write a call of open(marker, "w").
+    path.write_bytes(b"\x80\x04cio\nopen\n(V" + marker.encode() + b"\nVw\ntR.")
+
+
+def _with_pickle_in_the_archive(path, marker):
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("assets/weights.pkl", b"\x80\x04N.")
+
+
+@pytest.mark.parametrize("command", ["export", "evaluate"])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_with_lambda, "a layer of type Lambda, 'innocent', which would be executed"),
+        (_with_pickle_for_a_model, "pickle"),
+        (_with_pickle_in_the_archive, "Received: 'assets/weights.pkl' in it"),
+    ],
+)
+def test_a_folder_that_would_execute_something_is_refused(
+    run, tmp_path, spoil, message, command, capsys
+):
+    folder, marker = tmp_path / "run", tmp_path / "executed"
+    shutil.copytree(run, folder)
+    spoil(folder / "model.keras", str(marker))
+    marker.unlink(missing_ok=True)
+    options = ["--format", "keras"] if command == "export" else []
+    # Whatever the process has allowed otherwise (until the next test's fresh session).
+    keras.config.enable_unsafe_deserialization()
+    assert main([command, str(folder), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["notes.pkl", "deep/weights.pt", "unnamed"])
+def test_a_folder_with_a_pickle_beside_is_refused(run, tmp_path, name, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    (folder / "deep").mkdir()
+    (folder / name).write_bytes(b"\x80\x04N.")
+    assert main(["export", str(folder), "--format", "keras"]) == 2
+    error = capsys.readouterr().err
+    assert "must hold no pickle" in error
+    assert name in error
+
+
+def test_a_model_that_keras_cannot_load_is_told(run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    with zipfile.ZipFile(folder / "model.keras", "w") as archive:
+        archive.writestr("config.json", '{"class_name": "Unknown", "config": {}}')
+        archive.writestr("metadata.json", "{}")
+    assert main(["export", str(folder), "--format", "keras"]) == 2
+    assert "Received one that Keras cannot load" in capsys.readouterr().err
+    (folder / "model.keras").write_text("something")
+    assert main(["export", str(folder), "--format", "keras"]) == 2
+    assert "Received: something else. It was not loaded" in capsys.readouterr().err
