@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import keras
+import numpy as np
 
 from semppl_keras.cli.run_folder import (
     CommandError,
@@ -21,6 +22,7 @@ CLASSIFIER = "classifier.keras"
 
 # Up to here the exact optimum of the probe is found in seconds to a minute.
 _MOST_ROWS_FOR_EXACT_PROBE = 5000
+_ROWS_AT_ONCE = 4096
 
 
 class FinishedRun:
@@ -64,12 +66,27 @@ class FinishedRun:
         """Of its images, 1 or 3."""
         return self.model.backbone.input_shape[-1]
 
+    @property
+    def image_size(self):
+        """Pixels of a side, to which its images were brought."""
+        return self.recipe.image_size or self.model.views.large_size
+
+    @property
+    def class_names(self):
+        """One text for each class."""
+        return self.data.class_names
+
+    @property
+    def labelled_images(self):
+        """`(n, s, s, channels)`, those that it was trained with."""
+        return self.data.x_labelled
+
     @functools.cached_property
     def labelled_names(self):
-        """What each labelled image is called: its path where it is known."""
-        paths = getattr(self.data, "labelled_paths", None)
-        if paths is not None:
-            return [str(path) for path in paths]
+        """What each of them is called: its path where it is known."""
+        names = getattr(self.data, "train_names", ())
+        if names:
+            return [names[index] for index in self.data.labelled_indices]
         return [f"labelled image {index}" for index in range(len(self.data.x_labelled))]
 
     def embedder(self):
@@ -157,7 +174,14 @@ def as_probabilities(classifier, features):
     Returns:
         `(N, num_classes)` float32.
     """
-    logits = classifier.head.predict(features, verbose=0)
-    return keras.ops.convert_to_numpy(
-        keras.ops.softmax(keras.ops.cast(logits, "float32"), axis=-1)
-    )
+    # Without `predict`, which would trace a small function anew.
+    starts = range(0, len(features), _ROWS_AT_ONCE)
+    logits = [
+        keras.ops.convert_to_numpy(
+            classifier.head(features[start : start + _ROWS_AT_ONCE])
+        )
+        for start in starts
+    ]
+    logits = np.concatenate(logits).astype("float32")
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)

@@ -5,6 +5,8 @@ The standard library alone, as everywhere in parsing.
 
 import argparse
 
+from semppl_keras.cli.argument_types import at_least, share
+
 # Commands of which the module has another name.
 MODULES = {"report": "run_report"}
 
@@ -36,6 +38,26 @@ examples:
   semppl export runs/flowers --format onnx --out flowers.onnx
   semppl export runs/flowers --format litert --what backbone"""
 
+_LABEL_DESCRIPTION = """\
+Label images with a finished run: by its fine-tuned or distilled classifier, otherwise
+by the linear probe of its network. Images are read and never changed."""
+
+_LABEL_EPILOG = """\
+what is written:
+  labels.csv         path, label, confidence (its probability), second and second_share
+                     (the next class and its probability), nearest_1 to nearest_3 (the
+                     labelled images whose features are nearest); paths relative to the
+                     table; semppl train --labelled takes it
+  labels.skipped.tsv the files that could not be read, and why
+  labels.review.html with --review: a page to look through the images whose labels would
+                     teach most, uncertain ones unlike each other, and to label them;
+                     it saves a table for semppl train --labelled
+
+examples:
+  semppl label runs/flowers photos --out labels.csv
+  semppl label runs/flowers photos --min-confidence 0.9 --move-into sorted
+  semppl label runs/flowers photos --review 50"""
+
 
 def add_arguments(commands):
     """Adds the commands.
@@ -44,6 +66,7 @@ def add_arguments(commands):
         commands: What `add_subparsers` returned.
     """
     _add_export(commands)
+    _add_label(commands)
 
 
 def _new(commands, name, help, description, epilog):
@@ -97,3 +120,59 @@ def _add_export(commands):
         help="where (default: RUN/exported/classifier or backbone, with the ending of "
         "the format); nothing is overwritten",
     )
+
+
+def _add_label(commands):
+    parser = _new(
+        commands,
+        "label",
+        "label images with a finished run",
+        _LABEL_DESCRIPTION,
+        _LABEL_EPILOG,
+    )
+    _add_run(parser)
+    parser.add_argument(
+        "source",
+        metavar="DIR",
+        help="folder of image files, however deep, or another source of images that "
+        "semppl train --unlabelled takes",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        default="labels.csv",
+        help="the table (default: labels.csv)",
+    )
+    parser.add_argument(
+        "--min-confidence",
+        type=share,
+        metavar="P",
+        help="leave out images whose label is less probable, from 0 to 1",
+    )
+    parser.add_argument(
+        "--review",
+        type=at_least(1),
+        metavar="N",
+        help="write a page with the N images whose labels would teach most",
+    )
+    parser.add_argument(
+        "--review-out",
+        metavar="FILE",
+        help="where (default: beside the table, .review.html)",
+    )
+    parser.add_argument(
+        "--move-into",
+        metavar="DIR",
+        help="copy the images that the table has into a folder of each class in DIR",
+    )
+    parser.add_argument(
+        "--move",
+        action="store_true",
+        help="with --move-into: move them instead",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files that are there already",
+    )
+    _add_classifier(parser)
