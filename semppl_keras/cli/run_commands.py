@@ -58,6 +58,28 @@ examples:
   semppl label runs/flowers photos --min-confidence 0.9 --move-into sorted
   semppl label runs/flowers photos --review 50"""
 
+_VIEWS_DESCRIPTION = """\
+Draw what training would make of some images of a folder: a row for each, with the
+image, the square that is seen without augmentation, and random views of it. Where they
+no longer show what the label says, choose another image size or write views of your own
+(semppl_keras.views.MultiCrop)."""
+
+_VIEWS_EPILOG = """\
+examples:
+  semppl views photos
+  semppl views photos --image-size 64 --views imagenet --out imagenet.png"""
+
+_REPORT_DESCRIPTION = """\
+Write one HTML page about a finished run, which needs nothing but itself: the table of
+results, training curves, the confidence of the pseudo-labels over time, a map of the
+images in the learned representation that can be zoomed, the confusion matrix, the most
+and the least certain images of each class, augmented views, settings and versions."""
+
+_REPORT_EPILOG = """\
+examples:
+  semppl report runs/flowers
+  semppl report runs/flowers --out flowers.html"""
+
 
 def add_arguments(commands):
     """Adds the commands.
@@ -67,6 +89,8 @@ def add_arguments(commands):
     """
     _add_export(commands)
     _add_label(commands)
+    _add_views(commands)
+    _add_report(commands)
 
 
 def _new(commands, name, help, description, epilog):
@@ -176,3 +200,74 @@ def _add_label(commands):
         help="replace files that are there already",
     )
     _add_classifier(parser)
+
+
+def _add_views(commands):
+    parser = _new(
+        commands,
+        "views",
+        "draw augmented views of images, before training",
+        _VIEWS_DESCRIPTION,
+        _VIEWS_EPILOG,
+    )
+    parser.add_argument(
+        "source",
+        metavar="DIR",
+        help="folder of image files, however deep, or another source of images that "
+        "semppl train --unlabelled takes",
+    )
+    parser.add_argument(
+        "--views",
+        choices=["digits", "imagenet", "small_images"],
+        help="whose views (default: those that semppl train takes for your own images)",
+    )
+    parser.add_argument(
+        "--image-size",
+        type=at_least(8),
+        metavar="N",
+        help="pixels of a side, as for semppl train (default: that of the images, at "
+        "most 96)",
+    )
+    parser.add_argument(
+        "--images",
+        type=at_least(1),
+        metavar="N",
+        default=6,
+        help="how many images, drawn by seed (default: 6)",
+    )
+    parser.add_argument(
+        "--draws",
+        type=at_least(1),
+        metavar="N",
+        default=3,
+        help="how often views are drawn of each (default: 3)",
+    )
+    parser.add_argument(
+        "--seed", type=at_least(0), metavar="N", default=0, help="default: 0"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        default="views.png",
+        help="the picture (default: views.png)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a file that is there already"
+    )
+
+
+def _add_report(commands):
+    parser = _new(
+        commands,
+        "report",
+        "write an HTML page about a finished run",
+        _REPORT_DESCRIPTION,
+        _REPORT_EPILOG,
+    )
+    _add_run(parser)
+    _add_classifier(parser)
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="where (default: RUN/report.html, replaced if it is there)",
+    )
