@@ -5,6 +5,7 @@ import dataclasses
 import io
 
 import keras
+import numpy as np
 import pytest
 
 import semppl_keras
@@ -64,3 +65,28 @@ def short_run(folder, *options, num_small=0):
         with contextlib.redirect_stdout(io.StringIO()):
             assert main(["train", "--epochs", "1", "--out", str(folder), *options]) == 0
         yield folder
+
+
+def write_own_images(folder, labels=3):
+    """Writes image files: `few/CLASS`, `many`, and in the latter one that is empty.
+
+    Args:
+        folder: where to.
+        labels: how many of each of the classes "bright" and "dark".
+
+    Returns:
+        Options of `semppl train`, with as many epochs as fill the memory.
+    """
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    for name, brightness in (("bright", 170), ("dark", 40)):
+        (folder / "few" / name).mkdir(parents=True)
+        (folder / "many").mkdir(exist_ok=True)
+        for index in range(labels + 20):
+            pixels = brightness + generator.integers(0, 60, (9, 12, 3))
+            place = f"few/{name}/{index}" if index < labels else f"many/{name}_{index}"
+            Image.fromarray(pixels.astype("uint8")).save(folder / f"{place}.png")
+    (folder / "many" / "broken.png").write_bytes(b"")
+    own = ("--unlabelled", str(folder / "many"), "--labelled", str(folder / "few"))
+    return (*own, "--epochs", "6")

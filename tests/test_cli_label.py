@@ -6,11 +6,14 @@ import re
 
 import numpy as np
 import pytest
-from short_run import short_run
+from short_run import short_run, write_own_images
 
 from semppl_keras.cli import main
 from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.label import choose_for_review, nearest_rows
+from semppl_keras.data import load_own_images
+from semppl_keras.data.image_files import read_image
+from semppl_keras.data.label_tables import read_label_table
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +62,6 @@ def test_the_table_says_what_the_classifier_says(run, photos, tmp_path, capsys):
     assert _files(photos) == before
     rows = _rows(out)
     assert len(rows) == 30
-    from semppl_keras.data.image_files import read_image
-
     classifier, _ = FinishedRun(run).classifier()
     # Relative to the table, as `semppl train --labelled` reads them.
     paths = [os.path.normpath(out.parent / row["path"]) for row in rows]
@@ -212,3 +213,41 @@ def test_a_folder_without_images_is_told(run, tmp_path, content, capsys):
     assert _label(run, folder, tmp_path / "labels.csv") == 2
     assert "error: " in capsys.readouterr().err
     assert not (tmp_path / "labels.csv").exists()
+
+
+def test_own_images_are_named_by_their_paths(tmp_path, monkeypatch):
+    photos = tmp_path / "photos"
+    options = write_own_images(photos)
+    few, many = photos / "few", photos / "many"
+    with short_run(tmp_path / "run", *options) as folder:
+        # The labelled images alone are needed.
+        monkeypatch.setattr(FinishedRun, "data", None)
+        out = tmp_path / "labels.csv"
+        assert _label(folder, photos, out, "--review", "4") == 0
+        own, data = FinishedRun(folder), load_own_images(many, few, image_size=9)
+    np.testing.assert_array_equal(own.labelled.images, data.x_labelled)
+    np.testing.assert_array_equal(own.labelled.labels, data.y_labelled)
+    assert own.labelled.names == list(data.train_names[:6])
+    rows = {row["path"]: row for row in _rows(out)}
+    assert len(rows) == 46
+    for path, row in rows.items():
+        assert row["label"] == ("bright" if "bright" in path else "dark")
+        assert row["nearest_1"].startswith(f"photos/few/{row['label']}/")
+    # What has its label already is not to be labelled again.
+    page = (tmp_path / "labels.review.html").read_text()
+    shown = re.findall(r'<img[^>]* alt="([^"]*)"', page)
+    assert len(shown) == 4
+    assert all(path.startswith("photos/many/") for path in shown)
+    # The table can be trained with.
+    assert read_label_table(out)[0].path == few / "bright" / "0.png"
+
+
+def test_labels_that_the_run_does_not_know_are_told(tmp_path, capsys):
+    options = write_own_images(tmp_path)
+    few = tmp_path / "few"
+    with short_run(tmp_path / "run", *options) as folder:
+        (few / "dark").rename(few / "dim")
+        assert _label(folder, tmp_path / "many", tmp_path / "labels.csv") == 2
+    assert "must be of its classes, bright, dark, ... Received: dim" in (
+        capsys.readouterr().err
+    )

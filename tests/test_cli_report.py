@@ -3,11 +3,10 @@
 import html.parser
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
-from short_run import short_run
+from short_run import short_run, write_own_images
 
 from semppl_keras.cli import main
 from semppl_keras.cli.embedding_map import class_color, embedding_map
@@ -68,7 +67,7 @@ def test_the_page_has_all_its_parts_and_needs_no_other_file(written):
     assert checker.headings == [
         "Training",
         "Images in the learned representation",
-        "Confusion on the test images: linear probe",
+        "Confusion",
         "Most frequent confusions",
         "The most and the least certain images of each class",
         "Augmented views, as in training",
@@ -84,6 +83,7 @@ def test_the_page_has_all_its_parts_and_needs_no_other_file(written):
 
 def test_the_numbers_are_those_of_the_run(run, written):
     metrics = json.loads((run / "metrics.json").read_text())
+    assert "On the test images, linear probe: " in written
     assert f"of 400 right ({metrics['linear_accuracy']:.1%})" in written
     counts = [
         [int(cell or 0) for cell in re.findall(r"<td[^>]*>(\d*)</td>", line)]
@@ -122,16 +122,17 @@ def test_an_earlier_report_is_replaced_and_no_other_file(run, tmp_path, capsys):
     assert out.read_text() == "mine"
 
 
-def test_a_run_without_test_labels_has_a_report(run, tmp_path, monkeypatch):
-    import dataclasses
-
-    folder = shutil.copytree(run, tmp_path / "run")
-    data = dataclasses.replace(FinishedRun(folder).data, y_test=None)
-    monkeypatch.setattr(FinishedRun, "data", data)
-    assert main(["report", str(folder)]) == 0
+@pytest.mark.parametrize("labels", [2, 1])
+def test_own_images_without_test_images_have_a_report(tmp_path, labels):
+    options = write_own_images(tmp_path, labels)
+    with short_run(tmp_path / "run", *options) as folder:
+        assert main(["report", str(folder)]) == 0
     text = (folder / "report.html").read_text()
     _checked(text)
-    assert "There are no labelled test images" in text
+    expected = {1: "too few labels to hold any out", 2: "By cross-validation of the"}
+    assert expected[labels] in text
+    assert "broken.png: it is empty" in text
+    assert "few/dark/0.png" in text
 
 
 def test_texts_cannot_leave_their_place():

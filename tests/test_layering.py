@@ -33,6 +33,7 @@ LAYERS = {
     "recipes": ["views", "backbones", "optimizers", "models"],
     "cli": [
         "data",
+        "views",
         "recipes",
         "callbacks",
         "evaluation",

@@ -9,6 +9,7 @@ import sys
 
 from semppl_keras.cli import run_commands
 from semppl_keras.cli.argument_types import at_least as _at_least
+from semppl_keras.cli.argument_types import share as _share
 
 _DESCRIPTION = """\
 Learn from many images and labels for a few of them (SemPPL on Keras 3)."""
@@ -418,18 +419,6 @@ def _labels_or_share(text):
             f"a share must lie above 0% and be at most 100%; received {text!r}"
         )
     return f"{share:g}%"
-
-
-def _share(text):
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = -1
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(
-            f"must be a share from 0% to 100%; received {text!r}"
-        )
-    return share
 
 
 def _severities(text):

@@ -29,21 +29,21 @@ def at_least(least, otherwise=""):
 
 
 def share(text):
-    """A number from 0 to 1.
+    """A number from 0 to 1, or as many percent.
 
     Args:
-        text: What stands on the command line.
+        text: What stands on the command line, such as "0.05" or "5%".
 
     Returns:
         Float.
     """
     try:
-        number = float(text)
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
-        number = -1.0
+        number = -1
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(
-            f"must be a number from 0 to 1; received {text!r}"
+            f"must be a share from 0% to 100%; received {text!r}"
         )
     return number
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import pathlib
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -12,8 +13,12 @@ from semppl_keras.cli.run_folder import (
     load_data,
     read_finished_run,
     recipe_of,
+    user_errors,
 )
 from semppl_keras.cli.safe_loading import check_folder, load_model
+from semppl_keras.data import choose_labelled
+from semppl_keras.data.image_cache import decode_cached
+from semppl_keras.data.image_lists import open_images
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.evaluation import linear_probe, sgd_linear_probe
 from semppl_keras.export import ImageEmbedder, linear_classifier
@@ -23,6 +28,20 @@ CLASSIFIER = "classifier.keras"
 # Up to here the exact optimum of the probe is found in seconds to a minute.
 _MOST_ROWS_FOR_EXACT_PROBE = 5000
 _ROWS_AT_ONCE = 4096
+
+
+class LabelledImages(NamedTuple):
+    """Images with labels.
+
+    Args:
+        images: `(n, s, s, channels)` in [0, 255].
+        labels: `(n,)` integers.
+        names: list of str, what each is called: its path where it is known.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    names: list
 
 
 class FinishedRun:
@@ -59,6 +78,7 @@ class FinishedRun:
             self.settings["labels_per_class"],
             self.settings["seed"],
             self.recipe,
+            folder=self.folder,
         )
 
     @property
@@ -74,20 +94,47 @@ class FinishedRun:
     @property
     def class_names(self):
         """One text for each class."""
-        return self.data.class_names
-
-    @property
-    def labelled_images(self):
-        """`(n, s, s, channels)`, those that it was trained with."""
-        return self.data.x_labelled
+        return tuple(self.settings.get("class_names") or self.data.class_names)
 
     @functools.cached_property
-    def labelled_names(self):
-        """What each of them is called: its path where it is known."""
-        names = getattr(self.data, "train_names", ())
-        if names:
-            return [names[index] for index in self.data.labelled_indices]
-        return [f"labelled image {index}" for index in range(len(self.data.x_labelled))]
+    def labelled(self):
+        """The `LabelledImages` that it was trained with.
+
+        Of a person's own images the labelled ones alone are read: there are few.
+
+        Raises:
+            CommandError: They are no longer what they were.
+        """
+        if isinstance(self.settings["dataset"], dict):
+            with user_errors():
+                return self._own_labelled()
+        data = self.data
+        names = [f"labelled image {index}" for index in range(len(data.x_labelled))]
+        return LabelledImages(data.x_labelled, data.y_labelled, names)
+
+    def _own_labelled(self):
+        source, names = self.settings["dataset"]["labelled"], list(self.class_names)
+        listed = open_images(source, "labelled")
+        images, decoded = decode_cached(
+            listed, self.image_size, self.channels, max_skipped=1.0
+        )
+        texts = [listed.labels[index] for index in decoded.kept]
+        unknown = sorted(set(texts) - set(names))
+        if unknown:
+            raise CommandError(
+                f"The labelled images of {str(self.folder)!r} must be of its classes, "
+                f"{', '.join(names[:5])}, ... Received: {', '.join(unknown[:5])} in "
+                f"{source}. Bring the labels back, or train again."
+            )
+        labels = np.array([names.index(text) for text in texts], "int32")
+        count = self.settings["labels_per_class"]
+        chosen = choose_labelled(
+            labels, None if count == "all" else count, len(names), self.settings["seed"]
+        )
+        paths = [listed.names[index] for index in decoded.kept]
+        return LabelledImages(
+            images[chosen], labels[chosen], [paths[index] for index in chosen]
+        )
 
     def embedder(self):
         """The backbone with its preprocessing, an `ImageEmbedder`."""
@@ -126,16 +173,14 @@ class FinishedRun:
 
     def linear_classifier(self):
         """The linear probe on the frozen network, an `ImageClassifier`."""
-        data = self.data
-        probe = fit_probe(
-            self.model.embed(data.x_labelled), data.y_labelled, self.settings["seed"]
-        )
+        images, labels, _ = self.labelled
+        probe = fit_probe(self.model.embed(images), labels, self.settings["seed"])
         return linear_classifier(
             self.model.backbone,
             self.model.views,
             probe,
-            data.num_classes,
-            data.class_names,
+            len(self.class_names),
+            self.class_names,
         )
 
 

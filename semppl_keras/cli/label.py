@@ -81,7 +81,7 @@ def run(arguments):
     names = finished.class_names
     kept = np.flatnonzero(labels.confidences >= (arguments.min_confidence or 0))
     with user_errors():
-        write_table(out, labels, kept, names, finished.labelled_names)
+        write_table(out, labels, kept, names, finished.labelled.names)
         if labels.skipped:
             _write_skipped(out, labels.skipped)
     _tell(labels, kept, names, out, arguments.min_confidence)
@@ -121,7 +121,7 @@ def label_images(finished, classifier, source):
     )
     embedder = ImageEmbedder(classifier.backbone, classifier.views)
     features = embedder.predict(images, verbose=0)
-    labelled = embedder.predict(finished.labelled_images, verbose=0)
+    labelled = embedder.predict(finished.labelled.images, verbose=0)
     return Labels(
         names=[listed.names[index] for index in decoded.kept],
         images=images,
@@ -306,7 +306,7 @@ def _from_table(name, table):
 def _write_sheet(sheet, out, labels, finished, count):
     from semppl_keras.cli.contact_sheet import write_contact_sheet
 
-    known = {os.path.realpath(name) for name in finished.labelled_names}
+    known = {os.path.realpath(name) for name in finished.labelled.names}
     open_ = np.array(
         [
             index
@@ -328,7 +328,7 @@ def _write_sheet(sheet, out, labels, finished, count):
             "second": names[order[index, 1]],
             "confidence": float(labels.probabilities[index].max()),
             "second_share": float(labels.probabilities[index, order[index, 1]]),
-            "nearest": [finished.labelled_names[row] for row in labels.nearest[index]],
+            "nearest": [finished.labelled.names[row] for row in labels.nearest[index]],
         }
         for index in chosen
     ]

@@ -171,7 +171,7 @@ def _add_label(commands):
         "--min-confidence",
         type=share,
         metavar="P",
-        help="leave out images whose label is less probable, from 0 to 1",
+        help="leave out images whose label is less probable, such as 0.9 or 90%%",
     )
     parser.add_argument(
         "--review",

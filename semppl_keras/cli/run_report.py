@@ -18,7 +18,7 @@ from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.cli.svg_charts import line_chart
 from semppl_keras.cli.train import format_table
 from semppl_keras.cli.view_grid import draw_views
-from semppl_keras.evaluation import confusion_matrix
+from semppl_keras.evaluation import confusion_matrix, cross_validated_predictions
 from semppl_keras.export import ImageEmbedder
 
 # On the map: t-SNE's time grows with their square.
@@ -107,10 +107,10 @@ def report_page(finished, classifier, how):
         ("", _summary(metrics, folder, finished)),
         ("Training", _curves(history)),
         ("Images in the learned representation", map_html),
-        (f"Confusion on the test images: {how}", _confusion(groups, data)),
+        ("Confusion", _confusion(finished, groups, how)),
         (
             "The most and the least certain images of each class",
-            _certain(groups, data.class_names),
+            _certain(groups, finished.class_names),
         ),
         ("Augmented views, as in training", _views(finished)),
         ("Settings and versions", _settings(finished.settings, metrics)),
@@ -158,10 +158,12 @@ def _groups(finished, classifier):
     data = finished.data
     names = getattr(data, "train_names", ())
     unlabelled = data.unlabelled_indices
+    labelled = [
+        names[index] if names else f"labelled image {place}"
+        for place, index in enumerate(data.labelled_indices)
+    ]
     groups = {
-        2: _Group(
-            classifier, data.x_labelled, finished.labelled_names, data.y_labelled
-        ),
+        2: _Group(classifier, data.x_labelled, labelled, data.y_labelled),
         0: _Group(
             classifier,
             data.x_unlabelled,
@@ -256,18 +258,34 @@ def _told(group, row, names, kind):
     return text
 
 
-def _confusion(groups, data):
-    if 1 not in groups or data.y_test is None:
-        return (
-            '<p class="soft">There are no labelled test images: semppl train --test '
-            "names some.</p>"
+def _confusion(finished, groups, how):
+    data, names = finished.data, finished.class_names
+    if 1 in groups and data.y_test is not None:
+        predicted, labels = groups[1].predicted, groups[1].labels
+        where = f"On the test images, {how}"
+    elif np.bincount(data.y_labelled, minlength=len(names)).min() >= 2:
+        predicted = cross_validated_predictions(
+            finished.model.embed(data.x_labelled),
+            data.y_labelled,
+            seed=finished.settings["seed"],
         )
-    group, names = groups[1], data.class_names
-    counts = confusion_matrix(group.predicted, group.labels, len(names))
+        labels = data.y_labelled
+        where = (
+            "There are no labelled test images. By cross-validation of the linear "
+            "probe on the labelled ones, optimistic, since the network has trained "
+            "with them"
+        )
+    else:
+        return (
+            '<p class="soft">There are no labelled test images, and too few labels to '
+            "hold any out: semppl train --test names some.</p>"
+        )
+    counts = confusion_matrix(predicted, labels, len(names))
     correct = np.trace(counts)
     text = (
-        f"<p>{correct:,} of {counts.sum():,} right ({correct / counts.sum():.1%}). A "
-        "row for each true class, a column for what it is taken for.</p>"
+        f"<p>{html.escape(where)}: {correct:,} of {counts.sum():,} right "
+        f"({correct / counts.sum():.1%}). A row for each true class, a column for what "
+        "it is taken for.</p>"
     )
     if len(names) <= _MOST_IN_MATRIX:
         text += _matrix(counts, names)

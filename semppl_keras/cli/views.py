@@ -11,7 +11,10 @@ from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.cli.view_grid import draw_views
 from semppl_keras.data.image_decoding import decode_into
 from semppl_keras.data.image_lists import ImageList, open_images
+from semppl_keras.data.own_images import LARGEST_USUAL_SIDE
 from semppl_keras.views import recipe
+
+_SMALLEST = 8
 
 
 def run(arguments):
@@ -66,7 +69,8 @@ def how_to_go_on(arguments):
 
 def _usual_size(listed):
     """As `semppl train` chooses it."""
-    return max(8, min(listed.usual_side() or 96, 96))
+    side = listed.usual_side() or LARGEST_USUAL_SIDE
+    return max(_SMALLEST, min(side, LARGEST_USUAL_SIDE))
 
 
 def _views(name, size):
@@ -75,7 +79,7 @@ def _views(name, size):
     views = recipe(name)
     if views.num_small:
         # In proportion, as the recipe has them.
-        small = max(8, round(views.small_size * size / views.large_size))
+        small = max(_SMALLEST, round(views.small_size * size / views.large_size))
         return recipe(name, large_size=size, small_size=small)
     return recipe(name, large_size=size)
 
