@@ -10,7 +10,7 @@ import pytest
 
 import semppl_keras
 from semppl_keras import recipes
-from semppl_keras.cli import main
+from semppl_keras.cli import classifier_training, main
 from semppl_keras.cli import train as train_command
 from semppl_keras.evaluation import supervised_accuracy
 
@@ -44,6 +44,13 @@ def short_run(folder, *options, num_small=0):
             optimizer=("adam", {"learning_rate": 3e-3, "warmup_epochs": 0}),
         )
 
+    def own_images(image_size, backbone=None, epochs=None):
+        views = semppl_keras.views.MultiCrop(1, num_small, image_size, 6)
+        recipe = get("small_images", epochs)
+        return dataclasses.replace(
+            recipe, image_size=image_size, model={**recipe.model, "views": views}
+        )
+
     make_model = recipes.Recipe.make_model
 
     def make_uncompiled_model(*arguments, **keywords):
@@ -57,6 +64,7 @@ def short_run(folder, *options, num_small=0):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipes, "get", get)
+        patch.setattr(recipes, "own_images", own_images)
         patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
         # The views are no part of what is tested, and no plain container.
         patch.setattr(recipes.Recipe, "to_dict", lambda self: {"name": self.name})
@@ -67,6 +75,28 @@ def short_run(folder, *options, num_small=0):
         yield folder
 
 
+def make_training_quick(patch):
+    """As few steps of fine-tuning and distillation as possible.
+
+    Args:
+        patch: `pytest.MonkeyPatch`.
+    """
+
+    def uncompiled(trainer):
+        class Uncompiled(trainer):
+            def compile(self, optimizer):
+                super().compile(optimizer, jit_compile=keras.backend.backend() == "jax")
+
+        return Uncompiled
+
+    for name in ("FineTuner", "Distiller"):
+        trainer = getattr(classifier_training, name)
+        patch.setattr(classifier_training, name, uncompiled(trainer))
+    patch.setattr(classifier_training, "_FINE_TUNING_STEPS", 2)
+    patch.setattr(classifier_training, "_FINE_TUNING_LEAST_EPOCHS", 1)
+    patch.setattr(classifier_training, "_DISTILLATION_STEPS", 2)
+
+
 def write_own_images(folder, labels=3):
     """Writes image files: `few/CLASS`, `many`, and in the latter one that is empty.
 
@@ -75,7 +105,7 @@ def write_own_images(folder, labels=3):
         labels: how many of each of the classes "bright" and "dark".
 
     Returns:
-        Options of `semppl train`, with as many epochs as fill the memory.
+        Options of `semppl train`.
     """
     from PIL import Image
 
@@ -88,5 +118,4 @@ def write_own_images(folder, labels=3):
             place = f"few/{name}/{index}" if index < labels else f"many/{name}_{index}"
             Image.fromarray(pixels.astype("uint8")).save(folder / f"{place}.png")
     (folder / "many" / "broken.png").write_bytes(b"")
-    own = ("--unlabelled", str(folder / "many"), "--labelled", str(folder / "few"))
-    return (*own, "--epochs", "6")
+    return ("--unlabelled", str(folder / "many"), "--labelled", str(folder / "few"))

@@ -10,15 +10,14 @@ import types
 import keras
 import numpy as np
 import pytest
-from short_run import short_run
+from short_run import make_training_quick, short_run
 
 import semppl_keras
 from semppl_keras import recipes
+from semppl_keras.cli import classifier_training, main
 from semppl_keras.cli import evaluate as evaluate_command
-from semppl_keras.cli import main
 from semppl_keras.cli.evaluation_plots import write_plots
 from semppl_keras.cli.run_folder import CommandError
-from semppl_keras.distillation import FineTuner
 from semppl_keras.evaluation import (
     CORRUPTIONS,
     expected_calibration_error,
@@ -47,14 +46,7 @@ def evaluated(run, tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """As few steps of fine-tuning as possible."""
-    monkeypatch.setattr(evaluate_command, "_FINE_TUNING_STEPS", 2)
-    monkeypatch.setattr(evaluate_command, "_FINE_TUNING_LEAST_EPOCHS", 1)
-
-    class Uncompiled(FineTuner):
-        def compile(self, optimizer):
-            super().compile(optimizer, jit_compile=keras.backend.backend() == "jax")
-
-    monkeypatch.setattr(evaluate_command, "FineTuner", Uncompiled)
+    make_training_quick(monkeypatch)
 
 
 def _copy(run, folder, **settings):
@@ -301,13 +293,13 @@ def test_nothing_is_chosen_on_test_labels(run, quick):
 
 def test_fine_tuning_from_another_layer(run, quick, tmp_path, monkeypatch, capsys):
     received = []
-    tune = evaluate_command.FineTuner
+    tune = classifier_training.FineTuner
 
     def recorded(*arguments, from_layer, **keywords):
         received.append(from_layer)
         return tune(*arguments, from_layer=from_layer, **keywords)
 
-    monkeypatch.setattr(evaluate_command, "FineTuner", recorded)
+    monkeypatch.setattr(classifier_training, "FineTuner", recorded)
     options = ["--fine-tune", "--from-layer", "0", "--out", str(tmp_path)]
     assert main(["evaluate", str(run), *options]) == 0
     assert received == [0]

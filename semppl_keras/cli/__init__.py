@@ -8,6 +8,7 @@ import importlib
 import sys
 
 from semppl_keras.cli import run_commands
+from semppl_keras.cli.argument_types import BACKBONES as _BACKBONES
 from semppl_keras.cli.argument_types import at_least as _at_least
 from semppl_keras.cli.argument_types import share as _share
 
@@ -128,18 +129,6 @@ examples:
 
 # Commands of which the module has another name: a keyword cannot be imported.
 _MODULES = {"import": "import_checkpoint", **run_commands.MODULES}
-
-
-# `recipes.BACKBONES` by their names: parsing imports nothing that takes its time.
-_BACKBONES = (
-    "small",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnet200",
-)
 
 
 class _OneLineErrors(argparse.ArgumentParser):

@@ -1,13 +1,13 @@
 """`semppl evaluate`: what finished runs are worth, on their own data or on other."""
 
 import dataclasses
-import math
 import pathlib
 import time
 
 import keras
 import numpy as np
 
+from semppl_keras.cli import classifier_training
 from semppl_keras.cli.finished_run import fit_probe
 from semppl_keras.cli.run_folder import (
     CommandError,
@@ -22,7 +22,6 @@ from semppl_keras.cli.run_folder import (
 )
 from semppl_keras.cli.safe_loading import check_folder, load_model
 from semppl_keras.data import load_test
-from semppl_keras.distillation import FineTuner
 from semppl_keras.evaluation import (
     CORRUPTIONS,
     SEVERITIES,
@@ -40,14 +39,6 @@ _ALIKE = ("dataset", "labels_per_class", "epochs")
 # Wu et al. (2018), who have more than a thousand labelled images of each class.
 _MOST_NEIGHBOURS = 200
 _KNN_TEMPERATURE = 0.07
-
-# By threefold cross-validation on the 100 labelled digits of one run alone: at this
-# learning rate 300 steps had a better held-out likelihood than 100, and so many at
-# three times the rate a lower accuracy.
-_FINE_TUNING_STEPS = 300
-_FINE_TUNING_LEAST_EPOCHS = 10
-_FINE_TUNING_BATCH = 64
-_FINE_TUNING_LEARNING_RATE = 1e-3
 
 _CALIBRATION_BINS = 15
 
@@ -227,7 +218,14 @@ def measure(
     rows["linear_probe"] = {"title": f"{method}, linear probe"}
 
     if fine_tune:
-        tuner, chosen = _fine_tuned(model, task, from_layer, seed)
+        tuner, chosen = classifier_training.fine_tune(
+            model,
+            task.x_labelled,
+            task.y_labelled,
+            classes,
+            from_layer=from_layer,
+            seed=seed,
+        )
         classifiers["fine_tuned"] = lambda x: tuner.predict(x, verbose=0)
         shares["fine_tuned"] = classifiers["fine_tuned"](task.x_test)
         rows["fine_tuned"] = {"title": f"{method}, fine-tuned", **chosen}
@@ -591,37 +589,6 @@ def _check_images_fit(model, task, corruptions):
 
 
 # -- measuring --------------------------------------------------------------------
-
-
-def _fine_tuned(model, task, from_layer, seed):
-    """A `FineTuner` after training, and the settings that it was trained with."""
-    batch_size = min(_FINE_TUNING_BATCH, len(task.x_labelled))
-    steps_per_epoch = math.ceil(len(task.x_labelled) / batch_size)
-    epochs = max(
-        _FINE_TUNING_LEAST_EPOCHS, math.ceil(_FINE_TUNING_STEPS / steps_per_epoch)
-    )
-    steps = epochs * steps_per_epoch
-    _say(f"Fine-tuning the network, {steps:,} steps ...")
-    keras.utils.set_random_seed(seed)
-    with user_errors():
-        tuner = FineTuner(
-            model, len(task.class_names), from_layer=from_layer, seed=seed
-        )
-    schedule = keras.optimizers.schedules.CosineDecay(_FINE_TUNING_LEARNING_RATE, steps)
-    tuner.compile(keras.optimizers.Adam(schedule))
-    with user_errors():
-        tuner.fit(
-            task.x_labelled,
-            task.y_labelled,
-            epochs=epochs,
-            batch_size=batch_size,
-            verbose=0,
-        )
-    return tuner, {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": _FINE_TUNING_LEARNING_RATE,
-    }
 
 
 def _robustness(classifiers, task, corruptions, severities, seed):

@@ -112,29 +112,63 @@ class FinishedRun:
         names = [f"labelled image {index}" for index in range(len(data.x_labelled))]
         return LabelledImages(data.x_labelled, data.y_labelled, names)
 
+    @functools.cached_property
+    def test(self):
+        """The `LabelledImages` to test on, or None where there are none."""
+        dataset = self.settings["dataset"]
+        if isinstance(dataset, dict):
+            if dataset["test"] is None:
+                return None
+            with user_errors():
+                tested, known = self._own_images(dataset["test"], "test")
+            if not known.any():
+                return None
+            return LabelledImages(
+                tested.images[known],
+                tested.labels[known],
+                [tested.names[index] for index in np.flatnonzero(known)],
+            )
+        data = self.data
+        if data.y_test is None:
+            return None
+        names = [f"test image {index}" for index in range(len(data.x_test))]
+        return LabelledImages(data.x_test, data.y_test, names)
+
     def _own_labelled(self):
-        source, names = self.settings["dataset"]["labelled"], list(self.class_names)
-        listed = open_images(source, "labelled")
+        source, names = self.settings["dataset"]["labelled"], self.class_names
+        own, known = self._own_images(source, "labelled")
+        if not known.all():
+            raise CommandError(
+                f"The labelled images of {str(self.folder)!r} must be of its classes, "
+                f"{', '.join(names[:5])}, ... Received: others, such as "
+                f"{own.names[np.argmin(known)]!r} in {source}. Bring the labels back, "
+                "or train again."
+            )
+        count = self.settings["labels_per_class"]
+        chosen = choose_labelled(
+            own.labels,
+            None if count == "all" else count,
+            len(names),
+            self.settings["seed"],
+        )
+        return LabelledImages(
+            own.images[chosen],
+            own.labels[chosen],
+            [own.names[index] for index in chosen],
+        )
+
+    def _own_images(self, source, role):
+        """Those that can be read, and which of them are of a class of the run."""
+        listed = open_images(source, role)
         images, decoded = decode_cached(
             listed, self.image_size, self.channels, max_skipped=1.0
         )
-        texts = [listed.labels[index] for index in decoded.kept]
-        unknown = sorted(set(texts) - set(names))
-        if unknown:
-            raise CommandError(
-                f"The labelled images of {str(self.folder)!r} must be of its classes, "
-                f"{', '.join(names[:5])}, ... Received: {', '.join(unknown[:5])} in "
-                f"{source}. Bring the labels back, or train again."
-            )
-        labels = np.array([names.index(text) for text in texts], "int32")
-        count = self.settings["labels_per_class"]
-        chosen = choose_labelled(
-            labels, None if count == "all" else count, len(names), self.settings["seed"]
+        numbers = {name: number for number, name in enumerate(self.class_names)}
+        labels = np.array(
+            [numbers.get(listed.labels[index], -1) for index in decoded.kept], "int32"
         )
-        paths = [listed.names[index] for index in decoded.kept]
-        return LabelledImages(
-            images[chosen], labels[chosen], [paths[index] for index in chosen]
-        )
+        names = [listed.names[index] for index in decoded.kept]
+        return LabelledImages(images, labels, names), labels >= 0
 
     def embedder(self):
         """The backbone with its preprocessing, an `ImageEmbedder`."""

@@ -5,7 +5,7 @@ The standard library alone, as everywhere in parsing.
 
 import argparse
 
-from semppl_keras.cli.argument_types import at_least, share
+from semppl_keras.cli.argument_types import BACKBONES, at_least, positive, share
 
 # Commands of which the module has another name.
 MODULES = {"report": "run_report"}
@@ -80,6 +80,43 @@ examples:
   semppl report runs/flowers
   semppl report runs/flowers --out flowers.html"""
 
+_FINETUNE_DESCRIPTION = """\
+Fine-tune a copy of a run's network on its labelled images, the second step of SimCLRv2.
+Worth it with some hundred labels and more; with few the linear probe on the frozen
+network, which the other commands take where there is nothing else, is as good or
+better."""
+
+_DISTIL_DESCRIPTION = """\
+Teach a network what a run's classifier says of all of its images, labelled or not, the
+third step of SimCLRv2: a smaller one, to be quicker, or one like it. The teacher is the
+run's classifier.keras, otherwise its linear probe."""
+
+_TRAINED_EPILOG = """\
+what is written to RUN (or --out):
+  classifier.keras  images to probabilities; semppl export, label and report take it
+                    from RUN
+  classifier.json   how it was trained; on the run's test images, if there are any,
+                    accuracy, accuracy by class, calibration
+An earlier classifier there is kept as classifier_1.keras, classifier_2.keras, ..."""
+
+_FINETUNE_EPILOG = (
+    _TRAINED_EPILOG
+    + """
+
+examples:
+  semppl finetune runs/flowers
+  semppl finetune runs/flowers --from-layer 0 --epochs 30 --out runs/flowers_tuned"""
+)
+
+_DISTIL_EPILOG = (
+    _TRAINED_EPILOG
+    + """
+
+examples:
+  semppl distil runs/flowers
+  semppl distil runs/flowers --student small --out runs/flowers_small"""
+)
+
 
 def add_arguments(commands):
     """Adds the commands.
@@ -91,6 +128,8 @@ def add_arguments(commands):
     _add_label(commands)
     _add_views(commands)
     _add_report(commands)
+    _add_finetune(commands)
+    _add_distil(commands)
 
 
 def _new(commands, name, help, description, epilog):
@@ -270,4 +309,80 @@ def _add_report(commands):
         "--out",
         metavar="FILE",
         help="where (default: RUN/report.html, replaced if it is there)",
+    )
+
+
+def _add_finetune(commands):
+    parser = _new(
+        commands,
+        "finetune",
+        "train a classifier out of a finished run, on its labels",
+        _FINETUNE_DESCRIPTION,
+        _FINETUNE_EPILOG,
+    )
+    _add_run(parser)
+    parser.add_argument(
+        "--from-layer",
+        type=at_least(0),
+        metavar="N",
+        help="fine-tune from this layer of the projection head, 0 for the network "
+        "alone (default: its first)",
+    )
+    parser.add_argument(
+        "--freeze-backbone",
+        action="store_true",
+        help="leave the network as it is and train what is on it alone",
+    )
+    _add_training(parser, "some 300 steps, at least 10")
+
+
+def _add_distil(commands):
+    parser = _new(
+        commands,
+        "distil",
+        "teach a network what a run's classifier says of its images",
+        _DISTIL_DESCRIPTION,
+        _DISTIL_EPILOG,
+    )
+    _add_run(parser)
+    parser.add_argument(
+        "--student",
+        choices=["same", *BACKBONES],
+        metavar="NAME",
+        default="same",
+        help="the network that learns: the same, which goes on from what the teacher "
+        f"has learned, or a new {', '.join(BACKBONES)} (default: same)",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=positive,
+        metavar="T",
+        default=1.0,
+        help="of what the teacher says (default: 1)",
+    )
+    _add_classifier(parser)
+    _add_training(parser, "some 1,000 steps")
+
+
+def _add_training(parser, epochs):
+    parser.add_argument(
+        "--epochs",
+        type=at_least(1),
+        metavar="N",
+        help=f"passes over the images (default: {epochs})",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=positive,
+        metavar="R",
+        help="at the beginning; it falls along a cosine (default: 0.001)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=at_least(0),
+        metavar="N",
+        help="draws views and order (default: the run's)",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder to write to (default: RUN)"
     )

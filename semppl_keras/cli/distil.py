@@ -1,0 +1,72 @@
+"""`semppl distil`: a network learns what the classifier of a run says of its images."""
+
+import pathlib
+import sys
+import time
+
+from semppl_keras import recipes
+from semppl_keras.cli.classifier_training import (
+    distil,
+    tell_measured,
+    write_classifier,
+)
+from semppl_keras.cli.finished_run import CLASSIFIER, FinishedRun
+
+
+def run(arguments):
+    """Distils the classifier of a run, as the parsed arguments say.
+
+    Args:
+        arguments: Namespace with `run`, `student` ("same" or one of
+            `recipes.BACKBONES`), `temperature`, and `classifier`, `epochs`,
+            `learning_rate`, `seed`, `out` (None where not given).
+
+    Returns:
+        The dict that `classifier.json` holds.
+
+    Raises:
+        CommandError: What the user asked for cannot be done.
+    """
+    finished = FinishedRun(arguments.run)
+    seed = finished.settings["seed"] if arguments.seed is None else arguments.seed
+    teacher, how = finished.classifier(arguments.classifier)
+    if arguments.student == "same":
+        student = teacher
+    else:
+        recipe = recipes.own_images(finished.image_size, arguments.student)
+        student = recipe.make_backbone(finished.channels)
+    begun = time.monotonic()
+    distiller, settings = distil(
+        student,
+        teacher,
+        # All of them: a teacher can say something of labelled images, too.
+        finished.data.x_train,
+        temperature=arguments.temperature,
+        epochs=arguments.epochs,
+        learning_rate=arguments.learning_rate,
+        seed=seed,
+        verbose=1 if sys.stdout.isatty() else 0,
+    )
+    settings = {
+        **settings,
+        "student": arguments.student,
+        "teacher": how,
+        "seed": seed,
+        "num_images": len(finished.data.x_train),
+    }
+    folder = pathlib.Path(arguments.out or finished.folder)
+    note = write_classifier(
+        folder,
+        distiller.classifier,
+        finished,
+        "distilled",
+        settings,
+        time.monotonic() - begun,
+    )
+    tell_measured(note, finished, folder / CLASSIFIER)
+    return note
+
+
+def how_to_go_on(arguments):
+    """The sentence for someone who has just interrupted it."""
+    return "Nothing was written. Run the same command again."

@@ -1,0 +1,66 @@
+"""`semppl finetune`: a classifier out of a finished run, trained on its labels."""
+
+import pathlib
+import sys
+import time
+
+from semppl_keras.cli.classifier_training import (
+    fine_tune,
+    tell_measured,
+    write_classifier,
+)
+from semppl_keras.cli.finished_run import CLASSIFIER, FinishedRun
+
+
+def run(arguments):
+    """Fine-tunes the network of a run, as the parsed arguments say.
+
+    Args:
+        arguments: Namespace with `run`, `from_layer`, `epochs`, `learning_rate`,
+            `seed`, `out` (None where not given) and `freeze_backbone`.
+
+    Returns:
+        The dict that `classifier.json` holds.
+
+    Raises:
+        CommandError: What the user asked for cannot be done.
+    """
+    finished = FinishedRun(arguments.run)
+    seed = finished.settings["seed"] if arguments.seed is None else arguments.seed
+    images, labels, _ = finished.labelled
+    begun = time.monotonic()
+    tuner, settings = fine_tune(
+        finished.model,
+        images,
+        labels,
+        len(finished.class_names),
+        from_layer=arguments.from_layer,
+        freeze_backbone=arguments.freeze_backbone,
+        epochs=arguments.epochs,
+        learning_rate=arguments.learning_rate,
+        seed=seed,
+        verbose=1 if sys.stdout.isatty() else 0,
+    )
+    settings = {
+        **settings,
+        "from_layer": arguments.from_layer,
+        "freeze_backbone": arguments.freeze_backbone,
+        "seed": seed,
+        "num_labelled": len(images),
+    }
+    folder = pathlib.Path(arguments.out or finished.folder)
+    note = write_classifier(
+        folder,
+        tuner.classifier,
+        finished,
+        "fine-tuned",
+        settings,
+        time.monotonic() - begun,
+    )
+    tell_measured(note, finished, folder / CLASSIFIER)
+    return note
+
+
+def how_to_go_on(arguments):
+    """The sentence for someone who has just interrupted it."""
+    return "Nothing was written. Run the same command again."

@@ -1,0 +1,158 @@
+"""`semppl finetune` and `semppl distil`: what they write, and who takes it."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from short_run import make_training_quick, short_run, write_own_images
+
+from semppl_keras.cli import classifier_training, main
+from semppl_keras.cli.finished_run import FinishedRun
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    with short_run(tmp_path_factory.mktemp("runs") / "short") as folder:
+        yield folder
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    make_training_quick(monkeypatch)
+
+
+def _note(folder):
+    return json.loads((folder / "classifier.json").read_text())
+
+
+def test_fine_tuning_then_distillation(run, quick, tmp_path, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    assert main(["finetune", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    note = _note(folder)
+    assert note["how"] == "fine-tuned"
+    assert note["num_test"] == 400
+    assert f"  fine-tuned      {note['test']['top1']:>8.1%}" in printed
+    linear = json.loads((run / "metrics.json").read_text())["linear_accuracy"]
+    assert f"  linear probe    {linear:>8.1%}" in printed
+
+    finished = FinishedRun(folder)
+    classifier, how = finished.classifier()
+    assert how == "fine-tuned"
+    assert classifier.class_names == tuple("0123456789")
+    predicted = classifier.predict(finished.data.x_test, verbose=0).argmax(axis=1)
+    accuracy = np.mean(predicted == finished.data.y_test)
+    assert note["test"]["top1"] == pytest.approx(accuracy)
+
+    # The teacher is what was fine-tuned, which is kept under another name.
+    first = (folder / "classifier.keras").read_bytes()
+    assert main(["distil", str(folder), "--temperature", "0.5"]) == 0
+    note = _note(folder)
+    assert note["how"] == "distilled"
+    assert note["settings"]["teacher"] == "fine-tuned"
+    assert note["settings"]["temperature"] == 0.5
+    assert note["settings"]["num_images"] == 1397
+    assert (folder / "classifier_1.keras").read_bytes() == first
+    assert json.loads((folder / "classifier_1.json").read_text())["how"] == "fine-tuned"
+    # And so is what comes after it.
+    classifier_training._keep(folder / "classifier.keras")
+    assert (folder / "classifier_1.keras").read_bytes() == first
+    assert (folder / "classifier_2.json").exists()
+    (folder / "classifier_2.keras").rename(folder / "classifier.keras")
+    (folder / "classifier_2.json").rename(folder / "classifier.json")
+
+    out = tmp_path / "served.keras"
+    assert main(["export", str(folder), "--format", "keras", "--out", str(out)]) == 0
+    assert "distilled: images" in capsys.readouterr().out
+    np.testing.assert_array_equal(
+        keras.models.load_model(out).predict(finished.data.x_test[:5], verbose=0),
+        FinishedRun(folder)
+        .classifier()[0]
+        .predict(finished.data.x_test[:5], verbose=0),
+    )
+
+
+def test_options_of_fine_tuning_arrive(run, quick, tmp_path, monkeypatch):
+    received = {}
+    tune = classifier_training.FineTuner
+
+    def recorded(*arguments, **keywords):
+        received.update(keywords)
+        return tune(*arguments, **keywords)
+
+    monkeypatch.setattr(classifier_training, "FineTuner", recorded)
+    options = ["--from-layer", "0", "--freeze-backbone", "--seed", "5"]
+    options += ["--epochs", "1", "--learning-rate", "0.01", "--out", str(tmp_path)]
+    before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
+    assert main(["finetune", str(run), *options]) == 0
+    assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == before
+    assert received == {"from_layer": 0, "freeze_backbone": True, "seed": 5}
+    settings = _note(tmp_path)["settings"]
+    assert settings["learning_rate"] == 0.01
+    assert settings["epochs"] == 1
+    assert settings["num_labelled"] == 100
+    # Frozen, it is the run's own backbone.
+    tuned = keras.models.load_model(tmp_path / "classifier.keras")
+    for given, own in zip(
+        tuned.backbone.weights, FinishedRun(run).model.backbone.weights, strict=True
+    ):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(given), keras.ops.convert_to_numpy(own)
+        )
+
+
+def test_another_network_learns_from_the_linear_probe(
+    run, quick, tmp_path, monkeypatch
+):
+    from semppl_keras import backbones, recipes
+
+    def tiny(image_size, backbone):
+        assert (image_size, backbone) == (8, "resnet18")
+        return recipes.get("digits")
+
+    monkeypatch.setattr(recipes, "own_images", tiny)
+    options = ["--student", "resnet18", "--epochs", "1", "--out", str(tmp_path)]
+    assert main(["distil", str(run), *options]) == 0
+    settings = _note(tmp_path)["settings"]
+    assert (settings["teacher"], settings["student"]) == ("linear probe", "resnet18")
+    student = keras.models.load_model(tmp_path / "classifier.keras")
+    assert student.backbone.name == backbones.SmallResNet(widths=(4,)).name
+    assert student.num_classes == 10
+    # Used where it is named.
+    finished = FinishedRun(run)
+    _, how = finished.classifier(tmp_path / "classifier.keras")
+    assert how == "distilled"
+
+
+def test_own_images_with_and_without_a_test_set(quick, tmp_path, capsys):
+    options = write_own_images(tmp_path / "photos")
+    with short_run(tmp_path / "run", *options) as folder:
+        assert main(["finetune", str(folder)]) == 0
+        assert "Not measured" in capsys.readouterr().out
+        assert _note(folder)["test"] is None
+        settings = json.loads((folder / "run.json").read_text())
+        # A class that the run does not know is left out.
+        shutil.copytree(tmp_path / "photos" / "few", tmp_path / "tested")
+        (tmp_path / "tested" / "dark").rename(tmp_path / "tested" / "new")
+        settings["dataset"]["test"] = str(tmp_path / "tested")
+        (folder / "run.json").write_text(json.dumps(settings))
+        assert main(["finetune", str(folder)]) == 0
+        note = _note(folder)
+        assert note["num_test"] == 3
+        assert note["class_names"] == ["bright", "dark"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["finetune", "{run}", "--from-layer", "9"], "`from_layer` must be at most"),
+        (["distil", "{run}", "--classifier", "x.keras"], "must be a classifier at"),
+        (["finetune", "nowhere"], "no folder"),
+    ],
+)
+def test_what_cannot_be_done_is_told(run, quick, arguments, message, capsys):
+    assert main([argument.format(run=run) for argument in arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (run / "classifier.keras").exists()
