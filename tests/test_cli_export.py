@@ -217,7 +217,7 @@ def _with_pickle_in_the_archive(path, marker):
         archive.writestr("assets/weights.pkl", b"\x80\x04N.")
 
 
-@pytest.mark.parametrize("command", ["export", "evaluate"])
+@pytest.mark.parametrize("command", ["export", "evaluate", "train"])
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -231,12 +231,19 @@ def test_a_folder_that_would_execute_something_is_refused(
 ):
     folder, marker = tmp_path / "run", tmp_path / "executed"
     shutil.copytree(run, folder)
-    spoil(folder / "model.keras", str(marker))
+    model = "checkpoint.keras" if command == "train" else "model.keras"
+    spoil(folder / model, str(marker))
     marker.unlink(missing_ok=True)
-    options = ["--format", "keras"] if command == "export" else []
+    arguments = {
+        "export": ["export", str(folder), "--format", "keras"],
+        "evaluate": ["evaluate", str(folder)],
+        "train": ["train", "--resume", "--out", str(folder)],
+    }[command]
+    if command == "train":
+        (folder / "metrics.json").unlink()
     # Whatever the process has allowed otherwise (until the next test's fresh session).
     keras.config.enable_unsafe_deserialization()
-    assert main([command, str(folder), *options]) == 2
+    assert main(arguments) == 2
     assert message in capsys.readouterr().err
     assert not marker.exists()
 

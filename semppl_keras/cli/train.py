@@ -26,6 +26,7 @@ from semppl_keras.cli.run_folder import (
     versions,
     write_json,
 )
+from semppl_keras.cli.safe_loading import check_folder, load_model
 from semppl_keras.data.image_lists import resolved_source
 from semppl_keras.data.own_images import own_name, survey_own_images
 from semppl_keras.evaluation import (
@@ -636,7 +637,8 @@ def _num_test(data):
 def _model(folder, data, recipe, seed, steps_per_epoch):
     checkpoint = folder / "checkpoint.keras"
     if checkpoint.exists():
-        model = keras.models.load_model(checkpoint)
+        check_folder(folder)
+        model = load_model(checkpoint)
         with zipfile.ZipFile(checkpoint) as archive:
             return model, json.loads(archive.read(_PROGRESS_ENTRY))
     model = recipe.make_model(
