@@ -344,6 +344,20 @@ def test_options_that_cannot_be_parsed(options, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_too_few_steps_to_fill_the_memory_are_told_before_training(
+    photos, tmp_path, monkeypatch, capsys
+):
+    recipe = small_recipe(8)
+    recipe = dataclasses.replace(recipe, model={**recipe.model, "neighbours": 12})
+    monkeypatch.setattr(train_command, "recipe_of", lambda *arguments: recipe)
+    sources = ["--unlabelled", photos / "held", "--labelled", photos / "few"]
+    options = ["--epochs", "1", "--out", tmp_path / "run"]
+    assert main(["train", *map(str, [*sources, *options])]) == 2
+    message = capsys.readouterr().err
+    assert "would leave 6 in the memory. Train longer: --epochs 2 or more" in message
+    assert not (tmp_path / "run").exists()
+
+
 def test_shares():
     parse = _parser().parse_args
     assert parse(["train", "--max-skipped", "5%"]).max_skipped == 0.05

@@ -105,9 +105,14 @@ def run(arguments):
     known = np.any(data.y_hidden >= 0)
     batch_size = min(recipe.batch_size, len(x_unlabelled))
     keras.utils.set_random_seed(seed)
+    # A second copy of an image would be among its negatives.
+    labelled_batch_size = min(recipe.labelled_batch_size, len(data.x_labelled))
+    steps_per_epoch = math.ceil(len(x_unlabelled) / batch_size)
     with user_errors():
-        steps_per_epoch = math.ceil(len(x_unlabelled) / batch_size)
         model, progress = _model(folder, data, recipe, seed, steps_per_epoch)
+    _check_enough_steps(
+        model.neighbours, settings["epochs"], steps_per_epoch, labelled_batch_size
+    )
     print(
         f"{data.name}: {len(x_unlabelled):,} unlabelled and "
         f"{len(data.x_labelled):,} labelled images of {data.num_classes} classes, "
@@ -129,10 +134,7 @@ def run(arguments):
                 epochs=settings["epochs"],
                 initial_epoch=progress["epochs_done"],
                 batch_size=batch_size,
-                # A second copy of an image would be among its negatives.
-                labelled_batch_size=min(
-                    recipe.labelled_batch_size, len(data.x_labelled)
-                ),
+                labelled_batch_size=labelled_batch_size,
                 # The logs first: an epoch that counts as done is in them.
                 callbacks=[ScalarLogs(folder / "logs"), checkpoint],
                 # A bar that moves is for a terminal; a file gets a line per epoch.
@@ -176,6 +178,18 @@ def run(arguments):
     write_json(folder / "metrics.json", metrics)
     print("\n" + format_table(metrics, folder))
     return metrics
+
+
+def _check_enough_steps(neighbours, epochs, steps_per_epoch, labelled_batch_size):
+    """Training must leave in the memory what its votes need."""
+    per_epoch = steps_per_epoch * labelled_batch_size
+    if epochs * per_epoch < neighbours:
+        raise CommandError(
+            f"The {neighbours} nearest labelled images vote, and {epochs} epoch(s) of "
+            f"{steps_per_epoch} step(s) with {labelled_batch_size} labelled image(s) "
+            f"would leave {epochs * per_epoch} in the memory. Train longer: --epochs "
+            f"{math.ceil(neighbours / per_epoch)} or more."
+        )
 
 
 def measure(model, data, recipe, *, seed=0):
