@@ -14,7 +14,7 @@ class MultiCrop(keras.layers.Layer):
     """Large and small random views of a batch of images, made where it is called.
 
     Every view of every image has its own randomness: random resized crop, flip,
-    rotation and shear where asked for, colour jitter in random order, greyscale,
+    rotation and shear where asked for, colour jitter (in any order alike), greyscale,
     Gaussian blur, solarisation, in this order. Blur and solarisation have two
     settings, which alternate over the views (BYOL, arXiv 2006.07733, appendix B). All
     of it, rotation and shear apart, is a few batched matrix products (see `spatial`
