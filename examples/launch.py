@@ -76,11 +76,15 @@ def wait_for(processes, outputs):
     """The exit status of the first process that fails, or 0 once all have ended."""
     while True:
         statuses = [process.poll() for process in processes]
-        for index, status in enumerate(statuses):
-            if status:
-                outputs[index].seek(0)
-                print(f"Process {index} failed:", *outputs[index].readlines()[-20:])
-                return status
+        if any(statuses):
+            # Those that waited for it fail as well.
+            time.sleep(1)
+            for index, process in enumerate(processes):
+                if process.poll():
+                    outputs[index].seek(0)
+                    lines = outputs[index].readlines()[-20:]
+                    print(f"Process {index} failed:", *lines, flush=True)
+            return next(status for status in statuses if status)
         if None not in statuses:
             return 0
         time.sleep(0.2)

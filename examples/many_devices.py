@@ -12,12 +12,13 @@ same command runs on each. JAX finds TPU slices, Slurm and the like by itself
     TF_CONFIG={"cluster": {"worker": [...]}, "task": {...}}        for TensorFlow
 
 N devices compute what one would with the whole batch. Every process reads all data and
-takes its part of each batch, and the first one writes.
+takes its part of each batch; of what they save the first one's file stays.
 """
 
 import argparse
 import contextlib
 import os
+import tempfile
 
 import keras
 
@@ -53,10 +54,19 @@ def strategy_of_all_devices():
     if "TF_CONFIG" in os.environ:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         return strategy.scope(), strategy.cluster_resolver.task_id
-    if tf.config.list_logical_devices("TPU") or "TPU_NAME" in os.environ:
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+    if tf.config.list_physical_devices("TPU") or "TPU_NAME" in os.environ:
+        # Without a name, the TPU of this very machine.
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(
+            None if "TPU_NAME" in os.environ else "local"
+        )
         return tf.distribute.TPUStrategy(resolver).scope(), 0
     return tf.distribute.MirroredStrategy().scope(), 0
+
+
+def save(model, path, process):
+    """All processes save, as variables may need all to be read; one file stays."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(path if process == 0 else f"{folder}/model.keras")
 
 
 def main():
@@ -86,8 +96,8 @@ def main():
             labelled_batch_size=recipe.labelled_batch_size,
             verbose=2 if process == 0 else 0,
         )
+        save(model, arguments.out, process)
         if process == 0:
-            model.save(arguments.out)
             print(
                 f"{model.num_replicas} device(s), last loss "
                 f"{history.history['loss'][-1]:.4f}; {arguments.out} is written"

@@ -97,7 +97,11 @@ def semppl(**arguments):
 def fine_tuner():
     tuner = FineTuner(make_semppl(), num_classes=3, seed=0)
     return train(
-        tuner, *LABELLED, batch_size=8, validation_data=(IMAGES[:13], LABELS[:13])
+        # Of the last batch of 32 a single image is left, for one replica.
+        tuner,
+        *LABELLED,
+        batch_size=8,
+        validation_data=(IMAGES[:33], LABELS[:33]),
     )
 
 
@@ -136,6 +140,22 @@ def uneven():
     }
 
 
+def datasets():
+    """Batches of other sizes than those of the step, with smaller ones at the end."""
+    import tensorflow as tf
+
+    unlabelled = tf.data.Dataset.from_tensor_slices(UNLABELLED[:23]).batch(7)
+    labelled = tf.data.Dataset.from_tensor_slices((IMAGES[:7], LABELS[:7])).batch(3)
+    return train(
+        make_semppl(),
+        unlabelled,
+        labelled,
+        batch_size=20,
+        labelled_batch_size=4,
+        epochs=1,
+    )
+
+
 SCENARIOS = {
     "semppl": semppl,
     "semppl_byol": lambda: pretrain(
@@ -156,6 +176,7 @@ SCENARIOS = {
     "several_steps": lambda: semppl(batch_size=16, steps_per_execution=2),
     "bfloat16": bfloat16,
     "uneven": uneven,
+    "datasets": datasets,
 }
 
 

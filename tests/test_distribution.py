@@ -15,6 +15,8 @@ from toys import toy_images, toy_model
 
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed import make_feed
+from semppl_keras.models.global_batch import GlobalBatch
+from semppl_keras.trainers import replicas
 
 BACKEND = keras.backend.backend()
 SCRIPT = pathlib.Path(distributed_training.__file__)
@@ -178,6 +180,21 @@ def test_no_image_is_left_out_where_sizes_do_not_divide(num_replicas):
     assert seen == [set(range(23)), set(range(23, 30))]
 
 
+def test_replicas_draw_what_one_device_would(monkeypatch):
+    def draws(*sizes):
+        return keras.ops.convert_to_numpy(GlobalBatch(*sizes).uniform((1, 3), seed=0))
+
+    whole = draws(4, 2)
+    monkeypatch.setattr(replicas, "count", lambda: 2)
+    parts = []
+    for index in range(2):
+        monkeypatch.setattr(replicas, "index", lambda index=index: index, raising=False)
+        parts.append(draws(2, 1))
+    joined = [parts[0][:2], parts[1][:2], parts[0][2:], parts[1][2:]]
+    np.testing.assert_array_equal(np.concatenate(joined), whole)
+    assert len(np.unique(whole)) == whole.size
+
+
 def test_a_size_that_the_replicas_cannot_share_is_refused():
     images, labels = toy_images(24)
     for argument in ("batch_size", "labelled_batch_size"):
@@ -251,9 +268,16 @@ if BACKEND == "tensorflow":
         with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
             model = toy_model()
             optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
-            with pytest.raises(ValueError, match="do not accumulate gradients under"):
+            with pytest.raises(ValueError, match="gradient_accumulation_steps=2 under"):
                 model.compile(optimizer)
+            model.compile(keras.optimizers.SGD(0.1, clipnorm=1.0))
             monkeypatch.setattr(type(model), "num_replicas", 2)
+            for name in ("clipnorm", "global_clipnorm", "clipvalue"):
+                with pytest.raises(ValueError, match=f"clip and.*{name}=1.0 under"):
+                    model.compile(keras.optimizers.SGD(0.1, **{name: 1.0}))
+            scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+            with pytest.raises(ValueError, match="loss scaling .mixed_float16. under"):
+                model.compile(scaled)
             with pytest.raises(ValueError, match="jit_compile=True under OneDevice"):
                 model.compile("sgd", jit_compile=True)
             model.compile("sgd")

@@ -7,8 +7,11 @@ import subprocess
 import sys
 
 import golden_files
+import keras
 import numpy as np
 import pytest
+
+import semppl_keras
 
 EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
 
@@ -59,6 +62,40 @@ def test_the_examples_of_the_readme_run(tmp_path):
     subprocess.run([sys.executable, "-c", "\n".join(blocks)], cwd=tmp_path, check=True)
     assert (tmp_path / "digits.keras").exists()
     assert (tmp_path / "classifier.keras").exists()
+
+
+# On torch one process trains.
+if keras.backend.backend() != "torch":
+
+    @pytest.mark.slow
+    def test_two_processes_train_on_all_devices(tmp_path):
+        launch = [sys.executable, EXAMPLES / "launch.py", "--processes", "2"]
+        script = [EXAMPLES / "many_devices.py", "--epochs", "1"]
+        done = subprocess.run(
+            [*launch, *script, "--out", tmp_path / "model.keras"],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        assert "2 device(s), last loss" in done.stdout
+        model = keras.models.load_model(tmp_path / "model.keras")
+        assert isinstance(model, semppl_keras.SemPPL)
+
+
+def test_the_launcher_fails_with_its_processes(tmp_path):
+    (tmp_path / "fails.py").write_text(
+        "import os, sys, time\n"
+        "if os.environ['JAX_PROCESS'] == '0': time.sleep(600)\n"
+        "sys.exit('the second one fails')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "launch.py", tmp_path / "fails.py"],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "Process 1 failed: the second one fails" in done.stdout
 
 
 @pytest.mark.slow

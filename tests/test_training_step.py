@@ -378,6 +378,13 @@ def test_the_target_moves_once_per_optimiser_step(tmp_path):
     ]
 
 
+def test_accumulated_and_scaled_gradients_are_refused():
+    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
+    scaled = keras.optimizers.LossScaleOptimizer(optimizer)
+    with pytest.raises(ValueError, match="gradient_accumulation_steps=2. Use mixed_bf"):
+        toy_model(compile_arguments={"optimizer": scaled})
+
+
 def test_accumulated_gradients_are_those_of_the_batches():
     """Two batches whose gradients are added up, against their mean by hand."""
 

@@ -39,18 +39,16 @@ class TFFeed:
         """Sets the step of the model at which the first epoch begins."""
         self._step = step
 
-    def fit_arguments(self, strategy):
-        """What Keras' `fit` is given.
-
-        Args:
-            strategy: `tf.distribute.Strategy`, of whose replicas each gets an equal
-                part of every batch; None for one device.
-        """
-        dataset = self._dataset
-        if strategy is not None:
-            dataset = strategy.distribute_datasets_from_function(self._parts)
+    def fit_arguments(self):
+        """What Keras' `fit` is given."""
         # One iterator serves all epochs: the labelled images go round across them.
-        return {"x": dataset, "steps_per_epoch": self.steps_per_epoch}
+        return {"x": self._dataset, "steps_per_epoch": self.steps_per_epoch}
+
+    def divided_arguments(self, strategy):
+        """The same for a `tf.distribute.Strategy`, of whose replicas each gets an equal
+        part of every batch."""
+        dataset = strategy.distribute_datasets_from_function(self._parts)
+        return {**self.fit_arguments(), "x": dataset}
 
     def _parts(self, context):
         """The parts of one worker's replicas, which draw them in turn."""
@@ -69,6 +67,11 @@ class TFFeed:
 
         # Every worker reads the same batches, so that the order is that of one.
         parts = self._dataset.flat_map(divided).prefetch(2 * own)
+        # Without an end: where there might be one, several workers are given batches
+        # of unknown sizes.
+        parts = parts.apply(
+            tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        )
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = (
             tf.data.experimental.AutoShardPolicy.OFF

@@ -113,7 +113,9 @@ class ClassifierTrainer(ViewModel):
             )
             if sample_weight is not None:
                 losses = losses * ops.cast(sample_weight, losses.dtype)
-            loss = ops.mean(losses)
+            # A replica may have got no image of the last batch.
+            count = ops.cast(ops.shape(losses)[0], losses.dtype)
+            loss = ops.sum(losses) / ops.maximum(count, 1.0)
         for penalty in self.losses:
             loss = loss + ops.cast(ops.sum(penalty), loss.dtype)
         return share_of_loss(loss)

@@ -52,7 +52,7 @@ class GlobalBatch:
         """All replicas' rows; a gradient goes back to the replica of each.
 
         Args:
-            values: one row for each image of this replica along `axis`, floats.
+            values: one row for each image of this replica along `axis`, numbers.
             axis: int.
         """
         if self._replicas == 1:

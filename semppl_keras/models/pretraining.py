@@ -235,6 +235,7 @@ class Pretraining(ViewModel):
         Returns:
             `(N, F)` float array.
         """
+        self._check_one_process("embed")
         images = self._checked_images("images", images)
         with inference(self._feature_extractor):
             features = self._feature_extractor.predict(

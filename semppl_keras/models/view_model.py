@@ -87,6 +87,13 @@ class ViewModel(SavesRandomState, ViewTrainer):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
+        if self._accumulation_steps > 1 and hasattr(self.optimizer, "inner_optimizer"):
+            raise ValueError(
+                "Gradients that are accumulated and scaled (mixed_float16) have no "
+                "count of batches to tell the target when to move, since steps of too "
+                "large gradients are left out. Received: gradient_accumulation_steps="
+                f"{self._accumulation_steps}. Use mixed_bfloat16, or larger batches."
+            )
         # Variables that the first step of `fit` creates cost TensorFlow a second
         # tracing of it.
         if not self.optimizer.built:
@@ -129,6 +136,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
                 f"{self.steps_per_execution} for {feed.steps_per_epoch} steps."
             )
         if validation_data is not None:
+            self._check_one_process("validation_data")
             validation_data = self._checked_validation_data(validation_data)
         try:
             with explained():
@@ -162,6 +170,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
             ValueError, TypeError: if the images do not fit, or the model is not
                 ready.
         """
+        self._check_one_process("predict")
         self._check_ready("predict")
         images = self._checked_images("x", x)
         with inference(self):
@@ -182,6 +191,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
         self._check_predicts_classes("evaluate")
         self._check_compiled("evaluate")
         self._check_measures("evaluate")
+        self._check_one_process("evaluate")
         self._check_ready("evaluate")
         images = self._checked_images("x", x, labelled=y is None)
         if y is not None:
@@ -241,6 +251,13 @@ class ViewModel(SavesRandomState, ViewTrainer):
 
     def _check_ready(self, method):
         """Raises a ValueError while there is nothing to predict from."""
+
+    def _check_one_process(self, what):
+        if self.num_processes > 1:
+            raise ValueError(
+                f"`{what}` is for one process, and {self.num_processes} share this "
+                "model. Save it in the first one, and load it in a process of its own."
+            )
 
     def _check_predicts_classes(self, what):
         if not self.predicts_classes:

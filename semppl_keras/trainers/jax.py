@@ -2,6 +2,8 @@
 
 import jax
 import keras
+import numpy as np
+from jax.experimental import multihost_utils
 
 
 class ViewTrainer(keras.Model):
@@ -35,19 +37,32 @@ class ViewTrainer(keras.Model):
         distribution = keras.distribution.distribution()
         return 1 if distribution is None else distribution.num_model_replicas
 
+    @property
+    def num_processes(self):
+        """Processes that share the training."""
+        return jax.process_count()
+
     def fit_arguments(self, feed):
         """What Keras' `fit` is given of a feed; of several processes each its part."""
-        processes = jax.process_count()
+        if self.num_processes == 1:
+            return feed.fit_arguments()
         distribution = keras.distribution.distribution()
-        if processes > 1 and distribution is not None:
-            if distribution.auto_shard_dataset:
-                raise ValueError(
-                    "Several processes divide each batch among themselves here, not "
-                    "by Keras. Received: a distribution with auto_shard_dataset=True. "
-                    "Set it to False: keras.distribution.DataParallel("
-                    "auto_shard_dataset=False)."
-                )
-            feed.take_part(jax.process_index(), processes)
+        if distribution is None or distribution.auto_shard_dataset:
+            received = "none" if distribution is None else "one that divides the data"
+            raise ValueError(
+                "Several processes train together under a distribution that leaves it "
+                f"to them to divide the batches. Received: {received}. Before making "
+                "the model call keras.distribution.set_distribution(keras.distribution."
+                "DataParallel(auto_shard_dataset=False))."
+            )
+        # Each process draws the order of the images itself.
+        seeds = multihost_utils.process_allgather(np.int64(self.seed)).ravel()
+        if np.any(seeds != self.seed):
+            raise ValueError(
+                "`seed` must be the same in every process. Received: "
+                f"{seeds.tolist()}. Give the model a `seed`."
+            )
+        feed.take_part(jax.process_index(), self.num_processes)
         return feed.fit_arguments()
 
     def _stateless(self, trainable, non_trainable, function):

@@ -36,11 +36,21 @@ class ViewTrainer(keras.Model):
         """Equal parts into which every batch is divided."""
         return self.distribute_strategy.num_replicas_in_sync
 
+    @property
+    def num_processes(self):
+        """Processes that share the training."""
+        if not self._in_strategy:
+            return 1
+        local = self.distribute_strategy.extended.worker_devices
+        return self.num_replicas // len(local)
+
     def fit_arguments(self, feed):
         """What Keras' `fit` is given of a feed."""
-        return feed.fit_arguments(
-            self.distribute_strategy if self._in_strategy else None
-        )
+        if not self._in_strategy:
+            return feed.fit_arguments()
+        if self.num_processes > 1:
+            self._check_same_seed()
+        return feed.divided_arguments(self.distribute_strategy)
 
     def compile(self, optimizer, jit_compile="auto", **kwargs):
         """Compiles as `keras.Model` does; replicas of a step are not given to XLA."""
@@ -60,15 +70,40 @@ class ViewTrainer(keras.Model):
                     "it out."
                 )
             jit_compile = False
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        if inner.gradient_accumulation_steps and self._in_strategy:
-            raise ValueError(
-                "Keras' optimisers do not accumulate gradients under tf.distribute. "
-                "Received: gradient_accumulation_steps="
-                f"{inner.gradient_accumulation_steps} under "
-                f"{_name(self.distribute_strategy)}. Leave it out, or train on JAX."
-            )
         super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+        if self._in_strategy:
+            self._check_divisible(self.optimizer)
+
+    def _check_divisible(self, optimizer):
+        """Refuses what Keras' optimisers would do to each replica's gradients alone."""
+        scaled = hasattr(optimizer, "inner_optimizer")
+        inner = optimizer.inner_optimizer if scaled else optimizer
+        names = ["gradient_accumulation_steps"]
+        if self.num_replicas > 1:
+            names += ["clipnorm", "global_clipnorm", "clipvalue"]
+        received = [
+            f"{name}={getattr(inner, name)}" for name in names if getattr(inner, name)
+        ]
+        if scaled and self.num_replicas > 1:
+            received.append("loss scaling (mixed_float16)")
+        if received:
+            raise ValueError(
+                "Under tf.distribute Keras' optimisers do not accumulate gradients, "
+                "and clip and unscale those of each replica before they are added up. "
+                f"Received: {', '.join(received)} under "
+                f"{_name(self.distribute_strategy)}. Leave it out (mixed_bfloat16 "
+                "needs no scaling), or train on JAX."
+            )
+
+    def _check_same_seed(self):
+        # Each process draws the order of the images itself.
+        own = self.distribute_strategy.run(lambda: tf.constant(self.seed, tf.float64))
+        mean = self.distribute_strategy.reduce("MEAN", own, axis=None)
+        if float(mean) != self.seed:
+            raise ValueError(
+                "`seed` must be the same in every process. Received: "
+                f"seed={self.seed} in this one. Give the model a `seed`."
+            )
 
     def make_train_function(self, force=False):
         """As Keras makes it; under tf.distribute one that is made here.
@@ -76,51 +111,50 @@ class ViewTrainer(keras.Model):
         Keras' own neither runs several steps at once under a strategy nor averages
         what several workers tell (its issue 20585).
         """
-        if not self._in_strategy or (self.train_function is not None and not force):
+        if not self._in_strategy:
             super().make_train_function(force)
-            return
+        elif self.train_function is None or force:
+            self.train_function = self._graph(self._train_replicas)
+
+    def make_test_function(self, force=False):
+        """As `make_train_function`."""
+        if not self._in_strategy:
+            super().make_test_function(force)
+        elif self.test_function is None or force:
+            self.test_function = self._graph(self._test_replicas)
+
+    def _graph(self, function):
+        return function if self.run_eagerly else tf.function(function)
+
+    def _train_replicas(self, iterator):
+        """Some steps; tells the mean of what the replicas tell of the last one."""
         strategy = self.distribute_strategy
-        steps = self.steps_per_execution
         step = self.train_step
         if self.jit_compile:
             step = tf.function(step, jit_compile=True)
+        with _global_normalisation(self):
+            # A loop without a turn would be traced all the same.
+            if self.steps_per_execution > 1:
+                for _ in tf.range(self.steps_per_execution - 1):
+                    strategy.run(step, args=(next(iterator),))
+            logs = strategy.run(step, args=(next(iterator),))
+        return {
+            name: strategy.reduce("MEAN", value, axis=None)
+            for name, value in logs.items()
+        }
 
-        @tf.function(reduce_retracing=True)
-        def train(iterator):
-            with _global_normalisation(self):
-                # A loop without a turn would be traced all the same.
-                if steps > 1:
-                    for _ in tf.range(steps - 1):
-                        strategy.run(step, args=(next(iterator),))
-                logs = strategy.run(step, args=(next(iterator),))
-            return {
-                name: strategy.reduce("MEAN", value, axis=None)
-                for name, value in logs.items()
-            }
-
-        self.train_function = train
-
-    def make_test_function(self, force=False):
-        """As `make_train_function`; what it tells is of all replicas' images, of which
-        the last batch may give some more than others."""
-        if not self._in_strategy or (self.test_function is not None and not force):
-            super().make_test_function(force)
-            return
+    def _test_replicas(self, iterator):
+        """Some steps; what it tells is of all replicas' images, of which the last
+        batch may give some more than others."""
         strategy = self.distribute_strategy
-        steps = self.steps_per_execution
-
-        @tf.function(reduce_retracing=True)
-        def test(iterator):
-            names = strategy.run(self.test_step, args=(next(iterator),))
-            if steps > 1:
-                for _ in tf.range(steps - 1):
-                    batch = iterator.get_next_as_optional()
-                    if batch.has_value():
-                        strategy.run(self.test_step, args=(batch.get_value(),))
-            results = self.get_metrics_result()
-            return {name: results[name] for name in names}
-
-        self.test_function = test
+        names = strategy.run(self.test_step, args=(next(iterator),))
+        if self.steps_per_execution > 1:
+            for _ in tf.range(self.steps_per_execution - 1):
+                batch = iterator.get_next_as_optional()
+                if batch.has_value():
+                    strategy.run(self.test_step, args=(batch.get_value(),))
+        results = self.get_metrics_result()
+        return {name: results[name] for name in names}
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras would draw a batch and average it over the replicas, in order to build

@@ -48,6 +48,11 @@ class ViewTrainer(keras.Model):
                 )
         return 1
 
+    @property
+    def num_processes(self):
+        """Processes that share the training: `num_replicas` refuses several."""
+        return self.num_replicas
+
     def fit_arguments(self, feed):
         """What Keras' `fit` is given of a feed."""
         return feed.fit_arguments()

@@ -246,6 +246,7 @@ class MultiCrop(keras.layers.Layer):
         masked = self.background_removal > 0
         channels = images.shape[1] - masked
         height, width = images.shape[-2:]
+        # Column 10 is free.
         u = uniform((ops.shape(images)[0], len(views), 18), seed=seed)
 
         def per_view(large, small):

@@ -39,7 +39,7 @@ def resize_matrix(start, extent, size, source_size, flip=None):
     width = ops.maximum(extent / size, 1.0)
     pixel = ops.arange(source_size, dtype="float32")
     # In units of the triangle's width, before there is a number for each pair.
-    distance = (position / width)[..., None] - (pixel / width)[..., None, :]
+    distance = (position / width)[..., None] - ops.expand_dims(pixel / width, -2)
     weight = ops.relu(1.0 - ops.abs(distance))
     return weight / ops.sum(weight, axis=-1, keepdims=True)
 
@@ -147,6 +147,12 @@ def rotate_and_shear(images, angle, shear):
         `(..., C, h, w)` float32.
     """
     height, width = images.shape[-2:]
+    if None not in images.shape and math.prod(images.shape) >= 2**31:
+        raise ValueError(
+            "Rotated and sheared views must have fewer than 2^31 pixels in all, which "
+            f"are counted in int32. Received: images.shape={tuple(images.shape)}. Make "
+            "the batch smaller, or set `rotation` and `shear` to 0."
+        )
     x = ops.convert_to_tensor(np.arange(width) - (width - 1) / 2, "float32")
     y = ops.convert_to_tensor(np.arange(height) - (height - 1) / 2, "float32")
     angle, shear = angle[..., None], shear[..., None]
