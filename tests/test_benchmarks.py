@@ -69,11 +69,14 @@ def check_table(output):
     assert sum(shares.values()) == pytest.approx(100, abs=0.1)
     measured = {t: s for t, s in shares.items() if t not in ("rest", "host")}
     assert min(measured.values()) > 0
-    # Whatever the machine does beside it: the networks are the largest part.
-    assert max(measured, key=measured.get) == "online network"
     assert float(re.search(r"queue alone.* (\d+\.\d+)%", output)[1]) > 0
 
 
+# JAX compiles each part of the step, in a process of its own: a minute.
+slow_on_jax = pytest.mark.slow if BACKEND == "jax" else lambda test: test
+
+
+@slow_on_jax
 def test_a_step_against_its_irreducible_work(tmp_path):
     file = tmp_path / "seconds.json"
     output = run(
@@ -90,11 +93,8 @@ def test_a_step_against_its_irreducible_work(tmp_path):
     assert BACKEND in output.splitlines()[0]
 
 
-# JAX compiles each part of the step, in a process of its own: a minute.
-@pytest.mark.parametrize(
-    "batch", [pytest.param(16, marks=[pytest.mark.slow] * (BACKEND == "jax"))]
-)
-def test_the_command_for_a_gpu(tmp_path, batch):
+@slow_on_jax
+def test_the_command_for_a_gpu(tmp_path):
     if BACKEND == "tensorflow":
         finished = run("gpu.py", fails=True)
         assert "set KERAS_BACKEND to jax or torch" in finished
@@ -103,7 +103,7 @@ def test_the_command_for_a_gpu(tmp_path, batch):
     absent.write_text("raise ImportError('It is not needed.')\n")
     output = run(
         "gpu.py", "--backbone", "SmallResNet", "--large-size", 8, "--small-size", 4,
-        "--batch", batch, "--max-batch", batch, "--dtype", "float32", "--matrix", 256,
+        "--batch", 16, "--max-batch", 16, "--dtype", "float32", "--matrix", 256,
         "--rounds", 1, "--least-seconds", 0,
         PYTHONPATH=str(tmp_path),
     )  # fmt: skip
