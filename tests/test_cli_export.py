@@ -31,6 +31,12 @@ def run(tmp_path_factory):
         yield folder
 
 
+# There TensorFlow writes the files in a process of its own, one for each format.
+slow_elsewhere = (
+    pytest.mark.slow if keras.backend.backend() != "tensorflow" else lambda test: test
+)
+
+
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
     """A folder with the classifier in all formats, and what it says of the images."""
@@ -58,6 +64,7 @@ def test_the_classifier_is_the_probe_that_was_measured(run):
     assert accuracy == pytest.approx(metrics["linear_accuracy"])
 
 
+@slow_elsewhere
 def test_plain_tensorflow_serves_the_saved_model(exported, tmp_path):
     out, expected = exported
     np.savez(tmp_path / "images.npz", *_IMAGES)
@@ -91,6 +98,7 @@ assert "semppl_keras" not in sys.modules
     assert assets.read_text().split() == list("0123456789")
 
 
+@slow_elsewhere
 def test_onnxruntime_serves_the_onnx_file(exported):
     import onnxruntime
 
@@ -110,6 +118,7 @@ def test_onnxruntime_serves_the_onnx_file(exported):
     assert labels.read_text().split() == list("0123456789")
 
 
+@slow_elsewhere
 def test_litert_serves_the_tflite_file(exported):
     from ai_edge_litert.interpreter import Interpreter
 
@@ -123,6 +132,7 @@ def test_litert_serves_the_tflite_file(exported):
         assert archive.read("labels.txt").decode().split() == list("0123456789")
 
 
+@slow_elsewhere
 def test_keras_serves_the_keras_file(exported):
     out, expected = exported
     model = keras.models.load_model(out / "classifier.keras")
@@ -132,6 +142,7 @@ def test_keras_serves_the_keras_file(exported):
     assert model.class_names == tuple("0123456789")
 
 
+@slow_elsewhere
 def test_a_backbone_is_exported_for_its_features(run, capsys):
     import onnxruntime
 

@@ -26,6 +26,7 @@ from semppl_keras import backbones, networks, recipes
 from semppl_keras.callbacks import ScalarLogs
 from semppl_keras.memory import knn_votes
 from semppl_keras.models import semppl
+from semppl_keras.models.global_batch import GlobalBatch
 
 TESTS = pathlib.Path(__file__).parent
 IMAGES, LABELS = toy_images(60)
@@ -248,6 +249,7 @@ def test_neighbours_and_semantic_positives_reach_the_loss(monkeypatch):
         keras.ops.convert_to_tensor(online),
         keras.ops.convert_to_tensor(target),
         {"label": keras.ops.convert_to_tensor(known)},
+        GlobalBatch(8, 3),
     )
 
     # The labelled images of the batch are in the memory before it is asked.
