@@ -790,3 +790,17 @@ def test_a_model_that_is_not_compiled_or_not_trained_says_so():
     raw = SemPPL(model.backbone, 3, views=toy_views(), hidden_dim=8)
     with pytest.raises(ValueError, match="compiled before `fit`"):
         raw.fit(IMAGES, (IMAGES, LABELS))
+
+
+def test_another_fit_may_have_other_batches():
+    model = toy_model()
+    images, labels = toy_images(24)
+    for size in (6, 9, 12):
+        history = model.fit(
+            images,
+            (images[:6], labels[:6]),
+            batch_size=size,
+            labelled_batch_size=size // 3,
+            verbose=0,
+        ).history
+        assert np.isfinite(history["loss"]).all()
