@@ -191,6 +191,7 @@ def resnet_multiply_adds(size, channels, blocks, basic):
     return total
 
 
+@slow_on_jax
 def test_multiplications_are_those_counted_by_hand():
     multiply_adds = benchmark("arithmetic").multiply_adds
     resnet50 = multiply_adds(ResNet50(), (224, 224, 3))

@@ -1,11 +1,18 @@
 """`semppl views`: what the picture shows, and what is refused."""
 
+import keras
 import numpy as np
 import pytest
 
 import semppl_keras
 from semppl_keras.cli import main
 from semppl_keras.cli.view_grid import draw_views
+
+
+# Without jit JAX compiles every operation of the views by itself.
+slow_on_jax = (
+    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
+)
 
 
 @pytest.fixture
@@ -22,6 +29,7 @@ def photos(tmp_path):
     return folder
 
 
+@slow_on_jax
 @pytest.mark.parametrize("options", [(), ("--views", "imagenet", "--image-size", "16")])
 def test_the_picture_is_written_and_no_image_changed(photos, tmp_path, options, capsys):
     from PIL import Image

@@ -385,6 +385,7 @@ def test_accumulated_and_scaled_gradients_are_refused():
         toy_model(compile_arguments={"optimizer": scaled})
 
 
+@slow_on_jax
 def test_accumulated_gradients_are_those_of_the_batches():
     """Two batches whose gradients are added up, against their mean by hand."""
 
