@@ -57,7 +57,7 @@ def test_fine_tuning_then_distillation(run, quick, tmp_path, capsys):
     assert (folder / "classifier_1.keras").read_bytes() == first
     assert json.loads((folder / "classifier_1.json").read_text())["how"] == "fine-tuned"
     # And so is what comes after it.
-    classifier_training._keep(folder / "classifier.keras")
+    classifier_training._rename(folder / "classifier.keras")
     assert (folder / "classifier_1.keras").read_bytes() == first
     assert (folder / "classifier_2.json").exists()
     (folder / "classifier_2.keras").rename(folder / "classifier.keras")

@@ -794,13 +794,13 @@ def test_a_model_that_is_not_compiled_or_not_trained_says_so():
 
 def test_another_fit_may_have_other_batches():
     model = toy_model()
-    images, labels = toy_images(24)
-    for size in (6, 9, 12):
+    for batch_size, image_size in ((6, 8), (9, 8), (9, 12)):
+        images, labels = toy_images(24, size=image_size)
         history = model.fit(
             images,
             (images[:6], labels[:6]),
-            batch_size=size,
-            labelled_batch_size=size // 3,
+            batch_size=batch_size,
+            labelled_batch_size=batch_size // 3,
             verbose=0,
         ).history
         assert np.isfinite(history["loss"]).all()

@@ -188,12 +188,12 @@ def _parser():
 
 
 def _add_train(commands):
-    train = commands.add_parser(
+    train = run_commands.new_command(
+        commands,
         "train",
-        help="train on a data set of which a few images are labelled, and report",
-        description=_TRAIN_DESCRIPTION,
-        epilog=_TRAIN_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "train on a data set of which a few images are labelled, and report",
+        _TRAIN_DESCRIPTION,
+        _TRAIN_EPILOG,
     )
     # No defaults here: --resume has to know what was asked for and what was not.
     train.add_argument(
@@ -277,12 +277,12 @@ def _add_train(commands):
 
 
 def _add_evaluate(commands):
-    evaluate = commands.add_parser(
+    evaluate = run_commands.new_command(
+        commands,
         "evaluate",
-        help="measure finished runs, on their own data or on other",
-        description=_EVALUATE_DESCRIPTION,
-        epilog=_EVALUATE_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "measure finished runs, on their own data or on other",
+        _EVALUATE_DESCRIPTION,
+        _EVALUATE_EPILOG,
     )
     evaluate.add_argument(
         "runs", nargs="+", metavar="RUN", help="folder of a run that is finished"
@@ -353,12 +353,12 @@ def _add_evaluate(commands):
 
 
 def _add_import(commands):
-    importer = commands.add_parser(
+    importer = run_commands.new_command(
+        commands,
         "import",
-        help="make a Keras model of a published checkpoint",
-        description=_IMPORT_DESCRIPTION,
-        epilog=_IMPORT_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "make a Keras model of a published checkpoint",
+        _IMPORT_DESCRIPTION,
+        _IMPORT_EPILOG,
     )
     importer.add_argument(
         "checkpoint", metavar="CHECKPOINT", help="a file, a prefix or a folder"

@@ -2,6 +2,8 @@
 
 import math
 import os
+import pathlib
+import time
 
 import keras
 import numpy as np
@@ -136,21 +138,25 @@ def distil(
     }
 
 
-def write_classifier(folder, classifier, finished, how, settings, seconds):
-    """Writes a classifier and a note about it; an earlier one there is kept.
+def keep_classifier(out, classifier, finished, how, settings, begun):
+    """Writes a classifier and a note about it, and tells how good it is.
+
+    An earlier one there is kept under another name.
 
     Args:
-        folder: `pathlib.Path`.
+        out: Folder, or None for the run's.
         classifier: `ImageClassifier`; it gets the names of the run's classes.
         finished: `FinishedRun`, on whose test images, if there are any, it is measured.
         how: What it is called, such as "fine-tuned".
         settings: Dict of what it was trained with.
-        seconds: How long that took.
+        begun: When, by `time.monotonic`, that began.
 
     Returns:
         The dict that `classifier.json` holds: `how`, `settings`, `test` (what
         `summarize` gives, or None) and others.
     """
+    seconds = time.monotonic() - begun
+    folder = pathlib.Path(out or finished.folder)
     classifier.class_names = finished.class_names
     tested = finished.test
     measured = None
@@ -173,20 +179,15 @@ def write_classifier(folder, classifier, finished, how, settings, seconds):
     classifier.save(partial)
     path = folder / CLASSIFIER
     if path.exists():
-        _keep(path)
+        _rename(path)
     write_json(path.with_suffix(".json"), note)
     os.replace(partial, path)
+    _tell_measured(note, finished, path)
     return note
 
 
-def tell_measured(note, finished, path):
-    """Prints how good a classifier is, beside the run's linear probe.
-
-    Args:
-        note: What `write_classifier` returned.
-        finished: `FinishedRun`.
-        path: Of the classifier.
-    """
+def _tell_measured(note, finished, path):
+    """Prints how good a classifier is, beside the run's linear probe."""
     if note["test"] is None:
         print("Not measured: the run has no labelled test images.")
     else:
@@ -208,7 +209,7 @@ def _decayed_adam(learning_rate, steps):
     )
 
 
-def _keep(path):
+def _rename(path):
     """Gives a classifier and its note another name."""
     number = 1
     while path.with_name(f"{path.stem}_{number}{path.suffix}").exists():

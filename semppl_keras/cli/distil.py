@@ -1,16 +1,14 @@
 """`semppl distil`: a network learns what the classifier of a run says of its images."""
 
-import pathlib
 import sys
 import time
 
 from semppl_keras import recipes
 from semppl_keras.cli.classifier_training import (
     distil,
-    tell_measured,
-    write_classifier,
+    keep_classifier,
 )
-from semppl_keras.cli.finished_run import CLASSIFIER, FinishedRun
+from semppl_keras.cli.finished_run import FinishedRun
 
 
 def run(arguments):
@@ -54,17 +52,9 @@ def run(arguments):
         "seed": seed,
         "num_images": len(finished.data.x_train),
     }
-    folder = pathlib.Path(arguments.out or finished.folder)
-    note = write_classifier(
-        folder,
-        distiller.classifier,
-        finished,
-        "distilled",
-        settings,
-        time.monotonic() - begun,
+    return keep_classifier(
+        arguments.out, distiller.classifier, finished, "distilled", settings, begun
     )
-    tell_measured(note, finished, folder / CLASSIFIER)
-    return note
 
 
 def how_to_go_on(arguments):

@@ -1,15 +1,13 @@
 """`semppl finetune`: a classifier out of a finished run, trained on its labels."""
 
-import pathlib
 import sys
 import time
 
 from semppl_keras.cli.classifier_training import (
     fine_tune,
-    tell_measured,
-    write_classifier,
+    keep_classifier,
 )
-from semppl_keras.cli.finished_run import CLASSIFIER, FinishedRun
+from semppl_keras.cli.finished_run import FinishedRun
 
 
 def run(arguments):
@@ -48,17 +46,9 @@ def run(arguments):
         "seed": seed,
         "num_labelled": len(images),
     }
-    folder = pathlib.Path(arguments.out or finished.folder)
-    note = write_classifier(
-        folder,
-        tuner.classifier,
-        finished,
-        "fine-tuned",
-        settings,
-        time.monotonic() - begun,
+    return keep_classifier(
+        arguments.out, tuner.classifier, finished, "fine-tuned", settings, begun
     )
-    tell_measured(note, finished, folder / CLASSIFIER)
-    return note
 
 
 def how_to_go_on(arguments):

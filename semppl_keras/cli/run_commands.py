@@ -132,7 +132,8 @@ def add_arguments(commands):
     _add_distil(commands)
 
 
-def _new(commands, name, help, description, epilog):
+def new_command(commands, name, help, description, epilog):
+    """The parser of a command, its texts printed line by line as they are."""
     return commands.add_parser(
         name,
         help=help,
@@ -146,6 +147,15 @@ def _add_run(parser):
     parser.add_argument("run", metavar="RUN", help="folder of a run that is finished")
 
 
+def _add_source(parser):
+    parser.add_argument(
+        "source",
+        metavar="DIR",
+        help="folder of image files, however deep, or another source of images that "
+        "semppl train --unlabelled takes",
+    )
+
+
 def _add_classifier(parser):
     parser.add_argument(
         "--classifier",
@@ -156,7 +166,7 @@ def _add_classifier(parser):
 
 
 def _add_export(commands):
-    parser = _new(
+    parser = new_command(
         commands,
         "export",
         "write a finished run as SavedModel, ONNX, LiteRT or Keras model",
@@ -186,7 +196,7 @@ def _add_export(commands):
 
 
 def _add_label(commands):
-    parser = _new(
+    parser = new_command(
         commands,
         "label",
         "label images with a finished run",
@@ -194,12 +204,7 @@ def _add_label(commands):
         _LABEL_EPILOG,
     )
     _add_run(parser)
-    parser.add_argument(
-        "source",
-        metavar="DIR",
-        help="folder of image files, however deep, or another source of images that "
-        "semppl train --unlabelled takes",
-    )
+    _add_source(parser)
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -242,19 +247,14 @@ def _add_label(commands):
 
 
 def _add_views(commands):
-    parser = _new(
+    parser = new_command(
         commands,
         "views",
         "draw augmented views of images, before training",
         _VIEWS_DESCRIPTION,
         _VIEWS_EPILOG,
     )
-    parser.add_argument(
-        "source",
-        metavar="DIR",
-        help="folder of image files, however deep, or another source of images that "
-        "semppl train --unlabelled takes",
-    )
+    _add_source(parser)
     parser.add_argument(
         "--views",
         choices=["digits", "imagenet", "small_images"],
@@ -296,7 +296,7 @@ def _add_views(commands):
 
 
 def _add_report(commands):
-    parser = _new(
+    parser = new_command(
         commands,
         "report",
         "write an HTML page about a finished run",
@@ -313,7 +313,7 @@ def _add_report(commands):
 
 
 def _add_finetune(commands):
-    parser = _new(
+    parser = new_command(
         commands,
         "finetune",
         "train a classifier out of a finished run, on its labels",
@@ -337,7 +337,7 @@ def _add_finetune(commands):
 
 
 def _add_distil(commands):
-    parser = _new(
+    parser = new_command(
         commands,
         "distil",
         "teach a network what a run's classifier says of its images",

@@ -59,6 +59,13 @@ class Feed(keras.utils.PyDataset):
         return self._error
 
     @property
+    def batch_form(self):
+        """What all its batches have in common: sizes, shape and type of the images."""
+        source = self.unlabelled
+        sizes = self.batch_size, self.labelled_batch_size
+        return (*sizes, tuple(source.image_shape), str(source.dtype))
+
+    @property
     def num_batches(self):
         return self.steps_per_epoch
 

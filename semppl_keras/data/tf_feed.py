@@ -20,6 +20,7 @@ class TFFeed:
         self.labelled_batch_size = feed.labelled_batch_size
         self.steps_per_epoch = feed.steps_per_epoch
         self.has_hidden_labels = feed.has_hidden_labels
+        self.batch_form = feed.batch_form
         self._step = 0
         self._error = None
         parts = (self._unlabelled_batches(unlabelled),)

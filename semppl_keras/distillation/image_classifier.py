@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from semppl_keras.networks import make_servable
+from semppl_keras.networks import make_servable, pooled
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -57,9 +57,7 @@ class ImageClassifier(keras.Model):
         """
         training = bool(training)
         features = self.backbone(views, training=training and self.backbone.trainable)
-        if len(features.shape) == 4:
-            features = ops.mean(features, axis=(1, 2))
-        return ops.cast(self.head(features, training=training), "float32")
+        return ops.cast(self.head(pooled(features), training=training), "float32")
 
     def call(self, images, training=False):
         """Probabilities `(B, num_classes)`, float32, of images `(B, H, W, C)`.

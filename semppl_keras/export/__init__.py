@@ -1,6 +1,6 @@
 """Trained models for use elsewhere: images as they are in, probabilities out."""
 
-from semppl_keras.export.embedder import ImageEmbedder as ImageEmbedder
 from semppl_keras.export.export_model import FORMATS as FORMATS
 from semppl_keras.export.export_model import export_model as export_model
 from semppl_keras.export.linear_classifier import linear_classifier as linear_classifier
+from semppl_keras.models import ImageEmbedder as ImageEmbedder

@@ -9,8 +9,7 @@ import tempfile
 import keras
 
 from semppl_keras.distillation import ImageClassifier
-from semppl_keras.export.embedder import ImageEmbedder
-from semppl_keras.models.pretraining import Pretraining
+from semppl_keras.models import ImageEmbedder, Pretraining
 
 # How the name of what is written ends.
 FORMATS = {"saved_model": "", "keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}

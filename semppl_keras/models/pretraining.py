@@ -10,6 +10,7 @@ from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed import make_feed
 from semppl_keras.models.arguments import check_seed, check_share
 from semppl_keras.models.global_batch import share_of_loss
+from semppl_keras.models.image_embedder import ImageEmbedder
 from semppl_keras.models.latest import Latest
 from semppl_keras.models.random_state import draw_seeds
 from semppl_keras.models.target_ema import TargetEMA
@@ -237,8 +238,8 @@ class Pretraining(ViewModel):
         """
         self._check_one_process("embed")
         images = self._checked_images("images", images)
-        with inference(self._feature_extractor):
-            features = self._feature_extractor.predict(
+        with inference(self._embedder):
+            features = self._embedder.predict(
                 images, batch_size=batch_size, verbose=verbose
             )
         return np.asarray(features, dtype="float32")
@@ -347,9 +348,9 @@ class Pretraining(ViewModel):
     # -- saving ---------------------------------------------------------------
 
     @functools.cached_property
-    def _feature_extractor(self):
+    def _embedder(self):
         # A cached property goes past Keras' tracking: no part of what is saved.
-        return _FeatureExtractor(self.views, self.online)
+        return ImageEmbedder(self.backbone, self.views)
 
     def get_config(self):
         return {
@@ -376,16 +377,3 @@ def _standard_deviation(embeddings, batch):
     embeddings = ops.stop_gradient(embeddings)
     deviation = embeddings - batch.mean(ops.mean(embeddings, axis=0))
     return ops.sqrt(batch.mean(ops.mean(ops.square(deviation), axis=0)))
-
-
-class _FeatureExtractor(keras.Model):
-    """Images to the online backbone's features, for `predict` over a dataset."""
-
-    def __init__(self, views, encoder):
-        super().__init__(autocast=False, name="feature_extractor")
-        self.views = views
-        self.encoder = encoder
-        self.built = True
-
-    def call(self, images):
-        return self.encoder.features(self.views.center_view(images))

@@ -38,7 +38,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(draw_seed)
         self.step = self._counter("step")
-        self._traced_sizes = None
+        self._traced_form = None
         # Batches whose gradients the optimiser has added up since its last step.
         self.accumulated_batches = self._counter("accumulated_batches")
 
@@ -136,11 +136,10 @@ class ViewModel(SavesRandomState, ViewTrainer):
                 "pass over the images. Received: steps_per_execution="
                 f"{self.steps_per_execution} for {feed.steps_per_epoch} steps."
             )
-        sizes = feed.batch_size, feed.labelled_batch_size
-        if sizes != self._traced_sizes:
-            # TensorFlow would trace a second size for batches of any size, and the
-            # step knows its own.
-            self.train_function, self._traced_sizes = None, sizes
+        if feed.batch_form != self._traced_form:
+            # TensorFlow would trace a second form for batches of any, and the step
+            # knows its own.
+            self.train_function, self._traced_form = None, feed.batch_form
         if validation_data is not None:
             self._check_one_process("validation_data")
             validation_data = self._checked_validation_data(validation_data)

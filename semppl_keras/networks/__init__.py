@@ -2,6 +2,7 @@
 
 from semppl_keras.networks.backbone_contract import check_backbone as check_backbone
 from semppl_keras.networks.backbone_contract import input_channels as input_channels
+from semppl_keras.networks.backbone_contract import pooled as pooled
 from semppl_keras.networks.encoder import Encoder as Encoder
 from semppl_keras.networks.encoder import TargetEncoder as TargetEncoder
 from semppl_keras.networks.encoder import copy_model as copy_model

@@ -1,6 +1,14 @@
 """What a model must be to serve as a backbone."""
 
 import keras
+from keras import ops
+
+
+def pooled(features):
+    """A backbone's features `(B, F)`: maps are averaged over their positions."""
+    if len(features.shape) == 4:
+        return ops.mean(features, axis=(1, 2))
+    return features
 
 
 def check_backbone(backbone, image_sizes):

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from semppl_keras.networks.backbone_contract import pooled
+
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class Encoder(keras.layers.Layer):
@@ -30,10 +32,7 @@ class Encoder(keras.layers.Layer):
         Returns:
             `(B, F)`, feature maps averaged over their positions.
         """
-        features = self.backbone(images, training=training)
-        if len(features.shape) == 4:
-            features = ops.mean(features, axis=(1, 2))
-        return features
+        return pooled(self.backbone(images, training=training))
 
     def call(self, images, training=False):
         """Embeddings `(B, D)`, float32 under every policy, of length 1."""

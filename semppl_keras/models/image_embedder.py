@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from semppl_keras.networks import pooled
+
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class ImageEmbedder(keras.Model):
@@ -23,11 +25,8 @@ class ImageEmbedder(keras.Model):
 
     def call(self, images, training=False):
         """Features `(B, F)`, float32, of images `(B, H, W, C)` of any size."""
-        views = self.views.center_view(images)
-        features = self.backbone(views, training=training)
-        if len(features.shape) == 4:
-            features = ops.mean(features, axis=(1, 2))
-        return ops.cast(features, "float32")
+        features = self.backbone(self.views.center_view(images), training=training)
+        return ops.cast(pooled(features), "float32")
 
     def get_config(self):
         return {
