@@ -10,7 +10,7 @@ import pytest
 
 import semppl_keras
 from semppl_keras import recipes
-from semppl_keras.cli import classifier_training, main
+from semppl_keras.cli import classifier_training, main, run_metrics
 from semppl_keras.cli import train as train_command
 from semppl_keras.evaluation import supervised_accuracy
 
@@ -68,7 +68,7 @@ def short_run(folder, *options, num_small=0):
         patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
         # The views are no part of what is tested, and no plain container.
         patch.setattr(recipes.Recipe, "to_dict", lambda self: {"name": self.name})
-        patch.setattr(train_command, "supervised_accuracy", measure_regression_alone)
+        patch.setattr(run_metrics, "supervised_accuracy", measure_regression_alone)
         patch.setattr(train_command, "format_table", lambda metrics, folder: "")
         with contextlib.redirect_stdout(io.StringIO()):
             assert main(["train", "--epochs", "1", "--out", str(folder), *options]) == 0

@@ -1,21 +1,20 @@
 """The command line: what it says, what it writes, how it goes on."""
 
 import contextlib
-import dataclasses
 import io
 import json
-import zipfile
 
 import keras
 import numpy as np
 import pytest
+from tiny_runs import assert_same_results, interrupting, tiny_runs, write_archive
 
 import semppl_keras
-from semppl_keras import recipes
+from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import _parser, main
 from semppl_keras.cli import train as train_command
 from semppl_keras.cli.report import embed_in_plane, write_report
-from semppl_keras.evaluation import supervised_accuracy
+from semppl_keras.cli.train_settings import run_folder
 
 _FILES = ("metrics.json", "model.keras", "history.json", "report.png", "run.json")
 
@@ -23,54 +22,8 @@ _FILES = ("metrics.json", "model.keras", "history.json", "report.png", "run.json
 @pytest.fixture(scope="module")
 def new(tmp_path_factory):
     """Options for a run of which an epoch takes a moment."""
-    generator = np.random.default_rng(0)
-    labels = np.tile(np.arange(3), 16)
-    images = 80 * labels[:, None, None] + generator.uniform(0, 90, (48, 8, 8))
-    archive = tmp_path_factory.mktemp("data") / "tiny.npz"
-    np.savez(
-        archive,
-        x_train=images[:36],
-        y_train=labels[:36],
-        x_test=images[36:],
-        y_test=labels[36:],
-    )
-
-    def get(name, epochs=None):
-        recipe = dataclasses.replace(
-            recipes.RECIPES[name](),
-            batch_size=12,
-            labelled_batch_size=6,
-            image_size=None,
-            backbone=("SmallResNet", {"widths": (4,)}),
-            model={
-                "views": semppl_keras.views.MultiCrop(1, 1, 8, 6),
-                "projection_dim": 4,
-                "hidden_dim": 8,
-                "memory_size": 12,
-            },
-            optimizer=("adam", {"learning_rate": 1e-3, "warmup_epochs": 0}),
-        )
-        return dataclasses.replace(recipe, epochs=epochs or 4)
-
-    make_model = recipes.Recipe.make_model
-
-    def make_uncompiled_model(*arguments, **keywords):
-        model = make_model(*arguments, **keywords)
-        # XLA would take longer to compile the few steps than they take.
-        model.compile(model.optimizer, jit_compile=keras.backend.backend() == "jax")
-        return model
-
-    def train_network_for_a_moment(*arguments, **keywords):
-        return supervised_accuracy(*arguments, **keywords, steps=2)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recipes, "get", get)
-        patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
-        # The views are no part of what this file tests, and no plain container.
-        patch.setattr(recipes.Recipe, "to_dict", lambda self: {"name": self.name})
-        patch.setattr(train_command, "supervised_accuracy", train_network_for_a_moment)
-        patch.setattr(train_command, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
-        yield ("--dataset", f"npz:{archive}", "--labels-per-class", "2")
+    with tiny_runs():
+        yield write_archive(tmp_path_factory.mktemp("data") / "tiny.npz")
 
 
 @pytest.fixture(scope="module")
@@ -83,26 +36,6 @@ def finished(new, tmp_path_factory):
     return folder, printed.getvalue()
 
 
-def _weights(path):
-    model = keras.models.load_model(path)
-    return [keras.ops.convert_to_numpy(variable) for variable in model.variables]
-
-
-class _Stop(keras.callbacks.Callback):
-    """Ctrl-C in the middle of an epoch."""
-
-    def __init__(self, *arguments):
-        super().__init__()
-        self._epoch = 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self._epoch == 2:
-            raise KeyboardInterrupt
-
-
 def test_a_run_writes_its_folder_and_prints_the_table(new, finished):
     folder, printed = finished
     assert all((folder / name).exists() for name in _FILES)
@@ -113,7 +46,9 @@ def test_a_run_writes_its_folder_and_prints_the_table(new, finished):
     assert metrics["train_seconds"] > 0
     assert metrics["backend"] == keras.backend.backend()
     assert metrics["seed"] == 0
-    assert metrics["recipe"] == {"name": "small_images"}
+    assert metrics["recipe"]["batch_size"] == 12
+    # All of it is in the model.
+    assert not (folder / "checkpoints").exists()
     assert metrics["supervised_accuracy"] == max(
         metrics["supervised_logistic_regression_accuracy"],
         metrics["supervised_network_accuracy"],
@@ -137,7 +72,7 @@ def test_a_finished_run_is_neither_overwritten_nor_repeated(new, finished, capsy
     folder, _ = finished
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert main(["train", *new, "--out", str(folder)]) == 2
-    assert "--resume --out" in capsys.readouterr().err
+    assert f"--resume {folder}" in capsys.readouterr().err
     assert main(["train", "--resume", "--out", str(folder)]) == 0
     printed = capsys.readouterr().out
     assert "finished" in printed
@@ -145,60 +80,58 @@ def test_a_finished_run_is_neither_overwritten_nor_repeated(new, finished, capsy
     assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
+def test_a_run_that_is_interrupted_twice_goes_on_where_it_was_saved(
     new, finished, tmp_path, monkeypatch, capsys
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(train_command, "ScalarLogs", _Stop)
+        patch.setattr(train_command, "ScalarLogs", interrupting(epoch=2))
         assert main(["train", *new, "--out", str(tmp_path)]) == 130
     told = capsys.readouterr().err
-    assert f"semppl train --resume --out {tmp_path}" in told
+    assert f"semppl train --resume {tmp_path}" in told
     assert not (tmp_path / "metrics.json").exists()
-    # The checkpoint is one file: weights and history cannot be of different epochs.
-    with zipfile.ZipFile(tmp_path / "checkpoint.keras") as archive:
-        progress = json.loads(archive.read("semppl_progress.json"))
-    assert progress["epochs_done"] == len(progress["history"]["loss"]) == 2
+    state = TrainingState.read(latest_checkpoint(tmp_path / "checkpoints"))
+    assert (state.epoch, state.batch) == (2, 0)
+    assert len(state.history["loss"]) == 2
 
-    resume = ["train", "--resume", "--out", str(tmp_path)]
+    resume = ["train", "--resume", str(tmp_path)]
     assert main([*resume, "--seed", "1"]) == 2
     told = capsys.readouterr().err
     assert "begun with --seed 0. Received: --seed 1" in told
+    assert main([*resume, "--batch-size", "8"]) == 2
+    assert "begun without --batch-size" in capsys.readouterr().err
+    assert main([*resume, "--out", "elsewhere"]) == 2
+    assert "and --out elsewhere. Leave one" in capsys.readouterr().err
 
-    # What comes after the training is measured in the test above.
-    measured = json.loads((finished[0] / "metrics.json").read_text())
-    monkeypatch.setattr(
-        train_command,
-        "measure",
-        lambda model, data, recipe, seed: (measured, data.x_test[:, 0, 0], data.y_test),
-    )
-    assert main(resume) == 0
-    assert "Going on after epoch 2" in capsys.readouterr().out
-    expected, resumed = (
-        json.loads((folder / "history.json").read_text())
-        for folder in (finished[0], tmp_path)
-    )
-    assert resumed == expected
-    expected, resumed = (
-        _weights(folder / "model.keras") for folder in (finished[0], tmp_path)
-    )
-    for one, two in zip(expected, resumed, strict=True):
-        np.testing.assert_array_equal(one, two)
+    # The folder can be named by --out, too.
+    assert main(["train", "--resume", "--out", str(tmp_path)]) == 0
+    assert "Going on after epoch 2." in capsys.readouterr().out
+    assert_same_results(finished[0], tmp_path)
 
 
 @pytest.mark.slow
 def test_a_run_interrupted_before_its_first_checkpoint_starts_again(
     new, tmp_path, monkeypatch
 ):
-    class StopAtOnce(_Stop):
-        def on_epoch_begin(self, epoch, logs=None):
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(train_command, "ScalarLogs", StopAtOnce)
+        patch.setattr(train_command, "ScalarLogs", interrupting(epoch=0))
         assert main(["train", *new, "--epochs", "1", "--out", str(tmp_path)]) == 130
-    assert not (tmp_path / "checkpoint.keras").exists()
-    assert main(["train", "--resume", "--out", str(tmp_path)]) == 0
+    assert latest_checkpoint(tmp_path / "checkpoints") is None
+    assert main(["train", "--resume", str(tmp_path)]) == 0
     assert (tmp_path / "metrics.json").exists()
+
+
+def test_batch_size_and_learning_rate(new, tmp_path, monkeypatch):
+    seen = {}
+
+    def fit(self, unlabelled, labelled, **arguments):
+        seen.update(arguments, rate=self.optimizer.learning_rate)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(semppl_keras.SemPPL, "fit", fit)
+    options = ["--batch-size", "8", "--learning-rate", "0.25"]
+    assert main(["train", *new, *options, "--out", str(tmp_path)]) == 130
+    assert (seen["batch_size"], seen["labelled_batch_size"]) == (8, 4)
+    assert float(seen["rate"]) == 0.25
 
 
 @pytest.mark.parametrize(
@@ -298,7 +231,7 @@ def test_resume_on_another_backend(tmp_path, capsys):
 )
 def test_default_folder(options, folder):
     arguments = _parser().parse_args(["train", *options])
-    assert train_command.run_folder(arguments).as_posix() == folder
+    assert run_folder(arguments).as_posix() == folder
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])

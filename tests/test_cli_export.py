@@ -242,7 +242,11 @@ def test_a_folder_that_would_execute_something_is_refused(
 ):
     folder, marker = tmp_path / "run", tmp_path / "executed"
     shutil.copytree(run, folder)
-    model = "checkpoint.keras" if command == "train" else "model.keras"
+    model = "model.keras"
+    if command == "train":
+        model = "checkpoints/checkpoint_000000001.keras"
+        (folder / "checkpoints").mkdir()
+        shutil.copy(folder / "model.keras", folder / model)
     spoil(folder / model, str(marker))
     marker.unlink(missing_ok=True)
     arguments = {

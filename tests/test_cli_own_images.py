@@ -5,21 +5,21 @@ import dataclasses
 import hashlib
 import io
 import json
-import zipfile
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_runs import assert_same_results, interrupting, tiny_recipe, tiny_runs
 
 import semppl_keras
-from semppl_keras import recipes
 from semppl_keras.cli import _BACKBONES, _parser, main
 from semppl_keras.cli import train as train_command
 from semppl_keras.cli.drawing import drawable
 from semppl_keras.cli.report import write_report
 from semppl_keras.cli.run_folder import dataset_name, load_data, recipe_of
-from semppl_keras.evaluation import supervised_accuracy
+from semppl_keras.cli.run_metrics import format_table
+from semppl_keras.cli.train_settings import run_folder, with_data
 
 COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
 
@@ -45,51 +45,9 @@ def photos(tmp_path_factory):
     return folder
 
 
-def small_recipe(image_size, backbone=None, epochs=None):
-    """A recipe of which an epoch takes a moment."""
-    recipe = dataclasses.replace(
-        recipes.small_images(epochs or 10),
-        name="own_images",
-        batch_size=12,
-        labelled_batch_size=6,
-        image_size=image_size,
-        backbone=("SmallResNet", {"widths": (4,)}),
-        model={
-            "views": ("small_images", {"num_large": 1, "large_size": 8}),
-            "projection_dim": 4,
-            "hidden_dim": 8,
-            "memory_size": 12,
-        },
-        optimizer=("adam", {"learning_rate": 1e-3, "warmup_epochs": 0}),
-    )
-    assert backbone in (None, "small")
-    return recipe
-
-
-@contextlib.contextmanager
-def small_runs():
-    """Runs of `semppl train` whose compilation takes a moment, too."""
-    make_model = recipes.Recipe.make_model
-
-    def make_uncompiled_model(*arguments, **keywords):
-        model = make_model(*arguments, **keywords)
-        model.compile(model.optimizer, jit_compile=keras.backend.backend() == "jax")
-        return model
-
-    def train_network_for_a_moment(*arguments, **keywords):
-        return supervised_accuracy(*arguments, **keywords, steps=2)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recipes, "own_images", small_recipe)
-        patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
-        patch.setattr(train_command, "supervised_accuracy", train_network_for_a_moment)
-        patch.setattr(train_command, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
-        yield
-
-
 @pytest.fixture(scope="module")
 def small():
-    with small_runs():
+    with tiny_runs():
         yield
 
 
@@ -168,7 +126,7 @@ def test_the_run_knows_its_data(finished, photos, tmp_path, monkeypatch):
     assert settings["class_names"] == ["blue", "green", "red"]
     assert settings["dataset"]["unlabelled"] == str(photos / "many")
     monkeypatch.chdir(tmp_path)
-    recipe = recipe_of(settings["dataset"], settings["epochs"])
+    recipe = recipe_of(settings)
     data = load_data(
         settings["dataset"],
         settings["labels_per_class"],
@@ -221,25 +179,10 @@ def test_classes_that_no_image_is_taken_for_are_told(untested):
         "share_by_class": shares,
     }
     metrics["cross_validated"] = None
-    table = train_command.format_table(metrics, folder)
+    table = format_table(metrics, folder)
     assert "none of them is taken for 'dog': there may be no such image" in table
     assert "of 36 of them: mean confidence 50.0%" in table
     assert "accuracy not measured: there are no test images, and too few" in table
-
-
-class _Stop(keras.callbacks.Callback):
-    """Ctrl-C in the second epoch."""
-
-    def __init__(self, *arguments):
-        super().__init__()
-        self._epoch = 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self._epoch == 1:
-            raise KeyboardInterrupt
 
 
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
@@ -247,7 +190,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
 ):
     options = _options(photos)
     with monkeypatch.context() as patch:
-        patch.setattr(train_command, "ScalarLogs", _Stop)
+        patch.setattr(train_command, "ScalarLogs", interrupting(epoch=1))
         assert main(["train", *options, "--out", str(tmp_path)]) == 130
     capsys.readouterr()
     resume = ["train", "--resume", "--out", str(tmp_path)]
@@ -270,34 +213,12 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     assert "begun with the classes cat, dog" in capsys.readouterr().err
     (tmp_path / "run.json").write_text(json.dumps(settings))
 
-    measured = json.loads((finished[0] / "metrics.json").read_text())
-    monkeypatch.setattr(
-        train_command,
-        "measure",
-        lambda model, data, recipe, seed: (measured, data.x_test[:, 0, 0], data.y_test),
-    )
     # From another cache than the run that was not interrupted.
     assert main([*resume, "--unlabelled", str(photos / "many")]) == 0
     printed = capsys.readouterr().out
     assert "Going on after epoch 1" in printed
     assert "not those that the run was begun with" not in printed
-    with (
-        zipfile.ZipFile(finished[0] / "checkpoint.keras") as one,
-        zipfile.ZipFile(tmp_path / "checkpoint.keras") as two,
-    ):
-        histories = [
-            json.loads(archive.read("semppl_progress.json"))["history"]
-            for archive in (one, two)
-        ]
-    assert histories[0] == histories[1]
-    models = [
-        keras.models.load_model(folder / "model.keras")
-        for folder in (finished[0], tmp_path)
-    ]
-    for one, two in zip(*(model.variables for model in models), strict=True):
-        np.testing.assert_array_equal(
-            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(two)
-        )
+    assert_same_results(finished[0], tmp_path)
 
 
 def test_images_that_have_changed_meanwhile_are_told(finished, capsys):
@@ -306,7 +227,7 @@ def test_images_that_have_changed_meanwhile_are_told(finished, capsys):
         settings["dataset"]["unlabelled"], settings["dataset"]["labelled"]
     )
     other = {**settings, "images_digest": "other"}
-    assert train_command._with_data(other, data, finished[0]) == other
+    assert with_data(other, data, finished[0]) == other
     assert "not those that the run was begun with" in capsys.readouterr().out
 
 
@@ -347,7 +268,7 @@ def test_options_that_cannot_be_parsed(options, message, capsys):
 def test_too_few_steps_to_fill_the_memory_are_told_before_training(
     photos, tmp_path, monkeypatch, capsys
 ):
-    recipe = small_recipe(8)
+    recipe = tiny_recipe(8)
     recipe = dataclasses.replace(recipe, model={**recipe.model, "neighbours": 12})
     monkeypatch.setattr(train_command, "recipe_of", lambda *arguments: recipe)
     sources = ["--unlabelled", photos / "held", "--labelled", photos / "few"]
@@ -365,7 +286,7 @@ def test_shares():
 
 
 def test_the_command_knows_the_backbones():
-    assert tuple(recipes.BACKBONES) == _BACKBONES
+    assert tuple(semppl_keras.recipes.BACKBONES) == _BACKBONES
 
 
 @pytest.mark.parametrize(
@@ -382,7 +303,7 @@ def test_the_command_knows_the_backbones():
 def test_default_folder(options, folder):
     arguments = ["train", "--unlabelled", "a/my photos", "--labelled", "b", *options]
     parsed = _parser().parse_args(arguments)
-    assert train_command.run_folder(parsed).as_posix() == folder
+    assert run_folder(parsed).as_posix() == folder
 
 
 def test_errors_in_the_data_leave_nothing_behind(small, photos, tmp_path, capsys):

@@ -34,6 +34,7 @@ LAYERS = {
     "cli": [
         "data",
         "views",
+        "models",
         "recipes",
         "callbacks",
         "evaluation",

@@ -8,11 +8,10 @@ import os
 import numpy as np
 import pytest
 from odd_folders import OddFolder
-from test_cli_own_images import small_recipe
+from tiny_runs import tiny_recipe
 
 from semppl_keras import recipes
-from semppl_keras.cli import main
-from semppl_keras.cli import train as train_command
+from semppl_keras.cli import main, run_metrics
 from semppl_keras.evaluation import supervised_accuracy
 
 
@@ -27,9 +26,9 @@ def quick(monkeypatch):
         model.compile(model.optimizer, run_eagerly=True, jit_compile=False)
         return model
 
-    monkeypatch.setattr(recipes, "own_images", small_recipe)
+    monkeypatch.setattr(recipes, "own_images", tiny_recipe)
     monkeypatch.setattr(recipes.Recipe, "make_model", make_eager_model)
-    monkeypatch.setattr(train_command, "supervised_accuracy", _without_network)
+    monkeypatch.setattr(run_metrics, "supervised_accuracy", _without_network)
 
 
 def _without_network(*arguments, make_backbone, **keywords):

@@ -10,6 +10,7 @@ import sys
 from semppl_keras.cli import run_commands
 from semppl_keras.cli.argument_types import BACKBONES as _BACKBONES
 from semppl_keras.cli.argument_types import at_least as _at_least
+from semppl_keras.cli.argument_types import positive as _positive
 from semppl_keras.cli.argument_types import share as _share
 
 _DESCRIPTION = """\
@@ -57,7 +58,7 @@ what is written to DIR:
                    keras.models.load_model("DIR/model.keras")
   history.json     every epoch's losses and metrics
   logs/            the same for TensorBoard
-  run.json, checkpoint.keras   what --resume needs
+  run.json, checkpoints/       what --resume needs; the latter go with the end
   skipped.tsv, cache/          own images: those left out, and those decoded
 
 examples:
@@ -66,7 +67,7 @@ examples:
   semppl train --dataset npz:fashion_mnist.npz --epochs 20 --out runs/fashion
   semppl train --unlabelled photos --labelled labels.csv --out runs/photos
   semppl train --unlabelled photos --labelled sorted --test held_out --image-size 96
-  semppl train --resume --out runs/fashion"""
+  semppl train --resume runs/fashion"""
 
 _EVALUATE_DESCRIPTION = """\
 Measure finished runs on test images: accuracy, accuracy by class, confusion and
@@ -157,6 +158,7 @@ def main(argv=None):
     module = _MODULES.get(arguments.command, arguments.command)
     command = importlib.import_module(f"semppl_keras.cli.{module}")
     from semppl_keras.cli.run_folder import CommandError
+    from semppl_keras.models.memory_errors import is_out_of_memory
 
     try:
         command.run(arguments)
@@ -168,6 +170,16 @@ def main(argv=None):
     except KeyboardInterrupt:
         print(f"\nInterrupted. {command.how_to_go_on(arguments)}", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        print(
+            f"semppl {arguments.command}: error: there is less memory than this takes "
+            f"({' '.join(str(error).split())[:200] or 'no more is known'}). Close "
+            "other programs, or take smaller or fewer images.",
+            file=sys.stderr,
+        )
+        return 2
     return 0
 
 
@@ -257,6 +269,20 @@ def _add_train(commands):
         "it (default: the recipe's; of your own images as many as make 3,000 steps)",
     )
     train.add_argument(
+        "--batch-size",
+        type=_at_least(2),
+        metavar="N",
+        help="unlabelled images per step, labelled ones in proportion: fewer take less "
+        "memory (default: the recipe's)",
+    )
+    train.add_argument(
+        "--learning-rate",
+        type=_positive,
+        metavar="X",
+        help="its peak after the warm-up: lower if the training diverges (default: the "
+        "recipe's)",
+    )
+    train.add_argument(
         "--seed",
         type=_at_least(0),
         metavar="N",
@@ -269,10 +295,19 @@ def _add_train(commands):
         "holds a run is never overwritten",
     )
     train.add_argument(
+        "--checkpoint-minutes",
+        type=_positive,
+        metavar="N",
+        help="within an epoch there is a checkpoint every N minutes (default: 5), "
+        "beside that at its end",
+    )
+    train.add_argument(
         "--resume",
-        action="store_true",
-        help="go on with the run in DIR where it was interrupted; its options are "
-        "read from there",
+        nargs="?",
+        const=True,
+        metavar="DIR",
+        help="go on with the run in DIR (or --out) where it was interrupted, by Ctrl-C "
+        "or in any other way; its options are read from there",
     )
 
 

@@ -469,7 +469,7 @@ def _task(settings, arguments, folder):
             f"{arguments.data}, which the run was trained on."
         )
     seed = settings["seed"] if arguments.seed is None else arguments.seed
-    recipe = recipe_of(settings["dataset"], settings["epochs"])
+    recipe = recipe_of(settings)
     if arguments.labels_per_class is None:
         labels_per_class = settings["labels_per_class"]
     else:

@@ -68,7 +68,7 @@ class FinishedRun:
     @functools.cached_property
     def recipe(self):
         """The `Recipe` it was trained by."""
-        return recipe_of(self.settings["dataset"], self.settings["epochs"])
+        return recipe_of(self.settings)
 
     @functools.cached_property
     def data(self):

@@ -14,6 +14,7 @@ import numpy as np
 
 from semppl_keras import data as datasets
 from semppl_keras import recipes
+from semppl_keras.callbacks import TrainingDiverged
 from semppl_keras.data.image_lists import resolved_source
 from semppl_keras.data.own_images import own_name
 from semppl_keras.version import __version__
@@ -30,23 +31,32 @@ def user_errors():
     """Turns what the package says about its input into a `CommandError`."""
     try:
         yield
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, TrainingDiverged) as error:
         raise CommandError(str(error)) from error
 
 
-def recipe_of(dataset, epochs=None):
-    """The recipe by which `semppl train` trains on a data set.
+def recipe_of(settings):
+    """The recipe by which `semppl train` trains.
 
     Args:
-        dataset: As `--dataset` takes it, or the dict that `own_dataset` returns.
-        epochs: The budget; None for the recipe's own.
+        settings: Dict, as `run.json` holds it, of `dataset` (as `--dataset` takes it,
+            or the dict that `own_dataset` returns), `epochs`, `batch_size` and
+            `learning_rate`, the latter None or missing for the recipe's own.
 
     Returns:
         `Recipe`.
     """
+    dataset, epochs = settings["dataset"], settings.get("epochs")
     if isinstance(dataset, dict):
-        return recipes.own_images(dataset["image_size"], dataset["backbone"], epochs)
-    return recipes.get("digits" if dataset == "digits" else "small_images", epochs)
+        recipe = recipes.own_images(dataset["image_size"], dataset["backbone"], epochs)
+    else:
+        name = "digits" if dataset == "digits" else "small_images"
+        recipe = recipes.get(name, epochs)
+    if settings.get("batch_size"):
+        recipe = recipe.with_batch_size(settings["batch_size"])
+    if settings.get("learning_rate"):
+        recipe = recipe.with_learning_rate(settings["learning_rate"])
+    return recipe
 
 
 def own_dataset(
@@ -62,8 +72,8 @@ def own_dataset(
         cache: Where decoded images are kept: "auto", "memory" or "disk".
 
     Returns:
-        A dict that `json` can write, paths in it absolute; `recipe_of`, `resolved`,
-        `dataset_name` and `load_data` take it in the place of a text.
+        A dict that `json` can write, paths in it absolute; `resolved`, `dataset_name`
+        and `load_data` take it in the place of a text.
     """
     return {
         "unlabelled": resolved_source(unlabelled),
@@ -80,7 +90,7 @@ def dataset_name(dataset):
     """What a data set is called where there is little room.
 
     Args:
-        dataset: As `recipe_of` takes it.
+        dataset: As `--dataset` takes it, or the dict that `own_dataset` returns.
 
     Returns:
         Text.
@@ -94,7 +104,7 @@ def resolved(dataset):
     """What names a data set from anywhere: paths in it absolute.
 
     Args:
-        dataset: As `recipe_of` takes it, or None.
+        dataset: As `dataset_name` takes it, or None.
 
     Returns:
         The same, or None.
@@ -111,7 +121,7 @@ def load_data(dataset, labels_per_class, seed, recipe=None, *, folder=None):
     """Loads a data set as the options of a command, or `run.json`, name it.
 
     Args:
-        dataset: As `recipe_of` takes it.
+        dataset: As `dataset_name` takes it.
         labels_per_class: An integer, a share such as "10%", or "all".
         seed: Chooses the labelled images.
         recipe: With it images are enlarged to the size that it trains on, and those
@@ -191,10 +201,23 @@ def read_finished_run(folder):
     if missing:
         raise CommandError(
             f"The run in {str(folder)!r} must be finished. Received: one without "
-            f"{' and '.join(missing)}. Go on with it: semppl train --resume --out "
+            f"{' and '.join(missing)}. Go on with it: semppl train --resume "
             f"{folder}"
         )
     return json.loads((folder / "run.json").read_text())
+
+
+def save_model(model, path):
+    """Writes a model that is there whole or not at all.
+
+    Args:
+        model: Keras model.
+        path: `pathlib.Path` that ends in .keras.
+    """
+    # Keras wants every name to end so.
+    partial = path.with_suffix(".partial.keras")
+    model.save(partial)
+    os.replace(partial, path)
 
 
 def write_json(path, content):

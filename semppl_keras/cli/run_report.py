@@ -15,8 +15,8 @@ from semppl_keras.cli.finished_run import FinishedRun, as_probabilities
 from semppl_keras.cli.html_pages import page, picture, table
 from semppl_keras.cli.report import embed_in_plane
 from semppl_keras.cli.run_folder import CommandError, user_errors
+from semppl_keras.cli.run_metrics import format_table
 from semppl_keras.cli.svg_charts import line_chart
-from semppl_keras.cli.train import format_table
 from semppl_keras.cli.view_grid import draw_views
 from semppl_keras.evaluation import confusion_matrix, cross_validated_predictions
 from semppl_keras.export import ImageEmbedder

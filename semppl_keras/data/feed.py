@@ -37,8 +37,14 @@ class Feed(keras.utils.PyDataset):
         self.steps_per_epoch = steps_per_epoch
         self.has_hidden_labels = unlabelled.has_labels
         self._part = (0, 1)
+        self._first_batch = 0
         self._error = None
         self.seek(0)
+
+    def skip_to(self, batch):
+        """Sets the batch of the pass with which the next `fit` begins; where it is not
+        the first one, an epoch of that `fit` is the rest of the pass."""
+        self._first_batch = batch
 
     def seek(self, step):
         """Sets the step of the model at which the first epoch begins."""
@@ -67,7 +73,7 @@ class Feed(keras.utils.PyDataset):
 
     @property
     def num_batches(self):
-        return self.steps_per_epoch
+        return self.steps_per_epoch - self._first_batch
 
     def __getitem__(self, index):
         """The next batch: Keras asks for them in order."""
@@ -75,7 +81,7 @@ class Feed(keras.utils.PyDataset):
         try:
             if not self._started:
                 self._unlabelled_batches = self.unlabelled.passes(
-                    self.batch_size, self._step
+                    self.batch_size, self._step, self._first_batch
                 )
                 if self.labelled is not None:
                     self._labelled_batches = self.labelled.stream(

@@ -1,6 +1,7 @@
 """Images, with labels or without, as a source of batches of a fixed size."""
 
 import collections
+import itertools
 
 import keras
 import numpy as np
@@ -99,11 +100,13 @@ class ArraySource:
         """Images of one pass."""
         return len(self.images)
 
-    def passes(self, batch_size, step):
+    def passes(self, batch_size, step, first_batch=0):
         """Batches from a step on, pass after pass over all images.
 
         The last batch of a pass is filled up from its beginning.
         """
+        # The step tells.
+        del first_batch
         per_pass = -(-len(self.images) // batch_size)
         while True:
             number, index = divmod(step, per_pass)
@@ -220,14 +223,19 @@ class StreamSource:
         except TypeError:
             return None
 
-    def passes(self, batch_size, step):
-        """Batches, pass after pass; the step does not change their order.
+    def passes(self, batch_size, step, first_batch=0):
+        """Batches, pass after pass, of the first pass from a batch on; the step does
+        not change their order.
 
         The last batch of a pass is filled up from its beginning.
         """
         del step
+        # What has no end has no pass whose beginning was seen.
+        skipped = 0 if self.endless else first_batch
         while True:
-            yield from _rebatch(self._pass(), batch_size, fill=True)
+            batches = _rebatch(self._pass(), batch_size, fill=True)
+            yield from itertools.islice(batches, skipped, None)
+            skipped = 0
 
     def stream(self, batch_size, step):
         """Batches from a step on, one pass running into the next."""

@@ -21,15 +21,22 @@ class TFFeed:
         self.steps_per_epoch = feed.steps_per_epoch
         self.has_hidden_labels = feed.has_hidden_labels
         self.batch_form = feed.batch_form
+        self._data = (unlabelled, labelled)
         self._step = 0
         self._error = None
+        self.skip_to(0)
+
+    def skip_to(self, batch):
+        """As `Feed.skip_to`."""
+        self._first_batch = batch
+        unlabelled, labelled = self._data
         parts = (self._unlabelled_batches(unlabelled),)
-        if feed.labelled is not None:
+        if self._feed.labelled is not None:
             parts = (*parts, self._labelled_batches(labelled))
         # Of a tuple: a single dataset is not zipped otherwise.
         batches = tf.data.Dataset.zip(parts)
         self._dataset = batches.map(self._as_step_data).prefetch(2)
-        if not any(isinstance(d, tf.data.Dataset) for d in (unlabelled, labelled)):
+        if not any(isinstance(d, tf.data.Dataset) for d in self._data):
             # Nothing is left to tune, and the thread that does it may sleep up to a
             # minute before it lets `fit` return.
             options = tf.data.Options()
@@ -43,7 +50,8 @@ class TFFeed:
     def fit_arguments(self):
         """What Keras' `fit` is given."""
         # One iterator serves all epochs: the labelled images go round across them.
-        return {"x": self._dataset, "steps_per_epoch": self.steps_per_epoch}
+        steps = self.steps_per_epoch - self._first_batch
+        return {"x": self._dataset, "steps_per_epoch": steps}
 
     def divided_arguments(self, strategy):
         """The same for a `tf.distribute.Strategy`, of whose replicas each gets an equal
@@ -92,7 +100,9 @@ class TFFeed:
         source, size = self._feed.unlabelled, self.batch_size
         if not isinstance(data, tf.data.Dataset):
             return self._generated(
-                source, size, lambda: source.passes(size, self._step)
+                source,
+                size,
+                lambda: source.passes(size, self._step, self._first_batch),
             )
         dataset = checked_dataset(data, source)
         if source.endless:
@@ -104,7 +114,8 @@ class TFFeed:
             head = dataset.unbatch().take(size).batch(size)
         dataset = dataset.concatenate(head)
         dataset = self._rebatched(dataset, source, size)
-        return dataset.take(self.steps_per_epoch).repeat()
+        passes = dataset.take(self.steps_per_epoch).repeat()
+        return passes.skip(self._first_batch) if self._first_batch else passes
 
     def _labelled_batches(self, data):
         source, size = self._feed.labelled, self.labelled_batch_size

@@ -176,6 +176,7 @@ class Distiller(ClassifierTrainer):
         validation_steps=None,
         validation_freq=1,
         initial_epoch=0,
+        initial_batch=0,
         callbacks=None,
         verbose="auto",
     ):
@@ -204,6 +205,8 @@ class Distiller(ClassifierTrainer):
             validation_data: (images, labels) or a dataset of them.
             validation_batch_size, validation_steps, validation_freq,
             initial_epoch, callbacks, verbose: as in `keras.Model.fit`.
+            initial_batch: int, batches of epoch `initial_epoch` that were done before
+                the model was saved; the rest of the epoch comes first.
 
         Returns:
             `keras.callbacks.History`: loss, distillation, teacher_agreement,
@@ -212,6 +215,7 @@ class Distiller(ClassifierTrainer):
 
         Raises:
             ValueError, TypeError: if the data does not fit; nothing is trained.
+            MemoryError: if a step takes more memory than there is.
         """
         self._check_compiled("fit")
         self._check_teacher()
@@ -244,6 +248,7 @@ class Distiller(ClassifierTrainer):
             validation_steps=validation_steps,
             validation_freq=validation_freq,
             initial_epoch=initial_epoch,
+            initial_batch=initial_batch,
             callbacks=callbacks,
             verbose=verbose,
         )

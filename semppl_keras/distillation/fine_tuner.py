@@ -108,6 +108,7 @@ class FineTuner(ClassifierTrainer):
         validation_steps=None,
         validation_freq=1,
         initial_epoch=0,
+        initial_batch=0,
         callbacks=None,
         verbose="auto",
     ):
@@ -130,6 +131,8 @@ class FineTuner(ClassifierTrainer):
             validation_data: (images, labels) or a dataset of them.
             validation_batch_size, validation_steps, validation_freq,
             initial_epoch, callbacks, verbose: as in `keras.Model.fit`.
+            initial_batch: int, batches of epoch `initial_epoch` that were done before
+                the model was saved; the rest of the epoch comes first.
 
         Returns:
             `keras.callbacks.History`: loss, the metrics given to `compile`, on the
@@ -137,6 +140,7 @@ class FineTuner(ClassifierTrainer):
 
         Raises:
             ValueError, TypeError: if the data does not fit; nothing is trained.
+            MemoryError: if a step takes more memory than there is.
         """
         self._check_compiled("fit")
         data = self._checked_data(x, y)
@@ -159,6 +163,7 @@ class FineTuner(ClassifierTrainer):
             validation_steps=validation_steps,
             validation_freq=validation_freq,
             initial_epoch=initial_epoch,
+            initial_batch=initial_batch,
             callbacks=callbacks,
             verbose=verbose,
         )

@@ -9,13 +9,14 @@ from keras import ops
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed import make_feed
 from semppl_keras.models.arguments import check_seed, check_share
+from semppl_keras.models.fit_callbacks import as_list
 from semppl_keras.models.global_batch import share_of_loss
 from semppl_keras.models.image_embedder import ImageEmbedder
 from semppl_keras.models.latest import Latest
 from semppl_keras.models.random_state import draw_seeds
 from semppl_keras.models.target_ema import TargetEMA
 from semppl_keras.models.target_schedule import TargetSchedule
-from semppl_keras.models.view_model import ViewModel, as_list, inference
+from semppl_keras.models.view_model import ViewModel, inference
 from semppl_keras.networks import (
     Encoder,
     TargetEncoder,
@@ -153,6 +154,7 @@ class Pretraining(ViewModel):
         validation_steps=None,
         validation_freq=1,
         initial_epoch=0,
+        initial_batch=0,
         callbacks=None,
         verbose="auto",
     ):
@@ -184,6 +186,8 @@ class Pretraining(ViewModel):
                 predicts classes.
             validation_batch_size, validation_steps, validation_freq,
             initial_epoch, callbacks, verbose: as in `keras.Model.fit`.
+            initial_batch: int, batches of epoch `initial_epoch` that were done before
+                the model was saved; the rest of the epoch comes first.
 
         Returns:
             `keras.callbacks.History`: loss, what the objective tells of itself,
@@ -192,6 +196,7 @@ class Pretraining(ViewModel):
 
         Raises:
             ValueError, TypeError: if the data does not fit; nothing is trained.
+            MemoryError: if a step takes more memory than there is.
         """
         self._check_compiled("fit")
         feed = make_feed(
@@ -219,6 +224,7 @@ class Pretraining(ViewModel):
                 validation_steps=validation_steps,
                 validation_freq=validation_freq,
                 initial_epoch=initial_epoch,
+                initial_batch=initial_batch,
                 callbacks=callbacks,
                 verbose=verbose,
             )

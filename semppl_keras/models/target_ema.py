@@ -54,7 +54,9 @@ class TargetEMA(keras.callbacks.Callback):
         steps = self.params["steps"]
         self.model.schedule_target(
             self.base_momentum,
-            start=int(ops.convert_to_numpy(self.model.step)) - epoch * steps,
+            start=int(ops.convert_to_numpy(self.model.step))
+            - epoch * steps
+            - self.params.get("initial_batch", 0),
             steps=self.total_steps or self.params["epochs"] * steps,
         )
         self._scheduled = True

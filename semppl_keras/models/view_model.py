@@ -8,8 +8,10 @@ from keras import ops
 from semppl_keras.data.checked_batches import checked_batches
 from semppl_keras.data.checks import ImageSpec, check_images, check_labels
 from semppl_keras.data.explanations import explained
-from semppl_keras.models.arguments import check_metrics
+from semppl_keras.models.arguments import check_integers, check_metrics
+from semppl_keras.models.fit_callbacks import FitCallbacks
 from semppl_keras.models.global_batch import GlobalBatch
+from semppl_keras.models.memory_errors import is_out_of_memory
 from semppl_keras.models.random_state import SavesRandomState
 from semppl_keras.optimizers import LARS, biases_and_normalisation
 from semppl_keras.trainers import ViewTrainer
@@ -115,21 +117,36 @@ class ViewModel(SavesRandomState, ViewTrainer):
             config.pop(name, None)
         self.compile(**config)
 
-    def fit_feed(self, feed, *, validation_data, callbacks, **arguments):
+    def fit_feed(
+        self,
+        feed,
+        *,
+        epochs,
+        initial_epoch,
+        initial_batch,
+        validation_data,
+        callbacks,
+        verbose,
+        **arguments,
+    ):
         """Keras' `fit` on what `make_feed` gives.
 
         Args:
             feed: `Feed` or `TFFeed`.
+            epochs, initial_epoch: int, as in `keras.Model.fit`.
+            initial_batch: int, batches of the first epoch that were done before.
             validation_data: (images, labels), a dataset of them, or None.
             callbacks: a callback, several, or None.
-            **arguments: as in `keras.Model.fit`.
+            verbose, **arguments: as in `keras.Model.fit`.
 
         Returns:
             `keras.callbacks.History`.
 
         Raises:
             ValueError, TypeError: if the data does not fit.
+            MemoryError: if a step takes more memory than there is.
         """
+        self._check_initial_batch(initial_batch, feed.steps_per_epoch)
         if feed.steps_per_epoch % self.steps_per_execution:
             raise ValueError(
                 "`steps_per_execution` must divide the steps of an epoch, which is one "
@@ -143,20 +160,30 @@ class ViewModel(SavesRandomState, ViewTrainer):
         if validation_data is not None:
             self._check_one_process("validation_data")
             validation_data = self._checked_validation_data(validation_data)
+        callbacks = FitCallbacks(
+            callbacks, feed, initial_epoch, initial_batch, epochs, verbose, model=self
+        )
         try:
             with explained():
-                return super().fit(
-                    **self.fit_arguments(feed),
-                    shuffle=False,
-                    validation_data=validation_data,
-                    callbacks=[*as_list(callbacks), _SeekFeed(feed)],
-                    **arguments,
-                )
+                for begin, end in callbacks.parts():
+                    super().fit(
+                        **self.fit_arguments(feed),
+                        initial_epoch=begin,
+                        epochs=end,
+                        shuffle=False,
+                        validation_data=validation_data,
+                        callbacks=callbacks,
+                        verbose=verbose,
+                        **arguments,
+                    )
         except Exception as error:
             explanation = feed.explain(error)
-            if explanation is None:
-                raise
-            raise explanation from None
+            if explanation is not None:
+                raise explanation from None
+            if is_out_of_memory(error):
+                raise MemoryError(self._out_of_memory(feed)) from error
+            raise
+        return self.history
 
     def predict(self, x, batch_size=None, **kwargs):
         """Class probabilities of images; without classes the same as `embed`.
@@ -246,6 +273,39 @@ class ViewModel(SavesRandomState, ViewTrainer):
         return ops.cast(labels, "int32")
 
     # -- checks ---------------------------------------------------------------
+
+    def _check_initial_batch(self, initial_batch, steps_per_epoch):
+        check_integers(0, initial_batch=initial_batch)
+        if initial_batch >= steps_per_epoch or initial_batch % self.steps_per_execution:
+            raise ValueError(
+                "`initial_batch` must be one of the batches of an epoch, from 0 on, "
+                "and a multiple of `steps_per_execution`. Received: initial_batch="
+                f"{initial_batch} of {steps_per_epoch}, steps_per_execution="
+                f"{self.steps_per_execution}. After whole epochs give `initial_epoch` "
+                "alone."
+            )
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if initial_batch and inner.use_ema:
+            raise ValueError(
+                "`initial_batch` is not for optimisers that replace the weights by "
+                "their average at the end of `fit`: the rest of the epoch is a `fit` "
+                f"of its own. Received: initial_batch={initial_batch} with "
+                f"{type(inner).__name__}(use_ema=True). Begin with a whole epoch."
+            )
+
+    def _out_of_memory(self, feed):
+        views = f"{self.views.num_large} of {self.views.large_size} pixels"
+        if self.views.num_small:
+            views += f" and {self.views.num_small} of {self.views.small_size}"
+        sizes = f"batch_size={feed.batch_size}"
+        if feed.labelled_batch_size:
+            sizes += f", labelled_batch_size={feed.labelled_batch_size}"
+        return (
+            "A step of training must fit into the memory. Received: less memory than "
+            f"one takes with {sizes} and views of each image: {views}. Lower the batch "
+            f"size first, such as to {max(1, feed.batch_size // 2)}; or the number or "
+            'size of the views; or set keras.mixed_precision to "mixed_bfloat16".'
+        )
 
     def _check_compiled(self, method):
         if not self.compiled:
@@ -342,20 +402,6 @@ class ViewModel(SavesRandomState, ViewTrainer):
         return checked_batches(name, images, spec, labelled=labelled, once=once)
 
 
-class _SeekFeed(keras.callbacks.Callback):
-    """Starts the data at the model's step, once other callbacks have restored it."""
-
-    def __init__(self, feed):
-        super().__init__()
-        self._feed = feed
-        self._started = False
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if not self._started:
-            self._feed.seek(int(ops.convert_to_numpy(self.model.step)))
-            self._started = True
-
-
 @contextlib.contextmanager
 def inference(model):
     """A model's prediction and evaluation: tells what is wrong with the data, and
@@ -375,10 +421,3 @@ def inference(model):
         # them back after an error.
         if keras.backend.backend() == "jax":
             model.jax_state_sync()
-
-
-def as_list(callbacks):
-    """A list of what Keras takes as `callbacks`."""
-    if callbacks is None:
-        return []
-    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]

@@ -95,7 +95,12 @@ def own_images(image_size, backbone=None, epochs=None):
     )
 
 
-def usual_epochs(num_unlabelled):
-    """Passes that make some 3,000 steps of so many images, from 1 to 200."""
-    steps_per_epoch = math.ceil(num_unlabelled / _BATCH)
+def usual_epochs(num_unlabelled, batch_size=None):
+    """Passes that make some 3,000 steps of so many images, from 1 to 200.
+
+    Args:
+        num_unlabelled: int.
+        batch_size: int, unlabelled images per step; None for 64.
+    """
+    steps_per_epoch = math.ceil(num_unlabelled / (batch_size or _BATCH))
     return min(_MOST_EPOCHS, max(1, round(_STEPS / steps_per_epoch)))

@@ -34,6 +34,22 @@ class Recipe:
     model: dict
     optimizer: tuple
 
+    def with_batch_size(self, batch_size):
+        """The recipe with so many unlabelled images per step, and with labelled ones in
+        proportion."""
+        share = self.labelled_batch_size / self.batch_size
+        return dataclasses.replace(
+            self,
+            batch_size=batch_size,
+            labelled_batch_size=max(1, round(share * batch_size)),
+        )
+
+    def with_learning_rate(self, learning_rate):
+        """The recipe with another peak of the learning rate."""
+        name, arguments = self.optimizer
+        arguments = {**arguments, "learning_rate": learning_rate}
+        return dataclasses.replace(self, optimizer=(name, arguments))
+
     def make_backbone(self, channels):
         """A new backbone.
 

@@ -1,0 +1,318 @@
+"""Checkpoints from which a training goes on as if nothing had interrupted it."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import time
+import warnings
+import zipfile
+
+import keras
+import numpy as np
+from keras import ops
+
+from semppl_keras.callbacks.training_health import check_weights
+from semppl_keras.models.arguments import check_integers, check_positive
+
+# An entry of our own in the model's archive, which Keras does not look at: the weights
+# and what belongs to them become visible together or not at all.
+_STATE_ENTRY = "semppl_training_state.json"
+
+_NAME = re.compile(r"checkpoint_(\d+)\.keras")
+# Keras wants the name of a model to end in .keras.
+_PARTIAL = "partial.keras"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingState:
+    """Where a training stands, beside what is in the model.
+
+    Args:
+        step: int, steps of the model.
+        epoch: int, the epoch to go on in, from 0.
+        batch: int, batches of it that are done.
+        metrics: list of the values of the model's metrics after these batches.
+        history: dict of what `History` held, a list with a value for each epoch.
+        seconds: float, how long it has taken.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    metrics: list = dataclasses.field(default_factory=list)
+    history: dict = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+
+    @classmethod
+    def read(cls, path):
+        """The state in a checkpoint.
+
+        Args:
+            path: of a file that `TrainingCheckpoints` has written.
+
+        Raises:
+            ValueError: if it is none.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return cls(**json.loads(archive.read(_STATE_ENTRY)))
+        except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"`path` must be a checkpoint of `TrainingCheckpoints`. Received: "
+                f"{str(path)!r} ({error})."
+            ) from error
+
+
+def latest_checkpoint(folder):
+    """The newest checkpoint of a folder that is whole.
+
+    Args:
+        folder: path.
+
+    Returns:
+        `pathlib.Path`, or None where there is no checkpoint.
+    """
+    for _, path in reversed(_checkpoints(pathlib.Path(folder))):
+        if _is_whole(path):
+            return path
+    return None
+
+
+class TrainingCheckpoints(keras.callbacks.Callback):
+    """Writes checkpoints during `fit`, within epochs too.
+
+    A checkpoint is a Keras model with its optimiser, memory, target and random state,
+    and the `TrainingState`. A `fit` that goes on from one does what an uninterrupted
+    one would have done, bit for bit where the backend is deterministic and the images
+    are arrays, or a dataset whose passes are all alike.
+
+    Each is written under another name first: what is called a checkpoint is whole,
+    whenever the process is killed. What cannot be written, on a full disk, is told; the
+    training goes on, and the last one that was written stays.
+
+    Args:
+        folder: path, made where it is missing.
+        state: `TrainingState` of the checkpoint that `fit` goes on from, or None.
+        minutes: positive float, after which there is another one within an epoch.
+        least_seconds: float, how long after the last one the end of an epoch writes
+            another; the last epoch always does.
+        keep: int, the newest ones, which stay.
+        stop_requested: function that tells whether to stop after this step, such as
+            `finishing_the_step` gives: then a checkpoint is written, and
+            KeyboardInterrupt raised.
+        tell: function of a text, called with what cannot be written; None for a
+            warning.
+
+    Raises:
+        ValueError: an argument is out of range; from `fit` if the folder holds a newer
+            checkpoint than that of `state`, or several processes share the model.
+        OSError: from `fit` if the last checkpoint cannot be written.
+
+    Example:
+        >>> saving = TrainingCheckpoints("run")
+        >>> model.fit(images, labelled, epochs=9, callbacks=[saving])
+        >>> # After a crash:
+        >>> path = latest_checkpoint("run")
+        >>> model, state = keras.models.load_model(path), TrainingState.read(path)
+        >>> saving = TrainingCheckpoints("run", state)
+        >>> model.fit(images, labelled, epochs=9, initial_epoch=state.epoch,
+        ...           initial_batch=state.batch, callbacks=[saving])
+    """
+
+    def __init__(
+        self,
+        folder,
+        state=None,
+        *,
+        minutes=5.0,
+        least_seconds=10.0,
+        keep=2,
+        stop_requested=None,
+        tell=None,
+    ):
+        super().__init__()
+        check_positive(minutes=minutes)
+        check_integers(1, keep=keep)
+        self.folder = pathlib.Path(folder)
+        self.last = None
+        self._state = state or TrainingState()
+        self._seconds_between = 60 * minutes
+        self._least_seconds = least_seconds
+        self._keep = keep
+        self._stop_requested = stop_requested or (lambda: False)
+        self._tell = tell or (lambda text: warnings.warn(text, stacklevel=2))
+        self._epoch = None
+
+    @property
+    def state(self):
+        """`TrainingState` as of the last checkpoint or epoch."""
+        return self._state
+
+    def on_train_begin(self, logs=None):
+        if self.model.num_processes > 1:
+            raise ValueError(
+                "`TrainingCheckpoints` is for one process. Received: a model that "
+                f"{self.model.num_processes} share. Save it from one of them after "
+                "`fit`, or train in one process."
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.last = latest_checkpoint(self.folder)
+        if self.last is not None and _step_of(self.last) != self._state.step:
+            raise ValueError(
+                "`state` must be that of the newest checkpoint in the folder. "
+                f"Received: step {self._state.step:,}, where {str(self.last)!r} is the "
+                "newest. Go on from that one, or choose another folder."
+            )
+        # What a process that was killed has left behind, or a broken disk.
+        (self.folder / _PARTIAL).unlink(missing_ok=True)
+        for step, path in _checkpoints(self.folder):
+            if step > self._state.step:
+                self._tell(f"{path} is damaged and removed.")
+                path.unlink()
+        self._begun = self._written = time.monotonic()
+        self._seconds_before = self._state.seconds
+        self._restored = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        if not self._restored and self._state.metrics:
+            # Keras has just reset them.
+            for variable, value in zip(
+                self.model.metrics_variables, self._state.metrics, strict=True
+            ):
+                variable.assign(np.asarray(value))
+        self._restored = True
+
+    # Not at the end of a batch, which may be called beside the next step.
+    def on_train_batch_begin(self, batch, logs=None):
+        stop = self._stop_requested()
+        due = time.monotonic() - self._written >= self._seconds_between
+        if (stop or due) and not self._is_written():
+            self._write(self._epoch, batch, final=stop)
+        if stop:
+            raise KeyboardInterrupt
+
+    def on_epoch_end(self, epoch, logs=None):
+        history = {name: list(values) for name, values in self._state.history.items()}
+        for name, value in (logs or {}).items():
+            history.setdefault(name, []).append(float(value))
+        self._state = dataclasses.replace(self._state, history=history)
+        last, stop = epoch + 1 == self.params["epochs"], self._stop_requested()
+        passed = time.monotonic() - self._written >= self._least_seconds
+        if last or stop or passed:
+            self._write(epoch + 1, 0, final=last or stop)
+        if stop:
+            raise KeyboardInterrupt
+
+    def _is_written(self):
+        return self.last is not None and _step_of(self.last) == self._step()
+
+    def _step(self):
+        return int(ops.convert_to_numpy(self.model.step))
+
+    def _write(self, epoch, batch, *, final):
+        model = self.model
+        check_weights(model, self.last)
+        metrics = []
+        if batch:
+            metrics = [
+                ops.convert_to_numpy(variable).tolist()
+                for variable in model.metrics_variables
+            ]
+        now = time.monotonic()
+        self._state = dataclasses.replace(
+            self._state,
+            step=self._step(),
+            epoch=epoch,
+            batch=batch,
+            metrics=metrics,
+            seconds=self._seconds_before + now - self._begun,
+        )
+        path = self.folder / f"checkpoint_{self._state.step:09d}.keras"
+        try:
+            self._save(path)
+        except OSError as error:
+            if not self._make_room():
+                self._cannot_write(error, final)
+                return
+            try:
+                self._save(path)
+            except OSError as error:
+                self._cannot_write(error, final)
+                return
+        self.last = path
+        self._written = time.monotonic()
+        self._prune(self._keep)
+
+    def _save(self, path):
+        partial = self.folder / _PARTIAL
+        try:
+            self.model.save(partial)
+            with zipfile.ZipFile(partial, "a") as archive:
+                archive.writestr(
+                    _STATE_ENTRY, json.dumps(dataclasses.asdict(self._state))
+                )
+            _sync(partial)
+            os.replace(partial, path)
+            if os.name == "posix":
+                _sync(self.folder)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+    def _make_room(self):
+        """Removes all but the newest checkpoint; whether there was one to remove."""
+        removed = len(_checkpoints(self.folder)) > 1
+        self._prune(1)
+        return removed
+
+    def _prune(self, keep):
+        for _, path in _checkpoints(self.folder)[:-keep]:
+            path.unlink(missing_ok=True)
+
+    def _cannot_write(self, error, final):
+        kept = "there is none yet" if self.last is None else f"the last is {self.last}"
+        message = (
+            f"The checkpoint of step {self._state.step:,} cannot be written to "
+            f"{str(self.folder)!r} ({error.strerror or error}); {kept}. Make room."
+        )
+        if final:
+            raise OSError(message) from error
+        self._tell(f"{message} Training goes on.")
+        # Not again at every step.
+        self._written = time.monotonic()
+
+
+def _checkpoints(folder):
+    """(step, path) of those in a folder, the oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        (int(match[1]), path)
+        for path in folder.iterdir()
+        if (match := _NAME.fullmatch(path.name))
+    )
+
+
+def _is_whole(path):
+    """Whether a file is a checkpoint of which nothing is missing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None and _STATE_ENTRY in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _step_of(path):
+    return int(_NAME.fullmatch(path.name)[1])
+
+
+def _sync(path):
+    """Has the system write a file or a folder to the disk now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

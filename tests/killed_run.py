@@ -1,0 +1,65 @@
+"""A tiny `semppl train` that kills itself: `python killed_run.py WHEN ARGUMENTS...`
+
+WHEN is `never`; `step:N`, before the N-th step of this process; `save:N`, while its
+N-th checkpoint is being written; `saved:N`, right after it was.
+"""
+
+import os
+import signal
+import sys
+
+from tiny_runs import tiny_runs
+
+from semppl_keras.callbacks import TrainingCheckpoints, training_checkpoints
+from semppl_keras.cli import main
+from semppl_keras.cli import train as train_command
+
+
+class _Countdown:
+    def __init__(self, count):
+        self._left = count
+
+    def __call__(self, before=lambda: None):
+        self._left -= 1
+        if self._left == 0:
+            before()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(moment, count):
+    """Has the process killed at a moment, the `count`-th time that it comes."""
+    countdown = _Countdown(count)
+    if moment == "step":
+
+        class Killing(train_command.ScalarLogs):
+            def on_train_batch_begin(self, batch, logs=None):
+                countdown()
+
+        train_command.ScalarLogs = Killing
+    elif moment == "save":
+        sync = training_checkpoints._sync
+
+        def killing(path):
+            if path.name == training_checkpoints._PARTIAL:
+                # Half of it has come to the disk.
+                half = path.stat().st_size // 2
+                countdown(lambda: os.truncate(path, half))
+            sync(path)
+
+        training_checkpoints._sync = killing
+    else:
+        prune = TrainingCheckpoints._prune
+
+        def killing(self, keep):
+            countdown()
+            prune(self, keep)
+
+        TrainingCheckpoints._prune = killing
+
+
+if __name__ == "__main__":
+    moment, _, count = sys.argv[1].partition(":")
+    if moment != "never":
+        arm(moment, int(count))
+    with tiny_runs():
+        sys.exit(main(["train", *sys.argv[2:]]))
