@@ -10,10 +10,10 @@ _STYLE = """
 .sheet { display: grid; gap: 12px;
   grid-template-columns: repeat(auto-fill, minmax(166px, 1fr)); }
 figure { margin: 0; padding: 8px; border: 1px solid var(--line); border-radius: 8px;
-  background: var(--paper); min-width: 0; }
+  background: var(--paper); min-width: 0; display: flex; flex-direction: column; }
 figure img { margin: 0 auto 6px; max-width: 100%; height: auto; }
-figcaption { font-size: 13px; overflow-wrap: anywhere; }
-figure select { width: 100%; margin-top: 6px; }
+figcaption { font-size: 13px; overflow-wrap: anywhere; margin-bottom: 6px; }
+figure select { width: 100%; margin-top: auto; }
 .top { position: sticky; top: 0; background: var(--ground); padding: 8px 0; z-index: 1;
   display: flex; flex-wrap: wrap; gap: 10px; align-items: center; }
 @media (max-width: 480px) {

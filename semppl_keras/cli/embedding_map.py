@@ -15,13 +15,14 @@ STYLE = """
 #map { position: relative; border: 1px solid var(--line); border-radius: 6px;
   background: #fff; touch-action: none; overflow: hidden; }
 #map canvas { display: block; width: 100%; height: 100%; cursor: crosshair; }
-#map { height: min(70vh, 560px); }
+#map { height: min(70vh, 560px, 100vw); }
 #tip { position: absolute; display: none; pointer-events: none; padding: 6px;
   width: 136px; background: #fff; border: 1px solid var(--line); border-radius: 6px;
   box-shadow: 0 2px 8px #0003; font-size: 12px; overflow-wrap: anywhere; }
 #tip div { width: 120px; height: 120px; image-rendering: pixelated; margin-bottom: 4px;
   background-color: var(--ground); }
-.tools, .legend { display: flex; flex-wrap: wrap; gap: 6px; margin: 8px 0; }
+.tools, .legend { display: flex; flex-wrap: wrap; align-items: center; gap: 6px;
+  margin: 8px 0; }
 .legend button { color: var(--ink); font-size: 13px; padding: 2px 8px; }
 .legend button[aria-pressed="false"] { opacity: .35; }
 .legend i, .key i { display: inline-block; width: 10px; height: 10px;

@@ -24,12 +24,14 @@ body { margin: 0; background: var(--ground); color: var(--ink);
 main { max-width: 1180px; margin: 0 auto; padding: 16px; }
 h1 { font-size: 1.5rem; margin: .4em 0 .2em; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 0 0 .5em; }
+* + h2 { margin-top: 1em; }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px;
   padding: 14px; margin: 14px 0; }
 p { margin: .3em 0 .7em; }
 .soft { color: var(--soft); }
 table { border-collapse: collapse; }
 th, td { text-align: left; padding: 3px 12px 3px 0; vertical-align: top; }
+td, li, summary { overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
 img { display: block; background: var(--ground); }
 img.small { image-rendering: pixelated; }

@@ -328,7 +328,10 @@ def _write_sheet(sheet, out, labels, finished, count):
             "second": names[order[index, 1]],
             "confidence": float(labels.probabilities[index].max()),
             "second_share": float(labels.probabilities[index, order[index, 1]]),
-            "nearest": [finished.labelled.names[row] for row in labels.nearest[index]],
+            "nearest": [
+                _from_table(finished.labelled.names[row], out)
+                for row in labels.nearest[index]
+            ],
         }
         for index in chosen
     ]

@@ -40,19 +40,25 @@ _STYLE = """
 .chart svg { width: 100%; height: auto; display: block; }
 .key { display: inline-block; font-size: 13px; margin-right: 12px; }
 pre { font: 13px/1.4 ui-monospace, "DejaVu Sans Mono", monospace; margin: 0; }
-.matrix td, .matrix th { padding: 0; text-align: center; font-size: 12px;
-  font-weight: normal; min-width: 30px; height: 26px; border: 1px solid #fff; }
-.matrix th { color: var(--soft); padding: 0 6px; white-space: nowrap; }
-.matrix th[scope=col] { writing-mode: vertical-rl; transform: rotate(180deg);
-  text-align: left; padding: 6px 0; margin: auto; }
-.matrix.short th[scope=col] { writing-mode: initial; transform: none; padding: 0; }
+.matrix td, .matrix th { padding: 0; text-align: center; vertical-align: middle;
+  font-size: 12px; font-weight: normal; min-width: 30px; height: 26px;
+  border: 1px solid #fff; }
+.matrix th { color: var(--soft); }
+.matrix th span { display: block; max-width: 150px; padding: 0 6px; overflow: hidden;
+  text-overflow: ellipsis; white-space: nowrap; text-align: right; }
+.matrix th[scope=col] { vertical-align: bottom; }
+.matrix th[scope=col] span { writing-mode: vertical-rl; transform: rotate(180deg);
+  max-height: 150px; padding: 6px 0; margin: auto; text-align: left; }
+.matrix.short th[scope=col] span { writing-mode: initial; transform: none; padding: 0;
+  text-align: center; }
 .row { display: flex; flex-wrap: wrap; gap: 6px; margin: 4px 0 10px; }
 .row figure { margin: 0; width: 66px; font-size: 11px; text-align: center;
   color: var(--soft); }
 .row img { border: 1px solid var(--line); }
 .row figure.wrong { color: #b3261e; font-weight: 600; }
 .row figure.wrong img { border-color: #b3261e; outline: 1px solid #b3261e; }
-@media (max-width: 480px) { pre { font-size: 10px; } }
+@media (max-width: 480px) { pre { font-size: 10px; }
+  .matrix th span { max-width: 110px; } }
 summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
 """
 
@@ -198,8 +204,9 @@ def _summary(metrics, folder, finished):
         f'<div class="scroll"><pre>{text}</pre></div>'
         + (f"<h2>Notes</h2><ul>{remarks}</ul>" if remarks else "")
         + (
-            f"<details><summary>{len(skipped):,} files that could not be read</summary>"
-            f"<ul>{files}</ul></details>"
+            f"<details><summary>{len(skipped):,} "
+            f"{'file' if len(skipped) == 1 else 'files'} that could not be read"
+            f"</summary><ul>{files}</ul></details>"
             if skipped
             else ""
         )
@@ -303,15 +310,19 @@ def _confusion(finished, groups, how):
 def _matrix(counts, names):
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     short = " short" if max(map(len, names)) <= 3 else ""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
+    told = [
+        f'<span title="{html.escape(name, quote=True)}">{html.escape(name)}</span>'
+        for name in names
+    ]
+    head = "".join(f'<th scope="col">{name}</th>' for name in told)
     lines = ""
-    for name, row, of_row in zip(names, counts, shares, strict=True):
+    for name, row, of_row in zip(told, counts, shares, strict=True):
         cells = "".join(
             f'<td style="background:rgb(31 95 168/{share:.3f});'
             f'color:{"#fff" if share > 0.5 else "#1c2430"}">{count or ""}</td>'
             for count, share in zip(row, of_row, strict=True)
         )
-        lines += f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>'
+        lines += f'<tr><th scope="row">{name}</th>{cells}</tr>'
     return (
         f'<div class="scroll"><table class="matrix{short}"><tr><th></th>{head}</tr>'
         f"{lines}</table></div>"
@@ -381,7 +392,7 @@ def _settings(settings, metrics):
     rows = [
         (name.replace("_", " "), _plain(value))
         for name, value in settings.items()
-        if name != "versions"
+        if name != "versions" and value is not None
     ]
     versions = [(name, value) for name, value in metrics.get("versions", {}).items()]
     recipe = html.escape(json.dumps(metrics.get("recipe"), indent=2))
