@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -86,6 +87,20 @@ def test_copies_of_the_first_are_left_out(tmp_path):
     copies = ("000.png", "001.png", "002.png", "x.tif")
     assert repeated == [str(tmp_path / "all" / name) for name in copies]
     assert decoded.kept == [0, 1, 2, 6, 7, 8]
+
+
+def test_after_an_error_nothing_is_left_running(tmp_path):
+    for index in range(40):
+        (tmp_path / f"{index}.png").touch()
+    images = open_images(tmp_path, "unlabelled")
+    errors = []
+    for attempt in (lambda: _decoded(images), lambda: read_images(images.names, 4, 3)):
+        with pytest.raises(ValueError, match="it is empty") as error:
+            attempt()
+        # Although the error is still there, and with it what it came through.
+        errors.append(error)
+        names = [thread.name for thread in threading.enumerate()]
+        assert not any(name.startswith("semppl_decode") for name in names)
 
 
 def test_an_error_in_the_decoding_is_no_unreadable_image(tmp_path):

@@ -1,8 +1,11 @@
 """Image files as arrays: every kind that people have, and what is wrong with some."""
 
+import base64
 import contextlib
 import os
 import struct
+import sys
+import types
 import zlib
 
 import numpy as np
@@ -17,8 +20,34 @@ from semppl_keras.data.image_files import (
     read_image,
     resize_image,
 )
+from semppl_keras.data.image_formats import readable_formats
 
 RED, GREY = (200, 40, 40), 96
+
+# What pillow-heif 1.8.1 writes of `quarters()`.
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAXxtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0"
+    "AAAAAAAAAAAAAAAAAAAAACJpbG9jAAAAAERAAAEAAQAAAAABoAABAAAAAAAAAH0AAAAjaWluZgAAAAAA"
+    "AQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAABAAAA/GlwcnAAAADcaXBjbwAAAHVodmND"
+    "AQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQApQgEB"
+    "A3AAAAMAkAAAAwAAAwAeoCCBBZbqrprm4CGgwIAAAAyAAAADAIRiAAEABkQBwXPBiQAAABNjb2xybmNs"
+    "eAABAA0ABoAAAAAUaXNwZQAAAAAAAABAAAAAQAAAAChjbGFwAAAAKAAAAAEAAAAYAAAAAf///+gAAAAC"
+    "////2AAAAAIAAAAQcGl4aQAAAAADCAgIAAAAGGlwbWEAAAAAAAAAAQABBYECAwWEAAAAhW1kYXQAAAB5"
+    "KAGvCch6g0NAI5tR/xf3+hehrxb76Fa/0RzwcN3RbOS/4gL/f9d2moaDsfolUiHrQGzBLMlYkNLaRi5u"
+    "Fa1TFMjwsgtsIVaK1ncOSgQLaK62COExw7XGIal1kMg3oO9VOY/8Rlo0rdGdWn0l09oVCj/0QMaj180v"
+    "HA=="
+)
+# Not every Pillow reads it.
+_AVIF = (".avif",) if "AVIF" in readable_formats() else ()
+
+
+@pytest.fixture
+def formats(monkeypatch):
+    """Has it found out anew what can be read, and after the test once more."""
+    readable_formats.cache_clear()
+    yield monkeypatch
+    monkeypatch.undo()
+    readable_formats.cache_clear()
 
 
 def quarters(mode="RGB", size=(40, 24)):
@@ -50,6 +79,7 @@ def assert_quarters(array, tolerance=40):
         (".bmp", {}),
         (".tif", {}),
         (".tiff", {"compression": "tiff_lzw"}),
+        *((ending, {"quality": 95}) for ending in _AVIF),
     ],
 )
 @pytest.mark.parametrize("size", [None, 12])
@@ -166,7 +196,7 @@ def test_values_of_no_known_range(tmp_path, values):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("ending", [".jpg", ".png", ".tif", ".webp"])
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".tif", ".webp", *_AVIF])
 @pytest.mark.parametrize("size", [None, 16])
 def test_turned_by_exif(tmp_path, orientation, ending, size):
     # Stored as a camera does that was held so: undoing it gives the upright image.
@@ -238,6 +268,54 @@ def test_pixels_take_the_same_form():
     assert resize_image(colour[:, :5], 3, 1).shape == (3, 3, 1)
 
 
+# -- formats that need something --------------------------------------------------
+
+
+def test_heic_without_the_package_for_it_says_what_to_do(tmp_path, formats):
+    formats.setitem(sys.modules, "pillow_heif", None)
+    assert "HEIF" not in readable_formats()
+    path = tmp_path / "IMG_0001.HEIC"
+    # A file that names the general brand first is one, too.
+    for content in (HEIC, HEIC.replace(b"ftypheic", b"ftypmif1")):
+        path.write_bytes(content)
+        for source in (path, content):
+            for read in (read_image, image_header):
+                with pytest.raises(UnreadableImage) as error:
+                    read(source)
+                assert error.value.reason == (
+                    "it is a HEIC image, as iPhones take them, which needs another "
+                    "package: pip install pillow-heif, or convert it to JPEG"
+                )
+    # A film, and a file that merely ends so.
+    for content in (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", b"no image", b"\0\0\0\x1cftyp"):
+        path.write_bytes(content)
+        with pytest.raises(UnreadableImage, match="none of BMP"):
+            read_image(path)
+
+
+def test_heic_is_read_with_the_package_for_it(formats):
+    def register():
+        accept = (lambda file, name: quarters(), lambda head: head[8:12] == b"heic")
+        formats.setitem(Image.OPEN, "HEIF", accept)
+
+    package = types.SimpleNamespace(register_heif_opener=register)
+    formats.setitem(sys.modules, "pillow_heif", package)
+    assert readable_formats()[-1] == "HEIF"
+    assert_quarters(read_image(HEIC))
+    assert image_header(HEIC) == (40, 24, True)
+    # What is broken is not for want of it.
+    with pytest.raises(UnreadableImage, match="none of BMP.*HEIF"):
+        read_image(b"\0\0\0\x1cftypmif1\0\0\0\0heic")
+
+
+def test_avif_without_a_pillow_that_reads_it(formats):
+    formats.setattr("PIL.features.get_supported", lambda: ["jpg"])
+    formats.delitem(Image.OPEN, "AVIF", raising=False)
+    assert "AVIF" not in readable_formats()
+    with pytest.raises(UnreadableImage, match="which Pillow reads from 11.3 on"):
+        read_image(b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B\0\0\0\xebmeta")
+
+
 # -- faults -----------------------------------------------------------------------
 
 
@@ -290,7 +368,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
 
 def test_every_cut_and_every_flipped_byte_is_told_or_read(tmp_path):
     generator = np.random.default_rng(0)
-    for ending in (".jpg", ".png", ".webp", ".bmp", ".gif", ".tif"):
+    for ending in (".jpg", ".png", ".webp", ".bmp", ".gif", ".tif", *_AVIF):
         whole = tmp_path / f"whole{ending}"
         quarters().save(whole)
         content = whole.read_bytes()
@@ -344,6 +422,9 @@ def test_images_flat_and_deeper(tmp_path):
         "a.png",
         "sub/deep/c.webp",
         "sub/d.tiff",
+        "IMG_1.HEIC",
+        "IMG_2.heif",
+        "z.avif",
         "notes.txt",
         ".hidden.png",
         ".git/e.png",
@@ -352,11 +433,14 @@ def test_images_flat_and_deeper(tmp_path):
         "l" * 250 + ".gif",
     )
     assert _names(tmp_path, find_images(str(tmp_path))) == [
+        "IMG_1.HEIC",
+        "IMG_2.heif",
         "a.png",
         "b.JPG",
         "l" * 250 + ".gif",
         "sub/d.tiff",
         "sub/deep/c.webp",
+        "z.avif",
         "überraschung/ß 日本.png",
     ]
 

@@ -1,6 +1,8 @@
 """A person's own images: what becomes of them, and what is said about them."""
 
 import dataclasses
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 
 from semppl_keras import recipes
 from semppl_keras.data import FewLabels, load_own_images
+from semppl_keras.data.image_formats import readable_formats
 from semppl_keras.data.own_images import own_name, survey_own_images
 
 
@@ -146,16 +149,62 @@ def _remarks(folders, **options):
 def test_skipped_images_are_named(folders):
     (folders / "many" / "003.png").write_text("none")
     data = _load(folders)
-    assert data.skipped == (
-        (
-            str(folders / "many" / "003.png"),
-            "it is none of BMP, GIF, JPEG, PNG, TIFF, WEBP",
-        ),
-    )
+    ((name, reason),) = data.skipped
+    assert name == str(folders / "many" / "003.png")
+    assert reason.startswith("it is none of BMP, GIF, JPEG, PNG, TIFF, WEBP")
     assert data.remarks == ("1 of 29 images cannot be read.",)
     assert len(data.x_unlabelled) == 19
     with pytest.raises(ValueError, match=r"At most 3% .*003.png"):
         _load(folders, max_skipped=0.03)
+
+
+@pytest.fixture
+def without_heif(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    readable_formats.cache_clear()
+    yield
+    readable_formats.cache_clear()
+
+
+def test_a_folder_of_an_iphone_is_told_in_one_error(folders, without_heif):
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    (folders / "many" / "IMG_0001.HEIC").write_bytes(heic)
+    data = _load(folders)
+    assert data.remarks == ("1 of 30 images cannot be read.",)
+    assert "pip install pillow-heif" in data.skipped[0].reason
+
+    def replace(pattern):
+        for path in folders.glob(pattern):
+            path.write_bytes(heic)
+            path.rename(path.with_suffix(".HEIC"))
+
+    # The labelled ones alone, and all.
+    replace("few/*/*.png")
+    with pytest.raises(ValueError, match="none of 'cat', 'dog'.*pip install pillow"):
+        _load(folders, max_skipped=0.9)
+    replace("many/*.png")
+    with pytest.raises(ValueError, match="At most 5% of 26 images") as error:
+        _load(folders)
+    told = str(error.value)
+    assert told.count("it is a HEIC image") == 1
+    assert "2 so far" in told
+    assert "100.HEIC', '" in told
+
+
+def test_a_format_that_can_be_read_since_is_read(folders, without_heif, monkeypatch):
+    (folders / "many" / "IMG.heic").write_bytes(b"\0\0\0\x14ftypheic\0\0\0\0heic")
+    options = {"cache": "disk", "cache_folder": folders / "cache"}
+    assert len(_load(folders, **options).skipped) == 1
+
+    def opened(file, name):
+        file.close()
+        return _noise(7)
+
+    monkeypatch.setitem(Image.OPEN, "HEIF", (opened, lambda head: b"heic" in head))
+    package = types.SimpleNamespace(register_heif_opener=lambda: None)
+    monkeypatch.setitem(sys.modules, "pillow_heif", package)
+    readable_formats.cache_clear()
+    assert _load(folders, **options).skipped == ()
 
 
 def test_leakage(folders):

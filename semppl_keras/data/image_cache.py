@@ -22,6 +22,7 @@ from semppl_keras.data.image_decoding import (
     check_share,
     decode_into,
 )
+from semppl_keras.data.image_formats import readable_formats
 
 PLACES = ("auto", "memory", "disk")
 
@@ -31,7 +32,7 @@ _MEMORY_SHARE = 0.5
 _CAUTIOUS_MEMORY = 1 << 30
 
 # Another one makes all earlier caches unknown: to be changed with what decoding does.
-_VERSION = 1
+_VERSION = 2
 _PREFIX = "images_"
 
 
@@ -175,7 +176,9 @@ def _partial(path):
 
 
 def _fingerprint(images, shape, num_first):
-    described = json.dumps([_VERSION, PIL.__version__, shape, num_first, images.states])
+    # Another format that can be read makes more images of the same files.
+    decoder = [_VERSION, PIL.__version__, readable_formats()]
+    described = json.dumps([*decoder, shape, num_first, images.states])
     return hashlib.blake2b(described.encode(), digest_size=12).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import hashlib
 import os
 import warnings
@@ -75,22 +76,23 @@ def decode_into(
     results = _in_order(
         images.contents(), lambda content: decode(content, size, channels), workers
     )
-    for index, result in enumerate(results):
-        if isinstance(result, UnreadableImage):
-            decoded.skipped.append(Skipped(images.names[index], result.reason))
-            check_share(decoded.skipped, len(images), max_skipped)
-        else:
-            digest = hashlib.blake2b(result.data, digest_size=16).hexdigest()
-            if index < num_first:
-                first.add(digest)
-            if index >= num_first and digest in first:
-                decoded.repeated.append(index)
+    with contextlib.closing(results):
+        for index, result in enumerate(results):
+            if isinstance(result, UnreadableImage):
+                decoded.skipped.append(Skipped(images.names[index], result.reason))
+                check_share(decoded.skipped, len(images), max_skipped)
             else:
-                rows[len(decoded.kept)] = result
-                decoded.kept.append(index)
-                decoded.digests.append(digest)
-        if progress is not None:
-            progress(index + 1, len(images))
+                digest = hashlib.blake2b(result.data, digest_size=16).hexdigest()
+                if index < num_first:
+                    first.add(digest)
+                if index >= num_first and digest in first:
+                    decoded.repeated.append(index)
+                else:
+                    rows[len(decoded.kept)] = result
+                    decoded.kept.append(index)
+                    decoded.digests.append(digest)
+            if progress is not None:
+                progress(index + 1, len(images))
     return decoded
 
 
@@ -114,23 +116,28 @@ def read_images(paths, size=None, channels=None):
         channels = 3 if any(image_header(path)[2] for path in paths) else 1
     images = None
     results = _in_order(iter(paths), lambda path: read_image(path, size, channels))
-    for index, array in enumerate(results):
-        if isinstance(array, UnreadableImage):
-            raise array
-        if images is None:
-            images = np.empty((len(paths), *array.shape), "uint8")
-        if array.shape != images.shape[1:]:
-            raise ValueError(
-                "Without `image_size` images must have one size. Received: "
-                f"{images.shape[2]} x {images.shape[1]} pixels in {str(paths[0])!r} "
-                f"and {array.shape[1]} x {array.shape[0]} in {str(paths[index])!r}."
-            )
-        images[index] = array
+    with contextlib.closing(results):
+        for index, array in enumerate(results):
+            if isinstance(array, UnreadableImage):
+                raise array
+            if images is None:
+                images = np.empty((len(paths), *array.shape), "uint8")
+            if array.shape != images.shape[1:]:
+                raise ValueError(
+                    "Without `image_size` images must have one size. Received: "
+                    f"{images.shape[2]} x {images.shape[1]} pixels in "
+                    f"{str(paths[0])!r} and {array.shape[1]} x {array.shape[0]} in "
+                    f"{str(paths[index])!r}."
+                )
+            images[index] = array
     return images
 
 
 def _in_order(contents, function, workers=None):
-    """What the function makes of each content, or the `UnreadableImage` it raises."""
+    """What the function makes of each content, or the `UnreadableImage` it raises.
+
+    To be closed: what collects it as garbage may be one of its own threads.
+    """
 
     def attempt(content):
         try:
@@ -168,7 +175,12 @@ def check_share(skipped, total, max_skipped):
     """Raises a ValueError for more `Skipped` images than may be out of `total`."""
     if len(skipped) <= max_skipped * total:
         return
-    examples = "; ".join(f"{name!r}: {reason}" for name, reason in skipped[:_NAMED])
+    by_reason = {}
+    for name, reason in skipped[:_NAMED]:
+        by_reason.setdefault(reason, []).append(repr(name))
+    examples = "; ".join(
+        f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()
+    )
     raise ValueError(
         f"At most {100 * max_skipped:.3g}% of {total:,} images may be unreadable "
         f"(`max_skipped`). Received: {len(skipped):,} so far, such as {examples}. "

@@ -7,9 +7,17 @@ import stat
 
 import numpy as np
 
+from semppl_keras.data.image_formats import missing_reader, readable_formats
+
+# Those too that cannot be read everywhere: they are images, and not to be passed over
+# without a word.
 ENDINGS = (
+    ".avif",
     ".bmp",
     ".gif",
+    ".heic",
+    ".heif",
+    ".hif",
     ".jfif",
     ".jpeg",
     ".jpg",
@@ -19,8 +27,6 @@ ENDINGS = (
     ".webp",
 )
 
-# Pillow knows many more, some of which start other programs.
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -135,9 +141,10 @@ def find_classes(folder):
 def read_image(path, size=None, channels=3):
     """Reads an image as it is meant to be seen.
 
-    JPEG, PNG, WebP, BMP, TIFF and GIF, of several frames the first. Turned as its EXIF
-    data say; transparent parts on white; CMYK as RGB, without a colour profile; 16 bits
-    per channel scaled to 8, the whole range of them; floats that lie in [0, 1] or in
+    JPEG, PNG, WebP, BMP, TIFF and GIF, of several frames the first; AVIF where Pillow
+    reads it, HEIC where pillow-heif is installed. Turned as its EXIF data say;
+    transparent parts on white; CMYK as RGB, without a colour profile; 16 bits per
+    channel scaled to 8, the whole range of them; floats that lie in [0, 1] or in
     [0, 255] brought to the latter.
 
     Args:
@@ -234,7 +241,7 @@ def _opened(path):
         if isinstance(path, bytes):
             if not path:
                 raise UnreadableImage(_name(path), "it is empty")
-            return Image.open(io.BytesIO(path), formats=_FORMATS)
+            return Image.open(io.BytesIO(path), formats=readable_formats())
         status = os.stat(path)
         # Reading a pipe or a device might never end.
         if not stat.S_ISREG(status.st_mode):
@@ -244,7 +251,7 @@ def _opened(path):
             )
         if status.st_size == 0:
             raise UnreadableImage(path, "it is empty")
-        return Image.open(path, formats=_FORMATS)
+        return Image.open(path, formats=readable_formats())
 
 
 class _reasons:
@@ -261,22 +268,26 @@ class _reasons:
         # SyntaxError, struct.error, IndexError, MemoryError ...
         if not isinstance(error, Exception) or isinstance(error, UnreadableImage):
             return
-        raise UnreadableImage(_name(self._path), _reason(error)) from error
+        reason = _reason(self._path, error)
+        raise UnreadableImage(_name(self._path), reason) from error
 
 
 def _name(path):
     return "bytes" if isinstance(path, bytes) else path
 
 
-def _reason(error):
+def _reason(path, error):
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, FileNotFoundError):
         return "it is not there"
     if isinstance(error, PermissionError):
         return "it may not be read"
+    missing = missing_reader(path)
+    if missing is not None:
+        return missing
     if isinstance(error, UnidentifiedImageError):
-        return f"it is none of {', '.join(_FORMATS)}"
+        return f"it is none of {', '.join(readable_formats())}"
     if isinstance(
         error, (Image.DecompressionBombError, Image.DecompressionBombWarning)
     ):

@@ -226,10 +226,10 @@ def _class_names(labels):
 def _check_classes_left(class_names, labels, skipped):
     lost = [name for name in class_names if name not in set(labels)]
     if lost:
-        names = [entry.name for entry in skipped]
+        name, reason = skipped[0]
         raise ValueError(
             "Every class must have a labelled image that can be read. Received: none "
-            f"of {_listed(lost)}; what cannot be read begins with {_listed(names)}. "
+            f"of {_listed(lost)}; what cannot be read begins with {name!r} ({reason}). "
             "Replace the files, or remove the labels of these classes."
         )
 
