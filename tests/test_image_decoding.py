@@ -87,6 +87,32 @@ def test_copies_of_the_first_are_left_out(tmp_path):
     copies = ("000.png", "001.png", "002.png", "x.tif")
     assert repeated == [str(tmp_path / "all" / name) for name in copies]
     assert decoded.kept == [0, 1, 2, 6, 7, 8]
+    assert decoded.duplicates == []
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_copies_of_others_are_left_out(tmp_path, workers):
+    _write(tmp_path / "labelled" / "a", 1)
+    Image.open(tmp_path / "labelled" / "a" / "000.png").save(
+        tmp_path / "labelled" / "a" / "again.png"
+    )
+    _write(tmp_path / "all", 3, start=5)
+    for name in ("006.bmp", "x.tif"):
+        Image.open(tmp_path / "all" / "006.png").save(tmp_path / "all" / name)
+    labelled = open_images(tmp_path / "labelled", "labelled")
+    both = labelled + open_images(tmp_path / "all", "unlabelled")
+    rows, decoded = _decoded(both, num_first=2, workers=workers)
+    # The first of each stays, and what comes first stays whatever it is.
+    names = [os.path.basename(both.names[index]) for index in decoded.kept]
+    assert names == ["000.png", "again.png", "005.png", "006.bmp", "007.png"]
+    names = [os.path.basename(both.names[index]) for index in decoded.duplicates]
+    assert names == ["006.png", "x.tif"]
+    assert decoded.repeated == []
+    np.testing.assert_array_equal(rows[4], read_image(tmp_path / "all" / "007.png"))
+    # Where nothing else is said all are kept.
+    _, decoded = _decoded(both, workers=workers)
+    assert decoded.kept == list(range(7))
+    assert decoded.duplicates == []
 
 
 def test_after_an_error_nothing_is_left_running(tmp_path):

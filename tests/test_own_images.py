@@ -270,6 +270,35 @@ def test_only_labelled_images(folders):
         load_own_images(folders / "few", folders / "few")
 
 
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_copies_among_the_unlabelled_count_once(folders, cache):
+    options = {"cache": cache, "cache_folder": folders / "cache"}
+    plain = _load(folders)
+    for name, seed in (("u", 3), ("v", 3), ("w", 8), ("x", 100), ("y", 100)):
+        _noise(seed).save(folders / "many" / f"{name}.bmp")
+    for _ in range(2):
+        data = _load(folders, **options)
+        np.testing.assert_array_equal(data.x_train, plain.x_train)
+        assert data.digest == plain.digest
+        # One of the labelled ones is there twice.
+        labelled, others = data.remarks
+        assert "2 of the unlabelled images are labelled ones, too" in labelled
+        assert "3 of the unlabelled images are copies of others" in others
+        assert "u.bmp'" in others
+
+
+def test_a_folder_of_the_same_image_again_and_again(folders):
+    for path in (folders / "many").iterdir():
+        _noise(0).save(path)
+    data = _load(folders)
+    assert len(data.x_unlabelled) == 1
+    assert "19 of the unlabelled images are copies of others" in data.remarks[0]
+    # And where it is a labelled one nothing is left.
+    _noise(0).save(folders / "few" / "cat" / "it.png")
+    with pytest.raises(ValueError, match="20 images in .*20 are labelled ones"):
+        _load(folders)
+
+
 def test_names():
     assert own_name("a/b/photos") == "photos"
     assert own_name("tfds:cifar10:3.0.2#train") == "cifar10:3.0.2"

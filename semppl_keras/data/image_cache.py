@@ -32,7 +32,7 @@ _MEMORY_SHARE = 0.5
 _CAUTIOUS_MEMORY = 1 << 30
 
 # Another one makes all earlier caches unknown: to be changed with what decoding does.
-_VERSION = 2
+_VERSION = 3
 _PREFIX = "images_"
 
 
@@ -43,7 +43,7 @@ def decode_cached(
     *,
     folder=None,
     place="auto",
-    num_first=0,
+    num_first=None,
     max_skipped=0.05,
     progress=None,
 ):
@@ -142,6 +142,7 @@ class _Paths:
                 notes["digests"],
                 [Skipped(*entry) for entry in notes["skipped"]],
                 notes["repeated"],
+                notes["duplicates"],
             )
             rows = np.load(self._rows, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, KeyError, TypeError):

@@ -38,28 +38,31 @@ class DecodedRows(NamedTuple):
         kept: list of int, for each row the index of its image in the list.
         digests: list of str, for each row what tells its pixels from others.
         skipped: list of `Skipped`.
-        repeated: list of int, the images that were left out as copies.
+        repeated: list of int, the images that were left out as copies of the first.
+        duplicates: list of int, those that were as copies of others.
     """
 
     kept: list
     digests: list
     skipped: list
     repeated: list
+    duplicates: list
 
 
 def decode_into(
-    rows, images, *, num_first=0, max_skipped=0.05, workers=None, progress=None
+    rows, images, *, num_first=None, max_skipped=0.05, workers=None, progress=None
 ):
     """Decodes a list of images, in its order, into the rows of an array.
 
-    Those that cannot be read are left out, and copies of the first images among the
-    others: the rows that follow move up.
+    Those that cannot be read are left out, and so are copies where `num_first` is
+    given: the rows that follow move up.
 
     Args:
         rows: `(N, size, size, channels)` uint8, to be written to.
         images: `ImageList` of N images.
-        num_first: int, how many images come first. A later one with the very pixels of
-            one of them is left out.
+        num_first: int, how many images come first and are kept, copies of each other or
+            not. A later one with the very pixels of one before it is left out. None to
+            keep all.
         max_skipped: float in [0, 1], the share of images that may be unreadable.
         workers: int, threads; None for one per core that the process may use.
         progress: function of (images done, images in all), called after each.
@@ -71,8 +74,8 @@ def decode_into(
         ValueError: as soon as more images are unreadable than may be.
     """
     size, channels = rows.shape[1], rows.shape[3]
-    decoded = DecodedRows([], [], [], [])
-    first = set()
+    decoded = DecodedRows([], [], [], [], [])
+    first, others = set(), set()
     results = _in_order(
         images.contents(), lambda content: decode(content, size, channels), workers
     )
@@ -83,11 +86,13 @@ def decode_into(
                 check_share(decoded.skipped, len(images), max_skipped)
             else:
                 digest = hashlib.blake2b(result.data, digest_size=16).hexdigest()
-                if index < num_first:
-                    first.add(digest)
-                if index >= num_first and digest in first:
+                comes_first = num_first is None or index < num_first
+                if not comes_first and digest in first:
                     decoded.repeated.append(index)
+                elif not comes_first and digest in others:
+                    decoded.duplicates.append(index)
                 else:
+                    (first if comes_first else others).add(digest)
                     rows[len(decoded.kept)] = result
                     decoded.kept.append(index)
                     decoded.digests.append(digest)

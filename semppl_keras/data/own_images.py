@@ -55,10 +55,10 @@ def load_own_images(
 
     Each source is a folder, a table of paths and labels, or an archive: see
     `image_lists.open_images`. Of every image the central square is resized. What cannot
-    be read is left out and told; so is what is among the labelled images and, the very
-    same pixels, among the unlabelled ones too: there it is left out. Test images whose
-    label no labelled image has are left out. Images are grey (one channel) where all
-    are. No file is changed.
+    be read is left out and told. So are copies, the very same pixels, of a labelled
+    image or of another one among the unlabelled, since training would push an image
+    away from itself. Test images whose label no labelled image has are left out.
+    Images are grey (one channel) where all are. No file is changed.
 
     Args:
         unlabelled: source of images.
@@ -128,6 +128,13 @@ def load_own_images(
         remarks.append(
             f"{len(train.repeated):,} of the unlabelled images are labelled ones, too: "
             "they count once, as labelled."
+        )
+    if train.duplicates:
+        example = images.names[train.duplicates[0]]
+        remarks.append(
+            f"{len(train.duplicates):,} of the unlabelled images are copies of others, "
+            f"the very same pixels, such as {example!r}: each counts once, since "
+            "training would push it away from itself."
         )
     skipped = list(train.skipped)
     x_test = y_test = None
