@@ -61,7 +61,7 @@ def test_a_run_that_is_killed_three_times(options, finished, tmp_path):
     assert steps == ["checkpoint_000000003.keras", "checkpoint_000000004.keras"]
     # While a checkpoint is written: the last one is still there.
     printed = _run("save:2", "--resume", folder, *often)
-    assert "Going on after epoch 1 and 1 steps of the next one." in printed
+    assert "Going on after step 1 of epoch 2." in printed
     names = {path.name for path in (folder / "checkpoints").iterdir()}
     assert names == {*steps[1:], "checkpoint_000000005.keras", "partial.keras"}
     # Right after one was written, before older ones are removed.
@@ -69,7 +69,7 @@ def test_a_run_that_is_killed_three_times(options, finished, tmp_path):
     assert len(list((folder / "checkpoints").glob("checkpoint_*"))) == 3
 
     printed = _run("never", "--resume", folder)
-    assert "Going on after epoch 2 and 2 steps of the next one." in printed
+    assert "Going on after step 2 of epoch 3." in printed
     assert not (folder / "checkpoints").exists()
     assert not list(folder.rglob("*partial*"))
     assert_same_results(finished, folder)

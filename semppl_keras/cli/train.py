@@ -140,8 +140,8 @@ def _trained(folder, settings, data, recipe, checkpoint_minutes):
     for remark in getattr(data, "remarks", ()):
         _tell(f"Note: {remark}")
     if state.step:
-        batches = f" and {state.batch} steps of the next one" if state.batch else ""
-        _tell(f"Going on after epoch {state.epoch}{batches}.")
+        within = f"step {state.batch} of " if state.batch else ""
+        _tell(f"Going on after {within}epoch {state.epoch + bool(state.batch)}.")
     if state.epoch == epochs:
         return model, state
 
