@@ -14,7 +14,12 @@ from short_run import make_training_quick, short_run
 
 import semppl_keras
 from semppl_keras import recipes
-from semppl_keras.cli import classifier_training, main
+from semppl_keras.cli import (
+    classifier_training,
+    evaluation_measures,
+    evaluation_task,
+    main,
+)
 from semppl_keras.cli import evaluate as evaluate_command
 from semppl_keras.cli.evaluation_plots import write_plots
 from semppl_keras.cli.run_folder import CommandError
@@ -258,7 +263,7 @@ def test_classes_are_matched_by_name_or_by_number():
         data = types.SimpleNamespace(
             class_names=of_run, num_classes=len(of_run), name="run"
         )
-        return evaluate_command._named_alike(tested, data).tolist()
+        return evaluation_task._named_alike(tested, data).tolist()
 
     pets = ("cat", "dog", "owl")
     assert match(("owl", "cat"), [0, 1, 1], pets) == [2, 0, 0]
@@ -273,13 +278,13 @@ def test_classes_are_matched_by_name_or_by_number():
 
 def test_nothing_is_chosen_on_test_labels(run, quick):
     arguments = semppl_keras.cli._parser().parse_args(["evaluate", str(run)])
-    task, seed = evaluate_command._task(
+    task, seed = evaluation_task.task_of_run(
         json.loads((run / "run.json").read_text()), arguments, run
     )
     wrong = dataclasses.replace(task, y_test=np.roll(task.y_test, 7))
     model = keras.models.load_model(run / "model.keras")
     own, other = (
-        evaluate_command.measure(model, one, seed=seed, fine_tune=True)["rows"]
+        evaluation_measures.measure(model, one, seed=seed, fine_tune=True)["rows"]
         for one in (task, wrong)
     )
     assert own.keys() == other.keys()
@@ -417,7 +422,7 @@ def test_errors_are_one_line_and_leave_nothing_behind(run, tmp_path, capsys):
     (unfinished / "run.json").write_text("{}")
     message = told(unfinished)
     assert "without metrics.json and model.keras" in message
-    assert f"semppl train --resume --out {unfinished}" in message
+    assert f"semppl train --resume {unfinished}" in message
 
     assert "--severities is for --robustness" in told(run, "--severities", "1")
     assert "--corruptions is for --robustness" in told(run, "--corruptions", "fog")
@@ -453,14 +458,14 @@ def test_errors_are_one_line_and_leave_nothing_behind(run, tmp_path, capsys):
 
 
 def test_a_test_set_without_labels(run, monkeypatch, capsys):
-    load = evaluate_command.load_data
+    load = evaluation_task.load_data
 
     def load_without_labels(*arguments, **options):
         data = load(*arguments, **options)
         object.__setattr__(data, "y_test", None)
         return data
 
-    monkeypatch.setattr(evaluate_command, "load_data", load_without_labels)
+    monkeypatch.setattr(evaluation_task, "load_data", load_without_labels)
     assert main(["evaluate", str(run)]) == 2
     assert "labelled test images" in capsys.readouterr().err
 
@@ -478,7 +483,7 @@ def test_calibration_curve():
     generator = np.random.default_rng(0)
     probabilities = generator.dirichlet(np.ones(4), size=200)
     labels = generator.integers(0, 4, 200)
-    curve = evaluate_command.calibration_curve(probabilities, labels)
+    curve = evaluation_measures.calibration_curve(probabilities, labels)
     gaps = [
         count * abs(accuracy - confidence)
         for count, accuracy, confidence in zip(
@@ -511,7 +516,7 @@ def test_plots_of_many_classes_of_which_one_is_not_tested(evaluated, tmp_path):
 @pytest.mark.slow
 def test_fine_tuning_learns_from_a_hundred_labels():
     data = semppl_keras.data.load("digits", 10, 0).enlarged(16)
-    task = evaluate_command.Task(
+    task = evaluation_task.Task(
         kind="transfer",
         dataset="digits",
         name=data.name,
@@ -525,7 +530,7 @@ def test_fine_tuning_learns_from_a_hundred_labels():
     )
     # It was never trained: what it can do afterwards comes from the labels.
     model = recipes.RECIPES["digits"]().make_model(1, 10, steps_per_epoch=1, seed=0)
-    rows = evaluate_command.measure(model, task, fine_tune=True)["rows"]
+    rows = evaluation_measures.measure(model, task, fine_tune=True)["rows"]
     assert rows["fine_tuned"]["epochs"] == 150
     assert rows["fine_tuned"]["top1"] > rows["linear_probe"]["top1"]
     assert rows["fine_tuned"]["top1"] > 0.8
