@@ -11,6 +11,7 @@ import pytest
 import semppl_keras
 from semppl_keras import recipes
 from semppl_keras.cli import classifier_training, main, run_metrics
+from semppl_keras.distillation import Distiller, FineTuner
 from semppl_keras.evaluation import supervised_accuracy
 
 
@@ -82,16 +83,15 @@ def make_training_quick(patch):
         patch: `pytest.MonkeyPatch`.
     """
 
-    def uncompiled(trainer):
-        class Uncompiled(trainer):
-            def compile(self, optimizer):
-                super().compile(optimizer, jit_compile=keras.backend.backend() == "jax")
+    def uncompiled(compile_fully):
+        def compile(self, *arguments, **options):
+            options.setdefault("jit_compile", keras.backend.backend() == "jax")
+            compile_fully(self, *arguments, **options)
 
-        return Uncompiled
+        return compile
 
-    for name in ("FineTuner", "Distiller"):
-        trainer = getattr(classifier_training, name)
-        patch.setattr(classifier_training, name, uncompiled(trainer))
+    for trainer in (FineTuner, Distiller):
+        patch.setattr(trainer, "compile", uncompiled(trainer.compile))
     patch.setattr(classifier_training, "_FINE_TUNING_STEPS", 2)
     patch.setattr(classifier_training, "_FINE_TUNING_LEAST_EPOCHS", 1)
     patch.setattr(classifier_training, "_DISTILLATION_STEPS", 2)

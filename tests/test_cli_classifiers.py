@@ -7,8 +7,10 @@ import keras
 import numpy as np
 import pytest
 from short_run import make_training_quick, short_run, write_own_images
+from tiny_runs import interrupting
 
-from semppl_keras.cli import classifier_training, main
+from semppl_keras.callbacks import TrainingState, latest_checkpoint
+from semppl_keras.cli import classifier_training, main, safe_training
 from semppl_keras.cli.finished_run import FinishedRun
 
 
@@ -72,6 +74,39 @@ def test_fine_tuning_then_distillation(run, quick, tmp_path, capsys):
         .classifier()[0]
         .predict(finished.data.x_test[:5], verbose=0),
     )
+
+
+@pytest.mark.parametrize("command", ["finetune", "distil"])
+def test_an_interrupted_classifier_goes_on(run, quick, command, tmp_path, monkeypatch):
+    options = [command, str(run), "--epochs", "2", "--out"]
+    assert main([*options, str(tmp_path / "whole")]) == 0
+    assert not (tmp_path / "whole" / "classifier_checkpoints").exists()
+    parts = tmp_path / "parts"
+    monkeypatch.setattr(safe_training, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(safe_training, "TrainingHealth", interrupting(epoch=1))
+        assert main([*options, str(parts)]) == 130
+    assert not (parts / "classifier.keras").exists()
+    first = latest_checkpoint(parts / "classifier_checkpoints")
+    assert TrainingState.read(first).epoch == 1
+
+    with monkeypatch.context() as patch:
+        # With other settings it begins anew.
+        patch.setattr(safe_training, "TrainingHealth", interrupting(epoch=0))
+        assert main([*options, str(parts), "--seed", "1"]) == 130
+        assert latest_checkpoint(parts / "classifier_checkpoints") is None
+        patch.setattr(safe_training, "TrainingHealth", interrupting(epoch=1))
+        assert main([*options, str(parts)]) == 130
+    assert main([*options, str(parts)]) == 0
+    assert not (parts / "classifier_checkpoints").exists()
+    one, two = (
+        keras.models.load_model(folder / "classifier.keras")
+        for folder in (tmp_path / "whole", parts)
+    )
+    for first, second in zip(one.weights, two.weights, strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(first), keras.ops.convert_to_numpy(second)
+        )
 
 
 def test_options_of_fine_tuning_arrive(run, quick, tmp_path, monkeypatch):

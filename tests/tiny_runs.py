@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from semppl_keras import recipes
-from semppl_keras.cli import run_metrics
-from semppl_keras.cli import train as train_command
+from semppl_keras.cli import run_metrics, safe_training
 from semppl_keras.evaluation import supervised_accuracy
 
 
@@ -55,7 +54,7 @@ def tiny_runs():
         patch.setattr(recipes, "own_images", tiny_recipe)
         patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
         patch.setattr(run_metrics, "supervised_accuracy", train_network_for_a_moment)
-        patch.setattr(train_command, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+        patch.setattr(safe_training, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
         yield
 
 
@@ -82,10 +81,10 @@ def write_archive(path):
 
 
 def interrupting(epoch):
-    """A callback like `ScalarLogs` with Ctrl-C, twice, after a batch of an epoch."""
+    """A class of callbacks: Ctrl-C, twice, after a batch of an epoch."""
 
     class Interrupting(keras.callbacks.Callback):
-        def __init__(self, folder):
+        def __init__(self, *arguments, **keywords):
             super().__init__()
 
         def on_epoch_begin(self, number, logs=None):

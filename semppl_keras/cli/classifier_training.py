@@ -3,6 +3,7 @@
 import math
 import os
 import pathlib
+import shutil
 import time
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 
 from semppl_keras.cli.finished_run import CLASSIFIER
 from semppl_keras.cli.run_folder import user_errors, versions, write_json
+from semppl_keras.cli.safe_training import resumable_fit
 from semppl_keras.distillation import Distiller, FineTuner
 from semppl_keras.evaluation import summarize
 
@@ -38,6 +40,8 @@ def fine_tune(
     epochs=None,
     learning_rate=None,
     seed=0,
+    checkpoints=None,
+    depends_on=None,
     verbose=0,
 ):
     """Fine-tunes a copy of a pre-trained network.
@@ -52,6 +56,8 @@ def fine_tune(
             ten.
         learning_rate: At the beginning of its cosine; None for 1e-3.
         seed: Of views, order and the linear layer.
+        checkpoints: `pathlib.Path` of a folder for them, to go on from; None for none.
+        depends_on: Dict of what else the training depends on, as JSON has it.
         verbose: As in `keras.Model.fit`.
 
     Returns:
@@ -69,23 +75,36 @@ def fine_tune(
     learning_rate = learning_rate or _LEARNING_RATE
     steps = epochs * steps_per_epoch
     print(f"Fine-tuning the network, {steps:,} steps ...", flush=True)
-    keras.utils.set_random_seed(seed)
-    with user_errors():
-        tuner = FineTuner(
-            model,
-            num_classes,
-            from_layer=from_layer,
-            freeze_backbone=freeze_backbone,
-            seed=seed,
-        )
-    tuner.compile(_decayed_adam(learning_rate, steps))
-    with user_errors():
-        tuner.fit(images, labels, epochs=epochs, batch_size=batch_size, verbose=verbose)
-    return tuner, {
+    settings = {
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
     }
+
+    def make_tuner():
+        keras.utils.set_random_seed(seed)
+        with user_errors():
+            tuner = FineTuner(
+                model,
+                num_classes,
+                from_layer=from_layer,
+                freeze_backbone=freeze_backbone,
+                seed=seed,
+            )
+        tuner.compile(_decayed_adam(learning_rate, steps))
+        return tuner
+
+    tuner = resumable_fit(
+        make_tuner,
+        checkpoints,
+        {**settings, **(depends_on or {})},
+        images,
+        labels,
+        epochs=epochs,
+        batch_size=batch_size,
+        verbose=verbose,
+    )
+    return tuner, settings
 
 
 def distil(
@@ -97,6 +116,8 @@ def distil(
     epochs=None,
     learning_rate=None,
     seed=0,
+    checkpoints=None,
+    depends_on=None,
     verbose=0,
 ):
     """Teaches a network what a classifier says of images.
@@ -109,6 +130,8 @@ def distil(
         epochs: Passes over the images; None for as many as make 1,000 steps.
         learning_rate: At the beginning of its cosine; None for 1e-3.
         seed: Of views, order and the linear layer.
+        checkpoints: `pathlib.Path` of a folder for them, to go on from; None for none.
+        depends_on: Dict of what else the training depends on, as JSON has it.
         verbose: As in `keras.Model.fit`.
 
     Returns:
@@ -124,18 +147,55 @@ def distil(
     learning_rate = learning_rate or _LEARNING_RATE
     steps = epochs * steps_per_epoch
     print(f"Distilling, {steps:,} steps ...", flush=True)
-    keras.utils.set_random_seed(seed)
-    with user_errors():
-        distiller = Distiller(student, teacher, temperature=temperature, seed=seed)
-    distiller.compile(_decayed_adam(learning_rate, steps))
-    with user_errors():
-        distiller.fit(images, epochs=epochs, batch_size=batch_size, verbose=verbose)
-    return distiller, {
+    settings = {
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "temperature": temperature,
     }
+
+    def make_distiller():
+        keras.utils.set_random_seed(seed)
+        with user_errors():
+            distiller = Distiller(student, teacher, temperature=temperature, seed=seed)
+        distiller.compile(_decayed_adam(learning_rate, steps))
+        return distiller
+
+    distiller = resumable_fit(
+        make_distiller,
+        checkpoints,
+        {**settings, **(depends_on or {})},
+        images,
+        epochs=epochs,
+        batch_size=batch_size,
+        verbose=verbose,
+    )
+    return distiller, settings
+
+
+def checkpoint_folder(out, finished):
+    """Where a training that is not at its end is kept, until `keep_classifier`.
+
+    Args:
+        out, finished: As for `keep_classifier`.
+
+    Returns:
+        `pathlib.Path`.
+    """
+    return pathlib.Path(out or finished.folder) / "classifier_checkpoints"
+
+
+def file_state(path):
+    """What tells a file from what was under its name before.
+
+    Args:
+        path: `pathlib.Path`.
+
+    Returns:
+        List that JSON can hold.
+    """
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
 
 
 def keep_classifier(out, classifier, finished, how, settings, begun):
@@ -182,6 +242,7 @@ def keep_classifier(out, classifier, finished, how, settings, begun):
         _rename(path)
     write_json(path.with_suffix(".json"), note)
     os.replace(partial, path)
+    shutil.rmtree(checkpoint_folder(out, finished), ignore_errors=True)
     _tell_measured(note, finished, path)
     return note
 

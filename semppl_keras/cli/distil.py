@@ -1,14 +1,17 @@
 """`semppl distil`: a network learns what the classifier of a run says of its images."""
 
+import pathlib
 import sys
 import time
 
 from semppl_keras import recipes
 from semppl_keras.cli.classifier_training import (
+    checkpoint_folder,
     distil,
+    file_state,
     keep_classifier,
 )
-from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.cli.finished_run import CLASSIFIER, FinishedRun
 
 
 def run(arguments):
@@ -33,25 +36,30 @@ def run(arguments):
     else:
         recipe = recipes.own_images(finished.image_size, arguments.student)
         student = recipe.make_backbone(finished.channels)
+    images = finished.data.x_train
+    chosen = {
+        "student": arguments.student,
+        "teacher": how,
+        "seed": seed,
+        "num_images": len(images),
+    }
+    kept = pathlib.Path(arguments.classifier or finished.folder / CLASSIFIER)
+    teaching = kept if kept.exists() else finished.folder / "model.keras"
     begun = time.monotonic()
     distiller, settings = distil(
         student,
         teacher,
         # All of them: a teacher can say something of labelled images, too.
-        finished.data.x_train,
+        images,
         temperature=arguments.temperature,
         epochs=arguments.epochs,
         learning_rate=arguments.learning_rate,
         seed=seed,
+        checkpoints=checkpoint_folder(arguments.out, finished),
+        depends_on={**chosen, "how": "distilled", "model": file_state(teaching)},
         verbose=1 if sys.stdout.isatty() else 0,
     )
-    settings = {
-        **settings,
-        "student": arguments.student,
-        "teacher": how,
-        "seed": seed,
-        "num_images": len(finished.data.x_train),
-    }
+    settings = {**settings, **chosen}
     return keep_classifier(
         arguments.out, distiller.classifier, finished, "distilled", settings, begun
     )
@@ -59,4 +67,4 @@ def run(arguments):
 
 def how_to_go_on(arguments):
     """The sentence for someone who has just interrupted it."""
-    return "Nothing was written. Run the same command again."
+    return "Run the same command again: it goes on where it was saved."

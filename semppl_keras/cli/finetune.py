@@ -4,6 +4,8 @@ import sys
 import time
 
 from semppl_keras.cli.classifier_training import (
+    checkpoint_folder,
+    file_state,
     fine_tune,
     keep_classifier,
 )
@@ -26,6 +28,12 @@ def run(arguments):
     finished = FinishedRun(arguments.run)
     seed = finished.settings["seed"] if arguments.seed is None else arguments.seed
     images, labels, _ = finished.labelled
+    chosen = {
+        "from_layer": arguments.from_layer,
+        "freeze_backbone": arguments.freeze_backbone,
+        "seed": seed,
+        "num_labelled": len(images),
+    }
     begun = time.monotonic()
     tuner, settings = fine_tune(
         finished.model,
@@ -37,15 +45,15 @@ def run(arguments):
         epochs=arguments.epochs,
         learning_rate=arguments.learning_rate,
         seed=seed,
+        checkpoints=checkpoint_folder(arguments.out, finished),
+        depends_on={
+            **chosen,
+            "how": "fine-tuned",
+            "model": file_state(finished.folder / "model.keras"),
+        },
         verbose=1 if sys.stdout.isatty() else 0,
     )
-    settings = {
-        **settings,
-        "from_layer": arguments.from_layer,
-        "freeze_backbone": arguments.freeze_backbone,
-        "seed": seed,
-        "num_labelled": len(images),
-    }
+    settings = {**settings, **chosen}
     return keep_classifier(
         arguments.out, tuner.classifier, finished, "fine-tuned", settings, begun
     )
@@ -53,4 +61,4 @@ def run(arguments):
 
 def how_to_go_on(arguments):
     """The sentence for someone who has just interrupted it."""
-    return "Nothing was written. Run the same command again."
+    return "Run the same command again: it goes on where it was saved."

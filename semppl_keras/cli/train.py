@@ -9,14 +9,7 @@ import sys
 import keras
 import numpy as np
 
-from semppl_keras.callbacks import (
-    ScalarLogs,
-    TrainingCheckpoints,
-    TrainingHealth,
-    TrainingState,
-    finishing_the_step,
-    latest_checkpoint,
-)
+from semppl_keras.callbacks import ScalarLogs
 from semppl_keras.cli.run_folder import (
     CommandError,
     load_data,
@@ -27,7 +20,8 @@ from semppl_keras.cli.run_folder import (
     write_json,
 )
 from semppl_keras.cli.run_metrics import format_table, headline, measure
-from semppl_keras.cli.safe_loading import check_folder, load_model
+from semppl_keras.cli.safe_loading import check_folder
+from semppl_keras.cli.safe_training import begun_training, safe_fit, tell_where
 from semppl_keras.cli.train_settings import (
     check_free,
     new_settings,
@@ -35,10 +29,6 @@ from semppl_keras.cli.train_settings import (
     settings_of,
     with_data,
 )
-
-# How long after the last checkpoint the end of an epoch writes another.
-_SECONDS_BETWEEN_CHECKPOINTS = 10
-_MINUTES_BETWEEN_CHECKPOINTS = 5
 
 
 def run(arguments):
@@ -60,6 +50,7 @@ def run(arguments):
     folder = run_folder(arguments)
     if arguments.resume:
         settings = settings_of(folder, arguments)
+        check_folder(folder)
         if (folder / "metrics.json").exists():
             metrics = json.loads((folder / "metrics.json").read_text())
             print(f"The run in {folder} is finished: nothing to resume.\n")
@@ -138,49 +129,39 @@ def _trained(folder, settings, data, recipe, checkpoint_minutes):
         flush=True,
     )
     for remark in getattr(data, "remarks", ()):
-        _tell(f"Note: {remark}")
+        print(f"Note: {remark}", flush=True)
     if state.step:
-        within = f"step {state.batch} of " if state.batch else ""
-        _tell(f"Going on after {within}epoch {state.epoch + bool(state.batch)}.")
+        tell_where(state)
     if state.epoch == epochs:
         return model, state
 
     known = np.any(data.y_hidden >= 0)
-    with finishing_the_step() as stop_requested, user_errors():
-        checkpoints = TrainingCheckpoints(
-            folder / "checkpoints",
+    try:
+        state = safe_fit(
+            model,
             state,
-            minutes=checkpoint_minutes or _MINUTES_BETWEEN_CHECKPOINTS,
-            least_seconds=_SECONDS_BETWEEN_CHECKPOINTS,
-            stop_requested=stop_requested,
-            tell=_warn,
+            folder / "checkpoints",
+            (x_unlabelled, data.y_hidden) if known else x_unlabelled,
+            (data.x_labelled, data.y_labelled),
+            minutes=checkpoint_minutes,
+            # An epoch that counts as done is in the logs.
+            callbacks=[
+                _RunFiles(folder, settings, data),
+                ScalarLogs(folder / "logs"),
+            ],
+            epochs=epochs,
+            batch_size=batch_size,
+            labelled_batch_size=labelled_batch_size,
+            # A bar that moves is for a terminal; a file gets a line per epoch.
+            verbose=1 if sys.stdout.isatty() else 2,
         )
-        try:
-            model.fit(
-                (x_unlabelled, data.y_hidden) if known else x_unlabelled,
-                (data.x_labelled, data.y_labelled),
-                epochs=epochs,
-                initial_epoch=state.epoch,
-                initial_batch=state.batch,
-                batch_size=batch_size,
-                labelled_batch_size=labelled_batch_size,
-                callbacks=[
-                    _RunFiles(folder, settings, data),
-                    TrainingHealth(checkpoints=checkpoints, warn=_warn),
-                    # An epoch that counts as done is in the logs.
-                    ScalarLogs(folder / "logs"),
-                    checkpoints,
-                ],
-                # A bar that moves is for a terminal; a file gets a line per epoch.
-                verbose=1 if sys.stdout.isatty() else 2,
-            )
-        except MemoryError as error:
-            raise CommandError(
-                f"{error} On the command line: --batch-size {max(1, batch_size // 2)}, "
-                "with another --out."
-            ) from error
-    write_json(folder / "history.json", checkpoints.state.history)
-    return model, checkpoints.state
+    except MemoryError as error:
+        raise CommandError(
+            f"{error} On the command line: --batch-size {max(1, batch_size // 2)}, "
+            "with another --out."
+        ) from error
+    write_json(folder / "history.json", state.history)
+    return model, state
 
 
 class _RunFiles(keras.callbacks.Callback):
@@ -205,14 +186,6 @@ def how_to_go_on(arguments):
     if not (folder / "run.json").exists():
         return "Nothing was written."
     return f"Go on with: semppl train --resume {folder}"
-
-
-def _tell(text):
-    print(text, flush=True)
-
-
-def _warn(text):
-    print(f"\nWarning: {text}", file=sys.stderr, flush=True)
 
 
 def _check_enough_steps(neighbours, epochs, steps_per_epoch, labelled_batch_size):
@@ -247,18 +220,15 @@ def _num_test(data):
 
 def _model(folder, data, recipe, seed, steps_per_epoch):
     """The model to train, and the `TrainingState` in which it is."""
-    if folder.is_dir():
-        check_folder(folder)
-    checkpoint = latest_checkpoint(folder / "checkpoints")
-    if checkpoint is not None:
-        return load_model(checkpoint), TrainingState.read(checkpoint)
-    model = recipe.make_model(
-        data.x_train.shape[-1],
-        data.num_classes,
-        steps_per_epoch=steps_per_epoch,
-        seed=seed,
-    )
-    return model, TrainingState()
+    model, state = begun_training(folder / "checkpoints")
+    if model is None:
+        model = recipe.make_model(
+            data.x_train.shape[-1],
+            data.num_classes,
+            steps_per_epoch=steps_per_epoch,
+            seed=seed,
+        )
+    return model, state
 
 
 def _write_skipped(path, skipped):

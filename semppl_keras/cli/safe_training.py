@@ -1,0 +1,137 @@
+"""Training as the commands do it: watched, saved now and then, to be gone on with."""
+
+import json
+import shutil
+import sys
+
+import keras
+
+from semppl_keras.callbacks import (
+    TrainingCheckpoints,
+    TrainingHealth,
+    TrainingState,
+    finishing_the_step,
+    latest_checkpoint,
+)
+from semppl_keras.cli.run_folder import user_errors, write_json
+from semppl_keras.cli.safe_loading import check_folder, load_model
+
+# How long after the last checkpoint the end of an epoch writes another.
+_SECONDS_BETWEEN_CHECKPOINTS = 10
+_MINUTES_BETWEEN_CHECKPOINTS = 5
+
+# In a folder of checkpoints: what the training depends on.
+_SETTINGS = "settings.json"
+
+
+def begun_training(folder):
+    """The model of the newest checkpoint in a folder, and where its training stands.
+
+    Args:
+        folder: `pathlib.Path`, which need not be there.
+
+    Returns:
+        The model and its `TrainingState`; None and the state before the first step
+        where there is no checkpoint.
+
+    Raises:
+        CommandError: The folder may be somebody else's, and would execute something.
+    """
+    if folder.is_dir():
+        check_folder(folder)
+    path = latest_checkpoint(folder)
+    if path is None:
+        return None, TrainingState()
+    return load_model(path), TrainingState.read(path)
+
+
+def safe_fit(model, state, folder, *data, minutes=None, callbacks=(), **arguments):
+    """`fit` with checkpoints, that stops where it diverges and on Ctrl-C.
+
+    Args:
+        model: A model with the `fit` of semppl_keras.
+        state: `TrainingState` from which it goes on.
+        folder: `pathlib.Path` of the checkpoints.
+        *data: As `fit` takes them.
+        minutes: Between checkpoints within an epoch; None for 5.
+        callbacks: Others, called before a checkpoint is written.
+        **arguments: As in `fit`.
+
+    Returns:
+        The `TrainingState` in the end.
+
+    Raises:
+        CommandError: The data does not fit, the training diverges, or the end of it
+            cannot be saved.
+        KeyboardInterrupt: After Ctrl-C, once the step is done and saved.
+    """
+    with finishing_the_step() as stop_requested, user_errors():
+        checkpoints = TrainingCheckpoints(
+            folder,
+            state,
+            minutes=minutes or _MINUTES_BETWEEN_CHECKPOINTS,
+            least_seconds=_SECONDS_BETWEEN_CHECKPOINTS,
+            stop_requested=stop_requested,
+            tell=_warn,
+        )
+        health = TrainingHealth(checkpoints=checkpoints, warn=_warn)
+        model.fit(
+            *data,
+            initial_epoch=state.epoch,
+            initial_batch=state.batch,
+            callbacks=[*callbacks, health, checkpoints],
+            **arguments,
+        )
+    return checkpoints.state
+
+
+def resumable_fit(make_model, folder, settings, *data, epochs, **arguments):
+    """`safe_fit` of a model that is made, or of one that was begun with in the folder.
+
+    Args:
+        make_model: Function that gives a compiled model.
+        folder: `pathlib.Path` of the checkpoints; the caller removes it in the end.
+            None for a training without checkpoints.
+        settings: Dict of all that the training depends on, as JSON has it. One that was
+            begun with others is begun anew.
+        *data, epochs, **arguments: As in `safe_fit`.
+
+    Returns:
+        The model.
+    """
+    if folder is None:
+        model = make_model()
+        with user_errors():
+            model.fit(*data, epochs=epochs, **arguments)
+        return model
+    model, state = None, TrainingState()
+    settings = {**settings, "backend": keras.backend.backend()}
+    noted = folder / _SETTINGS
+    if noted.exists() and json.loads(noted.read_text()) == settings:
+        model, state = begun_training(folder)
+    elif folder.exists():
+        shutil.rmtree(folder)
+    if model is None:
+        model = make_model()
+    else:
+        tell_where(state)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(noted, settings)
+    if state.epoch < epochs:
+        safe_fit(model, state, folder, *data, epochs=epochs, **arguments)
+    return model
+
+
+def tell_where(state):
+    """Prints where a training goes on.
+
+    Args:
+        state: `TrainingState`.
+    """
+    within = f"step {state.batch} of " if state.batch else ""
+    epoch = state.epoch + bool(state.batch)
+    print(f"Going on after {within}epoch {epoch}.", flush=True)
+
+
+def _warn(text):
+    print(f"\nWarning: {text}", file=sys.stderr, flush=True)
