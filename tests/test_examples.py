@@ -119,7 +119,12 @@ def test_the_main_job(tmp_path):
 
 # What each notebook prints last, and what is expected of it.
 RESULTS = {
+    "export_and_serve": ("largest difference", lambda difference: difference < 1e-4),
     "quickstart": ("linear probe", lambda accuracy: accuracy > 0.8),
+    "simclrv2_three_steps": (
+        "what the small network gains by the three steps",
+        lambda gain: gain > 0.02,
+    ),
 }
 
 
