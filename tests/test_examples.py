@@ -119,6 +119,7 @@ def test_the_main_job(tmp_path):
 
 # What each notebook prints last, and what is expected of it.
 RESULTS = {
+    "colab_accelerators": ("linear probe", lambda accuracy: accuracy > 0.9),
     "export_and_serve": ("largest difference", lambda difference: difference < 1e-4),
     "quickstart": ("linear probe", lambda accuracy: accuracy > 0.8),
     "simclrv2_three_steps": (
