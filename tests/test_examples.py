@@ -122,6 +122,7 @@ RESULTS = {
     "colab_accelerators": ("linear probe", lambda accuracy: accuracy > 0.9),
     "export_and_serve": ("largest difference", lambda difference: difference < 1e-4),
     "own_folder": ("accuracy of what is served", lambda accuracy: accuracy > 0.92),
+    "published_checkpoint": ("fine-tuned", lambda accuracy: accuracy > 0.9),
     "quickstart": ("linear probe", lambda accuracy: accuracy > 0.8),
     "simclrv2_three_steps": (
         "what the small network gains by the three steps",
