@@ -101,6 +101,7 @@ def run(arguments):
         title=headline(metrics),
         seed=seed,
     )
+    write_json(folder / "history.json", state.history)
     # Last: it marks the run as finished.
     write_json(folder / "metrics.json", metrics)
     # The model has all that is in them.
@@ -160,7 +161,6 @@ def _trained(folder, settings, data, recipe, checkpoint_minutes):
             f"{error} On the command line: --batch-size {max(1, batch_size // 2)}, "
             "with another --out."
         ) from error
-    write_json(folder / "history.json", state.history)
     return model, state
 
 
