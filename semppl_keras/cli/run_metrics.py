@@ -188,8 +188,9 @@ def format_table(metrics, folder):
         ]
     lines += [
         "",
-        f"Trained in {metrics['train_seconds']:.0f} s. The table, the model, curves "
-        f"and pictures are in {folder}",
+        f"Images read in {metrics['read_seconds']:.0f} s, trained in "
+        f"{metrics['train_seconds']:.0f} s. The table, the model, curves and pictures "
+        f"are in {folder}",
     ]
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import sys
+import time
 
 import keras
 import numpy as np
@@ -61,7 +62,9 @@ def run(arguments):
         settings = new_settings(arguments)
 
     recipe = recipe_of(settings)
+    begun = time.monotonic()
     data = _load(settings, recipe, folder)
+    read_seconds = time.monotonic() - begun
     settings = with_data(settings, data, folder)
     model, state = _trained(
         folder, settings, data, recipe, arguments.checkpoint_minutes
@@ -74,6 +77,7 @@ def run(arguments):
     measured, features, predictions = measure(model, data, recipe, seed=seed)
     metrics = {
         **measured,
+        "read_seconds": round(read_seconds, 2),
         "train_seconds": round(state.seconds, 2),
         "backend": keras.backend.backend(),
         "seed": seed,
