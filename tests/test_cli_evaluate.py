@@ -10,7 +10,7 @@ import types
 import keras
 import numpy as np
 import pytest
-from short_run import make_training_quick, short_run
+from short_run import make_training_quick, short_run, write_own_images
 
 import semppl_keras
 from semppl_keras import recipes
@@ -255,6 +255,79 @@ def test_image_files_out_of_distribution(run, evaluated, tmp_path):
     np.testing.assert_allclose(others[:7], own, atol=0.1)
 
 
+def test_own_images_to_test_a_run_on_a_data_set(run, evaluated, tmp_path, capsys):
+    from PIL import Image
+
+    digits = semppl_keras.data.load("digits", None, 0)
+    held = tmp_path / "held"
+    for index, label in enumerate(digits.y_test):
+        (held / str(label)).mkdir(parents=True, exist_ok=True)
+        pixels = np.round(digits.x_test[index, ..., 0]).astype("uint8")
+        Image.fromarray(pixels).save(held / str(label) / f"{index}.png")
+    (held / "letters").mkdir()
+    Image.new("L", (8, 8)).save(held / "letters" / "a.png")
+    (held / "3" / "broken.png").write_bytes(b"none")
+    out = tmp_path / "out"
+    assert main(["evaluate", str(run), "--test", str(held), "--out", str(out)]) == 0
+    evaluation, printed = _evaluation(out), capsys.readouterr().out
+    assert (evaluation["kind"], evaluation["data"]) == ("test", str(held))
+    assert evaluation["num_test"] == 400
+    assert evaluation["num_left_out"] == 1
+    ((skipped, _),) = evaluation["skipped"]
+    assert skipped == str(held / "3" / "broken.png")
+    for words in (
+        "Note: 1 test images are left out: the run does not know 'letters'.",
+        "Note: 1 of 402 test images cannot be read, such as",
+        "held, with 10 labels per class of digits",
+    ):
+        assert words in printed
+    # The images of the run's own test, rounded.
+    assert evaluation["rows"].keys() == evaluated[2]["rows"].keys()
+    for name, row in evaluation["rows"].items():
+        assert row["top1"] == pytest.approx(
+            evaluated[2]["rows"][name]["top1"], abs=0.05
+        )
+
+
+def test_own_images_to_test_a_run_on_own_images(tmp_path, quick, capsys):
+    photos = tmp_path / "photos"
+    options = write_own_images(photos)
+    out = tmp_path / "out"
+    with short_run(tmp_path / "run", *options) as folder:
+        # Neither is needed: what was learned from them is in the model.
+        shutil.rmtree(photos / "many")
+        table = tmp_path / "held.csv"
+        table.write_text("path,label\nphotos/few/dark/0.png,dark\n")
+        arguments = ["evaluate", str(folder), "--test", str(table), "--out", str(out)]
+        assert main([*arguments, "--fine-tune"]) == 0
+        evaluation, printed = _evaluation(out), capsys.readouterr().out
+        assert evaluation["class_names"] == ["bright", "dark"]
+        assert (evaluation["num_labelled"], evaluation["num_test"]) == (6, 1)
+        assert list(evaluation["rows"])[1:] == [
+            "memory_knn",
+            "weighted_knn",
+            "linear_probe",
+            "fine_tuned",
+        ]
+        assert evaluation["rows"]["linear_probe"]["per_class"][0] is None
+        assert "There is no test image of 'bright'." in printed
+
+        # With labels, archives and test images of its own, the run is tested as then.
+        images = np.full((2, 9, 12, 3), [[[[200] * 3]], [[[50] * 3]]], "uint8")
+        np.savez(tmp_path / "held.npz", images=images, labels=["bright", "dark"])
+        settings = json.loads((folder / "run.json").read_text())
+        settings["dataset"]["test"] = str(photos / "gone")
+        (folder / "run.json").write_text(json.dumps(settings))
+        arguments[3] = f"npz:{tmp_path / 'held.npz'}"
+        assert main(arguments) == 0
+        assert _evaluation(out)["num_test"] == 2
+
+        table.write_text("path,label\nphotos/few/dark/0.png,night\n")
+        capsys.readouterr()
+        assert main(["evaluate", str(folder), "--test", str(table)]) == 2
+        assert "the run, 'bright', 'dark'. Received: 'night'" in capsys.readouterr().err
+
+
 def test_classes_are_matched_by_name_or_by_number():
     def match(names, labels, of_run):
         tested = semppl_keras.data.LabelledTest(
@@ -433,6 +506,10 @@ def test_errors_are_one_line_and_leave_nothing_behind(run, tmp_path, capsys):
     assert "the run was trained on" in told(run, "--data", "digits", "--same-classes")
     assert "at most" in told(run, "--labels-per-class", "999")
 
+    for option in (("--data", "digits"), ("--same-classes",)):
+        message = told(run, "--test", tmp_path, *option)
+        assert f"Received: {option[0]} with it. Leave one of the two out." in message
+    assert "where nothing is" in told(run, "--test", tmp_path / "absent")
     assert "absent.npz" in told(run, "--data", "npz:absent.npz")
     images, labels = _greys(classes=3, channels=3)
     data = _archive(tmp_path / "colour.npz", images, labels)

@@ -76,7 +76,8 @@ calibration of several classifiers, each trained on the labelled images alone.
 Without options: on the run's own data, split and labelled as in training. With --data
 another data set: its labelled images train the classifiers on the features of the
 frozen network (transfer), or, with --same-classes, the classifiers of the run are
-tested on its test images (out of distribution).
+tested on its test images (out of distribution). With --test the classifiers of the run
+are tested on your own images of its classes.
 
 Several RUNs that differ in the seed alone: also their mean and its 95% interval."""
 
@@ -91,10 +92,17 @@ classifiers:
 what is written to RUN (an earlier evaluation there is replaced):
   evaluation.json  by classifier top-1 and top-5 accuracy (from six classes on),
                    accuracy by class, confusion matrix, expected calibration error;
-                   robustness, settings, versions
+                   robustness, settings, versions; what --test could not read
   confusion.png, per_class.png, reliability.png
   robustness.png   with --robustness: errors by corruption, and the mean corruption
                    error in percent of that of logistic regression on the pixels
+
+your own images to test on, SOURCE one of:
+  DIR             image files in a folder for each class
+  FILE.csv, .tsv  lines of path,label, paths relative to the table
+  npz:FILE, tfds:NAME or tfds:NAME#SPLIT, tfrecord:FILES, as for semppl train
+  They are brought to the size of the run's images. Classes are those of the run by
+  name; images of others, and those that cannot be read, are left out and told.
 
 corruptions:
   gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur,
@@ -107,7 +115,8 @@ examples:
   semppl evaluate runs/fashion --robustness --severities 1,3,5
   semppl evaluate runs/fashion --labels-per-class 1% --fine-tune --out runs/one_percent
   semppl evaluate runs/fashion --data tfds:mnist --labels-per-class 10
-  semppl evaluate runs/digits --data folder:scanned --same-classes"""
+  semppl evaluate runs/digits --data folder:scanned --same-classes
+  semppl evaluate runs/photos --test held_out --fine-tune"""
 
 
 _IMPORT_DESCRIPTION = """\
@@ -328,6 +337,12 @@ def _add_evaluate(commands):
         metavar="SPEC",
         help="digits, npz:FILE, tfds:NAME or folder:DIR, as for semppl train "
         "(default: the data of the run)",
+    )
+    evaluate.add_argument(
+        "--test",
+        metavar="SOURCE",
+        help="your own images of the run's classes, to test what the run has learned: "
+        "a folder for each class, a table of path,label or another source below",
     )
     evaluate.add_argument(
         "--same-classes",

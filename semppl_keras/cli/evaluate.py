@@ -29,9 +29,9 @@ def run(arguments):
     """Evaluates finished runs, as the parsed arguments say.
 
     Args:
-        arguments: Namespace with `runs` (a list of folders), `data`,
-            `labels_per_class`, `severities`, `corruptions`, `out`, `seed` (None where
-            not given), `same_classes`, `fine_tune`, `from_layer` and `robustness`.
+        arguments: Namespace with `runs` (a list of folders), `data`, `test`,
+            `labels_per_class`, `severities`, `corruptions`, `out`, `seed`, `from_layer`
+            (None where not given), `same_classes`, `fine_tune` and `robustness`.
 
     Returns:
         A list of the dicts that the `evaluation.json` of each run holds.
@@ -76,6 +76,8 @@ def run(arguments):
             "seed": seed,
             "num_labelled": len(task.x_labelled),
             "num_test": len(task.x_test),
+            "num_left_out": task.num_left_out,
+            "skipped": [list(one) for one in task.skipped],
             "class_names": list(task.class_names),
             **measured,
             "seconds": round(time.monotonic() - begun, 2),
@@ -121,6 +123,18 @@ def _check_options(arguments):
             "--from-layer is for --fine-tune. Received: --from-layer "
             f"{arguments.from_layer} without it. Add --fine-tune."
         )
+    if arguments.test is not None:
+        # Each says what else to test on, or with which other labels.
+        for option, given in (
+            ("--data", arguments.data is not None),
+            ("--same-classes", arguments.same_classes),
+            ("--labels-per-class", arguments.labels_per_class is not None),
+        ):
+            if given:
+                raise CommandError(
+                    "--test tests what the run has learned from its own labels on your "
+                    f"own images. Received: {option} with it. Leave one of the two out."
+                )
     if arguments.same_classes and arguments.data is None:
         raise CommandError(
             "--same-classes is for another data set. Received: --same-classes without "

@@ -117,6 +117,7 @@ def _headline(evaluation):
         "own": f"{name}, {labels} per class",
         "transfer": f"{name}, {labels} per class, features learned on {trained_on}",
         "same_classes": f"{name}, with {labels} per class of {trained_on}",
+        "test": f"{name}, with {labels} per class of {trained_on}",
     }[evaluation["kind"]]
 
 

@@ -5,15 +5,24 @@ import dataclasses
 import keras
 import numpy as np
 
+from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.run_folder import (
     CommandError,
+    Progress,
     load_data,
     recipe_of,
     resolved,
     user_errors,
 )
 from semppl_keras.data import load_test
+from semppl_keras.data.image_cache import decode_cached
+from semppl_keras.data.image_lists import open_images, resolved_source
+from semppl_keras.data.own_images import own_name
 from semppl_keras.evaluation import SEVERITIES, corrupt
+
+# As of a person's own images in training, where nobody says another share.
+_MAX_SKIPPED = 0.05
+_NAMED = 3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,8 +32,8 @@ class Task:
     Args:
         kind: "own" for the run's own data; "transfer" for another data set with
             labels of its own; "same_classes" for the test images of another, labelled
-            with what the run knows.
-        dataset: As `--dataset` takes it.
+            with what the run knows; "test" for a person's own images, the same.
+        dataset: As `--dataset` takes it, or, of a person's own images, `--test`.
         name: What the data set is called.
         labels_per_class: How the labelled images were chosen: an integer, "all", or a
             share such as "10%".
@@ -35,6 +44,8 @@ class Task:
         class_names: One string per class.
         labels_of_run: Whether the labelled images are those that the run was trained
             with.
+        skipped: What could not be read, a tuple of `Skipped`.
+        num_left_out: How many test images are of classes that the run does not know.
     """
 
     kind: str
@@ -47,6 +58,8 @@ class Task:
     y_test: np.ndarray
     class_names: tuple[str, ...]
     labels_of_run: bool
+    skipped: tuple = ()
+    num_left_out: int = 0
 
 
 def task_of_run(settings, arguments, folder):
@@ -54,8 +67,8 @@ def task_of_run(settings, arguments, folder):
 
     Args:
         settings: Dict, what `run.json` holds.
-        arguments: Namespace with `data`, `labels_per_class`, `seed` (None where not
-            given) and `same_classes`.
+        arguments: Namespace with `data`, `test`, `labels_per_class`, `seed` (None
+            where not given) and `same_classes`.
         folder: Path of the run.
 
     Returns:
@@ -64,6 +77,9 @@ def task_of_run(settings, arguments, folder):
     Raises:
         CommandError: There is no such task, or none for this run.
     """
+    seed = settings["seed"] if arguments.seed is None else arguments.seed
+    if arguments.test is not None:
+        return _own_test(arguments.test, FinishedRun(folder)), seed
     asked = resolved(arguments.data)
     other = asked if asked != settings["dataset"] else None
     if arguments.same_classes and other is None:
@@ -71,7 +87,6 @@ def task_of_run(settings, arguments, folder):
             "--same-classes is for another data set than the run's. Received: --data "
             f"{arguments.data}, which the run was trained on."
         )
-    seed = settings["seed"] if arguments.seed is None else arguments.seed
     recipe = recipe_of(settings)
     if arguments.labels_per_class is None:
         labels_per_class = settings["labels_per_class"]
@@ -146,6 +161,77 @@ def check_images_fit(model, task, corruptions):
     if corruptions:
         with user_errors():
             corrupt(task.x_test[:1], corruptions[0], SEVERITIES[0])
+
+
+def _own_test(source, finished):
+    """A person's own images, to test what a run has learned from its labels."""
+    x_labelled, y_labelled, _ = finished.labelled
+    height, width, channels = x_labelled.shape[1:]
+    if height != width:
+        raise CommandError(
+            "--test is for runs on square images, to whose size it brings the central "
+            f"square of each. Received: a run on images of {height} x {width}. Name a "
+            "data set of such images with --data and --same-classes."
+        )
+    dataset, progress = finished.settings["dataset"], Progress()
+    max_skipped = dataset["max_skipped"] if isinstance(dataset, dict) else _MAX_SKIPPED
+    with user_errors():
+        listed = open_images(source, "test")
+        images, decoded = decode_cached(
+            listed,
+            height,
+            channels,
+            max_skipped=max_skipped,
+            progress=lambda *counts: progress("images to test on", *counts),
+        )
+    class_names = finished.class_names
+    numbers = {name: number for number, name in enumerate(class_names)}
+    texts = [listed.labels[index] for index in decoded.kept]
+    labels = np.array([numbers.get(text, -1) for text in texts], "int32")
+    known = labels >= 0
+    unknown = sorted({text for text in texts if text not in numbers})
+    if not known.any():
+        raise CommandError(
+            "The images of --test must be of the classes of the run, "
+            f"{_listed(class_names)}. Received: {_listed(unknown)}. Name their classes "
+            "as the run does."
+        )
+    notes = []
+    if unknown:
+        notes.append(
+            f"{np.sum(~known):,} test images are left out: the run does not know "
+            f"{_listed(unknown)}."
+        )
+    if decoded.skipped:
+        name, reason = decoded.skipped[0]
+        notes.append(
+            f"{len(decoded.skipped):,} of {len(listed):,} test images cannot be read, "
+            f"such as {name!r}: {reason}. evaluation.json names all."
+        )
+    untested = [name for name in class_names if name not in set(texts)]
+    if untested:
+        notes.append(f"There is no test image of {_listed(untested)}.")
+    for note in notes:
+        print(f"Note: {note}", flush=True)
+    return Task(
+        kind="test",
+        dataset=resolved_source(source),
+        name=own_name(source),
+        labels_per_class=finished.settings["labels_per_class"],
+        x_labelled=x_labelled,
+        y_labelled=y_labelled,
+        x_test=images if known.all() else images[known],
+        y_test=labels[known],
+        class_names=class_names,
+        labels_of_run=True,
+        skipped=tuple(decoded.skipped),
+        num_left_out=int(np.sum(~known)),
+    )
+
+
+def _listed(names):
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(repr(name) for name in names[:_NAMED]) + more
 
 
 def _named_alike(tested, data):

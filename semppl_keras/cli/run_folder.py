@@ -147,7 +147,7 @@ def load_data(dataset, labels_per_class, seed, recipe=None, *, folder=None):
                 max_skipped=dataset["max_skipped"],
                 cache=dataset["cache"],
                 cache_folder=None if folder is None else pathlib.Path(folder) / "cache",
-                progress=_Progress(),
+                progress=Progress(),
             )
     with user_errors():
         data = datasets.load(
@@ -161,8 +161,12 @@ def load_data(dataset, labels_per_class, seed, recipe=None, *, folder=None):
     return data.enlarged(recipe.image_size)
 
 
-class _Progress:
-    """A line now and then while images are decoded."""
+class Progress:
+    """A line now and then while images are decoded.
+
+    Called with what is read, such as "images to test on", and how many images are done
+    and there are in all.
+    """
 
     def __init__(self):
         self._last = time.monotonic()
