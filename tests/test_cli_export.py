@@ -1,6 +1,7 @@
 """`semppl export`: served by others with the same numbers; folders that are refused."""
 
 import json
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -276,6 +277,77 @@ def test_a_folder_with_a_pickle_beside_is_refused(run, tmp_path, name, capsys):
     error = capsys.readouterr().err
     assert "must hold no pickle" in error
     assert name in error
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "content", "message"),
+    [
+        ("export", "run.json", "[1, 2]", "must hold a JSON object"),
+        ("evaluate", "run.json", "{}", "must have an entry 'dataset'"),
+        ("evaluate", "run.json", '{"dataset": "digi', "must hold JSON"),
+        ("label", "run.json", "\xff", "must hold JSON"),
+        ("report", "metrics.json", "{}", "must have an entry 'dataset'"),
+        ("report", "metrics.json", "[]", "must hold a JSON object"),
+        ("report", "history.json", None, "that can be read"),
+        ("report", "history.json", '{"loss": 1}', "must have an entry 'loss' (list)"),
+        ("label", "classifier.json", "x", "must hold JSON"),
+    ],
+)
+def test_a_damaged_file_is_named(
+    run, tmp_path, command, name, content, message, capsys
+):
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "classifier.json").write_text('{"how": "fine-tuned"}')
+    tuned = FineTuner(FinishedRun(folder).model, 10, seed=0).classifier
+    tuned.save(folder / "classifier.keras")
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content.encode("latin-1"))
+    (tmp_path / "images").mkdir()
+    more = {
+        "export": ["--format", "keras"],
+        "label": [str(tmp_path / "images"), "--out", str(tmp_path / "out")],
+    }
+    assert main([command, str(folder), *more.get(command, [])]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+    assert str(folder / name) in error
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": "0"}, "an entry 'seed' (int). Received: '0'"),
+        ({"dataset": {"labelled": "x"}}, "an entry 'unlabelled' (str)"),
+        ({"class_names": "abc"}, "`class_names`"),
+    ],
+)
+def test_settings_of_another_kind_are_told(run, tmp_path, changes, message, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    settings = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**settings, **changes}))
+    assert main(["evaluate", str(folder)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_is_named(run, tmp_path, monkeypatch, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    secret = folder / "secret"
+    secret.write_text("none of your business")
+    open_path = pathlib.Path.open
+
+    def refuse(path, *arguments, **keywords):
+        if path == secret:
+            raise PermissionError(13, "Permission denied", str(path))
+        return open_path(path, *arguments, **keywords)
+
+    # As the system does, except for the superuser.
+    monkeypatch.setattr(pathlib.Path, "open", refuse)
+    assert main(["export", str(folder), "--format", "keras"]) == 2
+    error = capsys.readouterr().err
+    assert f"{str(secret)!r} (Permission denied). Make it readable" in error
 
 
 def test_a_model_that_keras_cannot_load_is_told(run, tmp_path, capsys):

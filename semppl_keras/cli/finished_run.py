@@ -1,7 +1,6 @@
 """A finished run, as the commands after training need it."""
 
 import functools
-import json
 import pathlib
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from semppl_keras.cli.run_folder import (
     CommandError,
     load_data,
     read_finished_run,
+    read_json,
     recipe_of,
     user_errors,
 )
@@ -236,11 +236,16 @@ def fit_probe(features, labels, seed, **options):
 
 
 def how_it_was_trained(path):
-    """What the note beside a classifier says, such as "fine-tuned"."""
+    """What the note beside a classifier says, such as "fine-tuned".
+
+    Raises:
+        CommandError: The note is damaged.
+    """
     note = path.with_suffix(".json")
     if not note.is_file():
         return path.stem
-    return str(json.loads(note.read_text()).get("how", path.stem))
+    advice = "Remove it, or run semppl finetune or semppl distil again."
+    return str(read_json(note, advice=advice).get("how", path.stem))
 
 
 def as_probabilities(classifier, features):

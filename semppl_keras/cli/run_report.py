@@ -14,7 +14,7 @@ from semppl_keras.cli.embedding_map import embedding_map
 from semppl_keras.cli.finished_run import FinishedRun, as_probabilities
 from semppl_keras.cli.html_pages import page, picture, table
 from semppl_keras.cli.report import embed_in_plane
-from semppl_keras.cli.run_folder import CommandError, user_errors
+from semppl_keras.cli.run_folder import CommandError, read_json, user_errors
 from semppl_keras.cli.run_metrics import format_table
 from semppl_keras.cli.svg_charts import line_chart
 from semppl_keras.cli.view_grid import draw_views
@@ -29,6 +29,28 @@ _VIEWED = 6
 # A larger matrix cannot be read.
 _MOST_IN_MATRIX = 40
 _MOST_CONFUSIONS = 10
+
+# What the page takes out of metrics.json, the latter where there are test images.
+_METRICS = {
+    "dataset": str | dict,
+    "labels_per_class": int | str,
+    "seed": int,
+    "backend": str,
+    "num_labelled": int,
+    "num_unlabelled": int,
+    "num_test": int,
+    "train_seconds": int | float,
+    "pseudo_label_accuracy": int | float | None,
+    "cross_validated": dict | None,
+    "versions": dict,
+}
+_TEST_METRICS = {
+    "supervised_accuracy": int | float,
+    "supervised_logistic_regression_accuracy": int | float,
+    "supervised_network_accuracy": int | float,
+    "knn_accuracy": int | float,
+    "linear_accuracy": int | float,
+}
 
 _LOSS = ("loss", "augmentation", "semantic", "invariance", "semantic_invariance")
 _PSEUDO_LABELS = ("pseudo_label_confidence", "pseudo_label_accuracy", "memory_fill")
@@ -105,8 +127,10 @@ def report_page(finished, classifier, how):
         HTML.
     """
     folder, data = finished.folder, finished.data
-    metrics = _json(folder / "metrics.json")
-    history = _json(folder / "history.json")
+    metrics = read_json(folder / "metrics.json", _METRICS)
+    if metrics["num_test"]:
+        read_json(folder / "metrics.json", _TEST_METRICS)
+    history = _history(folder / "history.json")
     groups = _groups(finished, classifier)
     map_html, script = _map(finished, groups)
     sections = [
@@ -211,6 +235,13 @@ def _summary(metrics, folder, finished):
             else ""
         )
     )
+
+
+def _history(path):
+    """By name the values of every epoch."""
+    history = read_json(path)
+    read_json(path, dict.fromkeys(history, list))
+    return history
 
 
 def _curves(history):
@@ -407,7 +438,3 @@ def _settings(settings, metrics):
 
 def _plain(value):
     return value if isinstance(value, str | int | float) else json.dumps(value)
-
-
-def _json(path):
-    return json.loads(path.read_text())

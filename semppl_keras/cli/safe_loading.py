@@ -23,10 +23,19 @@ def check_folder(folder):
         folder: `pathlib.Path`.
 
     Raises:
-        CommandError: There is a pickle in it.
+        CommandError: There is a pickle in it, or a file that cannot be read.
     """
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and _is_pickle(path):
+        try:
+            pickled = path.is_file() and _is_pickle(path)
+        except OSError as error:
+            raise CommandError(
+                "Every file of a run folder must be readable, to see that none could "
+                "execute anything. Received: "
+                f"{str(path)!r} ({error.strerror or error}). "
+                "Make it readable, or take it out of the folder."
+            ) from error
+        if pickled:
             raise CommandError(
                 f"A run folder must hold no pickle, since one can execute anything. "
                 f"Received: {str(path)!r}. semppl wrote none: if you trust whom the "
