@@ -179,6 +179,49 @@ def test_own_images_with_and_without_a_test_set(quick, tmp_path, capsys):
         assert note["class_names"] == ["bright", "dark"]
 
 
+def test_a_classifier_that_is_worse_is_told(run, quick, tmp_path, monkeypatch, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    finished, summarize = FinishedRun(folder), classifier_training.summarize
+    classifier = finished.linear_classifier()
+    path = folder / "classifier.keras"
+
+    def keep(out=None):
+        classifier_training.keep_classifier(out, classifier, finished, "tuned", {}, 0)
+        return capsys.readouterr().out
+
+    assert "Warning" not in keep()
+    monkeypatch.setattr(
+        classifier_training,
+        "summarize",
+        lambda *arguments: {**summarize(*arguments), "top1": 0.01},
+    )
+    printed = keep()
+    assert "Warning: the tuned classifier is less accurate than the linear" in printed
+    assert f"To go back to the linear probe: remove or rename {path}." in printed
+    earlier = folder / "classifier_1.keras"
+    assert f"the classifier before: rename {earlier} to {path}." in printed
+    # And so one does.
+    path.rename(tmp_path / "worse.keras")
+    assert FinishedRun(folder).classifier()[1] == "linear probe"
+    printed = keep(tmp_path / "elsewhere")
+    assert "which semppl label, semppl export and semppl report use" in printed
+    assert "To go back" not in printed
+
+
+@pytest.mark.parametrize("command", ["finetune", "distil"])
+def test_a_file_in_the_place_of_the_folder_is_told_before_training(
+    run, tmp_path, command, capsys
+):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for out in (file, file / "below"):
+        assert main([command, str(run), "--out", str(out)]) == 2
+        told = capsys.readouterr()
+        assert "--out must be a folder" in told.err
+        assert told.out == ""
+    assert file.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

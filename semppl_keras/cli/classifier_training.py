@@ -10,7 +10,12 @@ import keras
 import numpy as np
 
 from semppl_keras.cli.finished_run import CLASSIFIER
-from semppl_keras.cli.run_folder import user_errors, versions, write_json
+from semppl_keras.cli.run_folder import (
+    CommandError,
+    user_errors,
+    versions,
+    write_json,
+)
 from semppl_keras.cli.safe_training import resumable_fit
 from semppl_keras.distillation import Distiller, FineTuner
 from semppl_keras.evaluation import summarize
@@ -173,6 +178,26 @@ def distil(
     return distiller, settings
 
 
+def check_out(out):
+    """Fails before anything takes long.
+
+    Args:
+        out: As for `keep_classifier`.
+
+    Raises:
+        CommandError: It cannot be a folder, since a file is there.
+    """
+    if out is None:
+        return
+    out = pathlib.Path(out)
+    for path in (out, *out.parents):
+        if path.exists() and not path.is_dir():
+            raise CommandError(
+                f"--out must be a folder. Received: {str(out)!r}, where {str(path)!r} "
+                "is a file. Choose another."
+            )
+
+
 def checkpoint_folder(out, finished):
     """Where a training that is not at its end is kept, until `keep_classifier`.
 
@@ -238,17 +263,24 @@ def keep_classifier(out, classifier, finished, how, settings, begun):
     partial = folder / "classifier.partial.keras"
     classifier.save(partial)
     path = folder / CLASSIFIER
-    if path.exists():
-        _rename(path)
+    earlier = _rename(path) if path.exists() else None
     write_json(path.with_suffix(".json"), note)
     os.replace(partial, path)
     shutil.rmtree(checkpoint_folder(out, finished), ignore_errors=True)
-    _tell_measured(note, finished, path)
+    _tell_measured(note, finished, path, earlier)
     return note
 
 
-def _tell_measured(note, finished, path):
-    """Prints how good a classifier is, beside the run's linear probe."""
+def _tell_measured(note, finished, path, earlier):
+    """Prints how good a classifier is, beside the run's linear probe.
+
+    Args:
+        note: As `keep_classifier` returns it.
+        finished: `FinishedRun`.
+        path: `pathlib.Path` of the classifier.
+        earlier: The same of the one that was there before, or None.
+    """
+    worse, of_run = False, path.parent.resolve() == finished.folder.resolve()
     if note["test"] is None:
         print("Not measured: the run has no labelled test images.")
     else:
@@ -258,10 +290,28 @@ def _tell_measured(note, finished, path):
         print(f"accuracy on {note['num_test']:,} test images")
         print(f"  {note['how']:<16}{note['test']['top1']:>8.1%}")
         print(f"  {'linear probe':<16}{accuracy:>8.1%}")
-    print(
-        f"{path}: semppl export, semppl label and semppl report use it if it is in the "
-        "run's folder, otherwise with --classifier."
-    )
+        worse = note["test"]["top1"] < accuracy
+    if of_run:
+        print(f"{path}: semppl export, semppl label and semppl report use it from now.")
+    else:
+        print(
+            f"{path}: semppl export, semppl label and semppl report use it with "
+            "--classifier."
+        )
+    if worse and of_run:
+        print(
+            f"Warning: the {note['how']} classifier is less accurate than the linear "
+            "probe, and semppl label, semppl export and semppl report use it in its "
+            f"place. To go back to the linear probe: remove or rename {path}."
+        )
+        if earlier is not None:
+            print(f"To go back to the classifier before: rename {earlier} to {path}.")
+    elif worse:
+        print(
+            f"Warning: the {note['how']} classifier is less accurate than the linear "
+            "probe, which semppl label, semppl export and semppl report use without "
+            "--classifier where the run has no other."
+        )
 
 
 def _decayed_adam(learning_rate, steps):
@@ -271,10 +321,11 @@ def _decayed_adam(learning_rate, steps):
 
 
 def _rename(path):
-    """Gives a classifier and its note another name."""
+    """Gives a classifier and its note another name: the path of the former."""
     number = 1
     while path.with_name(f"{path.stem}_{number}{path.suffix}").exists():
         number += 1
     for old in (path.with_suffix(".json"), path):
         if old.exists():
             os.replace(old, old.with_name(f"{old.stem}_{number}{old.suffix}"))
+    return path.with_name(f"{path.stem}_{number}{path.suffix}")

@@ -6,6 +6,7 @@ import time
 
 from semppl_keras import recipes
 from semppl_keras.cli.classifier_training import (
+    check_out,
     checkpoint_folder,
     distil,
     file_state,
@@ -28,6 +29,7 @@ def run(arguments):
     Raises:
         CommandError: What the user asked for cannot be done.
     """
+    check_out(arguments.out)
     finished = FinishedRun(arguments.run)
     seed = finished.settings["seed"] if arguments.seed is None else arguments.seed
     teacher, how = finished.classifier(arguments.classifier)

@@ -4,6 +4,7 @@ import sys
 import time
 
 from semppl_keras.cli.classifier_training import (
+    check_out,
     checkpoint_folder,
     file_state,
     fine_tune,
@@ -25,6 +26,7 @@ def run(arguments):
     Raises:
         CommandError: What the user asked for cannot be done.
     """
+    check_out(arguments.out)
     finished = FinishedRun(arguments.run)
     seed = finished.settings["seed"] if arguments.seed is None else arguments.seed
     images, labels, _ = finished.labelled
