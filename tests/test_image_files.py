@@ -393,6 +393,47 @@ def test_decompression_bombs(tmp_path, monkeypatch):
     assert read_image(path, 8).shape == (8, 8, 3)
 
 
+def test_large_photographs_are_no_bombs(tmp_path, monkeypatch):
+    path = tmp_path / "108_megapixels.jpg"
+    Image.new("L", (12000, 9000), 120).save(path)
+    # Warnings are errors here.
+    assert image_header(path) == (12000, 9000, False)
+    for content in (path, path.read_bytes()):
+        assert np.abs(read_image(content, 96).astype(int) - 120).max() <= 2
+    with pytest.raises(UnreadableImage, match="more than 89,478,485 pixels"):
+        read_image(path)
+    # Of a progressive one all is held in memory, and no file may have any number.
+    Image.new("L", (100, 100)).save(path, progressive=True)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9000)
+    with pytest.raises(UnreadableImage, match="more than 9,000 pixels"):
+        read_image(path, 8)
+    Image.new("L", (200, 200)).save(path)
+    with pytest.raises(UnreadableImage, match="more than 36,000 pixels"):
+        read_image(path, 8)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert read_image(path, 8).shape == (8, 8, 3)
+
+
+def test_a_small_file_of_very_many_pixels(tmp_path):
+    def chunk(kind, content):
+        check = zlib.crc32(kind + content)
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+        )
+
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(10_000_000))
+    path = tmp_path / "bomb.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", pixels)
+        + chunk(b"IEND", b"")
+    )
+    with pytest.raises(UnreadableImage, match="more than 89,478,485 pixels"):
+        read_image(path, 96)
+
+
 def test_no_file_is_changed(tmp_path):
     path = tmp_path / "image.jpg"
     quarters().save(path)

@@ -31,10 +31,15 @@ _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _EXIF_ORIENTATION = 0x0112
+_JPEG_BEGINS = b"\xff\xd8\xff"
 
 # A format that can leave out pixels while it decodes, and the resizing after it, keep
 # this many times the pixels per side that are wanted: less would show.
 _SPARE = 2
+
+# Decoded at an eighth of its size, a JPEG still takes time by all its pixels: so many
+# times what an image may have otherwise, enough for 300 megapixels.
+_JPEG_PIXELS = 4
 
 
 class UnreadableImage(ValueError):
@@ -150,8 +155,8 @@ def read_image(path, size=None, channels=3):
     Args:
         path: path of a file, or its content as `bytes`.
         size: int, the central square is resized to it; where it is much smaller than
-            the image, JPEG is decoded at a reduced size. None for the size that the
-            image has.
+            the image, JPEG is decoded at a reduced size, down to an eighth per side.
+            None for the size that the image has.
         channels: 1 or 3.
 
     Returns:
@@ -159,15 +164,19 @@ def read_image(path, size=None, channels=3):
 
     Raises:
         UnreadableImage: if the file is empty, broken, no image, gone or not allowed to
-            be read; if its image has more pixels than Pillow takes for safe to
-            decode (`PIL.Image.MAX_IMAGE_PIXELS`), or values of no known range.
+            be read; if its image has values of no known range; or if more pixels
+            would have to be decoded than Pillow takes for safe
+            (`PIL.Image.MAX_IMAGE_PIXELS`). That counts those of the reduced size
+            where JPEG is decoded at one, of which a file may have four times as many
+            as that; of a progressive JPEG, which is unpacked whole, it counts all.
     """
     _check_size_and_channels(size, channels)
     with _opened(path) as image, _reasons(path):
-        _check_pixels(path, image)
+        all_pixels = image.width * image.height
         mode = "RGB" if channels == 3 else "L"
         if size is not None:
             image.draft(mode, (_SPARE * size, _SPARE * size))
+        _check_pixels(path, image, all_pixels)
         image.load()
         orientation = _orientation(image)
         pixels = _with_mode(path, image, mode)
@@ -235,13 +244,12 @@ def _check_size_and_channels(size, channels):
 
 def _opened(path):
     """The image behind a path or `bytes`, none of it decoded."""
-    from PIL import Image
 
     with _reasons(path):
         if isinstance(path, bytes):
             if not path:
                 raise UnreadableImage(_name(path), "it is empty")
-            return Image.open(io.BytesIO(path), formats=readable_formats())
+            return _identified(io.BytesIO(path), path[: len(_JPEG_BEGINS)])
         status = os.stat(path)
         # Reading a pipe or a device might never end.
         if not stat.S_ISREG(status.st_mode):
@@ -251,7 +259,22 @@ def _opened(path):
             )
         if status.st_size == 0:
             raise UnreadableImage(path, "it is empty")
-        return Image.open(path, formats=readable_formats())
+        with open(path, "rb") as file:
+            beginning = file.read(len(_JPEG_BEGINS))
+        return _identified(path, beginning)
+
+
+def _identified(file, beginning):
+    from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+
+    if beginning != _JPEG_BEGINS:
+        return Image.open(file, formats=readable_formats())
+    # `Image.open` warns of many pixels, or refuses them, before there is a way to say
+    # that few are wanted.
+    try:
+        return JpegImagePlugin.jpeg_factory(file)
+    except SyntaxError as error:
+        raise UnidentifiedImageError(f"{error}") from error
 
 
 class _reasons:
@@ -291,28 +314,33 @@ def _reason(path, error):
     if isinstance(
         error, (Image.DecompressionBombError, Image.DecompressionBombWarning)
     ):
-        return _too_many_pixels()
+        return _too_many_pixels(Image.MAX_IMAGE_PIXELS)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(f"{error}".split()) or type(error).__name__
 
 
-def _too_many_pixels():
-    from PIL import Image
-
+def _too_many_pixels(limit):
     return (
-        f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels, which decoding would "
-        "have to hold in memory"
+        f"it has more than {limit:,} pixels, which decoding would have to hold in "
+        "memory"
     )
 
 
-def _check_pixels(path, image):
+def _check_pixels(path, image, all_pixels):
+    """Refuses an image of which more pixels are to be decoded than is safe."""
     from PIL import Image
 
     # Pillow itself refuses twice as many, and warns of these.
     limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
-        raise UnreadableImage(_name(path), _too_many_pixels())
+    if limit is None:
+        return
+    decoded = image.width * image.height
+    if "progressive" in image.info:
+        decoded = all_pixels
+    for pixels, most in ((decoded, limit), (all_pixels, _JPEG_PIXELS * limit)):
+        if pixels > most:
+            raise UnreadableImage(_name(path), _too_many_pixels(most))
 
 
 def _orientation(image):
