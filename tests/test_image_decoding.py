@@ -275,6 +275,19 @@ def test_tfrecords(tmp_path):
     assert len(open_images(f"tfrecord:{tmp_path}/b.tfrecord", "unlabelled")) == 1
     with pytest.raises(ValueError, match="example 0 with image/encoded"):
         open_images(f"tfrecord:{tmp_path}/b.tfrecord", "labelled")
+    write(
+        "u.tfrecord",
+        {"image/encoded": of_bytes(encoded[0]), "image/class/label": of_int(-1)},
+        {"image/encoded": of_bytes(encoded[1]), "image/class/label": of_int(3)},
+        {"image/encoded": of_bytes(encoded[2]), "image/class/text": of_bytes(b"")},
+    )
+    images = open_images(f"tfrecord:{tmp_path}/u.tfrecord", "labelled")
+    assert images.labels == ("3",)
+    assert images.names == (f"tfrecord:{tmp_path}/u.tfrecord[1]",)
+    rows, decoded = _decoded(images)
+    assert decoded.kept == [0]
+    np.testing.assert_array_equal(rows[0], read_image(encoded[1]))
+    assert len(open_images(f"tfrecord:{tmp_path}/u.tfrecord", "unlabelled")) == 3
     write("c.tfrecord", {"jpeg": of_bytes(b"")})
     with pytest.raises(ValueError, match="example 0 with jpeg"):
         open_images(f"tfrecord:{tmp_path}/c.tfrecord", "unlabelled")

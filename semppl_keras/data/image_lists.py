@@ -265,16 +265,21 @@ def _open_tfrecord(text, role):
             "'semppl_keras[tensorflow]'."
         ) from error
 
-    names, labels, states = [], [], []
+    labelled = role != "unlabelled"
+    names, labels, states, chosen = [], [], [], []
     for file in files:
-        of_file = read_labels(file, labelled=role != "unlabelled")
-        names += [f"tfrecord:{file}[{index}]" for index in range(len(of_file))]
-        labels += of_file
-        states += [(file, *_state(file), index) for index in range(len(of_file))]
+        for index, label in enumerate(read_labels(file, labelled)):
+            chosen.append(not labelled or label is not None)
+            if chosen[-1]:
+                names.append(f"tfrecord:{file}[{index}]")
+                labels.append(label)
+                states.append((file, *_state(file), index))
     return ImageList(
         tuple(names),
-        None if role == "unlabelled" else tuple(labels),
-        lambda: (content for file in files for content in read_encoded(file)),
+        tuple(labels) if labelled else None,
+        lambda: itertools.compress(
+            (content for file in files for content in read_encoded(file)), chosen
+        ),
         tuple(states),
     )
 

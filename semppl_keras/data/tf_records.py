@@ -3,6 +3,8 @@
 import google.protobuf.message
 import tensorflow as tf
 
+from semppl_keras.data.few_labels import UNKNOWN
+
 _FORMAT = (
     "examples with the features image/encoded (a file's bytes) and, where labels are "
     "needed, image/class/text or image/class/label"
@@ -17,8 +19,8 @@ def read_labels(path, labelled=True):
         labelled: bool, whether each example must have one.
 
     Returns:
-        list of str, or of None where labels are not needed: the class's text, or its
-        number where there is none.
+        list of str: the class's text, or its number where there is none. None where
+        that number is -1, which stands for unknown, or labels are not needed.
 
     Raises:
         ValueError: if the file is no TFRecord, or lacks a feature.
@@ -40,7 +42,9 @@ def read_labels(path, labelled=True):
         elif text and text[0]:
             labels.append(text[0].decode("utf-8", "replace"))
         else:
-            labels.append(str(number[0]))
+            # Beside a text that is empty there need be no number.
+            known = number and number[0] != UNKNOWN
+            labels.append(str(number[0]) if known else None)
     return labels
 
 
