@@ -10,8 +10,10 @@ import zlib
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
+from semppl_keras.cli.drawing import save_figure
 from semppl_keras.data.image_files import (
     UnreadableImage,
     find_classes,
@@ -520,6 +522,30 @@ def test_a_folder_that_may_not_be_looked_into(tmp_path, monkeypatch):
     assert _names(tmp_path, find_images(tmp_path)) == ["a.png", "closed"]
     with pytest.raises(PermissionError):
         find_images(tmp_path / "closed")
+
+
+def test_what_the_commands_have_written_is_passed_over(tmp_path):
+    run = "runs/a_seed_0"
+    _touch(tmp_path, "a.png", f"{run}/run.json", f"{run}/report.png", "cat/b.png")
+    # Half of it alone may be anyone's.
+    _touch(tmp_path, "mine/run.json", "mine/c.png", "logs/logs/d.png")
+    assert len(find_images(tmp_path)) == 5
+    _touch(tmp_path, f"{run}/checkpoints/x", "owl/run.json", "owl/model.keras")
+    _touch(tmp_path, "owl/e.png")
+    save_figure(Figure(), tmp_path / "views.png")
+    passed_over = []
+    assert _names(tmp_path, find_images(tmp_path, passed_over)) == [
+        "a.png",
+        "cat/b.png",
+        "logs/logs/d.png",
+        "mine/c.png",
+    ]
+    assert sorted(_names(tmp_path, passed_over)) == ["owl", run, "views.png"]
+    passed_over = []
+    assert list(find_classes(tmp_path, passed_over)) == ["cat", "logs", "mine"]
+    assert sorted(_names(tmp_path, passed_over)) == ["owl", run]
+    # The folder itself is what was asked for.
+    assert _names(tmp_path, find_images(tmp_path / "owl")) == ["owl/e.png"]
 
 
 def test_a_folder_that_is_none(tmp_path):

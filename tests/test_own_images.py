@@ -207,6 +207,18 @@ def test_a_format_that_can_be_read_since_is_read(folders, without_heif, monkeypa
     assert _load(folders, **options).skipped == ()
 
 
+def test_runs_among_the_images_are_told(folders):
+    _write(folders / "many" / "runs" / "first", range(500, 503))
+    (folders / "many" / "runs" / "first" / "run.json").write_text("{}")
+    assert len(_load(folders).x_unlabelled) == 23
+    (folders / "many" / "runs" / "first" / "logs").mkdir()
+    data = _load(folders)
+    assert len(data.x_unlabelled) == 20
+    (remark,) = data.remarks
+    assert "written are passed over in" in remark
+    assert f": 1, such as '{folders}/many/runs/first'." in remark
+
+
 def test_leakage(folders):
     # As another file type: the pixels count.
     _noise(100).save(folders / "held" / "cat" / "copy.tif")

@@ -2,6 +2,8 @@
 
 import warnings
 
+from semppl_keras.data.image_files import OWN_PICTURES
+
 _LONGEST = 24
 
 
@@ -21,7 +23,8 @@ def save_figure(figure, path):
     """Writes a figure; letters that its font lacks become boxes, without a word."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+")
-        figure.savefig(path, dpi=100)
+        # So that it is not taken for a photograph.
+        figure.savefig(path, dpi=100, metadata=OWN_PICTURES)
 
 
 def _drawable(name):

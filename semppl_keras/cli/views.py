@@ -10,6 +10,7 @@ from semppl_keras import recipes
 from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.cli.view_grid import draw_views
 from semppl_keras.data.image_decoding import decode_into
+from semppl_keras.data.image_files import OWN_PICTURES
 from semppl_keras.data.image_lists import ImageList, open_images
 from semppl_keras.data.own_images import LARGEST_USUAL_SIDE
 from semppl_keras.views import recipe
@@ -56,7 +57,8 @@ def run(arguments):
     with user_errors():
         out.parent.mkdir(parents=True, exist_ok=True)
         partial = out.with_name(out.name + ".partial")
-        figure.savefig(partial, format="png")
+        # So that it is not taken for a photograph.
+        figure.savefig(partial, format="png", metadata=OWN_PICTURES)
         os.replace(partial, out)
     print(f"What training would see of {len(images)} images: {out}")
     return out

@@ -27,6 +27,15 @@ ENDINGS = (
     ".webp",
 )
 
+# What is beside the `run.json` of a run of `semppl train`, from its first step on.
+_RUN_PARTS = ("checkpoints", "logs", "metrics.json", "model.keras")
+
+# What the pictures that the commands draw say of themselves, as PNG text that stands
+# before the pixels.
+OWN_PICTURES = {"Software": "semppl_keras"}
+_OWN_BEGINS = b"Software\0semppl_keras"
+_PNG_BEGINS = 128
+
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -59,14 +68,17 @@ class UnreadableImage(ValueError):
         return f"{str(self.path)!r} cannot be read as an image: {self.reason}"
 
 
-def find_images(folder):
+def find_images(folder, passed_over=None):
     """The image files in a folder and in those in it.
 
-    What begins with a dot is passed over. Links to folders are followed, each folder
-    once, so that one that leads back does no harm.
+    What begins with a dot is passed over, and so is what the commands have written:
+    the folders of runs in the folder, and their pictures (`OWN_PICTURES`). Links to
+    folders are followed, each folder once, so that one that leads back does no harm.
 
     Args:
         folder: path.
+        passed_over: list, to which the paths of what the commands have written are
+            appended.
 
     Returns:
         Sorted list of `pathlib.Path`, told by their endings (`ENDINGS`); a folder that
@@ -85,6 +97,7 @@ def find_images(folder):
     # Not resolved: the names stay those that the user knows.
     found, seen = [], set()
     folders, linked = [folder], []
+    passed_over = [] if passed_over is None else passed_over
     while folders or linked:
         # Links last: what lies in the folder goes by its own name.
         current = folders.pop() if folders else linked.pop()
@@ -99,6 +112,9 @@ def find_images(folder):
                 raise
             found.append(current)
             continue
+        if current != folder and _is_run({entry.name for entry in entries}):
+            passed_over.append(current)
+            continue
         for entry in reversed(entries):
             if entry.name.startswith("."):
                 continue
@@ -106,16 +122,18 @@ def find_images(folder):
             if _is_folder(entry):
                 (linked if entry.is_symlink() else folders).append(path)
             elif path.suffix.lower() in ENDINGS:
-                found.append(path)
+                own = _is_own_picture(path, entry)
+                (passed_over if own else found).append(path)
     return sorted(found)
 
 
-def find_classes(folder):
+def find_classes(folder, passed_over=None):
     """The image files of each class, which has a folder of its own.
 
     Args:
         folder: path of a folder with a subfolder for each class; images may lie
             deeper.
+        passed_over: as for `find_images`.
 
     Returns:
         dict from class name to a sorted list of paths, in the order of the names.
@@ -129,12 +147,17 @@ def find_classes(folder):
     if not folder.is_dir():
         # Tells what is wrong with it.
         find_images(folder)
-    classes = {
-        child.name: find_images(child)
-        for child in sorted(folder.iterdir())
-        if child.is_dir() and not child.name.startswith(".")
-    }
-    classes = {name: paths for name, paths in classes.items() if paths}
+    passed_over = [] if passed_over is None else passed_over
+    classes = {}
+    for child in sorted(folder.iterdir()):
+        if not child.is_dir() or child.name.startswith("."):
+            continue
+        if _is_run(
+            {name for name in ("run.json", *_RUN_PARTS) if (child / name).exists()}
+        ):
+            passed_over.append(child)
+        elif paths := find_images(child, passed_over):
+            classes[child.name] = paths
     if not classes:
         raise ValueError(
             f"The folder {str(folder)!r} must have a subfolder of images for each "
@@ -230,6 +253,23 @@ def _is_folder(entry):
     try:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
+        return False
+
+
+def _is_run(names):
+    return "run.json" in names and any(name in names for name in _RUN_PARTS)
+
+
+def _is_own_picture(path, entry):
+    if path.suffix.lower() != ".png":
+        return False
+    try:
+        # Opening a pipe might never end.
+        if not entry.is_file():
+            return False
+        with open(path, "rb") as file:
+            return _OWN_BEGINS in file.read(_PNG_BEGINS)
+    except OSError:  # which reading it will tell
         return False
 
 

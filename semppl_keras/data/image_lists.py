@@ -48,12 +48,14 @@ class ImageList:
             is: a path, the `bytes` of a file, or an array.
         states: tuple, for each what would differ if it were another: what can be
             written as JSON.
+        remarks: tuple of str, what is worth knowing about where they come from.
     """
 
     names: tuple
     labels: tuple | None
     contents: collections.abc.Callable
     states: tuple
+    remarks: tuple = ()
 
     def __len__(self):
         return len(self.names)
@@ -65,6 +67,7 @@ class ImageList:
             None,
             lambda: itertools.chain(self.contents(), other.contents()),
             self.states + other.states,
+            tuple(dict.fromkeys(self.remarks + other.remarks)),
         )
 
     def coloured(self):
@@ -164,21 +167,32 @@ def resolved_source(source):
 
 
 def _open_folder(folder, role):
+    passed_over, labels = [], None
     if role == "unlabelled":
-        return _of_files(find_images(folder))
-    classes = find_classes(folder)
-    paths = [path for own in classes.values() for path in own]
-    labels = [plain_label(name) or name for name, own in classes.items() for _ in own]
-    return _of_files(paths, tuple(labels))
+        paths = find_images(folder, passed_over)
+    else:
+        classes = find_classes(folder, passed_over)
+        paths = [path for own in classes.values() for path in own]
+        labels = tuple(
+            plain_label(name) or name for name, own in classes.items() for _ in own
+        )
+    remarks = ()
+    if passed_over:
+        remarks = (
+            f"Folders of runs and pictures that semppl has written are passed over in "
+            f"{str(folder)!r}: {len(passed_over):,}, such as {str(passed_over[0])!r}.",
+        )
+    return _of_files(paths, labels, remarks)
 
 
-def _of_files(paths, labels=None):
+def _of_files(paths, labels=None, remarks=()):
     paths = tuple(paths)
     return ImageList(
         tuple(map(str, paths)),
         labels,
         lambda: iter(paths),
         tuple((str(path), *_state(path)) for path in paths),
+        tuple(remarks),
     )
 
 

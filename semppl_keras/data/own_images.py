@@ -123,7 +123,8 @@ def load_own_images(
     y_train[:num_labelled] = [class_names.index(label) for label in labels]
     train_names = tuple(images.names[index] for index in kept)
 
-    remarks = _remarks_on_labels(labels, train_names, train.digests, class_names)
+    remarks = list(images.remarks)
+    remarks += _remarks_on_labels(labels, train_names, train.digests, class_names)
     if train.repeated:
         remarks.append(
             f"{len(train.repeated):,} of the unlabelled images are labelled ones, too: "
@@ -147,6 +148,7 @@ def load_own_images(
             progress=_named_progress(progress, "images to test on"),
             **options,
         )
+        remarks += [text for text in tested.remarks if text not in remarks]
         skipped += found.skipped
         names = [tested.names[index] for index in found.kept]
         texts = [tested.labels[index] for index in found.kept]
