@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -316,17 +317,59 @@ def test_errors_in_the_data_leave_nothing_behind(small, photos, tmp_path, capsys
         assert not (tmp_path / "new").exists()
         return message
 
-    assert "At most 0% of 46 images may be unreadable" in told(max_skipped="0%")
     table = tmp_path / "labels.csv"
     table.write_text("a.png,cat\nb.png\n")
     assert "Line 2 of" in told(labelled=table)
     table.write_text("a.png,cat\nb.png,dog\n")
-    assert "none of 'cat', 'dog'; what cannot be read" in told(
-        labelled=table, max_skipped="50%"
-    )
     assert "at most 3 label" in told(labels_per_class=4)
     assert "a subfolder of images for each class" in told(labelled=photos / "many")
     assert "are labelled ones, too" in told(unlabelled=photos / "few")
+
+
+def test_too_many_unreadable_images_are_all_named_in_a_file(
+    small, photos, tmp_path, capsys
+):
+    shutil.copytree(photos, tmp_path / "photos")
+    photos, out = tmp_path / "photos", tmp_path / "run"
+    broken = [photos / "many" / name for name in ("broken.jpg", "red_3.png")]
+    broken += [photos / "many" / f"blue_{index}.png" for index in range(4)]
+    broken += [photos / "held" / "red" / "red_0.png"]
+    good = {path: path.read_bytes() for path in broken[1:]}
+    for path in broken:
+        path.write_bytes(b"none")
+    command = ["train", *_options(photos, epochs=1), "--out", str(out)]
+    for _ in range(2):
+        assert main(command) == 2
+        told = capsys.readouterr().err
+        assert "At most 5% of 46 images may be unreadable" in told
+        assert "Received: 6, such as" in told
+        assert f"All of them are named in {out / 'skipped.tsv'}." in told
+        assert told.count("\n") == 1
+        lines = (out / "skipped.tsv").read_text().splitlines()
+        assert {line.split("\t")[0] for line in lines[1:]} == set(map(str, broken))
+        assert [path.name for path in out.iterdir() if path.is_file()] == [
+            "skipped.tsv"
+        ]
+    # The same command once they are repaired.
+    broken[0].unlink()
+    for path, content in good.items():
+        path.write_bytes(content)
+    assert main(command) == 0
+    assert not (out / "skipped.tsv").exists()
+    assert (out / "metrics.json").exists()
+
+    table = tmp_path / "labels.csv"
+    table.write_text("a.png,cat\nb.png,dog\n")
+    options = _options(photos, labelled=table, max_skipped="50%")
+    assert main(["train", *options, "--out", str(tmp_path / "other")]) == 2
+    told = capsys.readouterr().err
+    assert "none of 'cat', 'dog'; what cannot be read" in told
+    assert len((tmp_path / "other" / "skipped.tsv").read_text().splitlines()) == 3
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "skipped.tsv").write_text("of someone else")
+    assert main(["train", *options, "--out", str(tmp_path / "mine")]) == 2
+    assert "where skipped.tsv would be overwritten" in capsys.readouterr().err
 
 
 def test_class_names_that_are_hard_to_draw(tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from semppl_keras.data import image_cache
 from semppl_keras.data.image_cache import decode_cached, free_memory
-from semppl_keras.data.image_decoding import decode_into, read_images
+from semppl_keras.data.image_decoding import TooManyUnreadable, decode_into, read_images
 from semppl_keras.data.image_files import UnreadableImage, read_image
 from semppl_keras.data.image_lists import open_images, resolved_source
 
@@ -62,10 +62,12 @@ def test_broken_ones_are_left_out_and_told(tmp_path):
     assert decoded.kept == [n for n in range(20) if n not in (4, 11)]
     np.testing.assert_array_equal(rows[4], read_image(tmp_path / "005.png"))
     assert not rows[18:].any()
-    with pytest.raises(ValueError, match=r"At most 5% of 20.*2 so far.*004.png"):
+    with pytest.raises(ValueError, match=r"At most 5% of 20.*: 2, such.*004.png"):
         _decoded(images)
-    with pytest.raises(ValueError, match=r"1 so far"):
+    # All of them are told, not the first alone that is one too many.
+    with pytest.raises(TooManyUnreadable, match=r"Received: 2, such") as error:
         _decoded(images, max_skipped=0)
+    assert error.value.skipped == decoded.skipped
 
 
 def test_a_file_that_vanishes_meanwhile(tmp_path):

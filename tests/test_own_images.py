@@ -10,6 +10,7 @@ from PIL import Image
 
 from semppl_keras import recipes
 from semppl_keras.data import FewLabels, load_own_images
+from semppl_keras.data.image_decoding import TooManyUnreadable
 from semppl_keras.data.image_formats import readable_formats
 from semppl_keras.data.own_images import own_name, survey_own_images
 
@@ -156,6 +157,13 @@ def test_skipped_images_are_named(folders):
     assert len(data.x_unlabelled) == 19
     with pytest.raises(ValueError, match=r"At most 3% .*003.png"):
         _load(folders, max_skipped=0.03)
+    # In whichever list there are too many, all are named.
+    (folders / "held" / "cat" / "200.png").write_text("none")
+    for share in (0, 0.03, 0.1):
+        with pytest.raises(TooManyUnreadable, match=r"At most .* may be") as error:
+            _load(folders, max_skipped=share)
+        names = [entry.name for entry in error.value.skipped]
+        assert [name[-7:] for name in names] == ["003.png", "200.png"]
 
 
 @pytest.fixture
@@ -187,7 +195,7 @@ def test_a_folder_of_an_iphone_is_told_in_one_error(folders, without_heif):
         _load(folders)
     told = str(error.value)
     assert told.count("it is a HEIC image") == 1
-    assert "2 so far" in told
+    assert "Received: 26, such as" in told
     assert "100.HEIC', '" in told
 
 

@@ -24,12 +24,14 @@ from semppl_keras.cli.run_metrics import format_table, headline, measure
 from semppl_keras.cli.safe_loading import check_folder
 from semppl_keras.cli.safe_training import begun_training, safe_fit, tell_where
 from semppl_keras.cli.train_settings import (
+    SKIPPED_COLUMNS,
     check_free,
     new_settings,
     run_folder,
     settings_of,
     with_data,
 )
+from semppl_keras.data.image_decoding import TooManyUnreadable
 
 
 def run(arguments):
@@ -182,6 +184,9 @@ class _RunFiles(keras.callbacks.Callback):
         write_json(self._folder / "run.json", self._settings)
         if self._skipped:
             _write_skipped(self._folder / "skipped.tsv", self._skipped)
+        else:
+            # What an attempt before the files were repaired has left.
+            (self._folder / "skipped.tsv").unlink(missing_ok=True)
 
 
 def how_to_go_on(arguments):
@@ -206,9 +211,22 @@ def _check_enough_steps(neighbours, epochs, steps_per_epoch, labelled_batch_size
 
 def _load(settings, recipe, folder):
     labels_per_class = settings["labels_per_class"]
-    data = load_data(
-        settings["dataset"], labels_per_class, settings["seed"], recipe, folder=folder
-    )
+    try:
+        data = load_data(
+            settings["dataset"],
+            labels_per_class,
+            settings["seed"],
+            recipe,
+            folder=folder,
+        )
+    except CommandError as error:
+        if not isinstance(error.__cause__, TooManyUnreadable):
+            raise
+        path = folder / "skipped.tsv"
+        with user_errors():
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_skipped(path, error.__cause__.skipped)
+        raise CommandError(f"{error} All of them are named in {path}.") from error
     if len(data.unlabelled_indices) == 0:
         raise CommandError(
             "There must be unlabelled images to learn from. Received: "
@@ -239,5 +257,5 @@ def _write_skipped(path, skipped):
     # Names need not be text in any encoding.
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(["path", "reason"])
+        writer.writerow(SKIPPED_COLUMNS)
         writer.writerows(skipped)

@@ -39,6 +39,9 @@ _OWN_DEFAULTS = {
     "cache": "auto",
 }
 
+# What `skipped.tsv` begins with.
+SKIPPED_COLUMNS = ("path", "reason")
+
 # What makes a folder a run folder, and what a new run would overwrite.
 _FILES = (
     "run.json",
@@ -190,6 +193,9 @@ def with_data(settings, data, folder):
 def check_free(folder):
     """Raises a `CommandError` where a new run would overwrite something.
 
+    The `skipped.tsv` of a run that failed for too many unreadable images is nothing
+    to keep: once they are repaired the same command is to do.
+
     Args:
         folder: `pathlib.Path`.
     """
@@ -203,12 +209,21 @@ def check_free(folder):
             f"--resume {folder}. Or choose another folder with --out."
         )
     taken = [name for name in _FILES if (folder / name).exists()]
+    if taken == ["skipped.tsv"] and _names_skipped(folder / "skipped.tsv"):
+        return
     if taken:
         raise CommandError(
             f"--out must be a folder that a run can be written to. Received: "
             f"{str(folder)!r}, where {', '.join(taken)} would be overwritten. Choose "
             "another folder."
         )
+
+
+def _names_skipped(path):
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.readline() == "\t".join(SKIPPED_COLUMNS).encode() + b"\n"
 
 
 def _with_defaults(arguments):

@@ -19,6 +19,7 @@ import PIL
 from semppl_keras.data.image_decoding import (
     DecodedRows,
     Skipped,
+    TooManyUnreadable,
     check_share,
     decode_into,
 )
@@ -64,8 +65,8 @@ def decode_cached(
         `DecodedRows` of its rows.
 
     Raises:
-        ValueError: if too many images are unreadable, or all; or if the disk has no
-            room for them.
+        TooManyUnreadable: if too many images are unreadable, or all.
+        ValueError: if the disk has no room for them.
     """
     if place not in PLACES:
         raise ValueError(f"`place` must be one of {PLACES}. Received: {place!r}.")
@@ -97,9 +98,10 @@ def decode_cached(
         rows, decoded = paths.write(shape, images, options)
     if not decoded.kept:
         name, reason = decoded.skipped[0]
-        raise ValueError(
+        raise TooManyUnreadable(
             "There must be images that can be read. Received: "
-            f"{len(images):,}, none of them, such as {name!r}: {reason}."
+            f"{len(images):,}, none of them, such as {name!r}: {reason}.",
+            decoded.skipped,
         )
     return rows[: len(decoded.kept)], decoded
 

@@ -31,6 +31,19 @@ class Skipped(NamedTuple):
     reason: str
 
 
+class TooManyUnreadable(ValueError):
+    """More images cannot be read than may be.
+
+    Args:
+        message: str.
+        skipped: list of `Skipped`, all of them.
+    """
+
+    def __init__(self, message, skipped):
+        super().__init__(message)
+        self.skipped = skipped
+
+
 class DecodedRows(NamedTuple):
     """What rows of an array hold after `decode_into`.
 
@@ -71,7 +84,8 @@ def decode_into(
         `DecodedRows`; the rows beyond `len(kept)` are as they were.
 
     Raises:
-        ValueError: as soon as more images are unreadable than may be.
+        TooManyUnreadable: if more images are unreadable than may be; not before all
+            have been tried, so that all are named at once.
     """
     size, channels = rows.shape[1], rows.shape[3]
     decoded = DecodedRows([], [], [], [], [])
@@ -83,7 +97,6 @@ def decode_into(
         for index, result in enumerate(results):
             if isinstance(result, UnreadableImage):
                 decoded.skipped.append(Skipped(images.names[index], result.reason))
-                check_share(decoded.skipped, len(images), max_skipped)
             else:
                 digest = hashlib.blake2b(result.data, digest_size=16).hexdigest()
                 comes_first = num_first is None or index < num_first
@@ -98,6 +111,7 @@ def decode_into(
                     decoded.digests.append(digest)
             if progress is not None:
                 progress(index + 1, len(images))
+    check_share(decoded.skipped, len(images), max_skipped)
     return decoded
 
 
@@ -177,7 +191,7 @@ def _cores():
 
 
 def check_share(skipped, total, max_skipped):
-    """Raises a ValueError for more `Skipped` images than may be out of `total`."""
+    """Raises a `TooManyUnreadable` for more `Skipped` than may be out of `total`."""
     if len(skipped) <= max_skipped * total:
         return
     by_reason = {}
@@ -186,8 +200,9 @@ def check_share(skipped, total, max_skipped):
     examples = "; ".join(
         f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()
     )
-    raise ValueError(
+    raise TooManyUnreadable(
         f"At most {100 * max_skipped:.3g}% of {total:,} images may be unreadable "
-        f"(`max_skipped`). Received: {len(skipped):,} so far, such as {examples}. "
-        "Remove or replace them, or allow for more."
+        f"(`max_skipped`). Received: {len(skipped):,}, such as {examples}. "
+        "Remove or replace them, or allow for more.",
+        skipped,
     )

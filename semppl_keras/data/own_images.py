@@ -8,6 +8,7 @@ import numpy as np
 
 from semppl_keras.data.few_labels import UNKNOWN, FewLabels, choose_labelled
 from semppl_keras.data.image_cache import decode_cached
+from semppl_keras.data.image_decoding import TooManyUnreadable
 from semppl_keras.data.image_lists import open_images
 
 # Larger images are shrunk to it where nobody says another size.
@@ -79,9 +80,10 @@ def load_own_images(
         `OwnImages`, the labelled images first.
 
     Raises:
-        ValueError, FileNotFoundError, ImportError: if a source is none, too many images
-            are unreadable, no unlabelled ones are left, fewer than two classes are
-            labelled, or all images of one are unreadable.
+        TooManyUnreadable: if too many images are unreadable, or all of a class; with
+            all that are, among those to test on, too.
+        ValueError, FileNotFoundError, ImportError: if a source is none, no unlabelled
+            images are left, or fewer than two classes are labelled.
 
     Example:
         >>> data = load_own_images("photos", "labels.csv", image_size=96)
@@ -100,18 +102,33 @@ def load_own_images(
         "place": cache,
         "max_skipped": max_skipped,
     }
-    x_train, train = decode_cached(
-        images,
-        image_size,
-        channels,
-        num_first=len(few),
-        progress=_named_progress(progress, "images to train on"),
-        **options,
-    )
-    kept = np.array(train.kept)
-    num_labelled = int(np.sum(kept < len(few)))
-    labels = [few.labels[index] for index in kept[:num_labelled]]
-    _check_classes_left(class_names, labels, train.skipped)
+
+    def decode_tested():
+        return decode_cached(
+            tested,
+            image_size,
+            channels,
+            progress=_named_progress(progress, "images to test on"),
+            **options,
+        )
+
+    try:
+        x_train, train = decode_cached(
+            images,
+            image_size,
+            channels,
+            num_first=len(few),
+            progress=_named_progress(progress, "images to train on"),
+            **options,
+        )
+        kept = np.array(train.kept)
+        num_labelled = int(np.sum(kept < len(few)))
+        labels = [few.labels[index] for index in kept[:num_labelled]]
+        _check_classes_left(class_names, labels, train.skipped)
+    except TooManyUnreadable as error:
+        # Who repairs files wants to hear of all.
+        others = [] if tested is None else _unreadable(decode_tested)
+        raise TooManyUnreadable(str(error), [*error.skipped, *others]) from error
     if num_labelled == len(kept):
         raise ValueError(
             "There must be unlabelled images to learn from, other than the labelled "
@@ -141,13 +158,10 @@ def load_own_images(
     x_test = y_test = None
     test_names = ()
     if tested is not None:
-        x_test, found = decode_cached(
-            tested,
-            image_size,
-            channels,
-            progress=_named_progress(progress, "images to test on"),
-            **options,
-        )
+        try:
+            x_test, found = decode_tested()
+        except TooManyUnreadable as error:
+            raise TooManyUnreadable(str(error), [*skipped, *error.skipped]) from error
         remarks += [text for text in tested.remarks if text not in remarks]
         skipped += found.skipped
         names = [tested.names[index] for index in found.kept]
@@ -232,14 +246,24 @@ def _class_names(labels):
     return tuple(sorted(names, key=lambda name: (int(name), name) if numbers else name))
 
 
+def _unreadable(decode):
+    """The `Skipped` of a decoding, whether there are too many or not."""
+    try:
+        _, decoded = decode()
+    except TooManyUnreadable as error:
+        return error.skipped
+    return decoded.skipped
+
+
 def _check_classes_left(class_names, labels, skipped):
     lost = [name for name in class_names if name not in set(labels)]
     if lost:
         name, reason = skipped[0]
-        raise ValueError(
+        raise TooManyUnreadable(
             "Every class must have a labelled image that can be read. Received: none "
             f"of {_listed(lost)}; what cannot be read begins with {name!r} ({reason}). "
-            "Replace the files, or remove the labels of these classes."
+            "Replace the files, or remove the labels of these classes.",
+            skipped,
         )
 
 
