@@ -357,6 +357,20 @@ def test_what_gives_no_image(tmp_path, name, make, reason):
         assert isinstance(error.value, ValueError)
 
 
+def test_a_file_whose_name_is_written_otherwise(tmp_path):
+    _touch(tmp_path, "Photos/IMG_1.JPG")
+    for name in ("Photos/img_1.jpg", "photos/IMG_1.jpg", "photos/IMG_1.JPG"):
+        with pytest.raises(UnreadableImage) as error:
+            read_image(tmp_path / name)
+        there = tmp_path / "Photos" / "IMG_1.JPG"
+        told = f"it is not there, but {str(there)!r} is"
+        assert error.value.reason == told
+    for name in ("Photos/img_2.jpg", "photo/IMG_1.JPG", "Photos/IMG_1.JPG/x.png"):
+        with pytest.raises(UnreadableImage) as error:
+            read_image(tmp_path / name)
+        assert "did you mean" not in error.value.reason
+
+
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     # The one who runs the tests may be allowed to read everything.
     def refuse(*arguments, **keywords):

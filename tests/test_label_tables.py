@@ -44,7 +44,14 @@ UNDER_NAMES = [(line + 1, path, label) for line, path, label in PLAIN]
         ("bild,tier\na.png,cat\nsub/b.jpg,dog\n", UNDER_NAMES),
         ("tier;bild\ncat;a.png\ndog;sub/b.jpg\n", UNDER_NAMES),
         ("id,label,path\n1,cat,a.png\n2,dog,sub/b.jpg\n", UNDER_NAMES),
+        (
+            "filename,species,date\na.png,cat,2020\nsub/b.jpg,dog,2021\n",
+            UNDER_NAMES,
+        ),
         ("a.png,cat\na.png,cat\n", PLAIN[:1]),
+        ("a.png,\nsub/b.jpg,dog\na.png,cat\n", [(3, "a.png", "cat"), PLAIN[1]]),
+        ("a.png,cat\nsub/b.jpg,\na.png, \n", [PLAIN[0], (2, "sub/b.jpg", None)]),
+        ('  "a.png", "cat"\nsub/b.jpg, "dog"\n', PLAIN),
         ("\n\na.png,cat\n,\n", [(3, "a.png", "cat")]),
         ('"a,1.png","big, black ""cat"""\n', [(1, "a,1.png", 'big, black "cat"')]),
         (
@@ -75,6 +82,15 @@ def test_names_are_found_as_the_disk_spells_them(read, tmp_path):
     assert read("sub\\k\u00e4se.png,x\n") == [(1, "sub/ka\u0308se.png", "x")]
 
 
+@pytest.mark.parametrize("row", [" a.png,cat\n", '" a.png",cat\n'])
+def test_a_space_may_be_of_a_name(read, tmp_path, row):
+    assert read(row) == [(1, "a.png", "cat")]
+    (tmp_path / " a.png").touch()
+    assert read(row) == [(1, " a.png", "cat")]
+    (tmp_path / "a.png").touch()
+    assert read(row) == [(1, "a.png", "cat")]
+
+
 def test_without_labels(read):
     assert read("a.png\nb.png\n", labelled=False) == [
         (1, "a.png", None),
@@ -96,7 +112,7 @@ def test_without_labels(read):
         ("a.png,cat\nb.png\n", "Line 2 of .* 2 field.*Received: 1, 'b.png'"),
         ("a.png,cat\nb,1.png,dog\n", "Line 2 of .*Received: 3, 'b', '1.png', 'dog'"),
         ("a.png\n", "Line 1 of .*2 field"),
-        ("a.png,\n", "Line 1 of .*must have a label"),
+        ("a.png,\n", r"must have labels. Received: 1 row\(s\) from line 1 on"),
         (",cat\n", "Line 1 of .*must have an image path"),
         ("a.png,cat\nb.png,x\na.png,dog\n", "Line 3 of .*line 1, 'cat'.*'dog'"),
         ('a.png,"cat\n', "Line 1 of .*cannot be divided"),

@@ -227,6 +227,20 @@ def test_runs_among_the_images_are_told(folders):
     assert f": 1, such as '{folders}/many/runs/first'." in remark
 
 
+def test_images_without_a_label_in_a_table(folders):
+    rows = [f"many/{number:03}.png,{'cat' * (number < 3)}" for number in range(10)]
+    table = folders / "labels.csv"
+    rows += ["many/010.png,dog", "many/011.png,-1"]
+    table.write_text("\n".join(["filename,species", *rows]))
+    data = load_own_images(folders / "many", table)
+    assert len(data.x_labelled) == 4
+    assert len(data.x_unlabelled) == 16
+    told = (
+        f"7 of 11 images in '{table}' have no label, and are left out of the labelled"
+    )
+    assert told in data.remarks[0]
+
+
 def test_leakage(folders):
     # As another file type: the pixels count.
     _noise(100).save(folders / "held" / "cat" / "copy.tif")

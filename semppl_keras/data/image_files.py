@@ -1,5 +1,6 @@
 """Image files as arrays: which there are, and one way of reading each of them."""
 
+import functools
 import io
 import os
 import pathlib
@@ -343,7 +344,8 @@ def _reason(path, error):
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, FileNotFoundError):
-        return "it is not there"
+        other = _other_case(pathlib.Path(path))
+        return "it is not there" + ("" if other is None else f", but {str(other)!r} is")
     if isinstance(error, PermissionError):
         return "it may not be read"
     missing = missing_reader(path)
@@ -358,6 +360,29 @@ def _reason(path, error):
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(f"{error}".split()) or type(error).__name__
+
+
+def _other_case(path):
+    """What is there and differs from a path in upper and lower case alone, or None."""
+    if os.path.exists(path):
+        return path
+    if path.parent == path:
+        return None
+    parent = _other_case(path.parent)
+    if parent is None or not os.path.isdir(parent):
+        return None
+    try:
+        names = _names_by_case(parent, os.stat(parent).st_mtime_ns)
+    except OSError:  # it may not be looked into
+        return None
+    name = names.get(path.name.casefold())
+    return None if name in (None, path.name) else parent / name
+
+
+# A table may name many files that are not there, of one folder.
+@functools.lru_cache(maxsize=4)
+def _names_by_case(folder, changed):
+    return {name.casefold(): name for name in os.listdir(folder)}
 
 
 def _too_many_pixels(limit):

@@ -121,7 +121,8 @@ def open_images(source, role):
             a folder for each class.
 
     Returns:
-        `ImageList`; those with an unknown label (-1) are left out of labelled ones.
+        `ImageList`; those with an unknown label (-1, or an empty field) are left out
+        of labelled ones.
 
     Raises:
         ValueError, FileNotFoundError, ImportError: as there is no such source, or none
@@ -134,11 +135,7 @@ def open_images(source, role):
     elif pathlib.Path(source).is_dir():
         images = _open_folder(pathlib.Path(source), role)
     elif pathlib.Path(source).suffix.lower() in TABLE_ENDINGS:
-        rows = read_label_table(source, labelled=role != "unlabelled")
-        labels = tuple(row.label for row in rows)
-        images = _of_files(
-            [row.path for row in rows], None if role == "unlabelled" else labels
-        )
+        images = _open_table(source, role)
     else:
         raise FileNotFoundError(
             f"The {role} images must be a folder, a table (.csv, .tsv), npz:FILE, "
@@ -183,6 +180,24 @@ def _open_folder(folder, role):
             f"{str(folder)!r}: {len(passed_over):,}, such as {str(passed_over[0])!r}.",
         )
     return _of_files(paths, labels, remarks)
+
+
+def _open_table(path, role):
+    rows = read_label_table(path, labelled=role != "unlabelled")
+    if role == "unlabelled":
+        return _of_files([row.path for row in rows])
+    with_label = [row for row in rows if row.label not in (None, str(UNKNOWN))]
+    remarks = ()
+    if len(with_label) < len(rows):
+        remarks = (
+            f"{len(rows) - len(with_label):,} of {len(rows):,} images in {str(path)!r} "
+            f"have no label, and are left out of the {role} ones.",
+        )
+    return _of_files(
+        [row.path for row in with_label],
+        tuple(row.label for row in with_label),
+        remarks,
+    )
 
 
 def _of_files(paths, labels=None, remarks=()):

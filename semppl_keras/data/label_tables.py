@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import pathlib
+import re
 import unicodedata
 from typing import NamedTuple
 
@@ -12,7 +13,15 @@ from semppl_keras.data.image_files import ENDINGS
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")
 
 _PATH_NAMES = ("path", "file", "filename", "filepath", "image", "img", "imagepath")
-_LABEL_NAMES = ("label", "class", "category", "target", "labels", "classname")
+_LABEL_NAMES = (
+    "label",
+    "class",
+    "species",
+    "category",
+    "target",
+    "labels",
+    "classname",
+)
 
 
 class TableRow(NamedTuple):
@@ -21,7 +30,7 @@ class TableRow(NamedTuple):
     Args:
         line: int, where it stands, from 1.
         path: `pathlib.Path`; whether there is such a file is not asked.
-        label: str, or None where labels were not asked for.
+        label: str, or None where it is empty, or labels were not asked for.
     """
 
     line: int
@@ -35,7 +44,8 @@ def read_label_table(path, *, labelled=True):
     Fields are divided by tabs in a `.tsv`, otherwise by commas, semicolons or tabs,
     whichever the first line has. A first line that names the columns may be there:
     then others may stand between and after the two. Fields may be quoted; spaces
-    around them do not count, nor do empty lines and repeated rows.
+    around them do not count, unless a file is called so, nor do empty lines and
+    repeated rows.
 
     Args:
         path: path of the table, UTF-8 or, with a byte order mark, UTF-16. Image paths
@@ -43,13 +53,14 @@ def read_label_table(path, *, labelled=True):
         labelled: bool, whether labels are asked for; where not, one column will do.
 
     Returns:
-        Non-empty list of `TableRow`, in the order of the table.
+        Non-empty list of `TableRow`, in the order of the table, those without a label
+        among them.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a row, named by its line, has too few or too many fields or an
-            empty one, or gives an image another label than a row before it; if the
-            table has no row, or is no text.
+        ValueError: if a row, named by its line, has too few or too many fields or no
+            path, or gives an image another label than a row before it; if the table
+            has no row, none with a label where they are asked for, or is no text.
 
     Example:
         >>> read_label_table("labels.csv")[0]
@@ -62,8 +73,9 @@ def read_label_table(path, *, labelled=True):
             f"The table {str(path)!r} must have a row for each image. Received: none."
         )
     (path_column, label_column, width), rows = _columns(path, rows, labelled)
-    found, seen = [], {}
-    for line, fields in rows:
+    found = {}
+    for line, raw in rows:
+        fields = _stripped(raw)
         if width is not None and len(fields) != width:
             shape = "path,label" if labelled else "path"
             raise ValueError(
@@ -74,19 +86,20 @@ def read_label_table(path, *, labelled=True):
             )
         label = None
         if label_column is not None:
-            label = plain_label(_field(fields, label_column))
+            label = plain_label(_field(fields, label_column)) or None
         text = _field(fields, path_column)
-        for what, value in (("an image path", text), ("a label", label)):
-            if value == "":
-                raise ValueError(
-                    f"{_place(path, line)} must have {what}. Received: "
-                    f"{_shown(fields)}. Complete the line, or remove it."
-                )
-        row = TableRow(line, _located(path.parent, text), label)
-        before = seen.setdefault(row.path, row)
-        if before is row:
-            found.append(row)
-        elif before.label != label:
+        if not text:
+            raise ValueError(
+                f"{_place(path, line)} must have an image path. Received: "
+                f"{_shown(fields)}. Complete the line, or remove it."
+            )
+        row = TableRow(
+            line, _located(path.parent, text, _field(raw, path_column)), label
+        )
+        before = found.setdefault(row.path, row)
+        if before.label is None:
+            found[row.path] = before if label is None else row
+        elif label is not None and before.label != label:
             raise ValueError(
                 f"{_place(path, line)} must give {text!r} the label of line "
                 f"{before.line}, {before.label!r}. Received: {label!r}. Remove one of "
@@ -97,7 +110,13 @@ def read_label_table(path, *, labelled=True):
             f"The table {str(path)!r} must have a row for each image. Received: the "
             "names of the columns alone."
         )
-    return found
+    if labelled and all(row.label is None for row in found.values()):
+        line = next(iter(found.values())).line
+        raise ValueError(
+            f"The table {str(path)!r} must have labels. Received: {len(found):,} "
+            f"row(s) from line {line} on, none with one. Fill in some of them."
+        )
+    return list(found.values())
 
 
 def plain_label(text):
@@ -106,13 +125,16 @@ def plain_label(text):
 
 
 def _rows(path):
-    """(line, fields) of every line that is not empty."""
+    """(line, fields with their spaces) of every line that is not empty."""
     text = _text(path)
+    delimiter = _delimiter(path, text)
+    # Spaces before a quote have to go for it to be one; others may be of a file's name.
+    before_quotes = re.search(f'(^|{delimiter}) +"', text, re.MULTILINE) is not None
     # A row may go over several lines: each is named by the one where it begins.
     reader = csv.reader(
         io.StringIO(text, newline=""),
-        delimiter=_delimiter(path, text),
-        skipinitialspace=True,
+        delimiter=delimiter,
+        skipinitialspace=before_quotes,
         strict=True,
     )
     line = 1
@@ -126,8 +148,7 @@ def _rows(path):
             ) from error
         if fields is None:
             return
-        fields = [field.strip() for field in fields]
-        if any(fields):
+        if any(_stripped(fields)):
             yield line, fields
         line = reader.line_num + 1
 
@@ -174,11 +195,12 @@ def _columns(path, rows, labelled):
     """(column of the path, of the label or None, number of columns or None) and the
     rows without the names of the columns."""
     line, first = rows[0]
+    first = _stripped(first)
     names = [_plain(field) for field in first]
     path_columns = [index for index, name in enumerate(names) if name in _PATH_NAMES]
     if not path_columns and len(rows) > 1 and not _image_columns(first):
         # Names that are not known, above a column that cannot be mistaken.
-        path_columns = _image_columns(rows[1][1])
+        path_columns = _image_columns(_stripped(rows[1][1]))
     if not path_columns or _image_columns(first):
         if labelled:
             return (0, 1, 2), rows
@@ -192,7 +214,8 @@ def _columns(path, rows, labelled):
     if not label_columns:
         raise ValueError(
             f"{_place(path, line)}, which names the columns, must name one 'path' and "
-            f"one 'label'. Received: {_shown(first)}."
+            f"one 'label' (or {', '.join(_LABEL_NAMES[1:4])}). Received: "
+            f"{_shown(first)}."
         )
     return (path_column, label_columns[0], len(names)), rows[1:]
 
@@ -207,15 +230,19 @@ def _plain(name):
     return name.casefold().replace("_", "").replace(" ", "").replace("-", "")
 
 
+def _stripped(fields):
+    return [field.strip() for field in fields]
+
+
 def _field(fields, column):
     return fields[column] if column < len(fields) else ""
 
 
-def _located(folder, text):
-    """Where the file is that a field names."""
+def _located(folder, text, raw):
+    """Where the file is that a field names, without the spaces around it or with."""
     # From other systems: other separators, and letters composed in the other way.
-    spellings = (text, text.replace("\\", "/"))
-    for spelling in spellings:
+    spellings = (text, text.replace("\\", "/"), raw, raw.replace("\\", "/"))
+    for spelling in dict.fromkeys(spellings):
         for form in ("NFC", "NFD"):
             for candidate in (spelling, unicodedata.normalize(form, spelling)):
                 try:
