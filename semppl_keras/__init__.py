@@ -18,6 +18,7 @@ from semppl_keras import memory as memory
 from semppl_keras import networks as networks
 from semppl_keras import optimizers as optimizers
 from semppl_keras import recipes as recipes
+from semppl_keras import runs as runs
 from semppl_keras import views as views
 from semppl_keras.distillation import Distiller as Distiller
 from semppl_keras.distillation import FineTuner as FineTuner

@@ -163,9 +163,7 @@ def main(argv=None):
         >>> main(["train", "--epochs", "1", "--out", "runs/short"])
     """
     arguments = _parser().parse_args(argv)
-    # Loaded when they are called for.
-    module = _MODULES.get(arguments.command, arguments.command)
-    command = importlib.import_module(f"semppl_keras.cli.{module}")
+    command = load_command(arguments.command)
     from semppl_keras.cli.run_folder import CommandError
     from semppl_keras.models.memory_errors import is_out_of_memory
 
@@ -192,6 +190,33 @@ def main(argv=None):
     return 0
 
 
+def load_command(name):
+    """The module of a command, which takes a moment to load.
+
+    Args:
+        name: Of the command, such as "train".
+
+    Returns:
+        Module with `run(arguments)` and `how_to_go_on(arguments)`.
+    """
+    return importlib.import_module(f"semppl_keras.cli.{_MODULES.get(name, name)}")
+
+
+def parser_of(name, parser_class):
+    """The parser of one command alone, for calling it from Python.
+
+    Args:
+        name: Of the command, such as "train".
+        parser_class: Subclass of `argparse.ArgumentParser`.
+
+    Returns:
+        Object of this class; what it parses is what `run` of the command takes.
+    """
+    commands = argparse.ArgumentParser().add_subparsers(parser_class=parser_class)
+    _add_commands(commands)
+    return commands.choices[name]
+
+
 def _parser():
     parser = _OneLineErrors(prog="semppl", description=_DESCRIPTION)
     commands = parser.add_subparsers(
@@ -201,11 +226,15 @@ def _parser():
         required=True,
         parser_class=_OneLineErrors,
     )
+    _add_commands(commands)
+    return parser
+
+
+def _add_commands(commands):
     _add_train(commands)
     _add_evaluate(commands)
     _add_import(commands)
     run_commands.add_arguments(commands)
-    return parser
 
 
 def _add_train(commands):
