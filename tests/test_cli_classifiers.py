@@ -9,9 +9,12 @@ import pytest
 from short_run import make_training_quick, short_run, write_own_images
 from tiny_runs import interrupting
 
+from semppl_keras import backbones
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import classifier_training, main, safe_training
 from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.cli.run_folder import CommandError
+from semppl_keras.distillation import ImageClassifier
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +144,7 @@ def test_options_of_fine_tuning_arrive(run, quick, tmp_path, monkeypatch):
 def test_another_network_learns_from_the_linear_probe(
     run, quick, tmp_path, monkeypatch
 ):
-    from semppl_keras import backbones, recipes
+    from semppl_keras import recipes
 
     def tiny(image_size, backbone):
         assert (image_size, backbone) == (8, "resnet18")
@@ -220,6 +223,35 @@ def test_a_file_in_the_place_of_the_folder_is_told_before_training(
         assert "--out must be a folder" in told.err
         assert told.out == ""
     assert file.read_text() == "mine"
+
+
+def _save(backbone, views, names, num_classes, path):
+    head = keras.Sequential(
+        [keras.Input(backbone.output_shape[1:]), keras.layers.Dense(num_classes)]
+    )
+    ImageClassifier(backbone, head, views, names).save(path)
+    return path
+
+
+def test_a_classifier_of_another_run_is_refused(run, tmp_path):
+    finished = FinishedRun(run)
+    backbone, views = finished.model.backbone, finished.model.views
+    digits, path = "0123456789", tmp_path / "other.keras"
+    told = r"10 classes of .*, in their order: 0, 1, .*, 9\. Received: "
+    for names in (digits[::-1], digits[:9] + "x", digits[:9]):
+        _save(backbone, views, names, len(names), path)
+        with pytest.raises(CommandError, match=told + ", ".join(names)):
+            finished.classifier(path)
+    _save(backbone, views, None, 9, path)
+    with pytest.raises(CommandError, match=told + "9 without names"):
+        finished.classifier(path)
+    coloured = backbones.SmallResNet(widths=(4,), input_shape=(8, 8, 3))
+    _save(coloured, views, digits, 10, path)
+    with pytest.raises(CommandError, match=r"with 1 channel.* Received: one for 3"):
+        finished.classifier(path)
+    # Without names there is nothing to compare.
+    _save(backbone, views, None, 10, path)
+    assert finished.classifier(path)[1] == "other"
 
 
 @pytest.mark.parametrize(

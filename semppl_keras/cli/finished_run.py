@@ -188,7 +188,8 @@ class FinishedRun:
             The `ImageClassifier` and what it is called.
 
         Raises:
-            CommandError: There is none at `path`.
+            CommandError: There is none at `path`, or one of other classes or of images
+                with other channels than the run's.
         """
         if path is None and (self.folder / CLASSIFIER).exists():
             path = self.folder / CLASSIFIER
@@ -202,6 +203,28 @@ class FinishedRun:
             raise CommandError(
                 f"{str(path)!r} must be a classifier that semppl finetune or semppl "
                 f"distil has written. Received: {type(classifier).__name__}."
+            )
+        # Columns are named by the run: of other classes all names would be wrong.
+        expected = [str(name) for name in self.class_names]
+        received = classifier.class_names
+        if received is None:
+            same = classifier.num_classes == len(expected)
+            received = [f"{classifier.num_classes} without names"]
+        else:
+            same = list(received) == expected
+        if not same:
+            raise CommandError(
+                f"{str(path)!r} must be a classifier of the {len(expected)} classes of "
+                f"{str(self.folder)!r}, in their order: {', '.join(expected)}. "
+                f"Received: {', '.join(received)}. Name the run that it belongs to, or "
+                "another classifier."
+            )
+        channels = classifier.backbone.input_shape[-1]
+        if channels != self.channels:
+            raise CommandError(
+                f"{str(path)!r} must take images with {self.channels} channel(s), as "
+                f"{str(self.folder)!r} does. Received: one for {channels}. Name the "
+                "run that it belongs to, or another classifier."
             )
         return classifier, how_it_was_trained(path)
 
