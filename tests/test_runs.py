@@ -93,6 +93,7 @@ def test_page_picture_and_model_are_written(run, photos, tmp_path):
     assert list(model.class_names) == ["bright", "dark"]
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_and_becomes_classifiers(run, tmp_path, monkeypatch):
     make_training_quick(monkeypatch)
     (evaluation,) = runs.evaluate([run], out=tmp_path)
