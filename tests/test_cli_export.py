@@ -14,6 +14,7 @@ from short_run import short_run
 
 from semppl_keras.cli import main
 from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.cli.safe_loading import check_folder
 from semppl_keras.distillation import FineTuner
 from semppl_keras.evaluation import linear_probe
 from semppl_keras.export import FORMATS
@@ -277,6 +278,48 @@ def test_a_folder_with_a_pickle_beside_is_refused(run, tmp_path, name, capsys):
     error = capsys.readouterr().err
     assert "must hold no pickle" in error
     assert name in error
+
+
+class _Opening:
+    """Unpickled, it opens a file."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __reduce__(self):
+        return open, (self._path, "w")
+
+
+def test_a_folder_with_arrays_of_objects_is_refused(run, tmp_path, capsys):
+    folder, marker = shutil.copytree(run, tmp_path / "run"), tmp_path / "executed"
+    objects = np.array([_Opening(str(marker))], dtype=object)
+    within = np.zeros(1, [("name", object), ("count", int)])
+    plain = np.arange(3)
+
+    def told():
+        assert main(["export", str(folder), "--format", "keras"]) == 2
+        assert not marker.exists()
+        return capsys.readouterr().err
+
+    np.save(folder / "plain.npy", plain)
+    np.savez(folder / "plain.npz", plain, plain.astype("U"))
+    (folder / "cut.npz").write_bytes((folder / "plain.npz").read_bytes()[:100])
+    check_folder(folder)
+
+    for name, save, arrays, place in (
+        ("labels.npy", np.save, [objects], ""),
+        ("fields.npy", np.save, [within], ""),
+        ("labels.npz", np.savez, [plain, objects], "'arr_1.npy' in "),
+        ("small.npz", np.savez_compressed, [objects], "'arr_0.npy' in "),
+    ):
+        save(folder / name, *arrays)
+        assert f"Received: {place}{str(folder / name)!r}." in told()
+        # Whatever it is called.
+        (folder / name).rename(folder / "notes.txt")
+        assert str(folder / "notes.txt") in told()
+        (folder / "notes.txt").unlink()
+    (folder / "odd.npy").write_bytes(b"\x93NUMPY\x09\x00 something else")
+    assert "odd.npy" in told()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """Models out of a run folder, which may be somebody else's: nothing is executed."""
 
+import io
 import json
 import zipfile
+import zlib
 
 import keras
+import numpy as np
 
 from semppl_keras.cli.run_folder import CommandError
 
@@ -15,6 +18,10 @@ _PICKLE_ENDINGS = (".pkl", ".pickle", ".pck", ".joblib", ".dill", ".pt", ".pth")
 # The first byte of every pickle since protocol 2, then the protocol; the last byte.
 _PICKLE_START, _PICKLE_PROTOCOLS, _PICKLE_END = 0x80, range(2, 6), 0x2E
 
+_ARRAY_START, _ARCHIVE_START = b"\x93NUMPY", b"PK"
+# NumPy reads no longer header of an array, unless it is to unpickle.
+_ARRAY_HEADER = 10_000
+
 
 def check_folder(folder):
     """Refuses a run folder in which there is something that could be executed.
@@ -23,11 +30,14 @@ def check_folder(folder):
         folder: `pathlib.Path`.
 
     Raises:
-        CommandError: There is a pickle in it, or a file that cannot be read.
+        CommandError: There is a pickle in it, a NumPy array of objects, which is one,
+            or a file that cannot be read.
     """
     for path in sorted(folder.rglob("*")):
         try:
-            pickled = path.is_file() and _is_pickle(path)
+            if not path.is_file():
+                continue
+            pickled, array = _is_pickle(path), _array_of_objects(path)
         except OSError as error:
             raise CommandError(
                 "Every file of a run folder must be readable, to see that none could "
@@ -40,6 +50,12 @@ def check_folder(folder):
                 f"A run folder must hold no pickle, since one can execute anything. "
                 f"Received: {str(path)!r}. semppl wrote none: if you trust whom the "
                 "folder is from, delete the file."
+            )
+        if array is not None:
+            raise CommandError(
+                "A run folder must hold no NumPy array of objects, which is a pickle "
+                f"and can execute anything. Received: {array}. semppl wrote none: if "
+                "you trust whom the folder is from, delete the file."
             )
 
 
@@ -114,6 +130,57 @@ def _dicts(value):
     if isinstance(value, list):
         for part in value:
             yield from _dicts(part)
+
+
+def _array_of_objects(path):
+    """Where in a file, by what it begins with, is an array that NumPy would unpickle.
+
+    An array whose header NumPy cannot read counts as one.
+
+    Args:
+        path: `pathlib.Path`.
+
+    Returns:
+        Text, or None where there is none.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(len(_ARRAY_START))
+        file.seek(0)
+        if start == _ARRAY_START:
+            return repr(str(path)) if _holds_objects(file) else None
+        if not start.startswith(_ARCHIVE_START):
+            return None
+        try:
+            with zipfile.ZipFile(file) as archive:
+                for name in archive.namelist():
+                    with archive.open(name) as member:
+                        if _holds_objects(member):
+                            return f"{name!r} in {str(path)!r}"
+        # What is damaged, encrypted or packed in a way that is not known here can be
+        # read by nobody, NumPy included.
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
+            return None
+    return None
+
+
+def _holds_objects(file):
+    """Whether a file at its beginning is an array of objects; nothing is unpickled."""
+    start = file.read(_ARRAY_HEADER)
+    if not start.startswith(_ARRAY_START):
+        return False
+    start = io.BytesIO(start)
+    try:
+        version = np.lib.format.read_magic(start)
+        if version == (1, 0):
+            _, _, kind = np.lib.format.read_array_header_1_0(start)
+        else:
+            _, _, kind = np.lib.format.read_array_header_2_0(start)
+    except ValueError:
+        return True
+    return kind.hasobject
 
 
 def _is_pickle(path):
