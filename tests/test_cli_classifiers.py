@@ -254,6 +254,44 @@ def test_a_classifier_of_another_run_is_refused(run, tmp_path):
     assert finished.classifier(path)[1] == "other"
 
 
+def test_labelled_images_that_are_gone_are_told(tmp_path, capsys):
+    photos = tmp_path / "photos"
+    options = dict(zip(*[iter(write_own_images(photos))] * 2, strict=True))
+    few, table = photos / "few", tmp_path / "few.csv"
+    paths = sorted(few.rglob("*.png"))
+    rows = [f"{path},{path.parent.name}" for path in [*paths, few / "never.png"]]
+    rows[-1] = f"{few / 'never.png'},dark"
+    table.write_text("\n".join(["path,label", *rows]))
+
+    def labelled(folder):
+        labels = FinishedRun(folder).labelled.labels
+        return labels.tolist(), capsys.readouterr().out
+
+    for number, source in enumerate((few, table)):
+        of_run = {**options, "--labelled": str(source), "--max-skipped": "0.5"}
+        listed = [text for option in of_run.items() for text in option]
+        with short_run(tmp_path / f"run_{number}", *listed) as folder:
+            # What could not be read in training, either, is no news.
+            assert labelled(folder) == ([0, 0, 0, 1, 1, 1], "")
+            gone = few / "dark" / "0.png"
+            content = gone.read_bytes()
+            gone.unlink()
+            labels, printed = labelled(folder)
+            assert labels == [0, 0, 0, 1, 1]
+            assert "Note: 1 of the 6 labelled images" in printed
+            # A folder does not list what is gone.
+            assert (str(gone) in printed) == (source == table)
+            for path in (few / "dark").iterdir():
+                path.rename(tmp_path / path.name)
+            assert main(["label", str(folder), str(photos / "many")]) == 2
+            error = capsys.readouterr().err
+            assert f"Received: 0 of 'dark' in {source}" in error
+            assert (str(gone) in error) == (source == table)
+            for name in ("1.png", "2.png"):
+                (tmp_path / name).rename(few / "dark" / name)
+            gone.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,5 +1,6 @@
 """A finished run, as the commands after training need it."""
 
+import csv
 import functools
 import pathlib
 from typing import NamedTuple
@@ -28,6 +29,7 @@ CLASSIFIER = "classifier.keras"
 # Up to here the exact optimum of the probe is found in seconds to a minute.
 _MOST_ROWS_FOR_EXACT_PROBE = 5000
 _ROWS_AT_ONCE = 4096
+_NAMED = 3
 
 
 class LabelledImages(NamedTuple):
@@ -120,7 +122,7 @@ class FinishedRun:
             if dataset["test"] is None:
                 return None
             with user_errors():
-                tested, known = self._own_images(dataset["test"], "test")
+                tested, known, _ = self._own_images(dataset["test"], "test")
             if not known.any():
                 return None
             return LabelledImages(
@@ -136,7 +138,7 @@ class FinishedRun:
 
     def _own_labelled(self):
         source, names = self.settings["dataset"]["labelled"], self.class_names
-        own, known = self._own_images(source, "labelled")
+        own, known, skipped = self._own_images(source, "labelled")
         if not known.all():
             raise CommandError(
                 f"The labelled images of {str(self.folder)!r} must be of its classes, "
@@ -145,12 +147,24 @@ class FinishedRun:
                 "or train again."
             )
         count = self.settings["labels_per_class"]
+        lost = self._lost_since(skipped)
+        self._check_classes_left(own.labels, 1 if count == "all" else count, lost)
         chosen = choose_labelled(
             own.labels,
             None if count == "all" else count,
             len(names),
             self.settings["seed"],
         )
+        # Of a folder, what is gone is not even listed.
+        before = read_json(self.folder / "metrics.json", {"num_labelled": int})
+        missing = max(len(lost), before["num_labelled"] - len(chosen))
+        if missing > 0:
+            print(
+                f"Note: {missing:,} of the {before['num_labelled']:,} labelled images "
+                f"that the run was trained with are missing{_such_as(lost)}; what is "
+                f"left in {source} is used.",
+                flush=True,
+            )
         return LabelledImages(
             own.images[chosen],
             own.labels[chosen],
@@ -158,7 +172,7 @@ class FinishedRun:
         )
 
     def _own_images(self, source, role):
-        """Those that can be read, and which of them are of a class of the run."""
+        """Those that can be read, which are of a class of the run, and the others."""
         listed = open_images(source, role)
         images, decoded = decode_cached(
             listed, self.image_size, self.channels, max_skipped=1.0
@@ -168,7 +182,40 @@ class FinishedRun:
             [numbers.get(listed.labels[index], -1) for index in decoded.kept], "int32"
         )
         names = [listed.names[index] for index in decoded.kept]
-        return LabelledImages(images, labels, names), labels >= 0
+        return LabelledImages(images, labels, names), labels >= 0, decoded.skipped
+
+    def _lost_since(self, skipped):
+        """Of the `Skipped` the names that could be read in training."""
+        path = self.folder / "skipped.tsv"
+        earlier = set()
+        if path.is_file():
+            # As `semppl train` has written it.
+            form = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+            try:
+                with path.open(**form) as file:
+                    rows = csv.reader(file, delimiter="\t")
+                    earlier = {row[0] for row in rows if row}
+            except csv.Error as error:
+                raise CommandError(
+                    f"{str(path)!r} must be the table that semppl train has written. "
+                    f"Received: something else ({error}). Remove it."
+                ) from error
+        return [one.name for one in skipped if one.name not in earlier]
+
+    def _check_classes_left(self, labels, needed, lost):
+        counts = np.bincount(labels, minlength=len(self.class_names))
+        short = np.flatnonzero(counts < needed)
+        if len(short):
+            names = [repr(self.class_names[number]) for number in short]
+            source = self.settings["dataset"]["labelled"]
+            raise CommandError(
+                f"Every class of the run in {str(self.folder)!r} must have the "
+                f"labelled images that it was trained with, at least {needed}. Received: "
+                f"{counts[short[0]]} of {names[0]} in {source}"
+                + (f", too few of {', '.join(names[1:])}, too" if names[1:] else "")
+                + (f"; missing{_such_as(lost)}" if lost else "")
+                + ". Bring the files back, or train again."
+            )
 
     def embedder(self):
         """The backbone with its preprocessing, an `ImageEmbedder`."""
@@ -239,6 +286,13 @@ class FinishedRun:
             len(self.class_names),
             self.class_names,
         )
+
+
+def _such_as(names):
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f": {', '.join(map(repr, names[:_NAMED]))}{more}"
 
 
 def fit_probe(features, labels, seed, **options):
