@@ -235,9 +235,7 @@ def test_images_without_a_label_in_a_table(folders):
     data = load_own_images(folders / "many", table)
     assert len(data.x_labelled) == 4
     assert len(data.x_unlabelled) == 16
-    told = (
-        f"7 of 11 images in '{table}' have no label, and are left out of the labelled"
-    )
+    told = f"8 of 12 images in '{table}' have no label, and are left out of the"
     assert told in data.remarks[0]
 
 

@@ -376,7 +376,9 @@ def _other_case(path):
     except OSError:  # it may not be looked into
         return None
     name = names.get(path.name.casefold())
-    return None if name in (None, path.name) else parent / name
+    if name is None or parent / name == path:  # a link to nothing finds itself
+        return None
+    return parent / name
 
 
 # A table may name many files that are not there, of one folder.
