@@ -280,6 +280,35 @@ def test_too_few_steps_to_fill_the_memory_are_told_before_training(
     assert not (tmp_path / "run").exists()
 
 
+def test_too_few_images_for_a_step_are_told_before_training(
+    small, photos, tmp_path, capsys
+):
+    _write(tmp_path / "many", "red", 2, 70)
+    _write(tmp_path / "few" / "red", "red", 2, 71)
+    _write(tmp_path / "few" / "blue", "blue", 1, 72)
+    out = tmp_path / "run"
+
+    def told(folder, **changes):
+        options = _options(folder, test=None, epochs=1, **changes)
+        assert main(["train", *options, "--out", str(out)]) == 2
+        assert not out.exists()
+        return capsys.readouterr().err
+
+    message = told(tmp_path)
+    assert (
+        "Every image is told from 10 others, so that a step needs at least" in message
+    )
+    assert "11. Received: 2 unlabelled image(s) and 3 labelled one(s)" in message
+    assert "Add at least 6 more unlabelled image(s)" in message
+    message = told(photos, batch_size=6)
+    assert "6 unlabelled and 3 labelled ones per step" in message
+    assert "Train with --batch-size 11 or more" in message
+    # As many as it asks for are enough.
+    _write(tmp_path / "many", "green", 6, 73)
+    options = _options(tmp_path, test=None, epochs=4)
+    assert main(["train", *options, "--out", str(out)]) == 0
+
+
 def test_shares():
     parse = _parser().parse_args
     assert parse(["train", "--max-skipped", "5%"]).max_skipped == 0.05

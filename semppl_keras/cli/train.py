@@ -127,6 +127,7 @@ def _trained(folder, settings, data, recipe, checkpoint_minutes):
     keras.utils.set_random_seed(seed)
     with user_errors():
         model, state = _model(folder, data, recipe, seed, steps_per_epoch)
+    _check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
     _check_enough_steps(model.neighbours, epochs, steps_per_epoch, labelled_batch_size)
     print(
         f"{data.name}: {len(x_unlabelled):,} unlabelled and "
@@ -195,6 +196,27 @@ def how_to_go_on(arguments):
     if not (folder / "run.json").exists():
         return "Nothing was written."
     return f"Go on with: semppl train --resume {folder}"
+
+
+def _check_enough_images(num_negatives, data, batch_size, labelled_batch_size):
+    """A step must hold the images that each is to be told from."""
+    missing = num_negatives + 1 - batch_size - labelled_batch_size
+    if missing <= 0:
+        return
+    told = (
+        f"Every image is told from {num_negatives} others, so that a step needs at "
+        f"least {num_negatives + 1}. Received: "
+    )
+    if batch_size < len(data.x_unlabelled):
+        raise CommandError(
+            f"{told}{batch_size} unlabelled and {labelled_batch_size} labelled ones "
+            f"per step. Train with --batch-size {num_negatives + 1} or more."
+        )
+    raise CommandError(
+        f"{told}{len(data.x_unlabelled)} unlabelled image(s) and "
+        f"{len(data.x_labelled)} labelled one(s) that can be used. Add at least "
+        f"{missing} more unlabelled image(s); some hundreds are worth training on."
+    )
 
 
 def _check_enough_steps(neighbours, epochs, steps_per_epoch, labelled_batch_size):
