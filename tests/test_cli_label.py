@@ -1,7 +1,9 @@
 """`semppl label`: the table, the sheet to review, the folders of classes."""
 
 import csv
+import json
 import os
+import pathlib
 import re
 
 import numpy as np
@@ -10,7 +12,7 @@ from short_run import short_run, write_own_images
 
 from semppl_keras.cli import main
 from semppl_keras.cli.finished_run import FinishedRun
-from semppl_keras.cli.label import choose_for_review, nearest_rows
+from semppl_keras.cli.label import choose_for_review, nearest_others, nearest_rows
 from semppl_keras.data import load_own_images
 from semppl_keras.data.image_files import read_image
 from semppl_keras.data.label_tables import read_label_table
@@ -84,9 +86,18 @@ def test_the_table_says_what_the_classifier_says(run, photos, tmp_path, capsys):
     assert "2 files could not be read" in told.out
     assert "not read: " in told.err
     assert "broken.jpg" in told.err
-    skipped = (tmp_path / "new" / "labels.skipped.tsv").read_text().splitlines()
+    listed = tmp_path / "new" / "labels.skipped.tsv"
+    skipped = listed.read_text().splitlines()
     assert skipped[0] == "path\treason"
     assert [line.split("\t")[1] for line in skipped[1:]][1] == "it is empty"
+    # Where all can be read, an earlier list goes.
+    assert _label(run, photos / "déep" / "01.png", out, "--overwrite") == 2
+    assert listed.exists()
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "01.png").write_bytes(before["déep/01.png"])
+    assert _label(run, tmp_path / "one", out, "--overwrite") == 0
+    assert not listed.exists()
+    assert "1 image is labelled" in capsys.readouterr().out
 
 
 def test_uncertain_images_are_left_out_where_asked(run, photos, tmp_path, capsys):
@@ -97,6 +108,9 @@ def test_uncertain_images_are_left_out_where_asked(run, photos, tmp_path, capsys
     assert _label(run, photos, out, "--min-confidence", str(least)) == 0
     assert len(_rows(out)) == 15
     assert "15 others are less certain" in capsys.readouterr().out
+    options = ("--min-confidence", "0.9995", "--overwrite")
+    assert _label(run, photos, out, *options) == 0
+    assert "less certain than 99.95% and left" in capsys.readouterr().out
 
 
 def test_images_are_copied_into_folders_of_their_classes(run, photos, tmp_path, capsys):
@@ -132,6 +146,94 @@ def test_images_are_moved_only_where_told(run, photos, tmp_path):
     assert _label(run, own, tmp_path / "labels.csv", *options) == 0
     assert sorted(_files(own)) == ["broken.jpg", "déep/empty.png"]
     assert len(_files(into)) == 30
+
+
+def test_what_links_lead_to_is_never_moved(run, photos, tmp_path, capsys):
+    import shutil
+
+    own, elsewhere = tmp_path / "own", tmp_path / "elsewhere"
+    for folder in (own, elsewhere / "sub"):
+        folder.mkdir(parents=True)
+    for number, place in (("00", own), ("02", elsewhere), ("04", elsewhere / "sub")):
+        shutil.copy(photos / f"{number}.png", place)
+    (own / "file.png").symlink_to(elsewhere / "02.png")
+    (own / "folder").symlink_to(elsewhere / "sub")
+    before = _files(elsewhere)
+    # The folder itself may be called by a link.
+    (tmp_path / "called").symlink_to(own)
+    options = ("--move-into", str(tmp_path / "sorted"), "--move")
+    assert _label(run, tmp_path / "called", tmp_path / "labels.csv", *options) == 0
+    assert _files(elsewhere) == before
+    assert sorted(os.listdir(own)) == ["file.png", "folder"]
+    assert (own / "file.png").is_symlink()
+    copies = {name.split("/", 1)[1] for name in _files(tmp_path / "sorted")}
+    assert copies == {"00.png", "file.png", "folder/04.png"}
+    told = capsys.readouterr().out
+    assert "1 image is moved" in told
+    assert "2 others are reached through links and copied" in told
+
+
+def test_table_and_sheet_name_what_has_been_moved(run, photos, tmp_path):
+    import shutil
+
+    own = shutil.copytree(photos, tmp_path / "own")
+    options = ("--move-into", str(tmp_path / "sorted"), "--move", "--review", "4")
+    assert _label(run, own, tmp_path / "labels.csv", *options) == 0
+    paths = [row["path"] for row in _rows(tmp_path / "labels.csv")]
+    assert sorted(f"sorted/{name}" for name in _files(tmp_path / "sorted")) == sorted(
+        paths
+    )
+    page = (tmp_path / "labels.review.html").read_text()
+    shown = re.findall(r'<img[^>]* alt="([^"]*)"', page)
+    assert len(shown) == 4
+    assert set(shown) <= set(paths)
+
+
+def test_what_was_moved_before_an_error_is_found(run, photos, tmp_path, monkeypatch):
+    import shutil
+
+    own = shutil.copytree(photos, tmp_path / "own")
+    copy, calls = shutil.copy2, []
+
+    def full_disk(*arguments):
+        calls.append(arguments)
+        if len(calls) > 5:
+            raise OSError("no room")
+        return copy(*arguments)
+
+    monkeypatch.setattr(shutil, "copy2", full_disk)
+    options = ("--move-into", str(tmp_path / "sorted"), "--move")
+    assert _label(run, own, tmp_path / "labels.csv", *options) == 2
+    paths = [tmp_path / row["path"] for row in _rows(tmp_path / "labels.csv")]
+    assert len(paths) == 30
+    assert all(path.exists() for path in paths)
+    assert sum(tmp_path / "sorted" in path.parents for path in paths) == 5
+
+
+def test_images_in_a_class_folder_already_are_not_lost(run, photos, tmp_path, capsys):
+    import shutil
+
+    shutil.copytree(photos, tmp_path / "sorted" / "1")
+    before = _files(tmp_path / "sorted")
+    options = ("--move-into", str(tmp_path / "sorted"), "--move", "--overwrite")
+    source = tmp_path / "sorted" / "1"
+    assert _label(run, source, tmp_path / "labels.csv", *options) == 0
+    assert sorted(before.values()) == sorted(_files(tmp_path / "sorted").values())
+
+
+def test_a_file_name_that_is_no_text_is_not_on_the_sheet(run, photos, tmp_path, capsys):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    content = (photos / "00.png").read_bytes()
+    (folder / "a.png").write_bytes(content)
+    with open(os.fsencode(folder) + b"/\xff.png", "wb") as file:
+        file.write(content)
+    assert _label(run, folder, tmp_path / "labels.csv", "--review", "5") == 0
+    page = (tmp_path / "labels.review.html").read_text()
+    assert re.findall(r'<img[^>]* alt="([^"]*)"', page) == ["photos/a.png"]
+    told = capsys.readouterr().out
+    assert "1 image is not on the page to review" in told
+    assert r"\udcff.png" in told
 
 
 def test_the_sheet_shows_images_to_label(run, photos, tmp_path):
@@ -179,6 +281,14 @@ def test_nearest_rows_are_nearest_by_angle():
     assert nearest_rows(rows, np.array([[0.1, 9.0]]), 3).tolist() == [[2, 1, 0]]
 
 
+def test_nearest_others_leave_out_the_query():
+    rows = np.array([[1.0, 0.0], [5.0, 5.0], [0.0, 0.1]])
+    queries = np.array([[0.1, 9.0]] * 3)
+    nearest = nearest_others(rows, queries, 2, [[], [2], [0, 2]])
+    assert nearest.tolist() == [[2, 1], [1, 0], [1, -1]]
+    assert nearest_others(rows, queries[:1], 3, [[1]]).tolist() == [[2, 0, -1]]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -186,12 +296,19 @@ def test_nearest_rows_are_nearest_by_angle():
         (["--review-out", "x.html"], "--review-out is for --review"),
         (["--move-into", "{photos}/sorted"], "outside of that with the images"),
         (["--out", "{photos}"], "must be a file. Received: a folder"),
+        (["--out", "."], "must be a file. Received: a folder"),
+        (["--move-into", "{taken}/sorted"], "--move-into must be a folder"),
         (["--out", "{taken}"], "exists already"),
+        (["--out", "{taken.parent}/taken.csv"], "exists already"),
+        (
+            ["--review", "3", "--review-out", "{taken.parent}/labels.csv"],
+            "must be different files",
+        ),
         (["--classifier", "nowhere.keras"], "There must be a classifier"),
     ],
 )
 def test_what_cannot_be_done_is_told(run, photos, tmp_path, options, message, capsys):
-    taken = tmp_path / "taken.csv"
+    taken = tmp_path / "taken.skipped.tsv"
     taken.write_text("mine")
     options = [option.format(photos=photos, taken=taken) for option in options]
     arguments = ["label", str(run), str(photos)]
@@ -233,6 +350,9 @@ def test_own_images_are_named_by_their_paths(tmp_path, monkeypatch):
     for row in rows.values():
         assert row["label"] in ("bright", "dark")
         assert row["nearest_1"].startswith("photos/few/")
+        given = re.match(r"photos/few/(\w+)/", row["path"])
+        assert row["given_label"] == (given.group(1) if given else "")
+        assert row["path"] not in (row[f"nearest_{rank}"] for rank in (1, 2, 3))
     # What has its label already is not to be labelled again.
     page = (tmp_path / "labels.review.html").read_text()
     shown = re.findall(r'<img[^>]* alt="([^"]*)"', page)
@@ -240,6 +360,83 @@ def test_own_images_are_named_by_their_paths(tmp_path, monkeypatch):
     assert all(path.startswith("photos/many/") for path in shown)
     # The table can be trained with.
     assert read_label_table(out)[0].path == few / "bright" / "0.png"
+
+
+def test_labels_that_a_person_gave_are_kept(tmp_path, capsys):
+    import shutil
+
+    photos = tmp_path / "photos"
+    options = write_own_images(photos)
+    # A person may see what no network does.
+    shutil.copy(photos / "many" / "dark_9.png", photos / "few" / "bright" / "odd.png")
+    with short_run(tmp_path / "run", *options) as folder:
+        out = tmp_path / "labels.csv"
+        options = ("--move-into", str(tmp_path / "sorted"), "--move")
+        assert _label(folder, photos, out, *options) == 0
+        told = capsys.readouterr().out
+        assert "8 of them have a label already" in told
+        assert "7 others with labels are copied" in told
+        sorted_ = set(_files(tmp_path / "sorted"))
+        # The second of them is known by its pixels.
+        assert {"bright/few/bright/odd.png", "bright/many/dark_9.png"} <= sorted_
+        assert len(sorted_) == 47
+        rows = {row["path"]: row["given_label"] for row in _rows(out)}
+        assert rows["photos/few/bright/odd.png"] == "bright"
+        assert rows["sorted/bright/many/dark_9.png"] == "bright"
+        assert all((tmp_path / path).exists() for path in rows)
+        # The run can label more.
+        assert len(_files(photos / "few")) == 7
+        again = tmp_path / "again.csv"
+        assert _label(folder, tmp_path / "sorted" / "dark", again) == 0
+
+
+def _read_few_from_table(folder):
+    """Makes a run's labelled images those of a table."""
+    settings = json.loads((folder / "run.json").read_text())
+    few = pathlib.Path(settings["dataset"]["labelled"])
+    table = few.with_name("few.csv")
+    images = sorted(few.glob("*/*.png"))
+    lines = [
+        f"few/{path.parent.name}/{path.name},{path.parent.name}" for path in images
+    ]
+    table.write_text("\n".join(["path,label", *lines, ""]))
+    settings["dataset"]["labelled"] = str(table)
+    (folder / "run.json").write_text(json.dumps(settings))
+    return table
+
+
+def test_labels_of_a_person_are_never_replaced(tmp_path, monkeypatch, capsys):
+    options = write_own_images(tmp_path)
+    with short_run(tmp_path / "run", *options) as folder:
+        table = _read_few_from_table(folder)
+    before = table.read_text()
+    (tmp_path / "link.csv").symlink_to(table)
+    images = tmp_path / "many"
+    monkeypatch.chdir(tmp_path)
+    for options in (
+        ["--out", "few.csv"],
+        ["--out", "link.csv"],
+        ["--out", "a.csv", "--review", "3", "--review-out", "many/../few.csv"],
+    ):
+        for overwrite in ([], ["--overwrite"]):
+            arguments = ["label", str(folder), str(images), *options, *overwrite]
+            assert main(arguments) == 2
+            error = capsys.readouterr().err
+            assert "must be another file" in error
+            assert "names the labelled images" in error
+            assert table.read_text() == before
+    assert not (tmp_path / "a.csv").exists()
+    # The table of the images to label is as dear, and so is what has the default name.
+    listed = tmp_path / "labels.csv"
+    listed.write_text("many/bright_3.png\n")
+    assert main(["label", str(folder), str(listed), "--overwrite"]) == 2
+    assert "the one that names the images to label" in capsys.readouterr().err
+    assert listed.read_text() == "many/bright_3.png\n"
+    settings = json.loads((folder / "run.json").read_text())
+    settings["dataset"]["test"] = str(tmp_path / "a.skipped.tsv")
+    (folder / "run.json").write_text(json.dumps(settings))
+    assert _label(folder, images, tmp_path / "a.csv", "--overwrite") == 2
+    assert "names the test images" in capsys.readouterr().err
 
 
 def test_labels_that_the_run_does_not_know_are_told(tmp_path, capsys):

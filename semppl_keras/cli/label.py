@@ -1,7 +1,10 @@
 """`semppl label`: a finished run labels other images."""
 
+import collections
 import csv
+import hashlib
 import io
+import itertools
 import os
 import pathlib
 import re
@@ -15,7 +18,7 @@ from semppl_keras.cli.finished_run import FinishedRun, as_probabilities
 from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.data.image_cache import decode_cached
 from semppl_keras.data.image_files import UnreadableImage, read_image
-from semppl_keras.data.image_lists import open_images
+from semppl_keras.data.image_lists import open_images, resolved_source
 from semppl_keras.export import ImageEmbedder
 
 _NEAREST = 3
@@ -34,8 +37,10 @@ class Labels(NamedTuple):
         images: `(N, s, s, channels)` uint8, as the classifier saw them.
         probabilities: `(N, C)`.
         features: `(N, F)`.
-        nearest: `(N, k)` indices of the labelled images whose features are nearest.
+        nearest: `(N, k)` indices of the labelled images whose features are nearest,
+            the image itself left out; -1 where there are no others.
         skipped: list of `Skipped`, what could not be read.
+        given: list of str, the class that a person has given each, "" where none has.
     """
 
     names: list
@@ -44,6 +49,7 @@ class Labels(NamedTuple):
     features: np.ndarray
     nearest: np.ndarray
     skipped: list
+    given: list
 
     @property
     def confidences(self):
@@ -66,11 +72,15 @@ def run(arguments):
         CommandError: What the user asked for cannot be done.
     """
     out = pathlib.Path(arguments.out)
+    if not out.name:
+        raise CommandError(f"{out} must be a file. Received: a folder.")
     sheet = None
     if arguments.review:
         sheet = pathlib.Path(arguments.review_out or out.with_suffix(".review.html"))
-    _check_options(arguments, [out, *([] if sheet is None else [sheet])])
+    files = [out, _skipped_path(out), *([] if sheet is None else [sheet])]
     finished = FinishedRun(arguments.run)
+    _check_sources(arguments.source, finished, files)
+    _check_options(arguments, files)
     classifier, how = finished.classifier(arguments.classifier)
     print(
         f"Labelling {arguments.source} with the {how} of {finished.folder} ...",
@@ -82,15 +92,22 @@ def run(arguments):
     kept = np.flatnonzero(labels.confidences >= (arguments.min_confidence or 0))
     with user_errors():
         write_table(out, labels, kept, names, finished.labelled.names)
-        if labels.skipped:
-            _write_skipped(out, labels.skipped)
+        _write_skipped(out, labels.skipped)
     _tell(labels, kept, names, out, arguments.min_confidence)
+    if arguments.move_into is not None:
+        places = list(labels.names)
+        try:
+            _sort_into(arguments, labels, kept, finished, places)
+        finally:
+            # Should it be interrupted, the table knows what has been moved by then.
+            if places != labels.names:
+                labels = labels._replace(names=places)
+                with user_errors():
+                    write_table(out, labels, kept, names, finished.labelled.names)
     if sheet is not None:
         with user_errors():
             _write_sheet(sheet, out, labels, finished, arguments.review)
         print(f"To look through and label by hand: {sheet}")
-    if arguments.move_into is not None:
-        _sort_into(arguments, labels, kept, names)
     return labels
 
 
@@ -122,13 +139,16 @@ def label_images(finished, classifier, source):
     embedder = ImageEmbedder(classifier.backbone, classifier.views)
     features = embedder.predict(images, verbose=0)
     labelled = embedder.predict(finished.labelled.images, verbose=0)
+    names = [listed.names[index] for index in decoded.kept]
+    own = _same_images(finished.labelled, names, images)
     return Labels(
-        names=[listed.names[index] for index in decoded.kept],
+        names=names,
         images=images,
         probabilities=as_probabilities(classifier, features),
         features=features,
-        nearest=nearest_rows(labelled, features, min(_NEAREST, len(labelled))),
+        nearest=nearest_others(labelled, features, min(_NEAREST, len(labelled)), own),
         skipped=list(decoded.skipped),
+        given=[_given_label(finished, rows) for rows in own],
     )
 
 
@@ -147,6 +167,53 @@ def nearest_rows(rows, queries, k):
 
     search = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute")
     return search.fit(rows).kneighbors(queries, return_distance=False)
+
+
+def nearest_others(rows, queries, k, own):
+    """The nearest rows of each query, without those that are the query itself.
+
+    Args:
+        rows: `(N, F)`.
+        queries: `(M, F)`.
+        k: At most N.
+        own: M lists of indices of rows, those left out.
+
+    Returns:
+        `(M, k)` indices, the nearest first, -1 where no row is left.
+    """
+    most = min(k + max(map(len, own), default=0), len(rows))
+    nearest = np.full((len(queries), k), -1)
+    for index, found in enumerate(nearest_rows(rows, queries, most)):
+        others = found[~np.isin(found, own[index])][:k]
+        nearest[index, : len(others)] = others
+    return nearest
+
+
+def _same_images(labelled, names, images):
+    """For each image the labelled rows that it is: by path, or by pixels."""
+    rows = collections.defaultdict(set)
+    for row, (name, image) in enumerate(
+        zip(labelled.names, labelled.images, strict=True)
+    ):
+        rows[os.path.realpath(name)].add(row)
+        rows[_digest(image)].add(row)
+    return [
+        sorted(
+            rows.get(os.path.realpath(name), set()) | rows.get(_digest(image), set())
+        )
+        for name, image in zip(names, images, strict=True)
+    ]
+
+
+def _digest(image):
+    pixels = np.rint(np.asarray(image)).astype("uint8")
+    return hashlib.blake2b(pixels.tobytes()).digest()
+
+
+def _given_label(finished, rows):
+    labels = {int(finished.labelled.labels[row]) for row in rows}
+    # Copies that a person has labelled differently tell nothing.
+    return finished.class_names[labels.pop()] if len(labels) == 1 else ""
 
 
 def choose_for_review(confidences, features, count, seed=0):
@@ -199,7 +266,8 @@ def write_table(path, labels, kept, class_names, labelled_names):
     nearest = [f"nearest_{rank + 1}" for rank in range(labels.nearest.shape[1])]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", "confidence", "second", "second_share", *nearest])
+    shares = ["confidence", "second", "second_share"]
+    writer.writerow(["path", "label", *shares, *nearest, "given_label"])
     for index in kept:
         best, second = order[index, :2]
         shares = labels.probabilities[index]
@@ -211,9 +279,10 @@ def write_table(path, labels, kept, class_names, labelled_names):
                 class_names[second],
                 f"{shares[second]:.4f}",
                 *(
-                    _from_table(labelled_names[row], path)
+                    "" if row < 0 else _from_table(labelled_names[row], path)
                     for row in labels.nearest[index]
                 ),
+                labels.given[index],
             ]
         )
     _write_text(path, text.getvalue())
@@ -222,6 +291,37 @@ def write_table(path, labels, kept, class_names, labelled_names):
 def how_to_go_on(arguments):
     """The sentence for someone who has just interrupted it."""
     return "Run the same command again, with --overwrite where something is there."
+
+
+def _check_sources(source, finished, files):
+    """What a person has written is not replaced by guesses, whatever options say."""
+    dataset = finished.settings["dataset"]
+    named = [("the images to label", resolved_source(source))]
+    if isinstance(dataset, dict):
+        named += [
+            (f"the {role} images of {str(finished.folder)!r}", dataset[role])
+            for role in ("labelled", "test", "unlabelled")
+            if dataset[role] is not None
+        ]
+    for what, text in named:
+        # A path, or one after its kind.
+        places = {place for place in (text, text.partition(":")[2]) if place}
+        for path in files:
+            if any(_is_same_file(path, place) for place in places):
+                raise CommandError(
+                    f"{path} must be another file. Received: the one that names "
+                    f"{what}, which is never replaced. Choose another --out or "
+                    "--review-out."
+                )
+
+
+def _is_same_file(path, other):
+    if os.path.isfile(path) and os.path.isfile(other):
+        return os.path.samefile(path, other)
+    if os.path.isdir(path):
+        # Which is told by itself.
+        return False
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _check_options(arguments, files):
@@ -240,6 +340,13 @@ def _check_options(arguments, files):
             raise CommandError(
                 f"{path} exists already. Choose another name, or add --overwrite."
             )
+    for path, other in itertools.combinations(files, 2):
+        if _is_same_file(path, other):
+            raise CommandError(
+                "The table, the list of files that could not be read and the page to "
+                f"review must be different files. Received: {path} and {other}. Choose "
+                "another --review-out."
+            )
     if arguments.move_into is not None:
         if not pathlib.Path(arguments.source).is_dir():
             raise CommandError(
@@ -248,6 +355,12 @@ def _check_options(arguments, files):
             )
         source = pathlib.Path(arguments.source).resolve()
         into = pathlib.Path(arguments.move_into).resolve()
+        there = next(path for path in (into, *into.parents) if path.exists())
+        if not there.is_dir():
+            raise CommandError(
+                f"--move-into must be a folder. Received: {arguments.move_into!r}, and "
+                f"{str(there)!r} is a file. Choose another one."
+            )
         if into == source or source in into.parents:
             raise CommandError(
                 "--move-into must be a folder outside of that with the images, or they "
@@ -264,16 +377,24 @@ def _tell(labels, kept, names, out, least):
     width = max(len(name) for name in names)
     for name, count in zip(names, counts, strict=True):
         print(f"  {name:<{width}}{count:>8,}")
-    print(f"{len(kept):,} images are labelled in {out}")
+    print(f"{_counted(len(kept), 'image is', 'images are')} labelled in {out}")
+    given = sum(labels.given[index] != "" for index in kept)
+    if given:
+        print(
+            f"{_counted(given, 'of them has', 'of them have')} a label already: "
+            "given_label in the table"
+        )
     if least is not None:
-        print(
-            f"{len(labels.names) - len(kept):,} others are less certain than "
-            f"{least:.0%} and left out"
-        )
+        others = _counted(len(labels.names) - len(kept), "other is", "others are")
+        # As many digits as it has: 99.9% is not 100%.
+        print(f"{others} less certain than {100 * least:.12g}% and left out")
     if labels.skipped:
-        print(
-            f"{len(labels.skipped):,} files could not be read: see {_skipped_path(out)}"
-        )
+        files = _counted(len(labels.skipped), "file", "files")
+        print(f"{files} could not be read: see {_skipped_path(out)}")
+
+
+def _counted(number, one, many):
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _skipped_path(out):
@@ -281,6 +402,10 @@ def _skipped_path(out):
 
 
 def _write_skipped(out, skipped):
+    if not skipped:
+        # One from before would be taken for this one's.
+        _skipped_path(out).unlink(missing_ok=True)
+        return
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(["path", "reason"])
@@ -306,15 +431,18 @@ def _from_table(name, table):
 def _write_sheet(sheet, out, labels, finished, count):
     from semppl_keras.cli.contact_sheet import write_contact_sheet
 
-    known = {os.path.realpath(name) for name in finished.labelled.names}
-    open_ = np.array(
-        [
-            index
-            for index, name in enumerate(labels.names)
-            if os.path.realpath(name) not in known
-        ],
-        dtype=int,
-    )
+    open_, unnameable = [], []
+    for index, name in enumerate(labels.names):
+        if not labels.given[index]:
+            named = _is_text(_from_table(name, out))
+            (open_ if named else unnameable).append(index)
+    if unnameable:
+        print(
+            f"{_counted(len(unnameable), 'image is', 'images are')} not on the page to "
+            "review, which can save no file name that is not UTF-8, such as "
+            f"{labels.names[unnameable[0]]!r}; rename what is to be labelled there"
+        )
+    open_ = np.array(open_, dtype=int)
     chosen = open_[
         choose_for_review(labels.confidences[open_], labels.features[open_], count)
     ]
@@ -331,6 +459,7 @@ def _write_sheet(sheet, out, labels, finished, count):
             "nearest": [
                 _from_table(finished.labelled.names[row], out)
                 for row in labels.nearest[index]
+                if row >= 0
             ],
         }
         for index in chosen
@@ -338,6 +467,15 @@ def _write_sheet(sheet, out, labels, finished, count):
     title = f"{len(entries)} images to label"
     sheet.parent.mkdir(parents=True, exist_ok=True)
     write_contact_sheet(sheet, entries, names, out.name, title)
+
+
+def _is_text(name):
+    """Whether a name of a file is UTF-8: not every one is."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _large(labels, index):
@@ -352,33 +490,70 @@ def _large(labels, index):
     return labels.images[index]
 
 
-def _sort_into(arguments, labels, kept, names):
-    """Copies or moves images into folders of their classes."""
+def _sort_into(arguments, labels, kept, finished, places):
+    """Copies or moves images into folders of their classes.
+
+    What is reached through a link below the folder is copied: what the link leads to
+    may be another's. So are the run's labelled images, which it needs to label more.
+    `places`, of each image its path, becomes that to which it has been moved.
+    """
     source, into = pathlib.Path(arguments.source), pathlib.Path(arguments.move_into)
-    folders = _class_folders(names)
+    names = finished.class_names
+    folders = dict(zip(names, _class_folders(names), strict=True))
     predicted = labels.probabilities.argmax(axis=1)
-    done, there = 0, []
+    all_images = {os.path.realpath(name) for name in labels.names}
+    needed = {os.path.realpath(name) for name in finished.labelled.names}
+    done, linked, labelled, there, own = 0, 0, 0, [], []
     for index in kept:
         path = pathlib.Path(labels.names[index])
-        target = into / folders[predicted[index]] / path.relative_to(source)
+        below = path.relative_to(source)
+        name = labels.given[index] or names[predicted[index]]
+        target = into / folders[name] / below
+        if os.path.realpath(target) in all_images:
+            own.append(target)
+            continue
         if target.exists() and not arguments.overwrite:
             there.append(target)
             continue
+        through_link = os.path.realpath(path) != os.path.join(
+            os.path.realpath(source), below
+        )
         with user_errors():
             target.parent.mkdir(parents=True, exist_ok=True)
             # Copied under another name first: what has its name is whole.
             partial = target.with_name(f".{target.name[:200]}.partial")
             shutil.copy2(path, partial)
             os.replace(partial, target)
-            if arguments.move:
+            if arguments.move and through_link:
+                linked += 1
+            elif arguments.move and os.path.realpath(path) in needed:
+                labelled += 1
+            elif arguments.move:
+                places[index] = str(target)
                 path.unlink()
         done += 1
+    done -= linked + labelled
     verb = "moved" if arguments.move else "copied"
-    print(f"{done:,} images are {verb} into class folders in {into}")
+    images = _counted(done, "image is", "images are")
+    print(f"{images} {verb} into class folders in {into}")
+    if linked:
+        others = _counted(linked, "other is", "others are")
+        print(
+            f"{others} reached through links and copied: the links and what they lead "
+            "to stay"
+        )
+    if labelled:
+        others = _counted(labelled, "other", "others")
+        print(f"{others} with labels are copied: the run needs them where they are")
     if there:
         print(
-            f"{len(there):,} were left where they are, since a file has their place, "
-            f"such as {there[0]}; --overwrite replaces them"
+            f"{_counted(len(there), 'was', 'were')} left where they are, since a file "
+            f"has their place, such as {str(there[0])!r}; --overwrite replaces them"
+        )
+    if own:
+        print(
+            f"{_counted(len(own), 'was', 'were')} left where they are, since an image "
+            f"to label has their place, such as {str(own[0])!r}"
         )
 
 
