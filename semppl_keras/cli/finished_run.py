@@ -210,8 +210,8 @@ class FinishedRun:
             source = self.settings["dataset"]["labelled"]
             raise CommandError(
                 f"Every class of the run in {str(self.folder)!r} must have the "
-                f"labelled images that it was trained with, at least {needed}. Received: "
-                f"{counts[short[0]]} of {names[0]} in {source}"
+                f"labelled images that it was trained with, at least {needed}. "
+                f"Received: {counts[short[0]]} of {names[0]} in {source}"
                 + (f", too few of {', '.join(names[1:])}, too" if names[1:] else "")
                 + (f"; missing{_such_as(lost)}" if lost else "")
                 + ". Bring the files back, or train again."
