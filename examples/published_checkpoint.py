@@ -139,7 +139,8 @@ if CHECKPOINT is None:
         labelled_batch_size=32,
         verbose=0,
     )
-    CHECKPOINT = pathlib.Path(tempfile.mkdtemp(dir=".")) / "stand_in_res18.pkl"
+    folder = tempfile.mkdtemp(prefix="stand_in_", dir=".")
+    CHECKPOINT = pathlib.Path(folder) / "res18.pkl"
     write_stand_in(CHECKPOINT, small, *pretrained.online.heads)
 
 print(CHECKPOINT)
