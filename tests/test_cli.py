@@ -191,7 +191,7 @@ def test_errors_are_one_line_and_leave_nothing_behind(new, tmp_path, capsys):
     few = tmp_path / "few.npz"
     images, labels = np.zeros((6, 8, 8), "uint8"), np.arange(6) % 2
     np.savez(few, x_train=images, y_train=labels, x_test=images, y_test=labels)
-    assert "`batch_size` is too small" in told(
+    assert "so that a step needs at least 11" in told(
         "--dataset", f"npz:{few}", "--labels-per-class", "1", "--out", out
     )
     assert not (tmp_path / "new").exists()

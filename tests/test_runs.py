@@ -77,8 +77,7 @@ def test_labels_are_those_of_the_command(run, photos, tmp_path):
     assert [pathlib.Path(entry.name).name for entry in labels.skipped] == ["broken.png"]
     assert (tmp_path / "labels.review.html").is_file()
     table = out.read_bytes()
-    out.unlink()
-    options = ("--out", str(out), "--min-confidence", "0.5")
+    options = ("--out", str(out), "--min-confidence", "0.5", "--overwrite")
     assert cli.main(["label", str(run), str(photos / "many"), *options]) == 0
     assert out.read_bytes() == table
 
