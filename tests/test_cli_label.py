@@ -368,24 +368,30 @@ def test_labels_that_a_person_gave_are_kept(tmp_path, capsys):
     photos = tmp_path / "photos"
     options = write_own_images(photos)
     # A person may see what no network does.
-    shutil.copy(photos / "many" / "dark_9.png", photos / "few" / "bright" / "odd.png")
+    few = photos / "few"
+    shutil.copy(photos / "many" / "dark_9.png", few / "bright" / "odd.png")
+    # Where copies have two labels, only what is labelled itself has one.
+    shutil.copy(few / "bright" / "0.png", few / "dark" / "3.png")
+    shutil.copy(few / "bright" / "0.png", photos / "many" / "doubtful.png")
     with short_run(tmp_path / "run", *options) as folder:
         out = tmp_path / "labels.csv"
         options = ("--move-into", str(tmp_path / "sorted"), "--move")
         assert _label(folder, photos, out, *options) == 0
         told = capsys.readouterr().out
-        assert "8 of them have a label already" in told
-        assert "7 others with labels are copied" in told
+        assert "9 of them have a label already" in told
+        assert "8 others with labels are copied" in told
         sorted_ = set(_files(tmp_path / "sorted"))
         # The second of them is known by its pixels.
         assert {"bright/few/bright/odd.png", "bright/many/dark_9.png"} <= sorted_
-        assert len(sorted_) == 47
+        assert len(sorted_) == 49
         rows = {row["path"]: row["given_label"] for row in _rows(out)}
         assert rows["photos/few/bright/odd.png"] == "bright"
+        assert rows["photos/few/dark/3.png"] == "dark"
+        assert [path for path in rows if "doubtful" in path and not rows[path]]
         assert rows["sorted/bright/many/dark_9.png"] == "bright"
         assert all((tmp_path / path).exists() for path in rows)
         # The run can label more.
-        assert len(_files(photos / "few")) == 7
+        assert len(_files(few)) == 8
         again = tmp_path / "again.csv"
         assert _label(folder, tmp_path / "sorted" / "dark", again) == 0
 

@@ -148,7 +148,10 @@ def label_images(finished, classifier, source):
         features=features,
         nearest=nearest_others(labelled, features, min(_NEAREST, len(labelled)), own),
         skipped=list(decoded.skipped),
-        given=[_given_label(finished, rows) for rows in own],
+        given=[
+            _given_label(finished, name, rows)
+            for name, rows in zip(names, own, strict=True)
+        ],
     )
 
 
@@ -210,8 +213,10 @@ def _digest(image):
     return hashlib.blake2b(pixels.tobytes()).digest()
 
 
-def _given_label(finished, rows):
-    labels = {int(finished.labelled.labels[row]) for row in rows}
+def _given_label(finished, name, rows):
+    labelled, path = finished.labelled, os.path.realpath(name)
+    of_file = [row for row in rows if os.path.realpath(labelled.names[row]) == path]
+    labels = {int(labelled.labels[row]) for row in of_file or rows}
     # Copies that a person has labelled differently tell nothing.
     return finished.class_names[labels.pop()] if len(labels) == 1 else ""
 
