@@ -303,10 +303,9 @@ def test_too_few_images_for_a_step_are_told_before_training(
     message = told(photos, batch_size=6)
     assert "6 unlabelled and 3 labelled ones per step" in message
     assert "Train with --batch-size 11 or more" in message
-    # As many as it asks for are enough.
-    _write(tmp_path / "many", "green", 6, 73)
-    options = _options(tmp_path, test=None, epochs=4)
-    assert main(["train", *options, "--out", str(out)]) == 0
+    # One fewer than it asks for.
+    _write(tmp_path / "many", "green", 5, 73)
+    assert "Add at least 1 more unlabelled" in told(tmp_path)
 
 
 def test_shares():
