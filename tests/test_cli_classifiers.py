@@ -16,6 +16,11 @@ from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.run_folder import CommandError
 from semppl_keras.distillation import ImageClassifier
 
+# Much is compiled there.
+slow_on_jax = (
+    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
+)
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -79,6 +84,7 @@ def test_fine_tuning_then_distillation(run, quick, tmp_path, capsys):
     )
 
 
+@slow_on_jax
 @pytest.mark.parametrize("command", ["finetune", "distil"])
 def test_an_interrupted_classifier_goes_on(run, quick, command, tmp_path, monkeypatch):
     options = [command, str(run), "--epochs", "2", "--out"]

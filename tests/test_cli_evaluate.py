@@ -30,6 +30,11 @@ from semppl_keras.evaluation import (
 
 _PLOTS = ("confusion.png", "per_class.png", "reliability.png")
 
+# Much is compiled there.
+slow_on_jax = (
+    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
+)
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -289,6 +294,7 @@ def test_own_images_to_test_a_run_on_a_data_set(run, evaluated, tmp_path, capsys
         )
 
 
+@slow_on_jax
 def test_own_images_to_test_a_run_on_own_images(tmp_path, quick, capsys):
     photos = tmp_path / "photos"
     options = write_own_images(photos)

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 
+import keras
 import numpy as np
 import pytest
 from short_run import short_run, write_own_images
@@ -16,6 +17,11 @@ from semppl_keras.cli.label import choose_for_review, nearest_others, nearest_ro
 from semppl_keras.data import load_own_images
 from semppl_keras.data.image_files import read_image
 from semppl_keras.data.label_tables import read_label_table
+
+# Much is compiled there.
+slow_on_jax = (
+    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
+)
 
 
 @pytest.fixture(scope="module")
@@ -362,6 +368,7 @@ def test_own_images_are_named_by_their_paths(tmp_path, monkeypatch):
     assert read_label_table(out)[0].path == few / "bright" / "0.png"
 
 
+@slow_on_jax
 def test_labels_that_a_person_gave_are_kept(tmp_path, capsys):
     import shutil
 
