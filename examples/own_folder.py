@@ -11,7 +11,9 @@
 #
 # From a folder of images, a few of them labelled in a table, to labels for the rest and
 # a classifier that can be served. Each step is Python here; the command that does the
-# same stands beside it. Nothing is downloaded, and no file of yours is changed.
+# same stands beside it. Nothing is downloaded, and no file of yours is changed. (In
+# eight calls, without looking inside: `semppl_keras.runs` has a function for each
+# command.)
 #
 # `PHOTOS` is the folder; `LABELS` a CSV of `path,label`, paths relative to it, or a
 # folder with a subfolder for each class; `TEST` the same of images to measure on, if

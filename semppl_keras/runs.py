@@ -100,8 +100,9 @@ def label(
     Returns:
         `Labels`, a named tuple: `names`, list of N texts; `images`, `(N, s, s, c)`;
         `probabilities`, `(N, C)`; `features`, `(N, F)`; `nearest`, `(N, k)` indices of
-        labelled images; `skipped`, what could not be read. `confidences`, `(N,)`, are
-        the largest probabilities.
+        labelled images; `skipped`, what could not be read; `given`, list of N texts,
+        the class that a person has given an image. `confidences`, `(N,)`, are the
+        largest probabilities.
 
     Example:
         >>> labels = label("runs/photos", "photos", out="guessed.csv", review=50)

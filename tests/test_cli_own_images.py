@@ -17,7 +17,7 @@ import semppl_keras
 from semppl_keras.cli import _BACKBONES, _parser, main
 from semppl_keras.cli import train as train_command
 from semppl_keras.cli.drawing import drawable
-from semppl_keras.cli.report import write_report
+from semppl_keras.cli.report_picture import write_report
 from semppl_keras.cli.run_folder import dataset_name, load_data, recipe_of
 from semppl_keras.cli.run_metrics import format_table
 from semppl_keras.cli.train_settings import run_folder, with_data

@@ -72,7 +72,7 @@ class TrainingHealth(keras.callbacks.Callback):
         if not math.isfinite(loss) or loss > bound:
             self._diverged = (batch, float(loss))
         else:
-            self._lowest = min(self._lowest, abs(loss)) if loss else self._lowest
+            self._lowest = min(self._lowest, loss)
 
     def on_epoch_end(self, epoch, logs=None):
         self._check()

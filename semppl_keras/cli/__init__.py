@@ -138,7 +138,7 @@ examples:
   semppl import r50_1x_sk1/model.ckpt-250228 --format saved_model --out served"""
 
 # Commands of which the module has another name: a keyword cannot be imported.
-_MODULES = {"import": "import_checkpoint", **run_commands.MODULES}
+_MODULES = {"import": "import_checkpoint"}
 
 
 class _OneLineErrors(argparse.ArgumentParser):
@@ -165,7 +165,7 @@ def main(argv=None):
     arguments = _parser().parse_args(argv)
     command = load_command(arguments.command)
     from semppl_keras.cli.run_folder import CommandError
-    from semppl_keras.models.memory_errors import is_out_of_memory
+    from semppl_keras.models.out_of_memory import is_out_of_memory
 
     try:
         command.run(arguments)

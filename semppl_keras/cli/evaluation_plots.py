@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from semppl_keras.cli.drawing import drawable, save_figure
-from semppl_keras.cli.report import draw_confusion
+from semppl_keras.cli.report_picture import draw_confusion
 
 # Each classifier keeps its colour from plot to plot, whichever others are there.
 _COLORS = {

@@ -15,6 +15,7 @@ from semppl_keras.cli.run_folder import (
     user_errors,
 )
 from semppl_keras.data import load_test
+from semppl_keras.data.checks import listed
 from semppl_keras.data.image_cache import decode_cached
 from semppl_keras.data.image_lists import open_images, resolved_source
 from semppl_keras.data.own_images import own_name
@@ -22,7 +23,6 @@ from semppl_keras.evaluation import SEVERITIES, corrupt
 
 # As of a person's own images in training, where nobody says another share.
 _MAX_SKIPPED = 0.05
-_NAMED = 3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -176,9 +176,9 @@ def _own_test(source, finished):
     dataset, progress = finished.settings["dataset"], Progress()
     max_skipped = dataset["max_skipped"] if isinstance(dataset, dict) else _MAX_SKIPPED
     with user_errors():
-        listed = open_images(source, "test")
+        tested = open_images(source, "test")
         images, decoded = decode_cached(
-            listed,
+            tested,
             height,
             channels,
             max_skipped=max_skipped,
@@ -186,31 +186,31 @@ def _own_test(source, finished):
         )
     class_names = finished.class_names
     numbers = {name: number for number, name in enumerate(class_names)}
-    texts = [listed.labels[index] for index in decoded.kept]
+    texts = [tested.labels[index] for index in decoded.kept]
     labels = np.array([numbers.get(text, -1) for text in texts], "int32")
     known = labels >= 0
     unknown = sorted({text for text in texts if text not in numbers})
     if not known.any():
         raise CommandError(
             "The images of --test must be of the classes of the run, "
-            f"{_listed(class_names)}. Received: {_listed(unknown)}. Name their classes "
+            f"{listed(class_names)}. Received: {listed(unknown)}. Name their classes "
             "as the run does."
         )
     notes = []
     if unknown:
         notes.append(
             f"{np.sum(~known):,} test images are left out: the run does not know "
-            f"{_listed(unknown)}."
+            f"{listed(unknown)}."
         )
     if decoded.skipped:
         name, reason = decoded.skipped[0]
         notes.append(
-            f"{len(decoded.skipped):,} of {len(listed):,} test images cannot be read, "
+            f"{len(decoded.skipped):,} of {len(tested):,} test images cannot be read, "
             f"such as {name!r}: {reason}. evaluation.json names all."
         )
     untested = [name for name in class_names if name not in set(texts)]
     if untested:
-        notes.append(f"There is no test image of {_listed(untested)}.")
+        notes.append(f"There is no test image of {listed(untested)}.")
     for note in notes:
         print(f"Note: {note}", flush=True)
     return Task(
@@ -227,11 +227,6 @@ def _own_test(source, finished):
         skipped=tuple(decoded.skipped),
         num_left_out=int(np.sum(~known)),
     )
-
-
-def _listed(names):
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(repr(name) for name in names[:_NAMED]) + more
 
 
 def _named_alike(tested, data):

@@ -18,6 +18,7 @@ from semppl_keras.cli.run_folder import (
 )
 from semppl_keras.cli.safe_loading import check_folder, load_model
 from semppl_keras.data import choose_labelled
+from semppl_keras.data.checks import listed
 from semppl_keras.data.image_cache import decode_cached
 from semppl_keras.data.image_lists import open_images
 from semppl_keras.distillation import ImageClassifier
@@ -29,7 +30,6 @@ CLASSIFIER = "classifier.keras"
 # Up to here the exact optimum of the probe is found in seconds to a minute.
 _MOST_ROWS_FOR_EXACT_PROBE = 5000
 _ROWS_AT_ONCE = 4096
-_NAMED = 3
 
 
 class LabelledImages(NamedTuple):
@@ -159,9 +159,10 @@ class FinishedRun:
         before = read_json(self.folder / "metrics.json", {"num_labelled": int})
         missing = max(len(lost), before["num_labelled"] - len(chosen))
         if missing > 0:
+            such_as = f": {listed(lost)}" if lost else ""
             print(
                 f"Note: {missing:,} of the {before['num_labelled']:,} labelled images "
-                f"that the run was trained with are missing{_such_as(lost)}; what is "
+                f"that the run was trained with are missing{such_as}; what is "
                 f"left in {source} is used.",
                 flush=True,
             )
@@ -173,15 +174,15 @@ class FinishedRun:
 
     def _own_images(self, source, role):
         """Those that can be read, which are of a class of the run, and the others."""
-        listed = open_images(source, role)
+        found = open_images(source, role)
         images, decoded = decode_cached(
-            listed, self.image_size, self.channels, max_skipped=1.0
+            found, self.image_size, self.channels, max_skipped=1.0
         )
         numbers = {name: number for number, name in enumerate(self.class_names)}
         labels = np.array(
-            [numbers.get(listed.labels[index], -1) for index in decoded.kept], "int32"
+            [numbers.get(found.labels[index], -1) for index in decoded.kept], "int32"
         )
-        names = [listed.names[index] for index in decoded.kept]
+        names = [found.names[index] for index in decoded.kept]
         return LabelledImages(images, labels, names), labels >= 0, decoded.skipped
 
     def _lost_since(self, skipped):
@@ -213,7 +214,7 @@ class FinishedRun:
                 f"labelled images that it was trained with, at least {needed}. "
                 f"Received: {counts[short[0]]} of {names[0]} in {source}"
                 + (f", too few of {', '.join(names[1:])}, too" if names[1:] else "")
-                + (f"; missing{_such_as(lost)}" if lost else "")
+                + (f"; missing: {listed(lost)}" if lost else "")
                 + ". Bring the files back, or train again."
             )
 
@@ -286,13 +287,6 @@ class FinishedRun:
             len(self.class_names),
             self.class_names,
         )
-
-
-def _such_as(names):
-    if not names:
-        return ""
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f": {', '.join(map(repr, names[:_NAMED]))}{more}"
 
 
 def fit_probe(features, labels, seed, **options):

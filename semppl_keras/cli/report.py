@@ -1,221 +1,416 @@
-"""The picture of a run."""
+"""`semppl report`: a finished run on one page that needs nothing but itself."""
+
+import base64
+import html
+import io
+import json
+import os
+import pathlib
 
 import numpy as np
 
-from semppl_keras.cli.drawing import drawable, save_figure
-from semppl_keras.evaluation import confusion_matrix
+from semppl_keras.cli.embedding_map import STYLE as _MAP_STYLE
+from semppl_keras.cli.embedding_map import embedding_map
+from semppl_keras.cli.finished_run import FinishedRun, as_probabilities
+from semppl_keras.cli.html_pages import page, picture, table
+from semppl_keras.cli.report_picture import embed_in_plane
+from semppl_keras.cli.run_folder import CommandError, read_json, user_errors
+from semppl_keras.cli.run_metrics import format_table, read_metrics
+from semppl_keras.cli.svg_charts import line_chart
+from semppl_keras.cli.view_grid import draw_views
+from semppl_keras.evaluation import confusion_matrix, cross_validated_predictions
+from semppl_keras.export import ImageEmbedder
 
-# t-SNE's time grows with their square; more points only cover each other.
-_MAX_POINTS = 500
-# Above these a legend and the numbers in the confusion matrix cannot be read.
-_MAX_LEGEND = 20
-_MAX_NUMBERED = 12
+# On the map: t-SNE's time grows with their square.
+_MOST_LABELLED, _MOST_TEST, _MOST_UNLABELLED = 250, 400, 400
+_PER_CLASS = 10
+_THUMBNAIL = 64
+_VIEWED = 6
+# A larger matrix cannot be read.
+_MOST_IN_MATRIX = 40
+_MOST_CONFUSIONS = 10
 
-_LOSS_PARTS = ("augmentation", "semantic", "invariance", "semantic_invariance")
-_PSEUDO_LABELS = ("pseudo_label_accuracy", "pseudo_label_confidence", "memory_fill")
+_LOSS = ("loss", "augmentation", "semantic", "invariance", "semantic_invariance")
+_PSEUDO_LABELS = ("pseudo_label_confidence", "pseudo_label_accuracy", "memory_fill")
+_SHARES = ("embedding_std", "target_momentum")
 
-
-def write_report(
-    path,
-    *,
-    history,
-    embeddings,
-    labels,
-    predictions,
-    class_names,
-    title,
-    images="test",
-    seed=0,
-):
-    """Draws training curves, pseudo-labels, embeddings and confusion matrix.
-
-    Args:
-        path: The `.png` file to write.
-        history: Dict of lists, one value per epoch, as in `History.history`. Curves
-            that it lacks are left out.
-        embeddings: `(N, F)` features of images.
-        labels: `(N,)` their true classes, integers from 0.
-        predictions: `(N,)` the classes that the linear probe gives them, or None.
-        class_names: One string per class.
-        title: Headline.
-        images: Which images they are, in a word.
-        seed: Of the embedding plot.
-
-    Raises:
-        ValueError: `embeddings`, `labels` and `predictions` differ in length.
-
-    Example:
-        >>> write_report("report.png", history=history.history, embeddings=features,
-        ...     labels=y_test, predictions=probe.predict(features),
-        ...     class_names=data.class_names, title="digits")
-    """
-    # A figure of its own, without pyplot: nothing global, no display.
-    from matplotlib.figure import Figure
-
-    embeddings, labels = np.asarray(embeddings), np.asarray(labels)
-    lengths = [len(embeddings), len(labels)]
-    lengths.append(lengths[0] if predictions is None else len(predictions))
-    if len(set(lengths)) > 1:
-        raise ValueError(
-            "`embeddings`, `labels` and `predictions` must have the same length. "
-            f"Received: {lengths[0]}, {lengths[1]} and {lengths[2]}."
-        )
-    figure = Figure(figsize=(12, 9.5), layout="constrained")
-    figure.suptitle(title.replace("$", r"\$"))
-    (losses, pseudo_labels), (points, confusion) = figure.subplots(2, 2)
-    _draw_losses(losses, history)
-    _draw_pseudo_labels(pseudo_labels, history)
-    _draw_embeddings(points, embeddings, labels, class_names, images, seed)
-    if predictions is None:
-        confusion.set(title="Too few labels to hold any out", xticks=[], yticks=[])
-    else:
-        draw_confusion(
-            confusion,
-            confusion_matrix(np.asarray(predictions), labels, len(class_names)),
-            class_names,
-            f"Linear probe on the {images} images",
-        )
-    save_figure(figure, path)
+_STYLE = """
+.charts { display: grid; gap: 14px;
+  grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); }
+.chart svg { width: 100%; height: auto; display: block; }
+.key { display: inline-block; font-size: 13px; margin-right: 12px; }
+pre { font: 13px/1.4 ui-monospace, "DejaVu Sans Mono", monospace; margin: 0; }
+.matrix td, .matrix th { padding: 0; text-align: center; vertical-align: middle;
+  font-size: 12px; font-weight: normal; min-width: 30px; height: 26px;
+  border: 1px solid #fff; }
+.matrix th { color: var(--soft); }
+.matrix th span { display: block; max-width: 150px; padding: 0 6px; overflow: hidden;
+  text-overflow: ellipsis; white-space: nowrap; text-align: right; }
+.matrix th[scope=col] { vertical-align: bottom; }
+.matrix th[scope=col] span { writing-mode: vertical-rl; transform: rotate(180deg);
+  max-height: 150px; padding: 6px 0; margin: auto; text-align: left; }
+.matrix.short th[scope=col] span { writing-mode: initial; transform: none; padding: 0;
+  text-align: center; }
+.row { display: flex; flex-wrap: wrap; gap: 6px; margin: 4px 0 10px; }
+.row figure { margin: 0; width: 66px; font-size: 11px; text-align: center;
+  color: var(--soft); }
+.row img { border: 1px solid var(--line); }
+.row figure.wrong { color: #b3261e; font-weight: 600; }
+.row figure.wrong img { border-color: #b3261e; outline: 1px solid #b3261e; }
+@media (max-width: 480px) { pre { font-size: 10px; }
+  .matrix th span { max-width: 110px; } }
+summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
+"""
 
 
-def embed_in_plane(features, seed=0):
-    """Lays features out in two dimensions, near ones near each other.
+def run(arguments):
+    """Writes the page, as the parsed arguments say.
 
     Args:
-        features: `(N, F)`, N at least 1.
-        seed: Of t-SNE.
+        arguments: Namespace with `run`, `classifier` and `out` (None where not given).
 
     Returns:
-        `(N, 2)` points and the name of the method: t-SNE, or for fewer than ten
-        features PCA.
+        `pathlib.Path` of the page.
 
-    Example:
-        >>> points, method = embed_in_plane(np.random.normal(size=(50, 8)))
-        >>> points.shape, method
-        ((50, 2), 't-SNE')
+    Raises:
+        CommandError: What the user asked for cannot be done.
     """
-    features = np.asarray(features, "float64")
-    # Lengths carry no meaning here: neighbours are by cosine similarity.
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    features = features / np.where(lengths > 0, lengths, 1)
-    features = features - features.mean(axis=0)
-    # The principal components, from a singular value decomposition.
-    u, s, _ = np.linalg.svd(features, full_matrices=False)
-    components = (u * s)[:, :30]
-    if components.shape[1] < 2:
-        components = np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
-    if len(features) < 10 or not components.any():
-        return components[:, :2], "PCA"
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
-
-    tsne = TSNE(
-        perplexity=min(30, (len(features) - 1) / 3),
-        init=components[:, :2] / max(components[:, 0].std(), 1e-12) * 1e-4,
-        max_iter=500,
-        random_state=seed,
-    )
-    # For some hundred points threads wait for each other more than they work.
-    with threadpool_limits(1):
-        return tsne.fit_transform(components), "t-SNE"
+    finished = FinishedRun(arguments.run)
+    out = finished.folder / "report.html"
+    if arguments.out is not None:
+        out = pathlib.Path(arguments.out)
+        if out.exists():
+            raise CommandError(f"{out} exists already. Choose another --out.")
+    classifier, how = finished.classifier(arguments.classifier)
+    print(f"Reporting {finished.folder} with its {how} ...", flush=True)
+    text = report_page(finished, classifier, how)
+    with user_errors():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = out.with_name(out.name + ".partial")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+        os.replace(partial, out)
+    print(f"To be opened with a browser: {out}")
+    return out
 
 
-def draw_confusion(axes, counts, class_names, title):
-    """Draws a confusion matrix, coloured by the shares of each true class.
+def report_page(finished, classifier, how):
+    """The page of a run.
 
     Args:
-        axes: Of matplotlib.
-        counts: `(C, C)` integers, a row for each true class.
-        class_names: C strings.
-        title: Headline; the accuracy is added to it.
+        finished: `FinishedRun`.
+        classifier: `ImageClassifier` of its classes.
+        how: What it is called.
+
+    Returns:
+        HTML.
     """
-    counts = np.asarray(counts)
-    class_names = drawable(class_names)
-    classes = len(class_names)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.figure.colorbar(image, ax=axes, label="share of the true class")
-    accuracy = np.trace(counts) / counts.sum()
-    axes.set(
-        title=f"{title}: {accuracy:.1%} correct",
-        xlabel="predicted class",
-        ylabel="true class",
+    folder, data = finished.folder, finished.data
+    metrics = read_metrics(folder)
+    history = _history(folder / "history.json")
+    groups = _groups(finished, classifier)
+    map_html, script = _map(finished, groups)
+    sections = [
+        ("", _summary(metrics, folder, finished)),
+        ("Training", _curves(history)),
+        ("Images in the learned representation", map_html),
+        ("Confusion", _confusion(finished, groups, how)),
+        (
+            "The most and the least certain images of each class",
+            _certain(groups, finished.class_names),
+        ),
+        ("Augmented views, as in training", _views(finished)),
+        ("Settings and versions", _settings(finished.settings, metrics)),
+    ]
+    body = "\n".join(
+        "<section>"
+        + (f"<h2>{html.escape(title)}</h2>" if title else "")
+        + content
+        + "</section>"
+        for title, content in sections
+        if content
     )
-    if classes <= _MAX_LEGEND:
-        long = max(len(name) for name in class_names) > 3
-        axes.set_xticks(range(classes), class_names, rotation=90 if long else 0)
-        axes.set_yticks(range(classes), class_names)
-    if classes <= _MAX_NUMBERED:
-        for row, column in np.argwhere(counts):
-            axes.text(
-                column,
-                row,
-                counts[row, column],
-                ha="center",
-                va="center",
-                color="white" if shares[row, column] > 0.5 else "black",
-            )
+    return page(f"{data.name}: {folder.name}", body, _STYLE + _MAP_STYLE, script)
 
 
-def _epochs(values):
-    return np.arange(1, len(values) + 1)
+def how_to_go_on(arguments):
+    """The sentence for someone who has just interrupted it."""
+    return "Nothing was written. Run the same command again."
 
 
-def _draw_losses(axes, history):
-    for name in ("loss", *_LOSS_PARTS):
-        if name in history:
-            style = {"color": "black", "linewidth": 2} if name == "loss" else {}
-            axes.plot(
-                _epochs(history[name]),
-                history[name],
-                # One epoch is a single point, which a line does not show.
-                marker="." if len(history[name]) < 10 else None,
-                label=name.replace("_", " "),
-                **style,
-            )
-    axes.set(title="Loss and its parts", xlabel="epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=0.3)
-    if axes.lines:
-        axes.legend()
+# -- what is shown ----------------------------------------------------------------
 
 
-def _draw_pseudo_labels(axes, history):
-    for name in _PSEUDO_LABELS:
-        if name in history:
-            axes.plot(
-                _epochs(history[name]),
-                history[name],
-                marker="." if len(history[name]) < 10 else None,
-                label=name.replace("_", " "),
-            )
-    axes.set(title="Pseudo-labels during training", xlabel="epoch", ylim=(0, 1.02))
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=0.3)
-    if axes.lines:
-        axes.legend(loc="lower right")
+class _Group:
+    """Images of a kind, with what the classifier says of them.
+
+    Args:
+        classifier: `ImageClassifier`.
+        images: `(N, h, w, c)`.
+        names: list of str.
+        labels: `(N,)` integers, -1 for unknown.
+    """
+
+    def __init__(self, classifier, images, names, labels):
+        self.images, self.names, self.labels = images, names, labels
+        embedder = ImageEmbedder(classifier.backbone, classifier.views)
+        self.features = embedder.predict(images, verbose=0)
+        self.probabilities = as_probabilities(classifier, self.features)
+        self.predicted = self.probabilities.argmax(axis=1)
+        self.confidences = self.probabilities.max(axis=1)
 
 
-def _draw_embeddings(axes, embeddings, labels, class_names, images, seed):
-    from matplotlib import colormaps
-
-    if len(embeddings) > _MAX_POINTS:
-        chosen = np.random.default_rng(seed).choice(
-            len(embeddings), _MAX_POINTS, replace=False
+def _groups(finished, classifier):
+    """By kind (0 not labelled, 1 test, 2 labelled) the `_Group`s that there are."""
+    data = finished.data
+    names = getattr(data, "train_names", ())
+    unlabelled = data.unlabelled_indices
+    labelled = [
+        names[index] if names else f"labelled image {place}"
+        for place, index in enumerate(data.labelled_indices)
+    ]
+    groups = {
+        2: _Group(classifier, data.x_labelled, labelled, data.y_labelled),
+        0: _Group(
+            classifier,
+            data.x_unlabelled,
+            [names[i] if names else f"training image {i}" for i in unlabelled],
+            data.y_hidden,
+        ),
+    }
+    if data.x_test is not None and len(data.x_test):
+        count = len(data.x_test)
+        groups[1] = _Group(
+            classifier,
+            data.x_test,
+            list(getattr(data, "test_names", ()))
+            or [f"test image {index}" for index in range(count)],
+            np.full(count, -1) if data.y_test is None else data.y_test,
         )
-        embeddings, labels = embeddings[chosen], labels[chosen]
-    points, method = embed_in_plane(embeddings, seed)
-    colors = colormaps["tab10" if len(class_names) <= 10 else "tab20"].colors
-    for label, name in enumerate(drawable(class_names)):
-        of_class = points[labels == label]
-        if len(of_class):
-            axes.scatter(
-                *of_class.T, s=14, color=colors[label % len(colors)], label=name
-            )
-    axes.set(
-        title=f"Backbone features of {len(points)} {images} images ({method})",
-        xticks=[],
-        yticks=[],
+    return groups
+
+
+def _summary(metrics, folder, finished):
+    text = html.escape(format_table(metrics, folder))
+    remarks = "".join(
+        f"<li>{html.escape(str(remark))}</li>"
+        for remark in getattr(finished.data, "remarks", ())
     )
-    if len(class_names) <= _MAX_LEGEND:
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    skipped = getattr(finished.data, "skipped", ())
+    files = "".join(
+        f"<li>{html.escape(str(entry.name))}: {html.escape(str(entry.reason))}</li>"
+        for entry in skipped
+    )
+    return (
+        f'<div class="scroll"><pre>{text}</pre></div>'
+        + (f"<h2>Notes</h2><ul>{remarks}</ul>" if remarks else "")
+        + (
+            f"<details><summary>{len(skipped):,} "
+            f"{'file' if len(skipped) == 1 else 'files'} that could not be read"
+            f"</summary><ul>{files}</ul></details>"
+            if skipped
+            else ""
+        )
+    )
+
+
+def _history(path):
+    """By name the values of every epoch."""
+    history = read_json(path)
+    read_json(path, dict.fromkeys(history, list))
+    return history
+
+
+def _curves(history):
+    charts = []
+    for names, title, bounds in (
+        (_LOSS, "Loss and its parts", None),
+        (_PSEUDO_LABELS, "Pseudo-labels", (0, 1)),
+        (_SHARES, "Embeddings' spread, target's momentum", (0, 1)),
+    ):
+        series = {name: history[name] for name in names if history.get(name)}
+        if series:
+            charts.append(line_chart(series, title, bounds))
+    known = {*_LOSS, *_PSEUDO_LABELS, *_SHARES}
+    others = {name: own for name, own in history.items() if name not in known and own}
+    if others:
+        charts.append(line_chart(others, "Other metrics"))
+    return f'<div class="charts">{"".join(charts)}</div>'
+
+
+def _map(finished, groups):
+    generator = np.random.default_rng(finished.settings["seed"])
+    most = {0: _MOST_UNLABELLED, 1: _MOST_TEST, 2: _MOST_LABELLED}
+    images, features, classes, kinds, texts = [], [], [], [], []
+    names = finished.class_names
+    for kind, group in groups.items():
+        count = min(most[kind], len(group.images))
+        rows = np.sort(generator.choice(len(group.images), count, replace=False))
+        images.append(group.images[rows])
+        features.append(group.features[rows])
+        known = group.labels[rows] >= 0
+        # What is not labelled shows what it is taken for, even where it is known.
+        shown = np.where(known & (kind > 0), group.labels[rows], group.predicted[rows])
+        classes.append(shown)
+        kinds += [kind] * count
+        texts += [_told(group, row, names, kind) for row in rows]
+    points, _ = embed_in_plane(np.concatenate(features))
+    return embedding_map(
+        points,
+        np.concatenate(images),
+        np.concatenate(classes),
+        kinds,
+        texts,
+        names,
+    )
+
+
+def _told(group, row, names, kind):
+    text = f"{group.names[row]}: {names[group.predicted[row]]} "
+    text += f"{group.confidences[row]:.0%}"
+    if group.labels[row] >= 0:
+        text += f", {'label' if kind == 2 else 'truly'} {names[group.labels[row]]}"
+    return text
+
+
+def _confusion(finished, groups, how):
+    data, names = finished.data, finished.class_names
+    if 1 in groups and data.y_test is not None:
+        predicted, labels = groups[1].predicted, groups[1].labels
+        where = f"On the test images, {how}"
+    elif np.bincount(data.y_labelled, minlength=len(names)).min() >= 2:
+        predicted = cross_validated_predictions(
+            finished.model.embed(data.x_labelled),
+            data.y_labelled,
+            seed=finished.settings["seed"],
+        )
+        labels = data.y_labelled
+        where = (
+            "There are no labelled test images. By cross-validation of the linear "
+            "probe on the labelled ones, optimistic, since the network has trained "
+            "with them"
+        )
+    else:
+        return (
+            '<p class="soft">There are no labelled test images, and too few labels to '
+            "hold any out: semppl train --test names some.</p>"
+        )
+    counts = confusion_matrix(predicted, labels, len(names))
+    correct = np.trace(counts)
+    text = (
+        f"<p>{html.escape(where)}: {correct:,} of {counts.sum():,} right "
+        f"({correct / counts.sum():.1%}). A row for each true class, a column for what "
+        "it is taken for.</p>"
+    )
+    if len(names) <= _MOST_IN_MATRIX:
+        text += _matrix(counts, names)
+    wrong = counts - np.diag(np.diag(counts))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_CONFUSIONS]
+    pairs = [np.unravel_index(flat, wrong.shape) for flat in order]
+    rows = [
+        (f"{names[true]} taken for {names[taken]}", f"{wrong[true, taken]:,}")
+        for true, taken in pairs
+        if wrong[true, taken]
+    ]
+    return text + ("<h2>Most frequent confusions</h2>" + table(rows) if rows else "")
+
+
+def _matrix(counts, names):
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    short = " short" if max(map(len, names)) <= 3 else ""
+    told = [
+        f'<span title="{html.escape(name, quote=True)}">{html.escape(name)}</span>'
+        for name in names
+    ]
+    head = "".join(f'<th scope="col">{name}</th>' for name in told)
+    lines = ""
+    for name, row, of_row in zip(told, counts, shares, strict=True):
+        cells = "".join(
+            f'<td style="background:rgb(31 95 168/{share:.3f});'
+            f'color:{"#fff" if share > 0.5 else "#1c2430"}">{count or ""}</td>'
+            for count, share in zip(row, of_row, strict=True)
+        )
+        lines += f'<tr><th scope="row">{name}</th>{cells}</tr>'
+    return (
+        f'<div class="scroll"><table class="matrix{short}"><tr><th></th>{head}</tr>'
+        f"{lines}</table></div>"
+    )
+
+
+def _certain(groups, names):
+    """Of the images that are not labelled, by what they are taken for."""
+    group = groups[0]
+    parts = [
+        '<p class="soft">Images that are not labelled, by what they are taken for. '
+        "Red: known to be something else.</p>"
+    ]
+    for label, name in enumerate(names):
+        rows = np.flatnonzero(group.predicted == label)
+        rows = rows[np.argsort(-group.confidences[rows], kind="stable")]
+        most, least = rows[:_PER_CLASS], rows[_PER_CLASS:][-_PER_CLASS:][::-1]
+        parts.append(
+            f"<details{' open' if label == 0 else ''}><summary>{html.escape(name)}: "
+            f"{len(rows):,} images</summary>"
+            + (f"Most certain{_row(group, most, names)}" if len(most) else "")
+            + (f"Least certain{_row(group, least, names)}" if len(least) else "")
+            + "</details>"
+        )
+    return "".join(parts)
+
+
+def _row(group, rows, names):
+    figures = ""
+    for row in rows:
+        known = group.labels[row] >= 0
+        wrong = known and group.labels[row] != group.predicted[row]
+        text = f"{group.confidences[row]:.0%}"
+        if wrong:
+            text += f" {names[group.labels[row]]}"
+        shown = picture(
+            group.images[row], _THUMBNAIL, 2 * _THUMBNAIL, _told(group, row, names, 0)
+        )
+        figures += (
+            f"<figure{' class=wrong' if wrong else ''} "
+            f'title="{html.escape(str(group.names[row]), quote=True)}">{shown}'
+            f"{html.escape(text)}</figure>"
+        )
+    return f'<div class="row">{figures}</div>'
+
+
+def _views(finished):
+    images = finished.data.x_unlabelled
+    rows = np.linspace(0, len(images) - 1, min(_VIEWED, len(images))).astype(int)
+    figure = draw_views(
+        finished.model.views,
+        [images[row] for row in rows],
+        draws=2,
+        seed=finished.settings["seed"],
+    )
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    width, height = (round(side) for side in figure.get_size_inches() * figure.dpi)
+    content = base64.b64encode(file.getvalue()).decode()
+    return (
+        f'<div class="scroll"><img alt="augmented views" width="{width}" '
+        f'height="{height}" src="data:image/png;base64,{content}"></div>'
+    )
+
+
+def _settings(settings, metrics):
+    rows = [
+        (name.replace("_", " "), _plain(value))
+        for name, value in settings.items()
+        if name != "versions" and value is not None
+    ]
+    versions = [(name, value) for name, value in metrics.get("versions", {}).items()]
+    recipe = html.escape(json.dumps(metrics.get("recipe"), indent=2))
+    return (
+        table(rows)
+        + "<h2>Versions</h2>"
+        + table(versions)
+        + f"<details><summary>Recipe</summary><div class='scroll'><pre>{recipe}</pre>"
+        "</div></details>"
+    )
+
+
+def _plain(value):
+    return value if isinstance(value, str | int | float) else json.dumps(value)

@@ -7,9 +7,6 @@ import argparse
 
 from semppl_keras.cli.argument_types import BACKBONES, at_least, positive, share
 
-# Commands of which the module has another name.
-MODULES = {"report": "run_report"}
-
 _EXPORT_DESCRIPTION = """\
 Write a finished run so that it can be served without this package: images as they are
 go in, uint8 and of any size, and probabilities with class names come out.
@@ -46,8 +43,9 @@ _LABEL_EPILOG = """\
 what is written:
   labels.csv         path, label, confidence (its probability), second and second_share
                      (the next class and its probability), nearest_1 to nearest_3 (the
-                     labelled images whose features are nearest); paths relative to the
-                     table; semppl train --labelled takes it
+                     labelled images whose features are nearest), given_label (the class
+                     that the run was given of an image); paths relative to the table;
+                     semppl train --labelled takes it
   labels.skipped.tsv the files that could not be read, and why
   labels.review.html with --review: a page to look through the images whose labels would
                      teach most, uncertain ones unlike each other, and to label them;
@@ -236,7 +234,8 @@ def _add_label(commands):
     parser.add_argument(
         "--move",
         action="store_true",
-        help="with --move-into: move them instead",
+        help="with --move-into: move them instead; what is reached through links, and "
+        "the run's labelled images, are copied",
     )
     parser.add_argument(
         "--overwrite",

@@ -27,6 +27,7 @@ _SETTINGS = {
     "labels_per_class": int | str,
     "epochs": int,
     "seed": int,
+    "backend": str,
 }
 _OWN_DATASET = {
     "unlabelled": str,
@@ -226,6 +227,21 @@ def read_finished_run(folder):
             f"{' and '.join(missing)}. Go on with it: semppl train --resume "
             f"{folder}"
         )
+    return read_settings(folder)
+
+
+def read_settings(folder):
+    """The settings of the run in a folder, at its end or not.
+
+    Args:
+        folder: `pathlib.Path`.
+
+    Returns:
+        The dict that `run.json` holds.
+
+    Raises:
+        CommandError: The file cannot be read, or holds something else.
+    """
     path = folder / "run.json"
     settings = read_json(path, _SETTINGS)
     if isinstance(settings["dataset"], dict):

@@ -5,13 +5,36 @@ import pathlib
 import keras
 import numpy as np
 
-from semppl_keras.cli.run_folder import dataset_name
+from semppl_keras.cli.run_folder import dataset_name, read_json
 from semppl_keras.evaluation import (
     as_pixels,
     cross_validated_predictions,
     linear_probe,
     supervised_accuracy,
 )
+
+# What metrics.json holds at least, the latter where there are test images.
+_METRICS = {
+    "dataset": str | dict,
+    "labels_per_class": int | str,
+    "seed": int,
+    "backend": str,
+    "num_labelled": int,
+    "num_unlabelled": int,
+    "num_test": int,
+    "read_seconds": int | float,
+    "train_seconds": int | float,
+    "pseudo_label_accuracy": int | float | None,
+    "cross_validated": dict | None,
+    "versions": dict,
+}
+_TEST_METRICS = {
+    "supervised_accuracy": int | float,
+    "supervised_logistic_regression_accuracy": int | float,
+    "supervised_network_accuracy": int | float,
+    "knn_accuracy": int | float,
+    "linear_accuracy": int | float,
+}
 
 # Unlabelled images that are asked for their pseudo-labels after training, where only
 # the model can tell what they show.
@@ -148,6 +171,24 @@ def _pseudo_labels(model, data, seed):
             for name, count in zip(data.class_names, counts, strict=True)
         },
     }
+
+
+def read_metrics(folder):
+    """What a finished run was measured by.
+
+    Args:
+        folder: `pathlib.Path`.
+
+    Returns:
+        The dict that `metrics.json` holds.
+
+    Raises:
+        CommandError: The file cannot be read, or holds something else.
+    """
+    metrics = read_json(folder / "metrics.json", _METRICS)
+    if metrics["num_test"]:
+        read_json(folder / "metrics.json", _TEST_METRICS)
+    return metrics
 
 
 def format_table(metrics, folder):

@@ -1,7 +1,6 @@
 """`semppl train`: one run, from a data set's name to a table and a folder."""
 
 import csv
-import json
 import math
 import shutil
 import sys
@@ -20,7 +19,7 @@ from semppl_keras.cli.run_folder import (
     versions,
     write_json,
 )
-from semppl_keras.cli.run_metrics import format_table, headline, measure
+from semppl_keras.cli.run_metrics import format_table, headline, measure, read_metrics
 from semppl_keras.cli.safe_loading import check_folder
 from semppl_keras.cli.safe_training import begun_training, safe_fit, tell_where
 from semppl_keras.cli.train_settings import (
@@ -55,7 +54,7 @@ def run(arguments):
         settings = settings_of(folder, arguments)
         check_folder(folder)
         if (folder / "metrics.json").exists():
-            metrics = json.loads((folder / "metrics.json").read_text())
+            metrics = read_metrics(folder)
             print(f"The run in {folder} is finished: nothing to resume.\n")
             print(format_table(metrics, folder))
             return metrics
@@ -94,7 +93,7 @@ def run(arguments):
         "recipe": recipe.to_dict(),
     }
 
-    from semppl_keras.cli.report import write_report
+    from semppl_keras.cli.report_picture import write_report
 
     write_report(
         folder / "report.png",

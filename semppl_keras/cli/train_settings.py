@@ -1,6 +1,5 @@
 """The settings of a run: from the command line, or from the folder of one begun."""
 
-import json
 import pathlib
 import re
 
@@ -10,6 +9,7 @@ from semppl_keras import recipes
 from semppl_keras.cli.run_folder import (
     CommandError,
     own_dataset,
+    read_settings,
     recipe_of,
     resolved,
     user_errors,
@@ -124,13 +124,12 @@ def settings_of(folder, arguments):
     Raises:
         CommandError: There is no run, or one with other settings than those asked for.
     """
-    path = folder / "run.json"
-    if not path.exists():
+    if not (folder / "run.json").exists():
         raise CommandError(
             f"--resume needs a folder with a run in it. Received: {str(folder)!r}, "
             "which has no run.json. Name the folder of one, or leave --resume out."
         )
-    settings = json.loads(path.read_text())
+    settings = read_settings(folder)
     begun_with = {name: settings.get(name) for name in _DEFAULTS}
     if isinstance(settings["dataset"], dict):
         begun_with = {**begun_with, **settings["dataset"], "dataset": None}

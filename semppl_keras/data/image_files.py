@@ -285,7 +285,6 @@ def _check_size_and_channels(size, channels):
 
 def _opened(path):
     """The image behind a path or `bytes`, none of it decoded."""
-
     with _reasons(path):
         if isinstance(path, bytes):
             if not path:

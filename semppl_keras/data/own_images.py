@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from semppl_keras.data.checks import listed
 from semppl_keras.data.few_labels import UNKNOWN, FewLabels, choose_labelled
 from semppl_keras.data.image_cache import decode_cached
 from semppl_keras.data.image_decoding import TooManyUnreadable
@@ -16,7 +17,6 @@ LARGEST_USUAL_SIDE = 96
 _SMALLEST_SIDE = 8
 
 _IMBALANCE = 10
-_NAMED = 3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -172,7 +172,7 @@ def load_own_images(
         if not known.any():
             raise ValueError(
                 "Test images must be of the labelled classes, "
-                f"{_listed(class_names)}. Received: {_listed(sorted(set(texts)))}."
+                f"{listed(class_names)}. Received: {listed(sorted(set(texts)))}."
             )
         if not known.all():
             x_test = x_test[known]
@@ -261,7 +261,7 @@ def _check_classes_left(class_names, labels, skipped):
         name, reason = skipped[0]
         raise TooManyUnreadable(
             "Every class must have a labelled image that can be read. Received: none "
-            f"of {_listed(lost)}; what cannot be read begins with {name!r} ({reason}). "
+            f"of {listed(lost)}; what cannot be read begins with {name!r} ({reason}). "
             "Replace the files, or remove the labels of these classes.",
             skipped,
         )
@@ -273,7 +273,7 @@ def _remarks_on_labels(labels, names, digests, class_names):
     single = [name for name, count in counts.items() if count == 1]
     if single:
         remarks.append(
-            f"One labelled image alone of {_listed(single)}: the first pseudo-labels "
+            f"One labelled image alone of {listed(single)}: the first pseudo-labels "
             "hang on it, and nothing can be held out to measure the class."
         )
     most, least = max(counts, key=counts.get), min(counts, key=counts.get)
@@ -291,7 +291,7 @@ def _remarks_on_labels(labels, names, digests, class_names):
         if len(alike) > 1:
             remarks.append(
                 f"Labels that differ in spelling alone are different classes: "
-                f"{_listed(alike)}."
+                f"{listed(alike)}."
             )
     seen = {}
     for label, name, digest in zip(labels, names, digests, strict=False):
@@ -320,7 +320,7 @@ def _leaks(names, digests, train_digests, num_labelled):
         if copies:
             remarks.append(
                 f"Leakage: {len(copies):,} of {len(names):,} test images are among the "
-                f"{what} ones, too ({_listed(copies)}): {why}."
+                f"{what} ones, too ({listed(copies)}): {why}."
             )
     return remarks
 
@@ -333,17 +333,12 @@ def _remarks_on_test(texts, known, class_names):
     if strange:
         remarks.append(
             f"{np.sum(~known):,} test images are left out: no labelled image is one of "
-            f"{_listed(strange)}."
+            f"{listed(strange)}."
         )
     untested = [name for name in class_names if name not in set(texts)]
     if untested:
-        remarks.append(f"There is no test image of {_listed(untested)}.")
+        remarks.append(f"There is no test image of {listed(untested)}.")
     return remarks
-
-
-def _listed(names):
-    shown = ", ".join(repr(name) for name in list(names)[:_NAMED])
-    return shown + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
 
 
 def _named_progress(progress, what):

@@ -24,6 +24,7 @@ from semppl_keras.distillation.starting_point import (
 )
 from semppl_keras.models.arguments import check_positive, check_seed, check_share
 from semppl_keras.models.random_state import draw_seeds
+from semppl_keras.models.saved_parts import with_parts
 from semppl_keras.networks import input_channels
 from semppl_keras.views import MultiCrop
 
@@ -393,13 +394,9 @@ class Distiller(ClassifierTrainer):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        for name in ("student", "teacher", "views"):
-            if isinstance(config[name], dict):
-                config[name] = keras.saving.deserialize_keras_object(
-                    config[name], custom_objects=custom_objects
-                )
-        return cls(**config)
+        return cls(
+            **with_parts(config, ("student", "teacher", "views"), custom_objects)
+        )
 
 
 def _is_classifier(model):

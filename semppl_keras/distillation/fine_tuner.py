@@ -11,6 +11,7 @@ from semppl_keras.distillation.objectives import cross_entropy
 from semppl_keras.distillation.starting_point import chosen_views, make_classifier
 from semppl_keras.models.arguments import check_integers, check_seed
 from semppl_keras.models.random_state import draw_seeds
+from semppl_keras.models.saved_parts import with_parts
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -244,9 +245,4 @@ class FineTuner(ClassifierTrainer):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        if isinstance(config["model"], dict):
-            config["model"] = keras.saving.deserialize_keras_object(
-                config["model"], custom_objects=custom_objects
-            )
-        return cls(**config)
+        return cls(**with_parts(config, ("model",), custom_objects))

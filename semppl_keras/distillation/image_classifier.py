@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from semppl_keras.models.saved_parts import with_parts
 from semppl_keras.networks import make_servable, pooled
 
 
@@ -99,10 +100,4 @@ class ImageClassifier(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        for name in ("backbone", "head", "views"):
-            if isinstance(config[name], dict):
-                config[name] = keras.saving.deserialize_keras_object(
-                    config[name], custom_objects=custom_objects
-                )
-        return cls(**config)
+        return cls(**with_parts(config, ("backbone", "head", "views"), custom_objects))

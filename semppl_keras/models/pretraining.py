@@ -14,6 +14,7 @@ from semppl_keras.models.global_batch import share_of_loss
 from semppl_keras.models.image_embedder import ImageEmbedder
 from semppl_keras.models.latest import Latest
 from semppl_keras.models.random_state import draw_seeds
+from semppl_keras.models.saved_parts import with_parts
 from semppl_keras.models.target_ema import TargetEMA
 from semppl_keras.models.target_schedule import TargetSchedule
 from semppl_keras.models.view_model import ViewModel, inference
@@ -369,13 +370,7 @@ class Pretraining(ViewModel):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        for name in ("backbone", "views"):
-            if isinstance(config[name], dict):
-                config[name] = keras.saving.deserialize_keras_object(
-                    config[name], custom_objects=custom_objects
-                )
-        return cls(**config)
+        return cls(**with_parts(config, ("backbone", "views"), custom_objects))
 
 
 def _standard_deviation(embeddings, batch):

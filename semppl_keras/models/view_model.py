@@ -11,7 +11,7 @@ from semppl_keras.data.explanations import explained
 from semppl_keras.models.arguments import check_integers, check_metrics
 from semppl_keras.models.fit_callbacks import FitCallbacks
 from semppl_keras.models.global_batch import GlobalBatch
-from semppl_keras.models.memory_errors import is_out_of_memory
+from semppl_keras.models.out_of_memory import is_out_of_memory
 from semppl_keras.models.random_state import SavesRandomState
 from semppl_keras.optimizers import LARS, biases_and_normalisation
 from semppl_keras.trainers import ViewTrainer
