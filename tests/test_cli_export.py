@@ -371,8 +371,17 @@ def test_settings_of_another_kind_are_told(run, tmp_path, changes, message, caps
     folder = shutil.copytree(run, tmp_path / "run")
     settings = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**settings, **changes}))
-    assert main(["evaluate", str(folder)]) == 2
-    assert message in capsys.readouterr().err
+    for command in (["evaluate"], ["train", "--resume"]):
+        assert main([*command, str(folder)]) == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.json"])
+def test_a_damaged_run_does_not_go_on(run, tmp_path, name, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / name).write_text("{")
+    assert main(["train", "--resume", str(folder)]) == 2
+    assert f"{str(folder / name)!r} must hold JSON" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_read_is_named(run, tmp_path, monkeypatch, capsys):
