@@ -20,15 +20,23 @@ def pytest_addoption(parser):
     parser.addoption(
         "--runslow", action="store_true", help="run the tests that take minutes"
     )
+    parser.addoption(
+        "--backend-dependent",
+        action="store_true",
+        help="leave out what is the same on every backend: files, tables, pages",
+    )
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves the slow tests out of a default run (deselected, not skipped)."""
-    if config.getoption("--runslow"):
-        return
-    slow = [item for item in items if "slow" in item.keywords]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if "slow" not in item.keywords]
+    """Leaves out what is not asked for (deselected, not skipped)."""
+    unwanted = set()
+    if not config.getoption("--runslow"):
+        unwanted.add("slow")
+    if config.getoption("--backend-dependent"):
+        unwanted.add("any_backend")
+    left_out = [item for item in items if unwanted & item.keywords.keys()]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not unwanted & item.keywords.keys()]
 
 
 @pytest.fixture(autouse=True)

@@ -76,7 +76,7 @@ def check_table(output):
 slow_on_jax = pytest.mark.slow if BACKEND == "jax" else lambda test: test
 
 
-@slow_on_jax
+@pytest.mark.slow
 def test_a_step_against_its_irreducible_work(tmp_path):
     file = tmp_path / "seconds.json"
     output = run(

@@ -85,7 +85,9 @@ def test_fine_tuning_then_distillation(run, quick, tmp_path, capsys):
 
 
 @slow_on_jax
-@pytest.mark.parametrize("command", ["finetune", "distil"])
+@pytest.mark.parametrize(
+    "command", ["finetune", pytest.param("distil", marks=pytest.mark.slow)]
+)
 def test_an_interrupted_classifier_goes_on(run, quick, command, tmp_path, monkeypatch):
     options = [command, str(run), "--epochs", "2", "--out"]
     assert main([*options, str(tmp_path / "whole")]) == 0

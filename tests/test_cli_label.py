@@ -18,6 +18,8 @@ from semppl_keras.data import load_own_images
 from semppl_keras.data.image_files import read_image
 from semppl_keras.data.label_tables import read_label_table
 
+pytestmark = pytest.mark.any_backend
+
 # Much is compiled there.
 slow_on_jax = (
     pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test

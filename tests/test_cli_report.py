@@ -14,6 +14,8 @@ from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.html_pages import as_script, data_uri, page, picture
 from semppl_keras.cli.svg_charts import line_chart
 
+pytestmark = pytest.mark.any_backend
+
 _VOID = ("meta", "img", "br", "input", "line", "circle", "polyline", "rect")
 
 

@@ -8,6 +8,8 @@ import semppl_keras
 from semppl_keras.cli import main
 from semppl_keras.cli.view_grid import draw_views
 
+pytestmark = pytest.mark.any_backend
+
 # Without jit JAX compiles every operation of the views by itself.
 slow_on_jax = (
     pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test

@@ -17,6 +17,8 @@ from semppl_keras.data import (
     load_tfds,
 )
 
+pytestmark = pytest.mark.any_backend
+
 
 def _arrays(**changes):
     generator = np.random.default_rng(0)

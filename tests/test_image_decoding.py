@@ -14,6 +14,8 @@ from semppl_keras.data.image_decoding import TooManyUnreadable, decode_into, rea
 from semppl_keras.data.image_files import UnreadableImage, read_image
 from semppl_keras.data.image_lists import open_images, resolved_source
 
+pytestmark = pytest.mark.any_backend
+
 
 def _write(folder, count, start=0, ending=".png", size=10):
     """Images of noise, which no two share; each is told by its seed."""

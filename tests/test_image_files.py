@@ -24,6 +24,8 @@ from semppl_keras.data.image_files import (
 )
 from semppl_keras.data.image_formats import readable_formats
 
+pytestmark = pytest.mark.any_backend
+
 RED, GREY = (200, 40, 40), 96
 
 # What pillow-heif 1.8.1 writes of `quarters()`.

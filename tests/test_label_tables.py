@@ -4,6 +4,8 @@ import pytest
 
 from semppl_keras.data.label_tables import read_label_table
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture
 def read(tmp_path):

@@ -3,6 +3,10 @@
 import ast
 import pathlib
 
+import pytest
+
+pytestmark = pytest.mark.any_backend
+
 PACKAGE = pathlib.Path(__file__).parent.parent / "semppl_keras"
 
 # Each folder may import from those before it in its row, and from itself.

@@ -14,6 +14,8 @@ from semppl_keras import recipes
 from semppl_keras.cli import main, run_metrics
 from semppl_keras.evaluation import supervised_accuracy
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture
 def quick(monkeypatch):

@@ -14,6 +14,8 @@ from semppl_keras.data.image_decoding import TooManyUnreadable
 from semppl_keras.data.image_formats import readable_formats
 from semppl_keras.data.own_images import own_name, survey_own_images
 
+pytestmark = pytest.mark.any_backend
+
 
 def _noise(seed, mode="RGB", size=(12, 10)):
     shape = (size[1], size[0], 3)

@@ -16,6 +16,8 @@ from short_run import short_run, write_own_images
 from semppl_keras.cli import main
 from semppl_keras.data.label_tables import read_label_table
 
+pytestmark = pytest.mark.any_backend
+
 # A desktop and a telephone.
 _WIDTHS = (1280, 400)
 _LONG = "a very bright surface without much texture/déjà vu <b>" + "long" * 9

@@ -340,6 +340,8 @@ model.save(sys.argv[3])
 """
 
 
+# tests/test_killed_runs.py does so, too, within an epoch.
+@pytest.mark.slow
 def test_a_saved_run_goes_on_in_a_new_process_as_if_uninterrupted(tmp_path):
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
