@@ -17,7 +17,7 @@ from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.safe_loading import check_folder
 from semppl_keras.distillation import FineTuner
 from semppl_keras.evaluation import linear_probe
-from semppl_keras.export import FORMATS
+from semppl_keras.export import FORMATS, script_path
 
 _GENERATOR = np.random.default_rng(0)
 # Of another size than those trained on, and each of its own.
@@ -153,7 +153,7 @@ def test_a_backbone_is_exported_for_its_features(run, capsys):
     path = run / "exported" / "backbone.onnx"
     assert f"to features (B, 8): {path}" in capsys.readouterr().out
     # Features have no names.
-    assert list(path.parent.iterdir()) == [path]
+    assert sorted(path.parent.iterdir()) == [path, script_path(path)]
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     model = FinishedRun(run).model
     for images in _IMAGES:

@@ -13,6 +13,7 @@ from semppl_keras.export import (
     ImageEmbedder,
     export_model,
     linear_classifier,
+    script_path,
 )
 
 _GENERATOR = np.random.default_rng(0)
@@ -70,8 +71,8 @@ def test_class_names_are_saved_and_go_along(tmp_path):
         loaded.predict(_IMAGES, verbose=0), classifier.predict(_IMAGES, verbose=0)
     )
     labels = tmp_path / "deep" / "it.keras.labels.txt"
-    assert labels.read_text() == "a\nb\nö\n"
-    assert sorted(p.name for p in path.parent.iterdir()) == [path.name, labels.name]
+    assert labels.read_text("utf-8") == "a\nb\nö\n"
+    assert sorted(path.parent.iterdir()) == [path, labels, script_path(path)]
     assert FineTuner(classifier, 3).classifier.class_names == ("a", "b", "ö")
 
 
@@ -93,7 +94,7 @@ def test_an_embedder_gives_what_embed_gives(tmp_path):
         loaded.predict(_IMAGES, verbose=0), model.embed(_IMAGES), atol=1e-6
     )
     # It has no classes.
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [path, script_path(path)]
 
 
 def test_feature_maps_are_averaged():
@@ -109,12 +110,14 @@ def test_feature_maps_are_averaged():
         (_classifier, "x.tflite", "onnx", ValueError, r"must end in \.onnx"),
         (_classifier, "taken.keras", "keras", FileExistsError, "taken.keras exists"),
         (_classifier, "labels.keras", "keras", FileExistsError, "labels.txt exists"),
+        (_classifier, "asks.keras", "keras", FileExistsError, "asks.keras.serve.py ex"),
         (_backbone, "x.keras", "keras", TypeError, "Received: Functional"),
     ],
 )
 def test_what_cannot_be_written_is_told(tmp_path, model, path, format, error, message):
     (tmp_path / "taken.keras").write_text("")
     (tmp_path / "labels.keras.labels.txt").write_text("")
+    (tmp_path / "asks.keras.serve.py").write_text("")
     model = model(class_names="abc") if model is _classifier else model()
     before = sorted(tmp_path.iterdir())
     with pytest.raises(error, match=message):

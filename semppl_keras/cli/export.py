@@ -4,7 +4,7 @@ import pathlib
 
 from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.run_folder import CommandError, user_errors
-from semppl_keras.export import FORMATS, export_model
+from semppl_keras.export import FORMATS, export_model, script_path
 
 
 def run(arguments):
@@ -43,13 +43,16 @@ def run(arguments):
         gives = f"probabilities (B, {model.num_classes})"
     with user_errors():
         try:
-            export_model(model, path, arguments.format)
+            export_model(model, path, arguments.format, image_size=finished.image_size)
         except RuntimeError as error:
             raise CommandError(str(error)) from error
     print(
         f"{how}: images (B, height, width, {finished.channels}), "
         f"{_range(model.views)}, to {gives}: {path}"
     )
+    script = script_path(path)
+    if script.exists():
+        print(f"To ask it about picture files: python {script} PICTURE ...")
     return path
 
 

@@ -1,5 +1,6 @@
 """Models in the formats in which they are served."""
 
+import numbers
 import os
 import pathlib
 import subprocess
@@ -9,13 +10,19 @@ import tempfile
 import keras
 
 from semppl_keras.distillation import ImageClassifier
+from semppl_keras.export.serving_script import script_path, serving_script
 from semppl_keras.models import ImageEmbedder, Pretraining
 
 # How the name of what is written ends.
 FORMATS = {"saved_model": "", "keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}
 
+# Picture files are read as grey or as RGB.
+_PICTURE_CHANNELS = (1, 3)
 
-def export_model(model, path, format="saved_model"):
+
+def export_model(
+    model, path, format="saved_model", *, image_size=None, deep_range=None
+):
     """Writes a model so that images as they are go in: uint8, of any size.
 
     What is written does what the model's `call` does, preprocessing (the central
@@ -36,6 +43,12 @@ def export_model(model, path, format="saved_model"):
     - "litert": the associated file `labels.txt`, which `unzip` or `zipfile` takes
       out of the model file.
 
+    Picture files are to be read as they were for training: upright, transparent parts
+    on white, deep greys scaled alike, which `Image.open(file).convert("RGB")` does not
+    do. A script `NAME.serve.py` beside the model does, with NumPy and Pillow alone, and
+    asks the model: `python NAME.serve.py PICTURE ...`, or its `ask(files)`. (Images
+    with other channels than grey or RGB are no picture files; there it is left out.)
+
     All but "keras" are written by TensorFlow, whichever backend runs here: on JAX and
     torch by a process of its own.
 
@@ -45,6 +58,11 @@ def export_model(model, path, format="saved_model"):
         path: what to write; see `FORMATS` for how it has to end. There must be
             nothing yet.
         format: one of `FORMATS`.
+        image_size: int, pixels of a side to which the script brings pictures: those
+            that the images of the training had. None for the views' large size.
+        deep_range: pair of numbers (lowest, highest), the values of greys of more than
+            8 bits that training took for black and white; None for all of 16 bits and,
+            of floats, [0, 1] or [0, 255].
 
     Returns:
         `pathlib.Path` of what was written.
@@ -62,11 +80,10 @@ def export_model(model, path, format="saved_model"):
     served = _servable(model)
     path = pathlib.Path(path)
     _check_path(path, format)
-    labels = None
-    if format != "saved_model" and getattr(served, "class_names", None):
-        labels = path.with_name(f"{path.name}.labels.txt")
-        if labels.exists():
-            raise FileExistsError(f"{labels} exists already. Choose another name.")
+    beside = _texts_beside(served, path, format, image_size, deep_range)
+    for text in beside:
+        if text.exists():
+            raise FileExistsError(f"{text} exists already. Choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
     # What is there is there whole.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export_") as folder:
@@ -80,9 +97,44 @@ def export_model(model, path, format="saved_model"):
         else:
             _write_elsewhere(served, written, format)
         os.replace(written, path)
-    if labels is not None:
-        labels.write_text("".join(f"{name}\n" for name in served.class_names))
+    for text, content in beside.items():
+        text.write_text(content, encoding="utf-8")
     return path
+
+
+def _texts_beside(served, path, format, image_size, deep_range):
+    """What stands beside a model: dict of path to text."""
+    _check_reading(image_size, deep_range)
+    texts = {}
+    names = getattr(served, "class_names", None)
+    if format != "saved_model" and names:
+        labels = path.with_name(f"{path.name}.labels.txt")
+        texts[labels] = "".join(f"{name}\n" for name in names)
+    if served.backbone.input_shape[-1] in _PICTURE_CHANNELS:
+        size = served.views.large_size if image_size is None else image_size
+        texts[script_path(path)] = serving_script(
+            served, path, format, int(size), deep_range
+        )
+    return texts
+
+
+def _check_reading(image_size, deep_range):
+    integer = isinstance(image_size, numbers.Integral)
+    if image_size is not None and not (integer and image_size >= 1):
+        raise ValueError(
+            "`image_size` must be a positive integer or None. Received: "
+            f"image_size={image_size!r}."
+        )
+    if deep_range is not None and not (
+        isinstance(deep_range, tuple | list)
+        and len(deep_range) == 2
+        and all(isinstance(value, numbers.Real) for value in deep_range)
+        and deep_range[0] < deep_range[1]
+    ):
+        raise ValueError(
+            "`deep_range` must be a pair of numbers (lowest, highest) or None. "
+            f"Received: deep_range={deep_range!r}."
+        )
 
 
 def _servable(model):
