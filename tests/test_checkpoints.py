@@ -240,6 +240,18 @@ def test_options_of_a_deepmind_backbone(deepmind):
         load_deepmind(deepmind, width_multiplier=2)
 
 
+def test_test_images_are_cropped_as_the_authors_do(deepmind, simclr):
+    images = np.zeros((1, 32, 48, 3), "uint8")
+    # The central 28 pixels: columns 10 to 37, rows 2 to 29.
+    images[:, 2:30, 10:38] = 200
+    for checkpoint in (load_deepmind(deepmind), load_simclr(simclr)):
+        view = keras.ops.convert_to_numpy(checkpoint.views.center_view(images))
+        assert view.shape == (1, 224, 224, 3)
+        np.testing.assert_allclose(view, 200 / 255, atol=1e-6)
+        assert checkpoint.views.center_interpolation == "bicubic"
+        assert (checkpoint.views.num_large, checkpoint.views.num_small) == (4, 2)
+
+
 def version_2(layout):
     """The layout of a network whose blocks normalise first."""
     result = {}
@@ -427,7 +439,10 @@ WRONG = {
         ),
         "batchnorm_2/~/var_ema/average",
     ),
-    "no convolution": (without(CONV), r"conv_1/w' of shape \(3, 3, 8, 8\)"),
+    "no convolution": (
+        without(CONV),
+        r"conv_1/w' of shape \(3, 3, 8, 8\)\. \(Of SemPPL's published .* selective",
+    ),
     "no last block": (
         with_state(
             lambda state: [
@@ -454,6 +469,15 @@ WRONG = {
     ),
     "half a head": (without("projector/linear_1"), "projector/linear_1/w"),
     "no norm of a head": (without("predictor/batch_norm"), "predictor/batch_norm"),
+    "selective kernels": (
+        with_state(
+            lambda state: state["online_params"].update(
+                {f"{CONV}/~/select": {"w": np.zeros((8, 16), "float32")}}
+            )
+        ),
+        r"1 other arrays in it, such as '.*/~/select/w'\. \(Of SemPPL's published "
+        "checkpoints those with selective kernels cannot be read: the authors' code",
+    ),
     "shape": (reshaped(CONV, "w", (3, 3, 8, 9)), r"conv_1/w.*\(3, 3, 8, 9\)"),
     "stem": (reshaped("res_net50/~/initial_conv", "w", (7, 7)), "first convolution"),
     "objects": (

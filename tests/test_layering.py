@@ -32,7 +32,7 @@ LAYERS = {
     "evaluation": [],
     "callbacks": ["models", "evaluation"],
     "distillation": ["data", "views", "networks", "optimizers", "trainers", "models"],
-    "checkpoints": ["backbones", "networks"],
+    "checkpoints": ["views", "backbones", "networks"],
     "export": ["models", "distillation"],
     "recipes": ["views", "backbones", "optimizers", "models"],
     "cli": [

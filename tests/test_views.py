@@ -341,6 +341,77 @@ def test_the_center_view_is_the_central_square():
     np.testing.assert_allclose(actual, images[:, :, 3:13] / 255, atol=1e-5)
 
 
+def keys_weights(first, length, size, source_size):
+    """Weights of Keys' cubic (a = -1/2) within a crop, pixel by pixel."""
+    weights = np.zeros((size, source_size))
+    for out in range(size):
+        position = first + (out + 0.5) / size * length - 0.5
+        for pixel in range(first, first + length):
+            x = abs(position - pixel)
+            if x < 1:
+                weights[out, pixel] = 1.5 * x**3 - 2.5 * x**2 + 1
+            elif x < 2:
+                weights[out, pixel] = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+        weights[out] /= weights[out].sum()
+    return weights
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 23), (40, 17), (8, 8)])
+def test_the_center_view_as_the_authors_of_published_networks_crop(height, width):
+    images = 255 * np.round(random_images(2, height, width))
+    layer = MultiCrop(
+        1, 0, 10, center_crop=0.875, center_interpolation="bicubic", output_range=(0, 2)
+    )
+    side = int(0.875 * min(height, width))
+    rows, columns = (
+        keys_weights((length - side + 1) // 2, side, 10, length)
+        for length in (height, width)
+    )
+    expected = np.einsum("hi,wj,bijc->bhwc", rows, columns, images.astype("float64"))
+    assert expected.max() > 255  # It overshoots.
+    expected = 2 * np.clip(expected / 255, 0, 1)
+    actual = as_numpy(layer.center_view(images))
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    copy = MultiCrop.from_config(layer.get_config())
+    np.testing.assert_array_equal(as_numpy(copy.center_view(images)), actual)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        [1.022, 44.219, 33.281, 51.022],
+        [-0.659, 2.353, 15.755, 47.028, 33.125, 27.289, 84.102, 67.647, 36.706],
+    ],
+)
+def test_bicubic_weights_are_those_of_tensorflow(expected):
+    # tf.image.resize(row, (1, 4 or 9), "bicubic"), TensorFlow 2.21; its weights come
+    # from a table of 1,024 positions.
+    row = np.array([0, 10, 50, 20, 90, 40], "float32")
+    start, extent = keras.ops.zeros(()), keras.ops.full((), 6.0)
+    weights = as_numpy(spatial.bicubic_matrix(start, extent, len(expected), 6))
+    np.testing.assert_allclose(weights @ row, expected, atol=0.1)
+
+
+def test_a_share_of_the_central_square():
+    images = 255 * random_images(2, 12, 16)
+    actual = as_numpy(MultiCrop(1, 0, 6, center_crop=0.5).center_view(images))
+    np.testing.assert_allclose(actual, images[:, 3:9, 5:11] / 255, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"center_crop": 0}, {"center_crop": 1.1}, {"center_crop": "a"}]
+)
+def test_a_share_that_is_none_is_refused(options):
+    with pytest.raises(ValueError, match="`center_crop` must be above 0 and at most"):
+        MultiCrop(**options)
+
+
+def test_an_interpolation_that_is_none_is_refused():
+    message = '`center_interpolation` must be "bilinear" or "bicubic". Received'
+    with pytest.raises(ValueError, match=message):
+        MultiCrop(center_interpolation="lanczos")
+
+
 def test_the_center_view_of_many_images_is_that_of_each():
     # As one product of unequal ranks this corrupted TensorFlow's memory.
     images = 255 * random_images(64, 40, 48)

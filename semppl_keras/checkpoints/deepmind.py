@@ -11,13 +11,29 @@ from semppl_keras.checkpoints.layout import (
     place_of,
     trunk_layers,
 )
-from semppl_keras.checkpoints.record import Arrays, Checkpoint, check_file, whole
+from semppl_keras.checkpoints.record import (
+    Arrays,
+    Checkpoint,
+    check_file,
+    evaluation_views,
+    whole,
+)
 
 # Of RGB in [0, 1], what the networks were trained on.
 MEAN_RGB = (0.485, 0.456, 0.406)
 DEVIATION_RGB = (0.229, 0.224, 0.225)
 
 _WHAT = "a pickle of experiment_state with online_params and online_state"
+# Six of the fourteen checkpoints that SemPPL's authors list.
+_SELECTIVE_KERNELS = (
+    "(Of SemPPL's published checkpoints those with selective kernels cannot be read: "
+    "the authors' code has no such network, so that the names and the order of their "
+    "arrays are not known. Those without are read, and SimCLRv2's of either kind by "
+    "load_simclr.)"
+)
+# What the averages of batch normalisation keep beside them.
+_COUNTERS = ("/counter", "/hidden")
+_OF_TRUNK = re.compile(r"(block_group_\d|initial_|final_)")
 _BLOCK = re.compile(r"block_group_(\d{1,2})/~/block_(\d{1,3})/~/conv_(\d)$")
 _MAGIC = {b"\x89HDF": "an HDF5 file", b"PK\x03\x04": "a zip archive (.keras, .npz)"}
 # The order in which BYOL's state is pickled, which may lack the names.
@@ -36,7 +52,8 @@ def load_deepmind(
 
     The file is a pickle, of which nothing is executed. Depth, width and version of the
     network are told from its arrays. Batch normalisation gets the bias-corrected
-    averages of its statistics.
+    averages of its statistics. Networks with selective kernels are refused: the code
+    that the authors published (google-deepmind/semppl) has none.
 
     Args:
         path: path of the file, such as `pretrain_res50x1.pkl`.
@@ -45,17 +62,18 @@ def load_deepmind(
             SavedModels of this padding for a fixed size only.
         normalization: bool, whether the backbone takes RGB in [0, 1] and normalises it
             by ImageNet's mean and deviation itself. Without, it takes what was
-            normalised.
+            normalised, which `views` does not do.
         name: name of the backbone.
 
     Returns:
-        `Checkpoint` with `backbone`, and `projector` and `predictor` where the file
-        has them.
+        `Checkpoint` with `backbone`, `views`, and `projector` and `predictor` where
+        the file has them.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no such checkpoint, is cut off, asks to run something
-            else than building arrays, lacks an array or has one of another shape.
+            else than building arrays, lacks an array of its network, has one of
+            another shape or one that is not known.
 
     Example:
         >>> checkpoint = load_deepmind("pretrain_res50x1.pkl")
@@ -82,32 +100,16 @@ def load_deepmind(
 
     shapes = {key: array.shape[devices:] for key, array in arrays.items()}
     source = Arrays(str(path), read, shapes)
-    trunk, depth = _recognised(source)
-    stem = source.shapes.get(f"{trunk}initial_conv/w", ())
-    if len(stem) != 4:
-        raise ValueError(
-            f"{path} must have a first convolution {trunk}initial_conv/w of shape "
-            f"(7, 7, 3, filters). Received: {stem or 'none'}."
-        )
-    width = whole(stem[-1] / 64)
+    try:
+        depth, filters, version, names, feature_dim = _trunk(source)
+    except ValueError as error:
+        raise ValueError(f"{error} {_SELECTIVE_KERNELS}") from error
+    width = whole(filters / 64)
     if width_multiplier not in (None, width):
         raise ValueError(
             f"{path} has a network of width {width:g}, not width_multiplier="
             f"{width_multiplier!r}."
         )
-    version = _version(source, trunk)
-    names, expected = {}, {}
-    for layer, kind, shape in trunk_layers(depth, stem[-1], version=version):
-        module = trunk + _module_of(layer)
-        if kind == CONVOLUTION:
-            names[layer] = [f"{module}/w"]
-            expected[f"{module}/w"] = shape
-        else:
-            names[layer] = _norm_names(module)
-            expected |= dict.fromkeys(names[layer], (shape,))
-    source.check(expected)
-    # The last layer is a normalisation of the features in either version.
-    feature_dim = shape
     projector_shapes = _head_shapes(source, "projector", feature_dim)
     projected = projector_shapes and projector_shapes[-1]
     predictor_shapes = _head_shapes(source, "predictor", projected or feature_dim)
@@ -133,9 +135,8 @@ def load_deepmind(
         backbone=backbone,
         projector=_head(source, "projector", projector_shapes),
         predictor=_head(source, "predictor", predictor_shapes),
-        ignored=tuple(
-            key for key in source.unused() if not key.endswith(("/counter", "/hidden"))
-        ),
+        views=evaluation_views(),
+        ignored=tuple(key for key in source.unused() if not key.endswith(_COUNTERS)),
     )
 
 
@@ -198,6 +199,49 @@ def _on_devices(arrays):
     if not (stems and stems[0].ndim == 5):
         return 0
     return int(all(array.ndim and len(array) for array in arrays.values()))
+
+
+def _trunk(source):
+    """The residual network of a file, all of whose arrays are known.
+
+    Returns:
+        depth, filters of the stem, version, the names of each layer's arrays, and the
+        size of the features.
+    """
+    trunk, depth = _recognised(source)
+    stem = source.shapes.get(f"{trunk}initial_conv/w", ())
+    if len(stem) != 4:
+        raise ValueError(
+            f"{source.source} must have a first convolution {trunk}initial_conv/w of "
+            f"shape (7, 7, 3, filters). Received: {stem or 'none'}."
+        )
+    version = _version(source, trunk)
+    names, expected = {}, {}
+    for layer, kind, shape in trunk_layers(depth, stem[-1], version=version):
+        module = trunk + _module_of(layer)
+        if kind == CONVOLUTION:
+            names[layer] = [f"{module}/w"]
+            expected[f"{module}/w"] = shape
+        else:
+            names[layer] = _norm_names(module)
+            expected |= dict.fromkeys(names[layer], (shape,))
+    source.check(expected)
+    # Without them it would be another network that is built.
+    others = [
+        key
+        for key in source.shapes
+        if _OF_TRUNK.match(key.removeprefix(trunk))
+        and key not in expected
+        and not key.endswith(_COUNTERS)
+    ]
+    if others:
+        raise ValueError(
+            f"{source.source} must have a residual network of depth {depth} and no "
+            f"more. Received: {len(others)} other arrays in it, such as "
+            f"{', '.join(map(repr, sorted(others)[:3]))}."
+        )
+    # The last layer is a normalisation of the features in either version.
+    return depth, stem[-1], version, names, shape
 
 
 def _recognised(source):

@@ -5,6 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 
+from semppl_keras.views import MultiCrop, recipe
+
 _FAMILIES = {"deepmind": "DeepMind (SemPPL, BYOL)", "simclr": "SimCLRv2"}
 
 
@@ -27,6 +29,8 @@ class Checkpoint:
             its weights with `backbone` and `projector`.
         classifier: `keras.Model` from images to logits `(B, classes)` of the
             supervised head, or None. Shares its weights as well.
+        views: `MultiCrop` of 224 and 96 pixels, whose `center_view` is what the
+            authors' code makes of a test image (`evaluation_views`).
         ignored: tuple of str, what else the file holds.
     """
 
@@ -40,6 +44,7 @@ class Checkpoint:
     predictor: keras.Model | None = None
     fine_tune_backbone: keras.Model | None = None
     classifier: keras.Model | None = None
+    views: MultiCrop | None = None
     ignored: tuple = ()
 
     def load_heads(self, model):
@@ -103,6 +108,21 @@ class Checkpoint:
             f"{kernels} selective kernels, {count:,} parameters; heads: "
             f"{', '.join(heads) or 'none'}"
         )
+
+
+def evaluation_views():
+    """Views of which the central one is that of the published evaluations.
+
+    SemPPL's and BYOL's code (`utils/dataset.py`) and SimCLRv2's (`data_util.py`) show
+    a network the central 87.5% of the shorter side of a test image, resized to 224
+    pixels, bicubic. (SimCLRv2's rounds the side of that square to the nearest pixel,
+    the others' down, as is done here, and resizes it by TensorFlow 1's
+    `resize_bicubic`, the others' by `tf.image.resize`, as here.)
+
+    Returns:
+        The `MultiCrop` "imagenet" with this central view.
+    """
+    return recipe("imagenet", center_crop=0.875, center_interpolation="bicubic")
 
 
 class Arrays:

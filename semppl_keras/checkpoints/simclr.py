@@ -9,7 +9,12 @@ from keras import layers
 from semppl_keras import backbones
 from semppl_keras.backbones.resnet import BASIC_DEPTHS, BLOCKS_PER_STAGE
 from semppl_keras.checkpoints.layout import CONVOLUTION, trunk_layers
-from semppl_keras.checkpoints.record import Arrays, Checkpoint, whole
+from semppl_keras.checkpoints.record import (
+    Arrays,
+    Checkpoint,
+    evaluation_views,
+    whole,
+)
 from semppl_keras.checkpoints.tf_variables import open_checkpoint
 
 _TRUNK = "base_model"
@@ -32,8 +37,8 @@ def load_simclr(path, *, input_shape=(None, None, 3), name=None):
         name: name of the backbone.
 
     Returns:
-        `Checkpoint` with `backbone`, `projector`, `fine_tune_backbone` and
-        `classifier`; each but the first None where the file has no head for it.
+        `Checkpoint` with `backbone`, `views`, `projector`, `fine_tune_backbone` and
+        `classifier`; each but the first two None where the file has no head for it.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
@@ -96,6 +101,7 @@ def load_simclr(path, *, input_shape=(None, None, 3), name=None):
         projector=projector,
         fine_tune_backbone=fine_tune_backbone,
         classifier=classifier,
+        views=evaluation_views(),
         ignored=tuple(key for key in source.unused() if key != "global_step"),
     )
 

@@ -60,6 +60,12 @@ class MultiCrop(keras.layers.Layer):
             with its background removed. If positive, the last channel of the
             images is a saliency mask (0 for background, the maximum of
             `value_range` for foreground); it does not appear in the views.
+        center_crop: float in (0, 1], the share of the shorter side that `center_view`
+            shows.
+        center_interpolation: "bilinear", antialiased, for `center_view`; or "bicubic",
+            a crop of whole pixels and `tf.image.resize`'s bicubic, which antialiases
+            nothing. SemPPL's, BYOL's and SimCLRv2's code take 0.875, bicubic, for test
+            images; `checkpoints` gives such views.
         value_range: pair, lowest and highest value of the images.
         output_range: pair, the same of the views: [0, 1], unless a pre-trained
             backbone expects another one.
@@ -87,6 +93,8 @@ class MultiCrop(keras.layers.Layer):
         blur_sigma=(0.1, 2.0),
         solarize=(0.0, 0.2),
         background_removal=0.0,
+        center_crop=1.0,
+        center_interpolation="bilinear",
         value_range=(0, 255),
         output_range=(0, 1),
         **kwargs,
@@ -136,6 +144,16 @@ class MultiCrop(keras.layers.Layer):
                     f"`{name}` must be a pair (lowest, highest) above {low} and at "
                     f"most {high}. Received: {name}={pair}."
                 )
+        if not _is_number(center_crop) or not 0 < center_crop <= 1:
+            raise ValueError(
+                "`center_crop` must be above 0 and at most 1. Received: "
+                f"center_crop={center_crop!r}."
+            )
+        if center_interpolation not in ("bilinear", "bicubic"):
+            raise ValueError(
+                '`center_interpolation` must be "bilinear" or "bicubic". Received: '
+                f"center_interpolation={center_interpolation!r}."
+            )
         self.num_large = num_large
         self.num_small = num_small
         self.large_size = large_size
@@ -156,6 +174,8 @@ class MultiCrop(keras.layers.Layer):
         self.blur_sigma = tuple(blur_sigma)
         self.solarize = tuple(solarize)
         self.background_removal = background_removal
+        self.center_crop = center_crop
+        self.center_interpolation = center_interpolation
         self.value_range = tuple(value_range)
         self.output_range = tuple(output_range)
         self.built = True
@@ -215,6 +235,8 @@ class MultiCrop(keras.layers.Layer):
     def center_view(self, images):
         """The view without randomness: the central square, at the large size.
 
+        Of it the share `center_crop` of a side, resized by `center_interpolation`.
+
         Args:
             images: `(B, H, W, C)` as for `call`; a saliency mask may be absent.
 
@@ -226,7 +248,10 @@ class MultiCrop(keras.layers.Layer):
         images = self._to_unit_range(images, mask_required=False)
         # Images of several sizes pass one compiled function with sizes unknown.
         batch_size, _, height, width = ops.shape(images)
-        side = ops.cast(ops.minimum(height, width), "float32")
+        side = ops.cast(ops.minimum(height, width), "float32") * self.center_crop
+        bicubic = self.center_interpolation == "bicubic"
+        if bicubic:
+            side = ops.maximum(ops.floor(side), 1.0)
         # The same for every image, and yet one for each: TensorFlow 2.21 on CPUs
         # writes past its memory where (B, 1, n, m) is multiplied by (1, 1, m, k)
         # (its issue 117700).
@@ -234,11 +259,14 @@ class MultiCrop(keras.layers.Layer):
 
         def crop(length):
             start = (ops.cast(length, "float32") - side) / 2
-            return spatial.resize_matrix(
-                start * for_each, side * for_each, self.large_size, length
-            )
+            matrix = spatial.resize_matrix
+            if bicubic:
+                start, matrix = ops.ceil(start), spatial.bicubic_matrix
+            return matrix(start * for_each, side * for_each, self.large_size, length)
 
         views = spatial.resample(images, crop(height), crop(width))
+        if bicubic:
+            views = ops.clip(views, 0.0, 1.0)
         return self._to_output_range(views)[:, 0]
 
     def _draw(self, images, views, size, seed, uniform):
@@ -361,6 +389,8 @@ class MultiCrop(keras.layers.Layer):
             "blur_sigma",
             "solarize",
             "background_removal",
+            "center_crop",
+            "center_interpolation",
             "value_range",
             "output_range",
         ):

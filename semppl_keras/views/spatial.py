@@ -44,6 +44,36 @@ def resize_matrix(start, extent, size, source_size, flip=None):
     return weight / ops.sum(weight, axis=-1, keepdims=True)
 
 
+def bicubic_matrix(start, extent, size, source_size):
+    """Matrices that cut an axis of an image and resize what is left, bicubic.
+
+    As `tf.image.resize` of a crop: Keys' cubic with a = -1/2 through the four pixels
+    that are nearest, whether the axis grows or shrinks (nothing is antialiased); what
+    lies beyond the crop does not count.
+
+    Args:
+        start: `(...)`, the crop's first pixel.
+        extent: `(...)`, its length in pixels, whole and positive.
+        size: int, output pixels.
+        source_size: int, source pixels.
+
+    Returns:
+        `(..., size, source_size)` float32; every row sums to 1. Weights are negative
+        where the cubic is: what is resampled may overshoot.
+    """
+    centre = (ops.arange(size, dtype="float32") + 0.5) / size
+    start, extent = start[..., None], extent[..., None]
+    position = start + centre * extent - 0.5
+    pixel = ops.arange(source_size, dtype="float32")
+    x = ops.abs(position[..., None] - pixel)
+    near = (1.5 * x - 2.5) * x * x + 1.0
+    far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    weight = ops.where(x < 1.0, near, ops.where(x < 2.0, far, 0.0))
+    inside = ops.logical_and(pixel >= start, pixel < start + extent)
+    weight = ops.where(inside[..., None, :], weight, 0.0)
+    return weight / ops.sum(weight, axis=-1, keepdims=True)
+
+
 def blur_matrix(sigma, size, radius):
     """Matrices that blur one axis with a truncated Gaussian.
 
