@@ -13,7 +13,7 @@ DATA_FORMAT = "channels_last"
 
 BOTTLENECK_EXPANSION = 4
 
-# SimCLRv2 (arXiv 2006.10029, appendix B): a sixteenth of the filters, at least 32.
+# SimCLRv2's code (`resnet.py`): a sixteenth of the filters, at least 32.
 SELECTION_RATIO = 1 / 16
 SMALLEST_SELECTION = 32
 
@@ -90,7 +90,7 @@ def bottleneck_preactivation_block(x, filters, strides, name, *, wiring, project
 def selective_convolution(x, filters, strides, name, padding):
     """Two 3x3 convolutions of which each image and filter chooses a mixture.
 
-    Selective kernels (arXiv 1903.06586, equations 1 to 6) as SimCLRv2 has them: both
+    Selective kernels (arXiv 1903.06586) as SimCLRv2 has them: both
     streams have kernels of one size, so that they are a single convolution.
     """
     streams = convolution(x, 2 * filters, 3, strides, f"{name}_conv2", padding)

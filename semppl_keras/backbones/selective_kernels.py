@@ -9,7 +9,7 @@ class SumStreams(keras.layers.Layer):
     """The sum of two streams.
 
     Input `(B, h, w, 2 F)`, the streams one after the other; output `(B, h, w, F)`.
-    arXiv 1903.06586, equation 1.
+    arXiv 1903.06586.
     """
 
     def call(self, streams):
@@ -25,7 +25,7 @@ class MixStreams(keras.layers.Layer):
     """Two streams, weighted filter by filter.
 
     Input `(B, h, w, 2 F)` and the logits of the weights `(B, 1, 1, 2 F)`; output
-    `(B, h, w, F)`. arXiv 1903.06586, equations 5 and 6: the softmax runs over the two
+    `(B, h, w, F)`. arXiv 1903.06586: the softmax runs over the two
     streams, in float32 under every policy.
     """
 

@@ -35,8 +35,7 @@ _TEACHER_OUTPUTS = ("probabilities", "logits")
 class Distiller(ClassifierTrainer):
     """Trains a student to say of any image what its teacher says of it.
 
-    The third step of SimCLRv2 (Chen et al., NeurIPS 2020, arXiv 2006.10029, equations
-    2 and 3):
+    The third step of SimCLRv2 (Chen et al., NeurIPS 2020, arXiv 2006.10029):
 
         L = - (1 - a) mean_labelled log P_S(y | x)
             - a mean_unlabelled sum_y P_T(y | x; tau) log P_S(y | x; tau)
@@ -274,7 +273,7 @@ class Distiller(ClassifierTrainer):
         return {"view": views, "teacher": ops.cast(predicted, "float32")}
 
     def training_loss(self, views, labels, logits):
-        """SimCLRv2, equation 3; with the weight 1 equation 2."""
+        """Of both batches; with the weight 1 of the unlabelled images alone."""
         count = views["teacher"].shape[0]
         loss = distillation_loss(views["teacher"], logits[:count], self.temperature)
         values = {"distillation": loss}

@@ -20,7 +20,7 @@ class FineTuner(ClassifierTrainer):
 
     A linear layer is put where `from_layer` says, on the backbone or in the middle of
     the projection head, and the whole network is trained with softmax cross-entropy
-    (SimCLRv2, Chen et al., NeurIPS 2020, arXiv 2006.10029, section 2). The weights are
+    (SimCLRv2, Chen et al., NeurIPS 2020, arXiv 2006.10029). The weights are
     copied: the pre-trained model stays as it is.
 
     Example:

@@ -50,7 +50,7 @@ def soften(logits, temperature):
 
 
 def distillation_loss(teacher_logits, student_logits, temperature=1.0):
-    """How far a student is from its teacher: SimCLRv2, equation 2.
+    """How far a student is from its teacher, as SimCLRv2 distils.
 
         L = - mean_x sum_y P_T(y | x; tau) log P_S(y | x; tau)
 

@@ -131,7 +131,7 @@ def mean_corruption_error(errors, baseline_errors):
 
     For each corruption the errors are summed over the severities and divided by
     the baseline's sum; mCE is the mean of these ratios (Hendrycks & Dietterich 2019,
-    section 4.2, where the baseline is AlexNet). 100 is as good as the baseline, less
+    where the baseline is AlexNet). 100 is as good as the baseline, less
     is better.
 
     Args:

@@ -20,7 +20,7 @@ def knn_predict(
 
     Nearest is by cosine similarity; of equally near rows the earlier one counts. A
     vote weighs 1, or with a temperature exp(similarity / temperature), the protocol
-    of Wu et al. (2018, section 3.4), who take `k=200, temperature=0.07`. A tie goes
+    of Wu et al. (2018), who take `k=200, temperature=0.07`. A tie goes
     to the class whose neighbours have the larger summed similarity, then to the
     smaller label.
 

@@ -97,7 +97,7 @@ def confusion_matrix(predicted, labels, num_classes):
 
 
 def expected_calibration_error(probabilities, labels, num_bins=15):
-    """How far confidence and accuracy are apart (ECE, Guo et al. 2017, equation 3).
+    """How far confidence and accuracy are apart (ECE, Guo et al. 2017).
 
     Rows are put in `num_bins` bins of equal width, ((m - 1) / num_bins, m / num_bins],
     by their largest probability, the confidence:

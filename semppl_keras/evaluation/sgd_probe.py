@@ -85,7 +85,7 @@ def sgd_linear_probe(
 
     Learning rate and L2 penalty are those with the best mean log-likelihood of
     held-out rows, a share of each class drawn from these rows alone; then all rows
-    are fitted with them. Smaller rates are candidates too, since the paper's is too
+    are fitted with them. Smaller rates are candidates too, since the authors' is too
     large where features are many and classes are few.
 
     Args:
@@ -130,8 +130,9 @@ def sgd_linear_probe(
             raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
     batch_size = min(batch_size, len(features))
     if learning_rates is None:
-        paper = 0.3 * batch_size / 256
-        learning_rates = (paper, paper / 10, paper / 100)
+        # Of SemPPL's and BYOL's linear evaluation (`configs/eval.py`).
+        authors = 0.3 * batch_size / 256
+        learning_rates = (authors, authors / 10, authors / 100)
     learning_rates, weight_decays = tuple(learning_rates), tuple(weight_decays)
     if not learning_rates or not all(rate > 0 for rate in learning_rates):
         raise ValueError(

@@ -11,7 +11,7 @@ def byol_loss(
     *,
     semantic_weight=0.0,
 ):
-    """BYOL's regression (arXiv 2006.07733, eq. 2), with semantic positives if given.
+    """BYOL's regression (arXiv 2006.07733), with semantic positives if given.
 
         regression = mean over images and pairs of an online view i and a target
             view j != i of 2 - 2 z_i . t_j
@@ -21,7 +21,8 @@ def byol_loss(
 
     2 - 2 z . t is the squared distance of unit vectors. Every view is predicted from
     every other, so the loss is symmetric by construction; with two views it is half
-    of the paper's, which adds the two directions where this takes their mean. The
+    of that of the authors' code (deepmind-research/byol), which adds the two directions
+    where this takes their mean. The
     semantic term carries SemPPL's positives (arXiv 2301.05158) over to BYOL.
 
     Gradients reach `online` alone. Computed in float32 whatever the inputs are.

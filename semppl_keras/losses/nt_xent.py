@@ -8,7 +8,7 @@ HIDDEN = -1e9
 
 
 def nt_xent_loss(embeddings, *, temperature, negatives=None, negative_mask=None):
-    """Normalised, temperature-scaled cross entropy (SimCLR, arXiv 2002.05709, eq. 1).
+    """Normalised, temperature-scaled cross entropy (SimCLR, arXiv 2002.05709).
 
     For every ordered pair i != j of views of an image b:
 
@@ -18,12 +18,13 @@ def nt_xent_loss(embeddings, *, temperature, negatives=None, negative_mask=None)
     where the others are all views of all other images of the batch and the filled
     entries of the memory. loss = mean of contrast over images and pairs.
 
-    With two views the denominator is that of the paper: all 2 B - 1 embeddings but
-    the anchor. With more, the further views of the anchor's image are in no sum of
-    the pair: they are positives too, and would be pushed away as negatives.
+    With two views the denominator is that of the authors' code (google-research/simclr,
+    `objective.py`): all 2 B - 1 embeddings but the anchor; their loss is the sum of two
+    means, twice this one. With more, the further views of the anchor's image are in no
+    sum of the pair: they are positives too, and would be pushed away as negatives.
 
     `negatives` is a memory of embeddings of other images by a moving average of the
-    network, as SimCLRv2 adds one (arXiv 2006.10029, section 2). No gradient reaches
+    network, as SimCLRv2 adds one (arXiv 2006.10029). No gradient reaches
     it. Computed in float32 whatever the inputs are.
 
     Args:

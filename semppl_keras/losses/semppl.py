@@ -16,7 +16,7 @@ def semppl_loss(
     semantic_weight=0.2,
     invariance_weight=5.0,
 ):
-    """SemPPL's loss (arXiv 2301.05158, equations 2 to 5) and its parts.
+    """SemPPL's loss (arXiv 2301.05158) and its parts.
 
     With `p_ij = softmax([z_i . positive_j, z_i . negatives_j] / tau)`, for every
     online view i and target view j:
@@ -29,7 +29,15 @@ def semppl_loss(
         loss = c * (augmentation + alpha * semantic)
             + lambda * (invariance + semantic_invariance)
 
-    Without semantic positives it is the loss of ReLICv2 (arXiv 2201.05119, eq. 3).
+    Without semantic positives it is the loss of ReLICv2 (arXiv 2201.05119).
+
+    The invariance is divided by the number of its pairs, L (L - 1) of V L. ReLICv2's
+    pseudo-code sums over all V L pairs of a view and a large view and divides the whole
+    by V L; so does a third party's PyTorch version of SemPPL. In that count these
+    pairs weigh (L - 1) / V of what they weigh here: half at L = 4 and S = 2, where
+    `invariance_weight=5` of theirs is 2.5 of this function's. Which of them the
+    authors' lambda = 5 belongs to, their published code (of the evaluation alone) does
+    not tell.
 
     Gradients reach `online` alone. Computed in float32 whatever the inputs are.
 

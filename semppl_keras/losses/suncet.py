@@ -9,7 +9,7 @@ HIDDEN = -1e9
 
 
 def suncet_loss(embeddings, labels, *, temperature):
-    """Supervised noise-contrastive estimation (SuNCEt, arXiv 2006.10803, eq. 3).
+    """Supervised noise-contrastive estimation (SuNCEt, arXiv 2006.10803).
 
     For an anchor z among the labelled embeddings:
 
@@ -60,7 +60,7 @@ def suncet_loss(embeddings, labels, *, temperature):
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class SuNCEtLoss(keras.losses.Loss):
-    """SuNCEt of a batch and its labels (arXiv 2006.10803, eq. 3), for `compile`.
+    """SuNCEt of a batch and its labels (arXiv 2006.10803), for `compile`.
 
     See `suncet_loss`, of which this is the case of one view. The loss belongs to the
     batch, in which every image is compared with every other; batches should hold

@@ -149,7 +149,7 @@ def enough_neighbours(labels, k):
 
 
 def knn_votes(queries, memory, labels, k, num_classes):
-    """Pseudo-labels and their confidences (SemPPL, arXiv 2301.05158, section 2.1).
+    """Pseudo-labels and their confidences (SemPPL, arXiv 2301.05158).
 
     For each of the Q x L pairs of a view of the image and a view of the memory,
     the k nearest entries by cosine similarity cast one vote, their majority; the

@@ -40,7 +40,10 @@ class SemPPL(Pretraining):
     et al., ICLR 2023, arXiv 2301.05158).
 
     The defaults are for some hundred to a few thousand steps on one machine; the
-    settings of the paper are the recipe `semppl_keras.recipes.imagenet`.
+    paper's settings are the recipe `semppl_keras.recipes.imagenet`. The authors'
+    published code is that of the linear evaluation alone: what their abstract and
+    introduction leave open is decided here, and told where it is (`losses.semppl_loss`,
+    `views.MultiCrop`).
 
     `fit` tells, beside the parts of the loss: pseudo_label_confidence,
     pseudo_label_accuracy (where true labels come with the unlabelled images),

@@ -15,7 +15,8 @@ class TargetEMA(keras.callbacks.Callback):
 
         m = 1 - (1 - m0) (cos(pi step / steps) + 1) / 2
 
-    (BYOL, arXiv 2006.07733, section 3.3). The callback owns this schedule; the
+    (BYOL, arXiv 2006.07733). The authors' code takes m0 = 0.97 at 40 epochs, 0.99 at
+    100 and 300, 0.996 at 1,000. The callback owns this schedule; the
     arithmetic runs inside the compiled training step, so that it is exact with
     any `steps_per_execution`. Without the callback the target stays as it is.
     `fit` adds one, with the model's `target_momentum`, where none is given.

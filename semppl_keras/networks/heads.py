@@ -16,10 +16,10 @@ def mlp_head(
 ):
     """A multilayer perceptron: Dense, BatchNormalization, ReLU, ..., Dense.
 
-    With one hidden layer projector and predictor of BYOL, ReLICv2 and SemPPL (arXiv
-    2301.05158, appendix D); with two the projection head of SimCLRv2 (arXiv
-    2006.10029), without the batch normalisation of its output. The last Dense has
-    no bias.
+    With one hidden layer projector and predictor of BYOL and SemPPL, as in their code
+    (`MLP` in `utils/networks.py`); with two the projection head of SimCLRv2 but for its
+    output: its code (google-research/simclr, `model_util.py`) normalises after every
+    layer, the last too, whose normalisation has no offset. The last Dense has no bias.
 
     Args:
         input_dim: int, F.

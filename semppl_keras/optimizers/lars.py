@@ -8,8 +8,9 @@ from keras import ops
 class LARS(keras.optimizers.Optimizer):
     """Momentum whose step is scaled, variable by variable, to the variable's norm.
 
-    You et al. 2017 (arXiv 1708.03888, algorithm 1), with the learning rate inside the
-    momentum buffer as in SimCLR (arXiv 2002.05709). For a variable w with gradient g:
+    You et al. 2017 (arXiv 1708.03888), with the learning rate inside the momentum
+    buffer as in SimCLR's `lars_optimizer.py` (BYOL's multiplies by it afterwards).
+    For a variable w with gradient g:
 
         d = g + weight_decay * w
         trust = trust_coefficient * ||w|| / ||d||    (1 where either norm is 0)

@@ -12,9 +12,8 @@ def warmup_cosine(peak, warmup_steps, total_steps, final=0.0):
         W <= s <= T:  final + (peak - final) * (1 + cos(pi (s - W) / (T - W))) / 2
         s > T:        final
 
-    SGDR's cosine (arXiv 1608.03983, equation 5, without restarts) after the warm-up
-    of Goyal et al. (arXiv 1706.02677, section 2.2), as SimCLR (arXiv 2002.05709,
-    section 2.2) and SemPPL use them.
+    A cosine (SGDR's, arXiv 1608.03983, without restarts) after a linear warm-up, as in
+    the code of SimCLR (`model_util.py`) and of BYOL (`utils/schedules.py`).
 
     Args:
         peak: highest learning rate, above 0.

@@ -16,13 +16,18 @@ class MultiCrop(keras.layers.Layer):
     Every view of every image has its own randomness: random resized crop, flip,
     rotation and shear where asked for, colour jitter (in any order alike), greyscale,
     Gaussian blur, solarisation, in this order. Blur and solarisation have two
-    settings, which alternate over the views (BYOL, arXiv 2006.07733, appendix B). All
+    settings, which alternate over the views (BYOL's `augment_config`). All
     of it, rotation and shear apart, is a few batched matrix products (see `spatial`
     and `color`), compiled with the training step.
 
     Colour operations are applied without clipping between them, and the blur right
     after the crop, since it commutes with them (and, round as it is, with a
-    rotation): values are clipped to their range once.
+    rotation): values are clipped to their range once. BYOL's and SemPPL's code
+    (`utils/augmentations.py`) differs in that, in strength alike: it adds a brightness
+    where this multiplies by one, as SimCLRv2's does; scales the contrast about the mean
+    of each channel, where this does about that of the luma; turns the hue, and scales
+    the saturation, in HSV, where this does in YIQ and about the luma; and clips after
+    each of the four.
 
     Example:
 

@@ -3,7 +3,8 @@
 from semppl_keras.views.multi_crop import MultiCrop
 
 RECIPES = {
-    # SemPPL, arXiv 2301.05158, appendix C: four large and two small views.
+    # SemPPL, arXiv 2301.05158: four large and two small views, with the colours and
+    # the blur of the authors' code.
     "imagenet": {
         "num_large": 4,
         "num_small": 2,
