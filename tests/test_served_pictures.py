@@ -9,7 +9,7 @@ import zlib
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from short_run import short_run, write_own_images
 
 import semppl_keras
@@ -17,6 +17,7 @@ from semppl_keras.cli import main
 from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.label import label_images
 from semppl_keras.data.image_files import read_image
+from semppl_keras.data.image_formats import readable_formats
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.export import (
     FORMATS,
@@ -117,6 +118,15 @@ def test_they_are_read_as_for_training(pictures, channels, size):
         for file in (path, io.BytesIO(path.read_bytes())):
             read = served_pictures.read_picture(file, size, channels)
             np.testing.assert_array_equal(read, expected, err_msg=path.name)
+
+
+@pytest.mark.any_backend
+def test_they_are_of_the_formats_of_training_alone(tmp_path):
+    assert set(readable_formats()) <= set(served_pictures.FORMATS)
+    # For which Pillow would start Ghostscript.
+    Image.new("RGB", (4, 4)).save(tmp_path / "it.eps")
+    with pytest.raises(UnidentifiedImageError):
+        served_pictures.read_picture(tmp_path / "it.eps", 4)
 
 
 @pytest.mark.any_backend

@@ -8,6 +8,21 @@ which runs where this package is not: it imports nothing of it, and does what
 import numpy as np
 from PIL import Image
 
+# Pillow knows many more, some of which start other programs. HEIF needs
+# pillow_heif.register_heif_opener() before.
+FORMATS = [
+    "AVIF",
+    "BMP",
+    "GIF",
+    "HEIF",
+    "JPEG",
+    "JPEG2000",
+    "PNG",
+    "PPM",
+    "TIFF",
+    "WEBP",
+]
+
 # By the orientation of the EXIF data.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,7 +52,9 @@ def read_picture(file, size, channels=3, deep_range=None):
         `(size, size, channels)` uint8.
     """
     mode = "RGB" if channels == 3 else "L"
-    with Image.open(file) as image:
+    Image.init()
+    known = [name for name in FORMATS if name in Image.OPEN]
+    with Image.open(file, formats=known) as image:
         # Of a large JPEG no more is decoded than will show.
         image.draft(mode, (2 * size, 2 * size))
         image.load()
