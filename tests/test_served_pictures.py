@@ -139,11 +139,27 @@ def test_deep_greys_are_of_the_range_that_is_given(tmp_path):
         served_pictures.read_picture(path, 2, 1, deep_range=(0, 255))
 
 
+def _brightness():
+    """A classifier of 12 pixels that tells bright from dark, on every backend alike."""
+    pixels = keras.Input((12, 12, 3))
+    means = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(pixels))
+    logits = keras.layers.Dense(2)
+    head = keras.Sequential([keras.layers.Input((27,)), logits])
+    weights = np.linspace(0.5, 1.5, 27) * 20 / 27
+    logits.set_weights([np.stack([weights, -weights], axis=1), np.array([-12.0, 12.0])])
+    views = semppl_keras.views.MultiCrop(1, 0, 12)
+    names = ["bright", "dark"]
+    return ImageClassifier(keras.Model(pixels, means), head, views, class_names=names)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
+    """A run with a classifier of its own."""
     folder = tmp_path_factory.mktemp("own")
     options = write_own_images(folder)
     with short_run(folder / "run", *options, "--image-size", "12") as run:
+        _brightness().save(run / "classifier.keras")
+        (run / "classifier.json").write_text('{"how": "fine-tuned"}')
         yield run
 
 
