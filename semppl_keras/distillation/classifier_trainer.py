@@ -74,6 +74,11 @@ class ClassifierTrainer(ViewModel):
         """The classifier's, see `ImageClassifier.export`."""
         self.classifier.export(filepath, format=format, **kwargs)
 
+    def output_shapes(self):
+        """Of the backbone and of the classifier."""
+        features = self.classifier.head.input_shape[-1]
+        return {"Features": (features,), "Probabilities": (self.num_classes,)}
+
     # -- the step -------------------------------------------------------------
 
     def random_views(self, images):

@@ -103,6 +103,7 @@ class Pretraining(ViewModel):
         # one of whichever process loads it. The networks cast their inputs
         # themselves; the encoders around them leave images in float32.
         heads = make_heads(feature_dim, *head_seeds, dtype=self.dtype_policy)
+        self.feature_dim = feature_dim
         self.online = Encoder(backbone, heads, dtype="float32", name="online")
         self.target = self._target_schedule = None
         if num_target_heads is not None:
@@ -268,6 +269,13 @@ class Pretraining(ViewModel):
             "model.backbone.export(path) the backbone alone, and `FineTuner` makes a "
             "classifier of it."
         )
+
+    def output_shapes(self):
+        """Of the backbone and of the online network's last head."""
+        shapes = {"Features": (self.feature_dim,)}
+        if self.online.heads:
+            shapes["Embeddings"] = (self.online.heads[-1].output_shape[-1],)
+        return shapes
 
     # -- the step -------------------------------------------------------------
 

@@ -301,6 +301,23 @@ class ViewModel(SavesRandomState, ViewTrainer):
         check_keras_file(filepath)
         super().save(filepath, overwrite=overwrite, **kwargs)
 
+    def summary(self, line_length=None, positions=None, print_fn=None, **kwargs):
+        """As `keras.Model.summary`, and the shapes of what goes through the model."""
+        super().summary(line_length, positions, print_fn, **kwargs)
+        low, high = self.views.value_range
+        shapes = {f"Images, {low} to {high}": (None, None, self.image_spec.channels[0])}
+        kinds = (self.views.num_large, self.views.num_small)
+        sizes = (self.views.large_size, self.views.small_size)
+        for name, count, size in zip(("Large", "Small"), kinds, sizes, strict=True):
+            if count:
+                shapes[f"{name} views"] = (count, size, size, self.image_channels)
+        for name, shape in {**shapes, **self.output_shapes()}.items():
+            (print_fn or print)(f" {name}: {(None, *shape)}")
+
+    def output_shapes(self):
+        """dict of name to shape, without the batch, of what the networks give."""
+        return {}
+
     def draw_views(self, images):
         """Random views of a batch.
 
