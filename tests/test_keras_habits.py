@@ -225,7 +225,12 @@ def banded_views(**changes):
 
 @pytest.mark.parametrize(
     ("channels", "highest", "dtype"),
-    [(2, 255, "uint8"), (4, 255, "float32"), (13, 10_000, "uint16")],
+    [
+        # Each is compiled anew, on which JAX takes its time.
+        pytest.param(2, 255, "uint8", marks=[] if EAGERLY else pytest.mark.slow),
+        pytest.param(4, 255, "float32", marks=[] if EAGERLY else pytest.mark.slow),
+        (13, 10_000, "uint16"),
+    ],
 )
 def test_images_of_any_number_of_channels(channels, highest, dtype):
     images = np.random.default_rng(0).integers(0, highest, (12, 8, 8, channels))
