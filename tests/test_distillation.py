@@ -630,7 +630,7 @@ def test_distillation_from_a_dataset():
 
 @pytest.mark.parametrize("form", ["array", "batches"])
 def test_a_classifier_by_itself_refuses_images_of_another_range(form, tuned):
-    classifier = tuned[0].classifier
+    classifier = FineTuner(tuned[0], 3).classifier
     images = IMAGES / 255 if form == "array" else Batches(IMAGES / 255, LABELS)
     labels = (LABELS,) if form == "array" else ()
     classifier.compile(loss="sparse_categorical_crossentropy")
