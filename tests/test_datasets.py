@@ -133,6 +133,14 @@ def test_npz(write, channels):
     )
 
 
+def test_npz_of_drawings_and_dark_images(write):
+    drawings = np.eye(6, 5, dtype="uint8")[None].repeat(30, 0) * 255
+    dark = np.concatenate([drawings[:29] // 255, drawings[29:]])
+    for images in (drawings, dark, drawings * 0):
+        data = load_npz(write(x_train=images), labels_per_class=1)
+        np.testing.assert_array_equal(data.x_train[..., 0], images)
+
+
 def test_npz_with_unknown_labels_and_names(write):
     labels = np.where(np.arange(30) < 12, np.arange(30) % 3, -1)
     path = write(y_train=labels, class_names=np.array(["cat", "dog", "owl"]))
@@ -157,6 +165,8 @@ def test_npz_takes_labels_in_a_column(write):
         ({"x_train": np.full((30, 6, 5), np.nan)}, r"`x_train` must lie in \[0, 255\]"),
         ({"x_train": np.full((30, 6, 5), -3)}, "from -3 to -3"),
         ({"x_train": np.full((30, 6, 5), 0.5)}, "multiply by 255"),
+        ({"x_train": np.eye(6, 5, dtype="uint8")[None].repeat(30, 0)}, "by 255"),
+        ({"x_test": np.eye(6, 5, dtype="int64")[None].repeat(6, 0)}, "by 255"),
         ({"x_train": np.full((30, 6, 5), "a")}, "integers or floats"),
         ({"x_test": np.zeros((6, 9, 9), "uint8")}, "same height, width"),
         ({"x_test": np.zeros((5, 6, 5), "uint8")}, "5 images and 6 labels"),

@@ -195,6 +195,134 @@ def test_three_steps_of_fine_tuning_equal_the_oracle(jit_compile):
     assert int(tuner.step) == 3
 
 
+def weighted_loss(classifier, images, labels, weights):
+    """As Keras has it: divided by the number of images."""
+    x = images.reshape(len(images), -1).astype("float64") / 255
+    p = softmax64(Oracle(classifier, 0).logits(x))
+    return np.sum(weights * -np.log(p[np.arange(len(labels)), labels])) / len(labels)
+
+
+def test_steps_with_weights_equal_the_oracle():
+    images, labels = toy_images(6, size=3)
+    own = np.array([0.5, 0, 2, 1, 3, 0.25])
+    weights = own * np.array([1, 4, 0.5])[labels]
+    tuner = FineTuner(dense_backbone(), 3, views=plain_views(), seed=0)
+    tuner.compile(
+        keras.optimizers.SGD(0.5), weighted_metrics=["sparse_categorical_crossentropy"]
+    )
+    oracle = Oracle(tuner.classifier, 0.5)
+    history = tuner.fit(
+        images,
+        labels,
+        sample_weight=own,
+        class_weight={1: 4, 2: 0.5},
+        epochs=2,
+        validation_data=(images, labels, own),
+        verbose=0,
+    ).history
+    x = images.reshape(6, -1).astype("float64") / 255
+    losses, accuracies, means = [], [], []
+    for _ in range(2):
+        p = softmax64(oracle.logits(x))
+        each = -np.log(p[np.arange(6), labels])
+        losses.append(np.sum(weights * each) / 6)
+        means.append(np.sum(weights * each) / np.sum(weights))
+        accuracies.append(np.mean(p.argmax(1) == labels))
+        oracle.step(x, weights[:, None] * (p - np.eye(3)[labels]) / 6)
+    np.testing.assert_allclose(history["loss"], losses, rtol=1e-5)
+    # `metrics` are of images alike, `weighted_metrics` of weighted ones.
+    np.testing.assert_allclose(history["accuracy"], accuracies, rtol=1e-5)
+    np.testing.assert_allclose(
+        history["sparse_categorical_crossentropy"], means, rtol=1e-5
+    )
+    oracle.assert_equal(tuner.classifier)
+    # Weights of classes are for training alone.
+    expected = weighted_loss(tuner.classifier, images, labels, own)
+    assert history["val_loss"][-1] == pytest.approx(expected, rel=1e-5)
+    tuner.compile("sgd", metrics=None)
+    evaluated = tuner.evaluate(images, labels, sample_weight=own, verbose=0)
+    assert evaluated == pytest.approx(expected, rel=1e-5)
+
+
+def test_weights_come_with_arrays_and_datasets():
+    images, labels = toy_images(12, size=3)
+    labels = np.minimum(labels, 1)
+    labels[:2] = 2
+    own = np.random.default_rng(0).uniform(0, 3, 12).astype("float32")
+    tuner = FineTuner(dense_backbone(), 3, views=plain_views(), seed=0)
+    tuner.compile(keras.optimizers.SGD(0.0), **QUICK)
+    parts = (images, labels, own)
+    forms = {
+        "arrays": parts,
+        "PyDataset": Batches(*parts),
+        "batches": [tuple(part[i : i + 4] for part in parts) for i in (0, 4, 8)],
+        "dicts": [
+            {"image": images[i : i + 4], "label": labels[i : i + 4], "weight": w}
+            for i, w in ((0, own[:4]), (4, own[4:8]), (8, own[8:]))
+        ],
+    }
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        forms["tf.data"] = tf.data.Dataset.from_tensor_slices(parts).batch(4)
+        forms["tf.data unbatched"] = tf.data.Dataset.from_tensor_slices(parts)
+    if BACKEND == "torch":
+        import torch
+
+        tensors = torch.utils.data.TensorDataset(*map(torch.from_numpy, parts))
+        forms["DataLoader"] = torch.utils.data.DataLoader(tensors, 4)
+    counts = np.bincount(labels)
+    balanced = (12 / (3 * counts))[labels]
+    for class_weight, weights in ((None, own), ("balanced", own * balanced)):
+        expected = weighted_loss(tuner.classifier, images, labels, weights)
+        for form, data in forms.items():
+            history = tuner.fit(
+                data, class_weight=class_weight, batch_size=4, verbose=0
+            ).history
+            assert history["loss"][0] == pytest.approx(expected, rel=1e-5), form
+    expected = weighted_loss(tuner.classifier, images, labels, own)
+    for form in ("PyDataset", "tf.data", "DataLoader"):
+        if form in forms:
+            loss, _ = tuner.evaluate(forms[form], verbose=0)
+            assert loss == pytest.approx(expected, rel=1e-5), form
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"class_weight": "even"}, "`class_weight` must be a dict.*'even'"),
+        ({"class_weight": [1, 2, 3]}, "`class_weight` must be a dict"),
+        ({"class_weight": {3: 1.0}}, "`class_weight`.*from 0 to 2.*3: 1.0"),
+        ({"class_weight": {"cat": 1.0}}, "`class_weight`.*'cat'"),
+        ({"class_weight": {0: -1.0}}, "`class_weight`.*0: -1.0"),
+        ({"class_weight": {0: float("nan")}}, "`class_weight`.*0: nan"),
+        ({"sample_weight": np.ones(5)}, "`sample_weight`.*one weight.*12 images"),
+        ({"sample_weight": np.full(12, -1)}, "`sample_weight`.*Received: -1"),
+        ({"sample_weight": np.full(12, np.inf)}, "`sample_weight`.*Received: inf"),
+        ({"sample_weight": ["a"] * 12}, "`sample_weight`.*one weight"),
+    ],
+)
+def test_bad_weights_are_named(arguments, message):
+    tuner = FineTuner(toy_backbone(), 3, views=plain_views(size=8))
+    tuner.compile("sgd", **QUICK)
+    with pytest.raises(ValueError, match=message):
+        tuner.fit(IMAGES[:12], LABELS[:12], **arguments)
+    batches = [(IMAGES[:12], LABELS[:12])]
+    with pytest.raises(ValueError, match="`sample_weight` is for images as an array"):
+        tuner.fit(batches, sample_weight=np.ones(12))
+    with pytest.raises(ValueError, match="`x` must hold one weight"):
+        tuner.fit([(*batches[0], np.full(12, np.nan))])
+
+
+def test_unknown_labels_amid_a_dataset_are_refused():
+    tuner = FineTuner(toy_backbone(), 3, views=plain_views(size=8))
+    tuner.compile("sgd", **QUICK)
+    labels = LABELS[:12].copy()
+    labels[9] = -1
+    with pytest.raises(ValueError, match="`x` must hold integer labels from 0 to 2"):
+        tuner.fit(Batches(IMAGES[:12], labels), verbose=0)
+
+
 def linear_teacher(outputs):
     """A classifier of 3 x 3 images in [0, 255], and the same in NumPy."""
     weights = np.random.default_rng(4).normal(size=(9, 3)) * 3
@@ -498,6 +626,40 @@ def test_distillation_from_a_dataset():
     np.testing.assert_allclose(
         evaluated, student.evaluate(images, labels, verbose=0), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("form", ["array", "batches"])
+def test_a_classifier_by_itself_refuses_images_of_another_range(form, tuned):
+    classifier = FineTuner(tuned[0], 3).classifier
+    images = IMAGES / 255 if form == "array" else Batches(IMAGES / 255, LABELS)
+    labels = (LABELS,) if form == "array" else ()
+    classifier.compile(loss="sparse_categorical_crossentropy")
+    for call in (
+        lambda: classifier.predict(images, verbose=0),
+        lambda: classifier.evaluate(images, *labels, verbose=0),
+        lambda: classifier.fit(images, *labels, verbose=0),
+        lambda: tuned[0].predict(images, verbose=0),
+    ):
+        with pytest.raises(ValueError, match=r"`x` must lie in \[0, 255\].*by 255"):
+            call()
+    np.testing.assert_allclose(
+        classifier.predict(Batches(IMAGES, LABELS), verbose=0),
+        classifier.predict(IMAGES[:12], verbose=0),
+        atol=1e-6,
+    )
+
+
+def test_students_and_tuners_refuse_images_of_another_range(tuned):
+    tuner, _ = tuned
+    student = Distiller(tuner, tuner)
+    student.compile("sgd", **QUICK)
+    scaled = Batches(IMAGES / 255, LABELS)
+    with pytest.raises(ValueError, match=r"`x` must lie.*looks like \[0, 1\]"):
+        tuner.fit(scaled)
+    with pytest.raises(ValueError, match=r"`unlabelled` must lie.*looks like \[0, 1\]"):
+        student.fit(scaled)
+    with pytest.raises(ValueError, match=r"`validation_data` must lie.*like \[0, 1\]"):
+        student.fit(IMAGES, validation_data=scaled)
 
 
 # -- saving -------------------------------------------------------------------

@@ -369,10 +369,10 @@ def test_evaluation_takes_arrays_and_datasets():
     np.testing.assert_allclose(model.predict(dataset, verbose=0), shares, atol=1e-6)
     np.testing.assert_allclose(model.embed(dataset), model.embed(images), atol=1e-5)
 
-    dicts = as_tf_dataset(images, batch=3).map(lambda x: {"image": x})
+    dicts = as_tf_dataset(images, batch=3).map(lambda x: {"picture": x})
     for call, error, message in (
-        (lambda: model.predict(dicts), ValueError, "`x`.*a dict.*'image'"),
-        (lambda: model.embed(dicts), ValueError, "`images`.*a dict.*'image'"),
+        (lambda: model.predict(dicts), ValueError, "`x`.*a dict.*'picture'"),
+        (lambda: model.embed(dicts), ValueError, "`images`.*a dict.*'picture'"),
         (lambda: model.predict(as_tf_dataset(images)), ValueError, "`x`.*batches"),
         (lambda: model.embed((images, labels)), TypeError, "`images`.*tuple"),
         (lambda: model.predict(images[:0]), ValueError, "`x` is empty"),
@@ -475,10 +475,19 @@ EAGERLY = keras.backend.backend() != "jax"
         ({"batch_size": 13}, "`batch_size`.*13 for 12"),
         ({"steps_per_epoch": 5}, "`steps_per_epoch`.*steps_per_epoch=5"),
         (
-            {"unlabelled": [{"image": IMAGES, "label": LABELS}]},
-            r"`unlabelled`.*dict.*\['image', 'label'\]",
+            {"unlabelled": [{"picture": IMAGES, "label": LABELS}]},
+            r"`unlabelled`.*dict.*\['label', 'picture'\]",
         ),
-        ({"unlabelled": {"image": IMAGES}}, "`unlabelled`.*dict"),
+        ({"unlabelled": {"picture": IMAGES}}, "`unlabelled`.*dict"),
+        ({"labelled": {"image": IMAGES}}, r"`labelled` must hold \(images, labels\)"),
+        (
+            {"labelled": {"img": IMAGES, "fine_label": LABELS, "coarse_label": LABELS}},
+            "`labelled`.*dict.*'coarse_label'",
+        ),
+        (
+            {"unlabelled": {"image": IMAGES, "pixel_values": IMAGES}},
+            "`unlabelled`.*dict.*'pixel_values'",
+        ),
         ({"unlabelled": 3}, "`unlabelled` must be an array.*int"),
         ({"unlabelled": [(IMAGES, LABELS, LABELS)]}, "`unlabelled`.*3 part"),
         ({"unlabelled": [IMAGES[:6], NAN[6:], NAN[:6]]}, "`unlabelled`.*NaN"),
@@ -508,9 +517,207 @@ def test_bad_data_is_named(changes, message):
 
 
 def test_a_dict_dataset_is_named():
-    dataset = as_tf_dataset({"image": IMAGES, "label": LABELS}, batch=6)
-    with pytest.raises(ValueError, match="`unlabelled`.*dict.*image"):
+    dataset = as_tf_dataset({"photo": IMAGES, "label": LABELS}, batch=6)
+    with pytest.raises(ValueError, match="`unlabelled`.*dict.*photo"):
         make_feed(dataset, (IMAGES, LABELS), SPEC, seed=0)
+
+
+class Rows:
+    """As a `datasets.Dataset` of Hugging Face: rows, or what its `batch` gives."""
+
+    def __init__(self, size=1):
+        self.rows = [
+            {"img": image, "label": int(label), "id": str(n)}
+            for n, (image, label) in enumerate(zip(IMAGES, LABELS, strict=True))
+        ]
+        self.size = size
+
+    def __len__(self):
+        return len(IMAGES) // self.size
+
+    def __iter__(self):
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index):
+        if self.size == 1:
+            return self.rows[index]
+        part = self.rows[index * self.size : (index + 1) * self.size]
+        return {key: [row[key] for row in part] for key in part[0]}
+
+
+def torch_dicts():
+    import torch
+
+    rows = [
+        {"pixel_values": image, "labels": label}
+        for image, label in zip(IMAGES, LABELS, strict=True)
+    ]
+    return torch.utils.data.DataLoader(rows, batch_size=4)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda: {"image": IMAGES, "label": LABELS},
+        lambda: as_tf_dataset(
+            {"id": LABELS, "image": IMAGES, "label": LABELS}, batch=4
+        ),
+        lambda: as_tf_dataset({"image": IMAGES, "label": LABELS}),
+        lambda: Rows(),
+        lambda: Rows(4),
+        torch_dicts,
+    ],
+    ids=["arrays", "tfds", "tfds unbatched", "rows", "batches of rows", "DataLoader"],
+)
+def test_dicts_of_image_and_label_are_batches(data):
+    feed = make_feed(data(), data(), SPEC, batch_size=6, labelled_batch_size=4, seed=0)
+    places = []
+    for (own, few), y in batches_of(feed, 2):
+        for batch, labels in ((own, y["hidden_label"]), (few, y["label"])):
+            for image, label in zip(batch, labels, strict=True):
+                (place,) = np.flatnonzero((image == IMAGES).all(axis=(1, 2, 3)))
+                assert label == LABELS[place]
+        places += [np.flatnonzero((x == IMAGES).all(axis=(1, 2, 3)))[0] for x in own]
+    assert sorted(places) == list(range(12))
+
+
+def test_dicts_are_evaluated(trained):
+    expected = trained.evaluate(IMAGES, LABELS, verbose=0)
+    dicts = {"image": IMAGES, "label": LABELS}
+    for data in (dicts, as_tf_dataset(dicts, batch=5), Rows(4)):
+        assert trained.evaluate(data, verbose=0) == pytest.approx(expected)
+    shares = trained.predict(IMAGES, verbose=0)
+    for data in ({"image": IMAGES}, as_tf_dataset({"image": IMAGES}, batch=5)):
+        np.testing.assert_allclose(trained.predict(data, verbose=0), shares, atol=1e-6)
+
+
+# -- the range of the images ---------------------------------------------------
+
+MASKS = (IMAGES > 100).astype("uint8")
+BLACK = np.zeros_like(IMAGES)
+
+
+def unit_range(form, images):
+    """What `fit` and its like would be given of them in this form."""
+    return {
+        "array": lambda: images,
+        "dict": lambda: {"image": images},
+        "tf.data": lambda: as_tf_dataset(images, batch=3),
+        "PyDataset": lambda: Batches(images, batch=3),
+        "DataLoader": lambda: as_loader(images, batch=3),
+        "list": lambda: [images[:6], images[6:]],
+        "generator": lambda: (images[i : i + 3] for i in range(0, len(images), 3)),
+    }[form]()
+
+
+SCALED = r"must lie in \[0, 255\].*looks like \[0, 1\]: multiply by 255"
+RANGE_FORMS = ["array", "dict", "tf.data", "PyDataset", "DataLoader", "generator"]
+
+
+@pytest.mark.parametrize("form", [*RANGE_FORMS, "list"])
+@pytest.mark.parametrize(
+    "images",
+    [
+        IMAGES / 255,
+        (IMAGES / 255).astype("float16"),
+        # Cubic splines lead beyond the range.
+        IMAGES / 255 * 1.3,
+        MASKS,
+        MASKS.astype("int64"),
+        MASKS.astype("float32"),
+        # Black images at the beginning are no excuse.
+        np.concatenate([BLACK[:6], IMAGES[6:] / 255]),
+        np.concatenate([MASKS[:6] * 0, MASKS[6:]]),
+    ],
+    ids=lambda images: f"{images.dtype}, {images.max():.3g}, {images[0].max():.3g}",
+)
+def test_images_scaled_to_0_and_1_are_refused_in_every_form(form, images):
+    with pytest.raises(ValueError, match=f"`unlabelled` {SCALED}.*range=.0, 1."):
+        make_feed(
+            unit_range(form, images),
+            (IMAGES, LABELS),
+            SPEC,
+            steps_per_epoch=1 if form == "generator" else None,
+            seed=0,
+        )
+
+
+@pytest.mark.parametrize("form", RANGE_FORMS)
+def test_every_method_refuses_images_scaled_to_0_and_1(form, trained):
+    def scaled():
+        return unit_range(form, IMAGES / 255)
+
+    with pytest.raises(ValueError, match=f"`x` {SCALED}"):
+        trained.predict(scaled(), verbose=0)
+    with pytest.raises(ValueError, match=f"`images` {SCALED}"):
+        trained.embed(scaled())
+    with pytest.raises(ValueError, match=f"`x` {SCALED}"):
+        trained.pseudo_label(scaled())
+
+    def labelled():
+        return {
+            "array": (IMAGES / 255, LABELS),
+            "dict": {"image": IMAGES / 255, "label": LABELS},
+            "tf.data": as_tf_dataset(IMAGES / 255, LABELS, batch=3),
+            "PyDataset": Batches(IMAGES / 255, LABELS, batch=3),
+            "DataLoader": as_loader(IMAGES / 255, LABELS, batch=3),
+            "generator": iter([(IMAGES / 255, LABELS)]),
+        }[form]
+
+    with pytest.raises(ValueError, match=f"`validation_data` {SCALED}"):
+        trained.fit(IMAGES, (IMAGES, LABELS), validation_data=labelled())
+    with pytest.raises(ValueError, match=f"`labelled` {SCALED}"):
+        trained.fit(IMAGES, labelled())
+    with pytest.raises(ValueError, match=f"`x` {SCALED}"):
+        trained.evaluate(*labelled() if form == "array" else [labelled()])
+
+
+@pytest.mark.parametrize("form", ["tf.data", "PyDataset", "DataLoader", "list"])
+def test_batches_that_are_scaled_otherwise_than_the_first_are_refused(form):
+    images = np.concatenate([IMAGES[:6], IMAGES[6:] / 255])
+    with pytest.raises(ValueError, match=r"`unlabelled` must lie.*looks like \[0, 1\]"):
+        raise_explained(
+            make_feed(unit_range(form, images), (IMAGES, LABELS), SPEC, seed=0)
+        )
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        BLACK,
+        # Drawings in black and white.
+        MASKS * 255,
+        # Dark photographs, one of them first.
+        np.concatenate([MASKS[:1], IMAGES[1:].astype("uint8")]),
+        np.concatenate([IMAGES[:6].astype("uint8"), MASKS[6:]]),
+        np.concatenate([BLACK[:9], IMAGES[9:]]),
+        IMAGES / 128 + 1,
+    ],
+    ids=["black", "drawings", "first dark", "last dark", "first black", "from 1 to 3"],
+)
+@pytest.mark.parametrize("form", RANGE_FORMS)
+def test_dark_images_are_taken(form, images):
+    data = unit_range(form, images)
+    steps = 1 if form == "generator" else None
+    feed = make_feed(data, (IMAGES, LABELS), SPEC, steps_per_epoch=steps, seed=0)
+    drawn = batches_of(feed, 1 if form == "generator" else 2)
+    assert drawn[0][0][0].dtype == images.dtype
+
+
+@pytest.mark.parametrize("value_range", [(0, 1), (-1, 1), (0, 10_000), (-1000, 1000)])
+def test_the_range_of_the_views_is_that_of_the_images(value_range):
+    low, high = value_range
+    spec = ImageSpec(3, (1,), value_range=value_range)
+    whole = low + IMAGES / 255 * (high - low)
+    labelled = (whole, LABELS)
+    for images in (whole, [whole[:6], whole[6:]], as_tf_dataset(whole, batch=6)):
+        assert batches_of(make_feed(images, labelled, spec, seed=0), 1)
+    wrong = IMAGES if high == 1 else IMAGES / 255
+    for images in (wrong, [wrong], as_tf_dataset(wrong, batch=6)):
+        with pytest.raises(ValueError, match="`unlabelled` must lie in") as error:
+            make_feed(images, labelled, spec, seed=0)
+    if high == 10_000:
+        assert "multiply by 10000" in str(error.value)
 
 
 @pytest.mark.parametrize("what", ["nan", "label", "one_hot", "shape", "range"])

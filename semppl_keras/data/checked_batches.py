@@ -1,15 +1,19 @@
 """Batches for Keras' `evaluate` and `predict`, checked as those of `fit` are."""
 
+import collections.abc
 import contextlib
 
 import keras
 
+from semppl_keras.data.checks import ImageSpec, check_images
 from semppl_keras.data.explanations import marked
+from semppl_keras.data.named_parts import named_parts
 from semppl_keras.data.sources import make_source
 
 
 class CheckedBatches(keras.utils.PyDataset):
-    """Batches `(images,)` or `(images, labels)`, checked when Keras asks for them.
+    """Batches `(images,)`, `(images, labels)` or `(images, labels, weights)`, checked
+    when Keras asks for them.
 
     Args:
         source: `StreamSource`.
@@ -79,6 +83,68 @@ def checked_batches(name, data, spec, *, labelled, once=True):
     return CheckedBatches(source, count)
 
 
+def checked_inputs(name, images, views, channels, num_classes=None, once=True):
+    """Images as Keras' `predict` and `evaluate` take them, an array or a dataset.
+
+    Args:
+        name: str, the argument to name in an error.
+        images: an array `(N, H, W, C)` of images of any size, or what yields batches.
+        views: `MultiCrop`, whose `value_range` the images have.
+        channels: int, of the backbone's images.
+        num_classes: int where a dataset must come with labels, else None.
+        once: bool, see `checked_batches`.
+
+    Raises:
+        ValueError, TypeError: if they do not fit.
+    """
+    spec = _spec(views, channels, num_classes)
+    if isinstance(images, collections.abc.Mapping) and num_classes is None:
+        images = named_parts(name, images)[0]
+    if hasattr(images, "shape") and hasattr(images, "dtype"):
+        if num_classes is not None:
+            raise ValueError(
+                f"`{name}` must come with labels. Received: an array of images alone."
+            )
+        images = check_images(name, images, spec)[..., :channels]
+        if not len(images):
+            raise ValueError(f"`{name}` is empty: it holds no image.")
+        return images
+    if images is None or isinstance(images, (tuple, list, dict)):
+        raise TypeError(
+            f"`{name}` must be an array of images or a dataset of batches. "
+            f"Received: {type(images).__name__}."
+        )
+    return checked_batches(
+        name, images, spec, labelled=num_classes is not None, once=once
+    )
+
+
+def check_opening(name, images, views, channels):
+    """Checks an array of images, or the first batches of what can be read again.
+
+    Args:
+        name, images, views, channels: as for `checked_inputs`; labels and weights that
+            come with the images are not looked at.
+
+    Raises:
+        ValueError, TypeError: if they do not fit.
+    """
+    if images is not None and not hasattr(images, "__next__"):
+        make_source(name, images, _spec(views, channels), labelled=False, seed=0)
+
+
+def _spec(views, channels, num_classes=None):
+    masked = views.background_removal > 0
+    return ImageSpec(
+        num_classes,
+        (channels + 1, channels) if masked else (channels,),
+        value_range=views.value_range,
+        # Any size will do: it is resized to a large view's.
+        one_size=False,
+        weighted=True,
+    )
+
+
 def _generated(source):
     with _marked_errors():
         for batch in source.batches():
@@ -86,8 +152,7 @@ def _generated(source):
 
 
 def _element(batch):
-    images, labels = batch
-    return (images,) if labels is None else (images, labels)
+    return tuple(part for part in batch if part is not None)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,13 @@ import dataclasses
 
 import numpy as np
 
+# Images with a value of this size are not scaled to [0, 1]: resizing with cubic splines
+# leads but a little beyond 1.
+BRIGHT = 2
+
+# So many images without a bright one among them are no accident.
+_DARK_IMAGES = 8
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageSpec:
@@ -16,6 +23,7 @@ class ImageSpec:
         min_size: int, least height and width in pixels.
         value_range: pair, lowest and highest value of the images; None for any.
         one_size: bool, whether all batches of a dataset must be of one size.
+        weighted: bool, whether each image may come with a weight of its loss.
     """
 
     num_classes: int | None
@@ -23,22 +31,54 @@ class ImageSpec:
     min_size: int = 1
     value_range: tuple | None = None
     one_size: bool = True
+    weighted: bool = False
 
 
-def check_images(name, images, spec, whole=True):
+class StreamBrightness:
+    """Whether what a stream yields batch after batch is scaled to [0, 1].
+
+    One dark photograph among others is none of the user's mistakes, and neither black
+    images nor a bright first batch tell anything of those that follow. So a batch of
+    several images with fractions is judged by itself, and the dark images before the
+    first bright one are counted.
+    """
+
+    def __init__(self):
+        self.bright = False
+        self.dark_images = 0
+
+    def refuses(self, images, magnitude):
+        """Whether a batch shows that the images are scaled to [0, 1].
+
+        Args:
+            images: array `(B, H, W, C)`.
+            magnitude: the largest absolute value among them.
+        """
+        if magnitude >= BRIGHT:
+            self.bright = True
+        if magnitude >= BRIGHT or magnitude == 0:
+            return False
+        lit = int(images.any(axis=(1, 2, 3)).sum())
+        if lit > 1 and images.dtype.kind == "f" and np.any(images != np.rint(images)):
+            return True
+        self.dark_images += lit
+        return not self.bright and self.dark_images >= _DARK_IMAGES
+
+
+def check_images(name, images, spec, stream=None):
     """Checks a batch or a whole set of images; returns it as a NumPy array.
 
     Args:
         name: str, the argument to name in an error.
         images: array `(N, H, W, C)`.
         spec: `ImageSpec`.
-        whole: bool, whether they are all images of a set, of which some are bright,
-            rather than one batch.
+        stream: `StreamBrightness` of the batches before this one; None where the
+            images are a whole set.
 
     Raises:
         ValueError: if rank, channels, size or dtype do not fit, a value is NaN,
-            infinite or out of range, or a whole set looks like [0, 1] where the range
-            ends at 255.
+            infinite or out of range, or the images are in [0, 1] where the range is
+            wide.
     """
     images = to_numpy(images)
     check_image_shape(name, images.shape, images.dtype, spec)
@@ -55,7 +95,9 @@ def check_images(name, images, spec, whole=True):
         )
     if spec.value_range:
         check_value_range(name, low, high, spec.value_range, of_views=True)
-        if whole and is_float:
+        if is_wide(spec.value_range) and (
+            stream is None or stream.refuses(images, magnitude_of(low, high))
+        ):
             check_not_unit_range(name, low, high, spec.value_range, of_views=True)
     return images
 
@@ -72,13 +114,34 @@ def check_value_range(name, low, high, value_range, of_views=False):
 
 
 def check_not_unit_range(name, low, high, value_range, of_views=False):
-    """Raises a ValueError for values in [0, 1] where the range ends at 255."""
-    if value_range[1] == 255 and low >= 0 and 0 < high <= 1:
-        remedy = ", or choose `views` with value_range=(0, 1)" if of_views else ""
+    """Raises a ValueError for values in [0, 1], masks of 0 and 1 among them, or in
+    [-1, 1], where the range is wide; black images pass."""
+    if is_wide(value_range) and 0 < magnitude_of(low, high) < BRIGHT:
+        least, most = value_range
+        if least == 0:
+            looks, remedy = "[0, 1]", f"multiply by {most:g}"
+        else:
+            looks, remedy = "[-1, 1]", f"scale them to [{least}, {most}]"
+        if of_views:
+            remedy += ", or choose `views` with value_range=" + (
+                "(0, 1)" if low >= 0 else "(-1, 1)"
+            )
         raise ValueError(
             f"{_range_wanted(name, value_range, of_views)} Received: values from {low} "
-            f"to {high}, which looks like [0, 1]: multiply by 255{remedy}."
+            f"to {high}, which looks like {looks}: {remedy}."
         )
+
+
+def is_wide(value_range):
+    """Whether images in [0, 1] would be next to black in a range."""
+    low, high = value_range
+    return high - low >= 255
+
+
+def magnitude_of(low, high):
+    """The largest absolute value of images from `low` to `high`."""
+    # As Python's numbers, of which the lowest int8 has a negative, too.
+    return max(abs(low.item()), abs(high.item()))
 
 
 def passed_range(value_range):
@@ -127,9 +190,10 @@ def check_image_shape(name, shape, dtype, spec):
 def check_labels(name, labels, num_classes, unknown_allowed=False):
     """Checks class labels; returns them as `(N,)` int32.
 
-    Integers in [0, num_classes) are taken, as `(N,)` or `(N, 1)`, and one-hot rows
-    `(N, num_classes)` with num_classes > 1, each of a single 1 among 0s, which
-    nothing else can be mistaken for.
+    Integers in [0, num_classes) are taken, as `(N,)` or `(N, 1)`, whole floats as
+    `(N, 1)`, the `label_mode="binary"` of Keras, and one-hot rows `(N, num_classes)`
+    with num_classes > 1, each of a single 1 among 0s, which nothing else can be
+    mistaken for.
 
     Args:
         name: str, the argument to name in an error.
@@ -155,6 +219,8 @@ def check_labels(name, labels, num_classes, unknown_allowed=False):
         return labels.argmax(axis=1).astype("int32")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
+        if labels.dtype.kind == "f" and np.array_equal(labels, np.rint(labels)):
+            labels = labels.astype("int64")
     if labels.ndim != 1:
         raise ValueError(
             f"`{name}` must hold {wanted}, one per image. Received: labels of shape "
@@ -172,6 +238,33 @@ def check_labels(name, labels, num_classes, unknown_allowed=False):
             f"num_classes={num_classes}."
         )
     return labels.astype("int32")
+
+
+def check_weights(name, weights, count):
+    """Checks what each image's loss is multiplied by; returns it as `(N,)` float32.
+
+    Args:
+        name: str, the argument to name in an error.
+        weights: array `(N,)` or `(N, 1)` of numbers that are not negative.
+        count: int, the number of images.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    weights = to_numpy(weights)
+    wanted = f"`{name}` must hold one weight, at least 0 and finite, for each image."
+    if weights.ndim == 2 and weights.shape[1] == 1:
+        weights = weights[:, 0]
+    if weights.shape != (count,) or weights.dtype.kind not in "uifb":
+        raise ValueError(
+            f"{wanted} Received: weights of shape {weights.shape} and dtype "
+            f"{weights.dtype} for {count} images."
+        )
+    weights = weights.astype("float32")
+    good = np.isfinite(weights) & (weights >= 0)
+    if not good.all():
+        raise ValueError(f"{wanted} Received: {weights[~good][0]}.")
+    return weights
 
 
 def to_numpy(array):

@@ -16,7 +16,8 @@ class Feed(keras.utils.PyDataset):
     the batch of a step is a function of the seed and the step alone, so that a run
     that goes on from a saved model sees what an uninterrupted one would.
 
-    Without labelled images, batches `((unlabelled,), labels)`.
+    Without labelled images, batches `((unlabelled,), labels)`. `labels` is a dict of
+    what comes with the images: `hidden_label` and `label`, and `weight`, of the first.
 
     Args:
         unlabelled: source.
@@ -36,6 +37,7 @@ class Feed(keras.utils.PyDataset):
         self.labelled_batch_size = labelled_batch_size
         self.steps_per_epoch = steps_per_epoch
         self.has_hidden_labels = unlabelled.has_labels
+        self.has_weights = unlabelled.has_weights
         self._part = (0, 1)
         self._first_batch = 0
         self._error = None
@@ -66,10 +68,12 @@ class Feed(keras.utils.PyDataset):
 
     @property
     def batch_form(self):
-        """What all its batches have in common: sizes, shape and type of the images."""
+        """What all its batches have in common: sizes, shape and type of the images, and
+        what comes with them."""
         source = self.unlabelled
         sizes = self.batch_size, self.labelled_batch_size
-        return (*sizes, tuple(source.image_shape), str(source.dtype))
+        parts = self.has_hidden_labels, self.has_weights
+        return (*sizes, tuple(source.image_shape), str(source.dtype), *parts)
 
     @property
     def num_batches(self):
@@ -88,12 +92,14 @@ class Feed(keras.utils.PyDataset):
                         self.labelled_batch_size, self._step
                     )
                 self._started = True
-            images, hidden = next(self._unlabelled_batches)
+            images, hidden, weights = next(self._unlabelled_batches)
             x, y = (images,), {}
             if hidden is not None:
                 y["hidden_label"] = hidden
+            if weights is not None:
+                y["weight"] = weights
             if self.labelled is not None:
-                labelled_images, labels = next(self._labelled_batches)
+                labelled_images, labels, _ = next(self._labelled_batches)
                 x = (images, labelled_images)
                 if labels is not None:
                     y["label"] = labels
@@ -116,12 +122,14 @@ def make_feed(
     spec,
     *,
     labels_required=True,
+    own_labels_required=False,
     batch_size=None,
     labelled_batch_size=None,
     steps_per_epoch=None,
     seed,
     num_replicas=1,
     name="unlabelled",
+    class_weight=None,
 ):
     """Checks the data of a `fit` and pairs it.
 
@@ -130,6 +138,8 @@ def make_feed(
         labelled: (images, labels), the same; or None, where labels are not required.
         spec: `ImageSpec`, what the model takes.
         labels_required: bool; where False, `labelled` may be images alone, too.
+        own_labels_required: bool, whether the first images need labels, too, each of
+            them known.
         batch_size: int or None, unlabelled images per step; that of the dataset's
             own batches where None, or 96, at most as many as there are.
         labelled_batch_size: int or None, labelled images per step; that of the
@@ -146,6 +156,8 @@ def make_feed(
         num_replicas: int, equal parts into which every batch is divided: where a
             size is not given, it is rounded to a multiple of this.
         name: str, what `unlabelled` is called in an error.
+        class_weight: array `(num_classes,)` or None, what the losses of the first
+            images are weighted with, by their labels.
 
     Returns:
         A `Feed`, or on TensorFlow a feed that stays inside tf.data where it can.
@@ -166,7 +178,14 @@ def make_feed(
                 f"which share every batch. Received: {argument}={value}. Try "
                 f"{_rounded(value, num_replicas)}."
             )
-    unlabelled_source = make_source(name, unlabelled, spec, labelled=False, seed=seed)
+    unlabelled_source = make_source(
+        name,
+        unlabelled,
+        spec,
+        labelled=own_labels_required,
+        seed=seed,
+        class_weight=class_weight,
+    )
     labelled_source = None
     if labels_required or labelled is not None:
         labelled_source = make_source(

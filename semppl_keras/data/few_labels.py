@@ -295,16 +295,19 @@ def as_images(images, name):
         )
     if 0 in images.shape:
         raise ValueError(f"`{name}` must hold at least one image. {received}")
-    if images.dtype == "uint8":
-        # In range, whatever it is; reading all of a large set would take its time.
-        return images
     is_float = np.issubdtype(images.dtype, np.floating)
     if not is_float and not np.issubdtype(images.dtype, np.integer):
         raise ValueError(f"`{name}` must be integers or floats. {received}")
+    if images.dtype == "uint8":
+        # In range, whatever it is; reading all of a large set would take its time,
+        # and the first images tell that it is no set of masks.
+        for start in range(0, len(images), 256):
+            part = images[start : start + 256]
+            if part.max() > 1:
+                return images
     low, high = images.min(), images.max()
     check_value_range(name, low, high, (0, 255))
-    if is_float:
-        check_not_unit_range(name, low, high, (0, 255))
+    check_not_unit_range(name, low, high, (0, 255))
     return images.astype("float32" if is_float else "uint8", copy=False)
 
 

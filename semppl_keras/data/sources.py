@@ -1,26 +1,41 @@
 """Images, with labels or without, as a source of batches of a fixed size."""
 
 import collections
+import collections.abc
+import concurrent.futures
 import itertools
+import warnings
 
 import keras
 import numpy as np
 
-from semppl_keras.data.checks import check_images, check_labels, to_numpy
+from semppl_keras.data.checks import (
+    StreamBrightness,
+    check_images,
+    check_labels,
+    check_not_unit_range,
+    check_weights,
+    is_wide,
+    to_numpy,
+)
+from semppl_keras.data.named_parts import named_parts
 
 
-def make_source(name, data, spec, *, labelled, seed):
+def make_source(name, data, spec, *, labelled, seed, class_weight=None):
     """The source for whatever the user passed.
 
     Args:
         name: str, the argument to name in an error: "unlabelled" or "labelled".
-        data: images or (images, labels) as arrays; or anything that yields
-            batches of them: `keras.utils.PyDataset`, torch `DataLoader`,
-            `tf.data.Dataset`, a list, a generator.
+        data: images or (images, labels) as arrays, or a dict of them; or anything
+            that yields batches of these: `keras.utils.PyDataset`, torch `DataLoader`,
+            `tf.data.Dataset`, a list, a generator. With weights of each image's loss
+            as the third where the spec is `weighted`.
         spec: `ImageSpec`.
         labelled: bool, whether labels are required. Where they are not, they may
             be there, -1 for unknown, for a metric.
         seed: int, of the order of arrays.
+        class_weight: array `(num_classes,)` that every image's weight is multiplied
+            by, at its label; or None.
 
     Raises:
         ValueError: if the data does not fit, or is empty.
@@ -33,11 +48,13 @@ def make_source(name, data, spec, *, labelled, seed):
         )
     if data is None:
         raise ValueError(f"`{name}` is missing: `fit` needs images to learn from.")
+    if isinstance(data, collections.abc.Mapping):
+        data = named_parts(name, data)
     if _is_array(data):
         data = (data,)
-    if isinstance(data, tuple) and len(data) == 2 and _is_array(data[0]):
+    if isinstance(data, tuple) and len(data) in (2, 3) and _is_array(data[0]):
         # Labels are often a plain list.
-        data = (data[0], to_numpy(data[1]))
+        data = (data[0], *(to_numpy(part) for part in data[1:]))
     if isinstance(data, list) and len(data) == 2 and _are_images_and_labels(*data):
         raise ValueError(
             f"`{name}` is a list, which stands for a list of batches. Received: a list "
@@ -46,33 +63,29 @@ def make_source(name, data, spec, *, labelled, seed):
     # A list of several arrays is a list of batches of images.
     of_arrays = isinstance(data, tuple) or (isinstance(data, list) and len(data) == 1)
     if of_arrays and data and all(_is_array(part) for part in data):
-        return ArraySource(name, data, spec, labelled=labelled, seed=seed)
-    if isinstance(data, dict):
-        raise ValueError(_DICT_MESSAGE.format(name=name, keys=sorted(data)))
+        return ArraySource(
+            name, data, spec, labelled=labelled, seed=seed, class_weight=class_weight
+        )
     if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
         raise TypeError(
             f"`{name}` must be an array of images, a tuple (images, labels), or "
             "something that yields batches: tf.data.Dataset, PyDataset, DataLoader. "
             f"Received: {type(data).__name__}."
         )
-    return StreamSource(name, data, spec, labelled=labelled)
-
-
-_DICT_MESSAGE = (
-    "`{name}` must yield images or (image, label) tuples. Received: a dict with the "
-    "keys {keys}. Map it first, such as dataset.map(lambda d: (d['image'], "
-    "d['label']))."
-)
+    return StreamSource(name, data, spec, labelled=labelled, class_weight=class_weight)
 
 
 class ArraySource:
-    """Images in memory; the batch of each step follows from the seed alone."""
+    """Images in memory; the batch of each step follows from the seed alone.
+
+    A batch is (images, labels or None, weights or None).
+    """
 
     endless = False
     length_known = True
 
-    def __init__(self, name, arrays, spec, *, labelled, seed):
-        images, labels = _split(name, arrays, labelled, spec)
+    def __init__(self, name, arrays, spec, *, labelled, seed, class_weight=None):
+        images, labels, weights = _split(name, arrays, labelled, spec)
         self.images = check_images(name, images, spec)
         if not len(self.images):
             raise ValueError(f"`{name}` is empty: it holds no image.")
@@ -87,8 +100,12 @@ class ArraySource:
             self.labels = check_labels(
                 name, labels, spec.num_classes, unknown_allowed=not labelled
             )
+        if weights is not None:
+            weights = check_weights(name, weights, len(self.images))
+        self.weights = _weighted(self.labels, weights, class_weight)
         self.name = name
         self.has_labels = labels is not None
+        self.has_weights = self.weights is not None
         self.image_shape = self.images.shape[1:]
         self.dtype = self.images.dtype
         self.native_batch_size = None
@@ -99,6 +116,10 @@ class ArraySource:
     def num_images(self):
         """Images of one pass."""
         return len(self.images)
+
+    def all_labels(self):
+        """Labels `(N,)` of one pass."""
+        return self.labels
 
     def passes(self, batch_size, step, first_batch=0):
         """Batches from a step on, pass after pass over all images.
@@ -133,17 +154,18 @@ class ArraySource:
         return self._orders[number]
 
     def _take(self, indices):
-        labels = None if self.labels is None else self.labels[indices]
-        return self.images[indices], labels
+        return _chosen((self.images, self.labels, self.weights), indices)
 
 
 class StreamSource:
     """Batches, or single images, from an iterable; in the order in which they come.
 
-    Each is checked when it is drawn, the first one at once.
+    Each is checked when it is drawn, the first one at once, and where that is too dark
+    to tell the range of the images, those after it. A batch is (images, labels or None,
+    weights or None).
     """
 
-    def __init__(self, name, data, spec, *, labelled):
+    def __init__(self, name, data, spec, *, labelled, class_weight=None):
         self.name = name
         self.data = data
         self.spec = spec
@@ -151,17 +173,41 @@ class StreamSource:
         self._count = None
         self._one_shot = iter(data) is data if hasattr(data, "__iter__") else False
         self._repeated = False
-        self._pending = None
-        first = next(self._pass(), None)
-        if first is None:
+        self._pending = ()
+        self.class_weight = class_weight
+        self._brightness = StreamBrightness()
+        opening = self._opening()
+        if not opening:
             raise ValueError(f"`{name}` is empty: it yields no batch.")
         if self._one_shot:
-            self._pending = first
-        images, labels = first
+            self._pending = opening
+        images, labels, weights = opening[0]
         self.has_labels = labels is not None
+        self.has_weights = weights is not None
         self.image_shape = images.shape[1:]
         self.dtype = images.dtype
         self.native_batch_size = len(images) if self._batched else None
+
+    def _opening(self):
+        """The first batch, and those after it up to one that is not dark."""
+        opening = []
+        for batch in self._pass():
+            opening.append(batch)
+            if self._brightness.bright or len(opening) == _MOST_DARK_BATCHES:
+                return opening
+            if not self.spec.value_range or not is_wide(self.spec.value_range):
+                return opening
+        if self._brightness.dark_images:
+            # A whole pass, and none of them is bright.
+            images = np.concatenate([batch[0].ravel() for batch in opening])
+            check_not_unit_range(
+                self.name,
+                images.min(),
+                images.max(),
+                self.spec.value_range,
+                of_views=True,
+            )
+        return opening
 
     @property
     def endless(self):
@@ -187,8 +233,12 @@ class StreamSource:
         if self._count is None:
             self._count = self._known_count()
         if self._count is None:
-            self._count = sum(len(images) for images, _ in self._pass())
+            self._count = sum(len(batch[0]) for batch in self._pass())
         return self._count
+
+    def all_labels(self):
+        """Labels `(N,)` of one pass, which is read for them."""
+        return np.concatenate([labels for _, labels, _ in self._pass()])
 
     def _known_count(self):
         if self.native_batch_size is None:
@@ -261,9 +311,8 @@ class StreamSource:
         if not self._one_shot:
             yield from self._pass()
             return
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            yield pending
+        pending, self._pending = self._pending, ()
+        yield from pending
         yield from self.checked(self.data)
 
     def _pass(self):
@@ -275,31 +324,25 @@ class StreamSource:
                     "cannot be started again. Pass a list of batches or a dataset."
                 )
         elif isinstance(self.data, keras.utils.PyDataset):
-            count = self.data.num_batches
-            index = 0
-            while count is None or index < count:
-                yield from self.checked([self.data[index]])
-                index += 1
+            yield from self.checked(_items(self.data))
             self.data.on_epoch_end()
         else:
             yield from self.checked(self.data)
 
     def checked(self, elements):
-        """Batches (images, labels or None) of what the data yields."""
+        """Batches (images, labels or None, weights or None) of what the data yields."""
         for element in elements:
-            if isinstance(element, dict):
-                raise ValueError(
-                    _DICT_MESSAGE.format(name=self.name, keys=sorted(element))
-                )
-            if not isinstance(element, (tuple, list)):
-                element = (element,)
-            images, labels = _split(self.name, element, self.labelled, self.spec)
+            element = named_parts(self.name, element)
+            images, labels, weights = _split(
+                self.name, element, self.labelled, self.spec
+            )
             images = to_numpy(images)
             self._batched = images.ndim != 3
             if not self._batched:
                 images = images[None]
                 labels = None if labels is None else to_numpy(labels)[None]
-            images = check_images(self.name, images, self.spec, whole=False)
+                weights = None if weights is None else to_numpy(weights)[None]
+            images = check_images(self.name, images, self.spec, stream=self._brightness)
             shape = images.shape[1:]
             if self.spec.one_size and shape != getattr(self, "image_shape", shape):
                 raise ValueError(
@@ -320,18 +363,64 @@ class StreamSource:
                         f"`{self.name}` must hold one label per image. Received: a "
                         f"batch of {len(images)} images and {len(labels)} labels."
                     )
+            if weights is not None:
+                weights = check_weights(self.name, weights, len(images))
+            weights = _weighted(labels, weights, self.class_weight)
             if len(images):
-                yield images, labels
+                yield images, labels, weights
+
+
+# Black images at the beginning of a stream are passed over up to here.
+_MOST_DARK_BATCHES = 64
+
+
+def _items(dataset):
+    """What a `keras.utils.PyDataset` gives in one pass, drawn ahead by as many threads
+    as its `workers` ask for."""
+    count = dataset.num_batches
+    indices = itertools.count() if count is None else range(count)
+    if dataset.use_multiprocessing:
+        warnings.warn(
+            f"{type(dataset).__name__}(use_multiprocessing=True): `fit` draws its "
+            f"batches in {max(dataset.workers, 1)} thread(s) rather than processes.",
+            stacklevel=2,
+        )
+    if dataset.workers < 2:
+        yield from map(dataset.__getitem__, indices)
+        return
+    executor = concurrent.futures.ThreadPoolExecutor(dataset.workers)
+    try:
+        drawn = collections.deque()
+        for index in indices:
+            drawn.append(executor.submit(dataset.__getitem__, index))
+            if len(drawn) >= max(dataset.max_queue_size, dataset.workers):
+                yield drawn.popleft().result()
+        while drawn:
+            yield drawn.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _weighted(labels, weights, class_weight):
+    """Weights `(N,)` of the images' losses, None where all are 1."""
+    if class_weight is None or labels is None:
+        return weights
+    of_classes = class_weight[labels]
+    return of_classes if weights is None else weights * of_classes
 
 
 def _split(name, element, labelled, spec):
-    """(images, labels or None) of one element or of a tuple of arrays."""
+    """(images, labels or None, weights or None) of one element or tuple of arrays."""
+    if len(element) == 3 and spec.weighted:
+        return element if spec.num_classes is not None else (element[0], None, None)
     if len(element) == 2:
         images, labels = element
-        return images, None if spec.num_classes is None else labels
+        return images, None if spec.num_classes is None else labels, None
     if len(element) == 1 and not labelled:
-        return element[0], None
+        return element[0], None, None
     wanted = "(images, labels)" if labelled else "images, or (images, labels)"
+    if spec.weighted:
+        wanted += ", or (images, labels, weights)"
     raise ValueError(
         f"`{name}` must hold {wanted}. Received: {len(element)} part(s) of types "
         f"{[type(part).__name__ for part in element]}."
@@ -342,14 +431,14 @@ def _rebatch(batches, batch_size, fill):
     """Batches of one size out of batches of any.
 
     Args:
-        batches: iterable of (images, labels or None).
+        batches: iterable of (images, labels or None, weights or None).
         batch_size: int.
         fill: bool, whether the last batch is filled up from the beginning, which
             needs at least `batch_size` images in all.
     """
     held, count, head = [], 0, []
     for batch in batches:
-        if fill and sum(len(images) for images, _ in head) < batch_size:
+        if fill and sum(len(images) for images, *_ in head) < batch_size:
             head.append(batch)
         held.append(batch)
         count += len(batch[0])
@@ -367,20 +456,25 @@ def _rebatch(batches, batch_size, fill):
 def _join(batches):
     if len(batches) == 1:
         return batches[0]
-    images, labels = zip(*batches, strict=True)
-    return np.concatenate(images), None if labels[0] is None else np.concatenate(labels)
+    return tuple(
+        None if parts[0] is None else np.concatenate(parts)
+        for parts in zip(*batches, strict=True)
+    )
 
 
 def _slice(batch, start, stop):
-    images, labels = batch
-    return images[start:stop], None if labels is None else labels[start:stop]
+    return _chosen(batch, slice(start, stop))
+
+
+def _chosen(batch, indices):
+    return tuple(None if part is None else part[indices] for part in batch)
 
 
 def _is_batched(dataset):
     """Whether a tf.data.Dataset was batched last, and not changed after that."""
     spec = getattr(dataset, "element_spec", None)
-    if isinstance(spec, tuple):
-        spec = spec[0]
+    if isinstance(spec, (tuple, dict)):
+        spec = named_parts("dataset", spec)[0]
     # `drop_remainder` gives all batches one size.
     if getattr(spec, "shape", None) and spec.shape[0] is not None:
         return True

@@ -2,8 +2,9 @@
 
 import tensorflow as tf
 
-from semppl_keras.data.checks import passed_range
+from semppl_keras.data.checks import BRIGHT, is_wide, passed_range
 from semppl_keras.data.explanations import explanation_of, marked
+from semppl_keras.data.named_parts import named_parts
 
 
 class TFFeed:
@@ -20,6 +21,7 @@ class TFFeed:
         self.labelled_batch_size = feed.labelled_batch_size
         self.steps_per_epoch = feed.steps_per_epoch
         self.has_hidden_labels = feed.has_hidden_labels
+        self.has_weights = feed.has_weights
         self.batch_form = feed.batch_form
         self._data = (unlabelled, labelled)
         self._step = 0
@@ -151,11 +153,13 @@ class TFFeed:
         signature = [tf.TensorSpec((size, *source.image_shape), source.dtype)]
         if source.has_labels:
             signature.append(tf.TensorSpec((size,), tf.int32))
+        if source.has_weights:
+            signature.append(tf.TensorSpec((size,), tf.float32))
 
         def generate():
             try:
-                for images, labels in batches():
-                    yield (images, labels) if source.has_labels else (images,)
+                for batch in batches():
+                    yield tuple(part for part in batch if part is not None)
             except Exception as error:
                 self._error = error
                 raise
@@ -168,6 +172,8 @@ class TFFeed:
         images, labels = (unlabelled[0],), {}
         if self.has_hidden_labels:
             labels["hidden_label"] = unlabelled[1]
+        if self.has_weights:
+            labels["weight"] = unlabelled[2]
         if labelled is not None:
             images = (unlabelled[0], labelled[0])
             if self._feed.labelled.has_labels:
@@ -176,7 +182,8 @@ class TFFeed:
 
 
 def checked_dataset(dataset, source):
-    """Elements (images,) or (images, labels int32), checked as they pass.
+    """Elements (images,), (images, labels int32) or (images, labels, weights float32),
+    checked as they pass.
 
     Args:
         dataset: `tf.data.Dataset`.
@@ -186,7 +193,9 @@ def checked_dataset(dataset, source):
     spec, name = source.spec, source.name
     size = source.image_shape[:2] if spec.one_size else (None, None)
 
-    def check(images, labels=None):
+    def check(*element):
+        parts = named_parts(name, element if len(element) > 1 else element[0])
+        images, labels, weights = (*parts, None, None)[:3]
         like_first = tf.shape(images)[-3:] == source.image_shape
         if spec.one_size:
             message = (
@@ -206,7 +215,7 @@ def checked_dataset(dataset, source):
             finite = tf.reduce_all(tf.math.is_finite(images))
             images = _where(finite, message, images)
         if spec.value_range:
-            images = _within(spec.value_range, name, images)
+            images = _within(spec.value_range, name, images, several=bool(batch))
         if labels is None or spec.num_classes is None:
             return (images,)
         labels = tf.ensure_shape(labels, (*batch, *source.label_shape))
@@ -215,20 +224,42 @@ def checked_dataset(dataset, source):
                 labels = tf.squeeze(labels, -1)
             else:
                 labels = _indices_of_one_hot(labels, name)
-        labels = tf.cast(labels, tf.int32)
         least = 0 if source.labelled else -1
-        fits = tf.reduce_all((labels >= least) & (labels < spec.num_classes))
+        fits = (labels >= least) & (labels < spec.num_classes)
+        fits = fits & (labels == tf.cast(tf.cast(labels, tf.int32), labels.dtype))
         message = (
             f"`{name}` must hold integer labels from {least} to "
             f"{spec.num_classes - 1}. Received: a batch with others."
         )
-        return images, _where(fits, message, labels)
+        labels = _where(tf.reduce_all(fits), message, labels)
+        labels = tf.cast(labels, tf.int32)
+        if not source.has_weights:
+            return images, labels
+        return images, labels, _weighted(labels, weights, source)
 
     return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _within(value_range, name, images):
-    """The images, once it is known that they lie in the range."""
+def _weighted(labels, weights, source):
+    """The weights of the images' losses, once they are checked."""
+    of_classes = 1.0
+    if source.class_weight is not None:
+        of_classes = tf.gather(tf.constant(source.class_weight), labels)
+    if weights is None:
+        return of_classes
+    weights = tf.reshape(tf.cast(weights, tf.float32), tf.shape(labels))
+    weights.set_shape(labels.shape)
+    fits = tf.reduce_all(tf.math.is_finite(weights) & (weights >= 0))
+    message = (
+        f"`{source.name}` must hold one weight, at least 0 and finite, for each image. "
+        "Received: a batch with others."
+    )
+    return _where(fits, message, weights) * of_classes
+
+
+def _within(value_range, name, images, several):
+    """The images, once it is known that they lie in the range, and, of a batch of
+    several with fractions, that they are not scaled to [0, 1] in a wide range."""
     values = tf.cast(images, tf.float32)
     low, high = tf.reduce_min(values), tf.reduce_max(values)
     least, most = passed_range(value_range)
@@ -237,7 +268,23 @@ def _within(value_range, name, images):
         "of the views. Received: values from {} to {}.",
         (low, high),
     )
-    return _where((low >= least) & (high <= most), message, images)
+    images = _where((low >= least) & (high <= most), message, images)
+    if not (several and images.dtype.is_floating and is_wide(value_range)):
+        return images
+    magnitude = tf.maximum(tf.abs(low), tf.abs(high))
+
+    def scaled():
+        lit = tf.reduce_any(values != 0, axis=(1, 2, 3))
+        fractions = tf.reduce_any(values != tf.round(values))
+        return fractions & (tf.reduce_sum(tf.cast(lit, tf.int32)) > 1)
+
+    message = tf.strings.format(
+        f"`{name}` must lie in [{value_range[0]}, {value_range[1]}], the `value_range` "
+        "of the views. Received: a batch of values from {} to {}, which looks like "
+        "[0, 1]: scale all batches alike.",
+        (low, high),
+    )
+    return _where(~tf.cond(magnitude < BRIGHT, scaled, lambda: False), message, images)
 
 
 def _indices_of_one_hot(labels, name):

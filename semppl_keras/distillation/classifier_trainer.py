@@ -6,6 +6,7 @@ from semppl_keras.data.checks import ImageSpec
 from semppl_keras.distillation.objectives import cross_entropy, log_of
 from semppl_keras.models import ViewModel
 from semppl_keras.models.global_batch import share_of_loss
+from semppl_keras.models.known_arguments import known_arguments
 from semppl_keras.networks import input_channels
 
 
@@ -27,9 +28,11 @@ class ClassifierTrainer(ViewModel):
     def __init__(self, classifier, draw_seed, seed, **kwargs):
         super().__init__(seed, draw_seed, **kwargs)
         self.classifier = classifier
+        channels = input_channels(classifier.backbone)
+        self.views.check_channels(channels)
         self.image_spec = ImageSpec(
             classifier.num_classes,
-            (input_channels(classifier.backbone),),
+            (channels,),
             self.views.min_image_size,
             self.views.value_range,
         )
@@ -52,6 +55,7 @@ class ClassifierTrainer(ViewModel):
 
     # -- use ------------------------------------------------------------------
 
+    @known_arguments
     def compile(self, optimizer="adamw", metrics=("accuracy",), **options):
         """Configures training; the loss is the model's own.
 
@@ -65,6 +69,15 @@ class ClassifierTrainer(ViewModel):
                 `keras.Model.compile`.
         """
         super().compile(optimizer, metrics=metrics, **options)
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """The classifier's, see `ImageClassifier.export`."""
+        self.classifier.export(filepath, format=format, **kwargs)
+
+    def output_shapes(self):
+        """Of the backbone and of the classifier."""
+        features = self.classifier.head.input_shape[-1]
+        return {"Features": (features,), "Probabilities": (self.num_classes,)}
 
     # -- the step -------------------------------------------------------------
 

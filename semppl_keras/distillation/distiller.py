@@ -23,6 +23,7 @@ from semppl_keras.distillation.starting_point import (
     make_classifier,
 )
 from semppl_keras.models.arguments import check_positive, check_seed, check_share
+from semppl_keras.models.known_arguments import known_arguments
 from semppl_keras.models.random_state import draw_seeds
 from semppl_keras.models.saved_parts import with_parts
 from semppl_keras.networks import input_channels
@@ -162,6 +163,7 @@ class Distiller(ClassifierTrainer):
         if distillation_weight < 1:
             self._step_metrics.append(keras.metrics.Mean("supervised"))
 
+    @known_arguments
     def fit(
         self,
         unlabelled=None,

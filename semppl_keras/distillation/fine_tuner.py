@@ -1,15 +1,18 @@
 """Fine-tuning on few labels: the second step of SimCLRv2."""
 
+import dataclasses
+
 import keras
 from keras import ops
 
-from semppl_keras.data.checks import check_images, check_labels
+from semppl_keras.data.checks import check_labels, check_weights
 from semppl_keras.data.feed import make_feed
-from semppl_keras.data.sources import make_source
+from semppl_keras.distillation.class_weights import class_weights
 from semppl_keras.distillation.classifier_trainer import ClassifierTrainer
 from semppl_keras.distillation.objectives import cross_entropy
 from semppl_keras.distillation.starting_point import chosen_views, make_classifier
 from semppl_keras.models.arguments import check_integers, check_seed
+from semppl_keras.models.known_arguments import known_arguments
 from semppl_keras.models.random_state import draw_seeds
 from semppl_keras.models.saved_parts import with_parts
 
@@ -96,11 +99,14 @@ class FineTuner(ClassifierTrainer):
         self.freeze_backbone = bool(freeze_backbone)
         self.label_smoothing = label_smoothing
 
+    @known_arguments
     def fit(
         self,
         x=None,
         y=None,
         *,
+        sample_weight=None,
+        class_weight=None,
         epochs=1,
         batch_size=None,
         steps_per_epoch=None,
@@ -125,6 +131,15 @@ class FineTuner(ClassifierTrainer):
                 `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader` or
                 another iterable of batches.
             y: labels `(N,)` in [0, num_classes) or one-hot, where `x` is an array.
+            sample_weight: `(N,)`, what the loss of each image is multiplied by, where
+                `x` is an array; a dataset yields (images, labels, weights). As in
+                Keras the loss is the sum of the products, divided by the number of
+                images and not by the sum of the weights.
+            class_weight: dict of class to weight, by which the losses of its images are
+                multiplied in training, 1 for a class that is not in it; "balanced" for
+                weights that make all classes count alike, `N / (K n_c)` with n_c of the
+                N images in class c and K classes that have any; or None. To count the
+                labels of a dataset it is read once.
             epochs: int.
             batch_size: int or None. None for that of the dataset's own batches, or
                 96, at most as many as there are.
@@ -144,12 +159,15 @@ class FineTuner(ClassifierTrainer):
             MemoryError: if a step takes more memory than there is.
         """
         self._check_compiled("fit")
-        data = self._checked_data(x, y)
+        data = self._data(x, y, sample_weight)
+        spec = dataclasses.replace(self.image_spec, weighted=True)
         feed = make_feed(
             data,
             None,
-            self.image_spec,
+            spec,
             labels_required=False,
+            own_labels_required=True,
+            class_weight=class_weights(class_weight, data, spec),
             batch_size=batch_size,
             steps_per_epoch=steps_per_epoch,
             seed=self.seed,
@@ -176,16 +194,21 @@ class FineTuner(ClassifierTrainer):
         return {"view": self.random_views(images)}
 
     def training_loss(self, views, labels, logits):
-        """Softmax cross-entropy with the labels."""
+        """Softmax cross-entropy with the labels, weighted where there are weights."""
         targets = ops.one_hot(self._labels_of(labels), self.num_classes)
         share = self.label_smoothing
         targets = (1.0 - share) * targets + share / self.num_classes
-        return ops.mean(cross_entropy(targets, logits))
+        losses = cross_entropy(targets, logits)
+        if "weight" in labels:
+            losses = losses * labels["weight"]
+        return ops.mean(losses)
 
     def step_metrics(self, views, labels, logits):
         """Those given to `compile`, on the probabilities of the views."""
         self._compile_metrics.update_state(
-            self._labels_of(labels), ops.softmax(logits, axis=-1)
+            self._labels_of(labels),
+            ops.softmax(logits, axis=-1),
+            labels.get("weight"),
         )
         return [self._loss_tracker, self._compile_metrics]
 
@@ -195,22 +218,29 @@ class FineTuner(ClassifierTrainer):
 
     # -- checks ---------------------------------------------------------------
 
-    def _checked_data(self, x, y):
-        """The data as the feed takes it, once it is known to have labels."""
+    def _data(self, x, y, sample_weight):
+        """The data as the feed takes it."""
         if y is not None:
             if not (hasattr(x, "shape") and hasattr(x, "dtype")):
                 raise ValueError(
                     "`y` is for images as an array; a dataset yields (images, labels) "
                     f"itself. Received: x of type {type(x).__name__} and `y`."
                 )
-            x = check_images("x", x, self.image_spec)
             y = check_labels("y", y, self.num_classes)
             if len(x) != len(y):
                 raise ValueError(
                     "`x` and `y` must be of one length. Received: "
                     f"{len(x)} images and {len(y)} labels."
                 )
-            return x, y
+            if sample_weight is None:
+                return x, y
+            return x, y, check_weights("sample_weight", sample_weight, len(y))
+        if sample_weight is not None:
+            raise ValueError(
+                "`sample_weight` is for images as an array and `y`; a dataset yields "
+                "(images, labels, weights) itself. Received: x of type "
+                f"{type(x).__name__} and `sample_weight`."
+            )
         if x is None:
             raise ValueError(
                 "`x` is missing. `fit` needs labelled images: fit(images, labels), or "
@@ -227,8 +257,6 @@ class FineTuner(ClassifierTrainer):
                 f"{type(x).__name__}, which is read once. Wrap it: "
                 "keras.utils.PyDataset, tf.data.Dataset.from_generator."
             )
-        # The feed takes labels for a hint that may be missing: here they may not.
-        make_source("x", x, self.image_spec, labelled=True, seed=self.seed)
         return x
 
     # -- saving ---------------------------------------------------------------

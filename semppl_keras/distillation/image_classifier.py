@@ -3,8 +3,11 @@
 import keras
 from keras import ops
 
+from semppl_keras.data.checked_batches import check_opening, checked_inputs
+from semppl_keras.data.explanations import explained
+from semppl_keras.models.keras_file import check_keras_file
 from semppl_keras.models.saved_parts import with_parts
-from semppl_keras.networks import make_servable, pooled
+from semppl_keras.networks import input_channels, make_servable, pooled
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -70,6 +73,44 @@ class ImageClassifier(keras.Model):
         """
         views = self.views.center_view(images)
         return ops.softmax(self.logits(views, training=training), axis=-1)
+
+    def predict(self, x, *args, **kwargs):
+        """As `keras.Model.predict`, of images in the views' `value_range`.
+
+        Raises:
+            ValueError, TypeError: if the images do not fit, or are in another range.
+        """
+        channels = input_channels(self.backbone)
+        with explained():
+            images = checked_inputs("x", x, self.views, channels)
+            return super().predict(images, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """As `keras.Model.evaluate`, of images in the views' `value_range`.
+
+        Raises:
+            ValueError, TypeError: if the images do not fit, or are in another range.
+        """
+        check_opening("x", x, self.views, input_channels(self.backbone))
+        return super().evaluate(x, *args, **kwargs)
+
+    def fit(self, x=None, *args, **kwargs):
+        """As `keras.Model.fit`, on images in the views' `value_range`.
+
+        Raises:
+            ValueError, TypeError: if the images do not fit, or are in another range.
+        """
+        check_opening("x", x, self.views, input_channels(self.backbone))
+        return super().fit(x, *args, **kwargs)
+
+    def save(self, filepath, overwrite=True, **kwargs):
+        """As `keras.Model.save`, to a `.keras` file.
+
+        Raises:
+            ValueError: for a HDF5 file.
+        """
+        check_keras_file(filepath)
+        super().save(filepath, overwrite=overwrite, **kwargs)
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """As `keras.Model.export`, for float images of a view's size.

@@ -3,8 +3,11 @@
 import keras
 from keras import ops
 
+from semppl_keras.data.checked_batches import checked_inputs
+from semppl_keras.data.explanations import explained
+from semppl_keras.models.keras_file import check_keras_file
 from semppl_keras.models.saved_parts import with_parts
-from semppl_keras.networks import pooled
+from semppl_keras.networks import input_channels, pooled
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -28,6 +31,26 @@ class ImageEmbedder(keras.Model):
         """Features `(B, F)`, float32, of images `(B, H, W, C)` of any size."""
         features = self.backbone(self.views.center_view(images), training=training)
         return ops.cast(pooled(features), "float32")
+
+    def predict(self, x, *args, **kwargs):
+        """As `keras.Model.predict`, of images in the views' `value_range`.
+
+        Raises:
+            ValueError, TypeError: if the images do not fit, or are in another range.
+        """
+        channels = input_channels(self.backbone)
+        with explained():
+            images = checked_inputs("x", x, self.views, channels)
+            return super().predict(images, *args, **kwargs)
+
+    def save(self, filepath, overwrite=True, **kwargs):
+        """As `keras.Model.save`, to a `.keras` file.
+
+        Raises:
+            ValueError: for a HDF5 file.
+        """
+        check_keras_file(filepath)
+        super().save(filepath, overwrite=overwrite, **kwargs)
 
     def get_config(self):
         return {

@@ -12,6 +12,7 @@ from semppl_keras.models.arguments import check_seed, check_share
 from semppl_keras.models.fit_callbacks import as_list
 from semppl_keras.models.global_batch import share_of_loss
 from semppl_keras.models.image_embedder import ImageEmbedder
+from semppl_keras.models.known_arguments import known_arguments
 from semppl_keras.models.latest import Latest
 from semppl_keras.models.random_state import draw_seeds
 from semppl_keras.models.saved_parts import with_parts
@@ -88,6 +89,7 @@ class Pretraining(ViewModel):
         if self.views.num_small:
             sizes.append(self.views.small_size)
         channels, feature_dim = check_backbone(backbone, sizes)
+        self.views.check_channels(channels)
         make_servable(backbone)
         masked = self.views.background_removal > 0
         self.image_spec = ImageSpec(
@@ -101,6 +103,7 @@ class Pretraining(ViewModel):
         # one of whichever process loads it. The networks cast their inputs
         # themselves; the encoders around them leave images in float32.
         heads = make_heads(feature_dim, *head_seeds, dtype=self.dtype_policy)
+        self.feature_dim = feature_dim
         self.online = Encoder(backbone, heads, dtype="float32", name="online")
         self.target = self._target_schedule = None
         if num_target_heads is not None:
@@ -141,6 +144,7 @@ class Pretraining(ViewModel):
 
     # -- use ------------------------------------------------------------------
 
+    @known_arguments
     def fit(
         self,
         unlabelled=None,
@@ -232,6 +236,7 @@ class Pretraining(ViewModel):
         finally:
             self.hold_target()
 
+    @known_arguments
     def embed(self, images, batch_size=None, verbose=0):
         """The backbone's representation of images.
 
@@ -246,10 +251,31 @@ class Pretraining(ViewModel):
         self._check_one_process("embed")
         images = self._checked_images("images", images)
         with inference(self._embedder):
-            features = self._embedder.predict(
-                images, batch_size=batch_size, verbose=verbose
+            # The images are checked by the name that they have here.
+            features = keras.Model.predict(
+                self._embedder, images, batch_size=batch_size, verbose=verbose
             )
         return np.asarray(features, dtype="float32")
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """What is to be served is said by `semppl_keras.export.export_model`.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no `export`: semppl_keras.export.export_model("
+            "model, path) writes its backbone with the preprocessing of images, "
+            "model.backbone.export(path) the backbone alone, and `FineTuner` makes a "
+            "classifier of it."
+        )
+
+    def output_shapes(self):
+        """Of the backbone and of the online network's last head."""
+        shapes = {"Features": (self.feature_dim,)}
+        if self.online.heads:
+            shapes["Embeddings"] = (self.online.heads[-1].output_shape[-1],)
+        return shapes
 
     # -- the step -------------------------------------------------------------
 

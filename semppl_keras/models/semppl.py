@@ -20,6 +20,7 @@ from semppl_keras.models.arguments import (
     check_two_views,
 )
 from semppl_keras.models.global_batch import GlobalBatch
+from semppl_keras.models.known_arguments import known_arguments
 from semppl_keras.models.pretraining import Pretraining
 from semppl_keras.networks import projector_and_predictor
 
@@ -190,6 +191,7 @@ class SemPPL(Pretraining):
         )
         self._pseudo_label_accuracy = keras.metrics.Mean("pseudo_label_accuracy")
 
+    @known_arguments
     def compile(self, optimizer="adamw", metrics=("accuracy",), **options):
         """Configures training; the loss is SemPPL's own.
 
@@ -204,6 +206,7 @@ class SemPPL(Pretraining):
         """
         super().compile(optimizer, metrics=metrics, **options)
 
+    @known_arguments
     def pseudo_label(self, images, batch_size=None, verbose=0):
         """Labels of images and how sure they are.
 

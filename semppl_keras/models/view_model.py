@@ -1,16 +1,20 @@
 """What all models share that are trained on views: data, steps, saving."""
 
+import collections.abc
 import contextlib
 
 import keras
 from keras import ops
 
-from semppl_keras.data.checked_batches import checked_batches
-from semppl_keras.data.checks import ImageSpec, check_images, check_labels
+from semppl_keras.data.checked_batches import checked_inputs
+from semppl_keras.data.checks import check_labels, check_weights
 from semppl_keras.data.explanations import explained
+from semppl_keras.data.named_parts import named_parts
 from semppl_keras.models.arguments import check_integers, check_metrics
-from semppl_keras.models.fit_callbacks import FitCallbacks
+from semppl_keras.models.fit_callbacks import FitCallbacks, as_list
 from semppl_keras.models.global_batch import GlobalBatch
+from semppl_keras.models.keras_file import check_checkpoint_files, check_keras_file
+from semppl_keras.models.known_arguments import known_arguments
 from semppl_keras.models.out_of_memory import is_out_of_memory
 from semppl_keras.models.random_state import SavesRandomState
 from semppl_keras.optimizers import LARS, biases_and_normalisation
@@ -37,6 +41,13 @@ class ViewModel(SavesRandomState, ViewTrainer):
         # The networks cast their inputs themselves; images and similarities stay
         # in float32.
         super().__init__(**{"autocast": False, **kwargs})
+        if "float64" in (keras.config.floatx(), self.dtype_policy.compute_dtype):
+            raise ValueError(
+                "semppl_keras computes in float32, or in mixed precision. Received: "
+                f"keras.config.floatx() {keras.config.floatx()!r} and the dtype policy "
+                f"{self.dtype_policy.name!r}. Call keras.config.set_floatx('float32') "
+                "before making the backbone, and leave out `dtype`."
+            )
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(draw_seed)
         self.step = self._counter("step")
@@ -49,6 +60,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
             shape=(), dtype="int32", initializer="zeros", trainable=False, name=name
         )
 
+    @known_arguments
     def compile(
         self,
         optimizer="adamw",
@@ -160,6 +172,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
         if validation_data is not None:
             self._check_one_process("validation_data")
             validation_data = self._checked_validation_data(validation_data)
+        check_checkpoint_files(as_list(callbacks))
         callbacks = FitCallbacks(
             callbacks, feed, initial_epoch, initial_batch, epochs, verbose, model=self
         )
@@ -185,6 +198,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
             raise
         return self.history
 
+    @known_arguments
     def predict(self, x, batch_size=None, **kwargs):
         """Class probabilities of images; without classes the same as `embed`.
 
@@ -208,12 +222,16 @@ class ViewModel(SavesRandomState, ViewTrainer):
         with inference(self):
             return super().predict(images, batch_size=batch_size, **kwargs)
 
-    def evaluate(self, x=None, y=None, **kwargs):
+    @known_arguments
+    def evaluate(self, x=None, y=None, sample_weight=None, **kwargs):
         """The metrics given to `compile`, of labels and predictions.
 
         Args:
-            x: images `(N, H, W, C)`, or a dataset of batches of (images, labels).
+            x: images `(N, H, W, C)`, or a dataset of batches of (images, labels), or
+                of (images, labels, weights).
             y: labels `(N,)`, with images as an array.
+            sample_weight: `(N,)`, with images as an array, of `weighted_metrics` and of
+                each image's share of the loss; or None.
             **kwargs: as in `keras.Model.evaluate`.
 
         Raises:
@@ -225,11 +243,80 @@ class ViewModel(SavesRandomState, ViewTrainer):
         self._check_measures("evaluate")
         self._check_one_process("evaluate")
         self._check_ready("evaluate")
+        if isinstance(x, collections.abc.Mapping) and y is None:
+            x, y, sample_weight = (*named_parts("x", x), y, sample_weight)[:3]
         images = self._checked_images("x", x, labelled=y is None)
         if y is not None:
             y = self._checked_labels("y", y, images)
+        if sample_weight is not None:
+            if y is None:
+                raise ValueError(
+                    "`sample_weight` is for images as an array and `y`; a dataset "
+                    "yields (images, labels, weights) itself."
+                )
+            sample_weight = check_weights("sample_weight", sample_weight, len(y))
         with inference(self):
-            return super().evaluate(images, y, **kwargs)
+            return super().evaluate(images, y, sample_weight=sample_weight, **kwargs)
+
+    def predict_on_batch(self, x):
+        """As `predict`, of one batch `(B, H, W, C)`."""
+        self._check_one_process("predict_on_batch")
+        self._check_ready("predict_on_batch")
+        images = self._checked_batch("x", x)
+        with inference(self):
+            return super().predict_on_batch(images)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """As `evaluate`, of one batch of images and labels."""
+        self._check_predicts_classes("test_on_batch")
+        self._check_compiled("test_on_batch")
+        self._check_measures("test_on_batch")
+        self._check_one_process("test_on_batch")
+        self._check_ready("test_on_batch")
+        images = self._checked_batch("x", x)
+        y = self._checked_labels("y", y, images)
+        if sample_weight is not None:
+            sample_weight = check_weights("sample_weight", sample_weight, len(y))
+        with inference(self):
+            return super().test_on_batch(images, y, sample_weight, return_dict)
+
+    def train_on_batch(self, *args, **kwargs):
+        """A step is made of what `fit` draws, and by it alone.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(
+            "`train_on_batch` has no batch to train on: which images make a step, and "
+            "how far the schedules are, is known to `fit`. Call `fit` on the images, "
+            "for a few steps on a part of them."
+        )
+
+    def save(self, filepath, overwrite=True, **kwargs):
+        """As `keras.Model.save`, to a `.keras` file.
+
+        Raises:
+            ValueError: for a HDF5 file.
+        """
+        check_keras_file(filepath)
+        super().save(filepath, overwrite=overwrite, **kwargs)
+
+    def summary(self, line_length=None, positions=None, print_fn=None, **kwargs):
+        """As `keras.Model.summary`, and the shapes of what goes through the model."""
+        super().summary(line_length, positions, print_fn, **kwargs)
+        low, high = self.views.value_range
+        shapes = {f"Images, {low} to {high}": (None, None, self.image_spec.channels[0])}
+        kinds = (self.views.num_large, self.views.num_small)
+        sizes = (self.views.large_size, self.views.small_size)
+        for name, count, size in zip(("Large", "Small"), kinds, sizes, strict=True):
+            if count:
+                shapes[f"{name} views"] = (count, size, size, self.image_channels)
+        for name, shape in {**shapes, **self.output_shapes()}.items():
+            (print_fn or print)(f" {name}: {(None, *shape)}")
+
+    def output_shapes(self):
+        """dict of name to shape, without the batch, of what the networks give."""
+        return {}
 
     def draw_views(self, images):
         """Random views of a batch.
@@ -271,6 +358,11 @@ class ViewModel(SavesRandomState, ViewTrainer):
             one_hot = labels.shape[-1] > 1
             labels = ops.argmax(labels, axis=-1) if one_hot else labels[:, 0]
         return ops.cast(labels, "int32")
+
+    @property
+    def image_channels(self):
+        """Channels of the images that the backbone takes."""
+        return self.image_spec.channels[0] - (self.views.background_removal > 0)
 
     # -- checks ---------------------------------------------------------------
 
@@ -343,6 +435,8 @@ class ViewModel(SavesRandomState, ViewTrainer):
     def _checked_validation_data(self, data):
         self._check_predicts_classes("validation_data")
         self._check_measures("validation_data")
+        if isinstance(data, collections.abc.Mapping):
+            data = named_parts("validation_data", data)
         if not isinstance(data, (tuple, list)):
             return self._checked_images(
                 "validation_data", data, labelled=True, once=False
@@ -355,6 +449,11 @@ class ViewModel(SavesRandomState, ViewTrainer):
         images, labels, *weights = data
         images = self._checked_images("validation_data", images)
         labels = self._checked_labels("validation_data", labels, images)
+        weights = [
+            check_weights("validation_data", part, len(labels))
+            for part in weights
+            if part is not None
+        ]
         return (images, labels, *weights)
 
     def _checked_labels(self, name, labels, images):
@@ -374,32 +473,23 @@ class ViewModel(SavesRandomState, ViewTrainer):
 
     def _checked_images(self, name, images, labelled=False, once=True):
         """Images as Keras takes them, an array or a dataset of batches."""
-        channels = self.image_spec.channels[0]
-        masked = self.views.background_removal > 0
-        allowed = (channels, channels - 1) if masked else (channels,)
-        # Any size will do: it is resized to a large view's.
-        spec = ImageSpec(
-            self.num_classes if labelled else None,
-            allowed,
-            value_range=self.image_spec.value_range,
-            one_size=False,
+        return checked_inputs(
+            name,
+            images,
+            self.views,
+            self.image_channels,
+            num_classes=self.num_classes if labelled else None,
+            once=once,
         )
-        if hasattr(images, "shape") and hasattr(images, "dtype"):
-            if labelled:
-                raise ValueError(
-                    f"`{name}` must come with labels. Received: an array of images "
-                    "alone."
-                )
-            images = check_images(name, images, spec)[..., : allowed[-1]]
-            if not len(images):
-                raise ValueError(f"`{name}` is empty: it holds no image.")
-            return images
-        if images is None or isinstance(images, (tuple, list, dict)):
+
+    def _checked_batch(self, name, images):
+        """An array of images, of what `predict_on_batch` and its like take."""
+        if not (hasattr(images, "shape") and hasattr(images, "dtype")):
             raise TypeError(
-                f"`{name}` must be an array of images or a dataset of batches. "
-                f"Received: {type(images).__name__}."
+                f"`{name}` must be an array of images. Received: "
+                f"{type(images).__name__}."
             )
-        return checked_batches(name, images, spec, labelled=labelled, once=once)
+        return self._checked_images(name, images)
 
 
 @contextlib.contextmanager

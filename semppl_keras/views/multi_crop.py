@@ -33,9 +33,13 @@ class MultiCrop(keras.layers.Layer):
 
     ```python
     views = MultiCrop(num_large=2, num_small=2, large_size=32, small_size=16)
-    batch = views(images)      # uint8 or float in [0, 255], (B, h, w, 1 or 3)
+    batch = views(images)      # integers or floats in [0, 255], (B, h, w, 1 or 3)
     batch["large"].shape       # (B, 2, 32, 32, C), in [0, 1]
     ```
+
+    Images may have any number of channels (the bands of a satellite, the stains of a
+    microscope) where their colours are left alone: `color_jitter` and `grayscale` 0, or
+    the four strengths of the jitter and `grayscale`.
 
     Args:
         num_large: int, L, at least 1.
@@ -195,12 +199,38 @@ class MultiCrop(keras.layers.Layer):
         """Images below this many pixels a side would only be enlarged."""
         return self.small_size if self.num_small else self.large_size
 
+    @property
+    def recolors(self):
+        """Whether colours are changed, for which they must be grey or RGB."""
+        strengths = (self.brightness, self.contrast, self.saturation, self.hue)
+        return bool((self.color_jitter and any(strengths)) or self.grayscale)
+
+    def check_channels(self, channels):
+        """Raises a ValueError for images of as many channels, a mask apart, of which
+        these views cannot be made."""
+        if channels in (1, 3):
+            return
+        if self.background_removal:
+            raise ValueError(
+                "`background_removal` is for images of 1 or 3 channels and a mask. "
+                f"Received: images of {channels} channels, background_removal="
+                f"{self.background_removal}. Set it to 0."
+            )
+        if self.recolors:
+            raise ValueError(
+                "Colours are changed in images of 1 or 3 channels alone. Received: "
+                f"images of {channels} channels, color_jitter={self.color_jitter}, "
+                f"grayscale={self.grayscale}. Leave the colours alone: "
+                "MultiCrop(color_jitter=0, grayscale=0, ...)."
+            )
+
     def call(self, images, seed=None, uniform=None):
         """Draws the views.
 
         Args:
             images: `(B, H, W, C)`, uint8 or float within `value_range`; C = 1 or
-                3, and one more with `background_removal`.
+                3, and one more with `background_removal`; any where colours are left
+                alone.
             seed: int for the same views every time, `keras.random.SeedGenerator`, or
                 None for Keras' global one.
             uniform: what draws, with the signature of `keras.random.uniform`, which
@@ -250,7 +280,7 @@ class MultiCrop(keras.layers.Layer):
         """
         if self.background_removal and images.shape[-1] in (2, 4):
             images = images[..., :-1]
-        images = self._to_unit_range(images, mask_required=False)
+        images = self._to_unit_range(images, centred=True)
         # Images of several sizes pass one compiled function with sizes unknown.
         batch_size, _, height, width = ops.shape(images)
         side = ops.cast(ops.minimum(height, width), "float32") * self.center_crop
@@ -314,7 +344,10 @@ class MultiCrop(keras.layers.Layer):
                 angle=math.radians(self.rotation) * (2.0 * u[..., 16] - 1.0),
                 shear=self.shear * (2.0 * u[..., 17] - 1.0),
             )
-        drawn = color.transform_colors(drawn, *self._color_map(u, drawn))
+        if self.recolors:
+            drawn = color.transform_colors(drawn, *self._color_map(u, drawn))
+        else:
+            drawn = ops.clip(drawn, 0.0, 1.0)
         drawn = color.solarize(drawn, u[..., 14] < alternating(self.solarize))
         return self._to_output_range(drawn)
 
@@ -350,17 +383,28 @@ class MultiCrop(keras.layers.Layer):
             hue=symmetric(9, self.hue),
         )
 
-    def _to_unit_range(self, images, mask_required=True):
-        """Checks the channels; float32 in [0, 1], channels first."""
-        masked = self.background_removal > 0 and mask_required
-        allowed = (2, 4) if masked else (1, 3)
-        if len(images.shape) != 4 or images.shape[-1] not in allowed:
+    def _to_unit_range(self, images, centred=False):
+        """Checks the channels; float32 in [0, 1], channels first.
+
+        Args:
+            images: `(B, H, W, C)`.
+            centred: bool, whether the view is the central one, without a mask and
+                with colours as they are.
+        """
+        masked = self.background_removal > 0 and not centred
+        rank = len(images.shape)
+        if rank != 4 or (masked and images.shape[-1] not in (2, 4)):
             raise ValueError(
                 "`images` must have the shape (batch, height, width, channels) with "
-                f"{allowed[0]} or {allowed[1]} channels"
-                + (", the last one a saliency mask" if masked else "")
+                + (
+                    "2 or 4 channels, the last one a saliency mask"
+                    if masked
+                    else "1 or 3 channels, or any where colours are left alone"
+                )
                 + f". Received: images.shape={tuple(images.shape)}."
             )
+        if not (masked or centred):
+            self.check_channels(images.shape[-1])
         low, high = self.value_range
         images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
         return (images - low) / (high - low)
