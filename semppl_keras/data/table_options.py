@@ -165,7 +165,9 @@ def known_labels(texts, options, *, spellings=UNKNOWN_LABELS):
     labels = [None if not label or label in unknown else label for label in labels]
     counts = collections.Counter(label for label in labels if label is not None)
     remarks = []
-    if spelled := {name: count for name, count in unknown.items() if name}:
+    # -1 is what stands for it everywhere.
+    spelled = {name: count for name, count in unknown.items() if name != "-1"}
+    if spelled:
         counted = ", ".join(f"{count:,} {name!r}" for name, count in spelled.items())
         remarks.append(
             f"Labels that stand for none: {counted}. Where one is a class, say so with "
@@ -183,7 +185,8 @@ def known_labels(texts, options, *, spellings=UNKNOWN_LABELS):
     doubtful = [
         name
         for name in counts
-        if name not in options.keep_labels and name.casefold() in _DOUBTFUL_LABELS
+        if name not in options.keep_labels
+        and (name.casefold() in _DOUBTFUL_LABELS or options.is_unknown(name))
     ]
     if doubtful:
         remarks.append(

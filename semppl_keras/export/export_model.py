@@ -81,7 +81,9 @@ def export_model(model, path, format="saved_model"):
             _write_elsewhere(served, written, format)
         os.replace(written, path)
     if labels is not None:
-        labels.write_text("".join(f"{name}\n" for name in served.class_names))
+        labels.write_text(
+            "".join(f"{name}\n" for name in served.class_names), encoding="utf-8"
+        )
     return path
 
 

@@ -104,7 +104,9 @@ def _write_saved_model(model, path, names=True):
         labels = None
         if names:
             labels = pathlib.Path(folder) / "labels.txt"
-            labels.write_text("".join(f"{name}\n" for name in model.class_names))
+            labels.write_text(
+                "".join(f"{name}\n" for name in model.class_names), encoding="utf-8"
+            )
         served = _Served(model, names=names, labels=labels)
         signatures = {"serving_default": served.serve}
         if names:
