@@ -146,11 +146,13 @@ def test_no_table(tmp_path):
 # -- what stands for no label -----------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "unknown",
-    ["", " ", "-1", "-1.0", "nan", "NaN", "None", "NULL", "N/A", "NA", "n/a", "<NA>"]
-    + ["unlabeled", "Unlabelled", "not labelled", "?", "#N/A", "-nan", "-"],
+UNKNOWN = (
+    ", ,-1,-1.0,nan,NaN,None,NULL,N/A,NA,n/a,<NA>,#N/A,-nan,?,-,unlabeled,Unlabelled,"
+    "not labelled"
 )
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN.split(","))
 def test_spellings_of_an_unknown_label(read, unknown, tmp_path):
     content = f"path,label\na.png,cat\nb.png,{unknown}\nc.png,dog\n"
     assert [label for _, _, label in read(content)] == ["cat", None, "dog"]
@@ -295,9 +297,7 @@ def test_rows_of_a_split_that_is_asked_for(tmp_path):
     cells = ["0", "1", "2", "0"]
     with pytest.raises(ValueError, match="--split-column split=VALUE, or take all"):
         _divided(tmp_path, "split", cells)
-    assert (
-        "'fold' of .* leaves nothing out" not in _divided(tmp_path, "group", cells)[1]
-    )
+    assert _divided(tmp_path, "group", cells) == ([0, 1, 2, 3], "")
     assert "leaves nothing out: '0', '1', '2'" in _divided(tmp_path, "fold", cells)[1]
     options = TableOptions(split_column="split=0,1")
     found, told = _divided(tmp_path, "split", cells, options=options)

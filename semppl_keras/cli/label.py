@@ -19,7 +19,7 @@ from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.cli.terminal import shown
 from semppl_keras.data.image_cache import decode_cached
 from semppl_keras.data.image_files import UnreadableImage, read_image
-from semppl_keras.data.image_lists import open_images, resolved_source
+from semppl_keras.data.image_lists import open_images, resolved_source, source_path
 from semppl_keras.data.spreadsheets import inert, inert_path
 from semppl_keras.export import ImageEmbedder
 
@@ -312,10 +312,9 @@ def _check_sources(source, finished, files):
             if dataset[role] is not None
         ]
     for what, text in named:
-        # A path, or one after its kind.
-        places = {place for place in (text, text.partition(":")[2]) if place}
+        place = source_path(text)
         for path in files:
-            if any(_is_same_file(path, place) for place in places):
+            if place is not None and _is_same_file(path, place):
                 raise CommandError(
                     f"{path} must be another file. Received: the one that names "
                     f"{what}, which is never replaced. Choose another --out or "

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import sys
 import time
 
@@ -144,7 +145,8 @@ def dataset_name(dataset):
     """
     if isinstance(dataset, dict):
         return own_name(dataset["unlabelled"])
-    return dataset.rpartition("/")[2]
+    # As systems divide paths, this one or that on which the run was trained.
+    return re.split(r"[/\\]", dataset)[-1]
 
 
 def resolved(dataset):

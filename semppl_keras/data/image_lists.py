@@ -181,6 +181,14 @@ def is_table(source):
     return pathlib.Path(source).suffix.lower() in TABLE_ENDINGS
 
 
+def source_path(source):
+    """The path that a source is, or names after its kind; None where it names none."""
+    kind, _, rest = str(source).partition(":")
+    if kind == "tfds" and rest:
+        return None
+    return rest if kind in ("npz", "tfrecord") and rest else str(source)
+
+
 def resolved_source(source):
     """What names the same images from any working folder: paths in it absolute."""
     kind, colon, rest = str(source).partition(":")
