@@ -20,7 +20,7 @@ from semppl_keras.data import load_test
 from semppl_keras.data.checks import listed
 from semppl_keras.data.image_cache import decode_cached
 from semppl_keras.data.image_lists import resolved_source
-from semppl_keras.data.own_images import open_tested, own_name
+from semppl_keras.data.own_images import images_folder, open_tested, own_name
 from semppl_keras.evaluation import SEVERITIES, corrupt
 
 # As of a person's own images in training, where nobody says another share.
@@ -179,9 +179,11 @@ def _own_test(source, finished, tables):
             "data set of such images with --data and --same-classes."
         )
     dataset, progress = finished.settings["dataset"], Progress()
-    max_skipped = dataset["max_skipped"] if isinstance(dataset, dict) else _MAX_SKIPPED
+    own = isinstance(dataset, dict)
+    max_skipped = dataset["max_skipped"] if own else _MAX_SKIPPED
     with user_errors():
-        tested = open_tested(source, finished.class_names, tables)
+        folder = images_folder(dataset["unlabelled"]) if own else None
+        tested = open_tested(source, finished.class_names, tables, folder)
         images, decoded = decode_cached(
             tested,
             height,
