@@ -114,7 +114,7 @@ def read_label_table(
             [_stripped(raw) for _, raw in rows],
             role,
             options,
-            where,
+            repr(str(path)),
         )
         rows = [row for row, one in zip(rows, chosen, strict=True) if one]
         remarks += told
