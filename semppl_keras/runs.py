@@ -19,6 +19,7 @@ import os
 
 from semppl_keras import cli
 from semppl_keras.cli.run_folder import CommandError
+from semppl_keras.cli.terminal import plain_output
 
 
 def train(
@@ -312,7 +313,8 @@ def _call(command, given):
     keywords = {name: value for name, value in given.items() if name != "options"}
     arguments = _parsed(command, {**keywords, **given["options"]})
     try:
-        return cli.load_command(command).run(arguments)
+        with plain_output():
+            return cli.load_command(command).run(arguments)
     except CommandError as error:
         raise ValueError(str(error)) from error
 

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 
 import keras
 import numpy as np
@@ -13,8 +14,14 @@ from short_run import short_run, write_own_images
 
 from semppl_keras.cli import main
 from semppl_keras.cli.finished_run import FinishedRun
-from semppl_keras.cli.label import choose_for_review, nearest_others, nearest_rows
-from semppl_keras.data import load_own_images
+from semppl_keras.cli.label import (
+    Labels,
+    choose_for_review,
+    nearest_others,
+    nearest_rows,
+    write_table,
+)
+from semppl_keras.data import TableOptions, load_own_images
 from semppl_keras.data.image_files import read_image
 from semppl_keras.data.label_tables import read_label_table
 
@@ -242,6 +249,59 @@ def test_a_file_name_that_is_no_text_is_not_on_the_sheet(run, photos, tmp_path, 
     told = capsys.readouterr().out
     assert "1 image is not on the page to review" in told
     assert r"\udcff.png" in told
+
+
+def test_names_that_spreadsheets_or_terminals_would_obey(run, photos, tmp_path, capsys):
+    names = [
+        "-1.png",
+        "=1+1.png",
+        "'=1.png",
+        "@a.png",
+        "+1.png",
+        "\tb.png",
+        "e\x1b[2J.png",
+    ]
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in names:
+        shutil.copy(photos / "00.png", folder / name)
+    (folder / "=HYPERLINK(1).jpg").write_bytes(b"none")
+    (folder / "e\x1b[2J\nall is well.jpg").write_bytes(b"none")
+    out = folder / "labels.csv"
+    assert _label(run, folder, out) == 0
+    told = capsys.readouterr()
+    assert "\x1b" not in told.out + told.err
+    assert "e\\x1b[2J\\nall is well.jpg: it is" in told.err
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    cells = [cell for row in rows for cell in row]
+    assert not any(cell.startswith(tuple("=+-@\t\r")) for cell in cells)
+    # They are still the same files and labels.
+    read = read_label_table(out)
+    assert {row.path for row in read} == {folder / name for name in names}
+    assert all(row.path.exists() for row in read)
+
+
+def test_labels_that_spreadsheets_would_obey(tmp_path):
+    class_names = ("=1+1", "-1", "'=a")
+    labels = Labels(
+        names=["=1.png", "npz:a[0]", "b.png"],
+        images=np.zeros((3, 4, 4, 1), "uint8"),
+        probabilities=np.eye(3),
+        features=np.eye(3),
+        nearest=np.array([[-1], [0], [0]]),
+        skipped=[],
+        given=["-1", "", ""],
+    )
+    out = tmp_path / "labels.csv"
+    write_table(out, labels, np.arange(3), class_names, ["@x.png"])
+    rows = _rows(out)
+    assert [row["label"] for row in rows] == ["'=1+1", "'-1", "''=a"]
+    assert (rows[0]["given_label"], rows[1]["nearest_1"]) == ("'-1", "./@x.png")
+    options = TableOptions().keeping(class_names)
+    read = read_label_table(out, options=options)
+    assert [row.label for row in read] == list(class_names)
+    assert [row.path.name for row in read] == ["=1.png", "npz:a[0]", "b.png"]
 
 
 def test_the_sheet_shows_images_to_label(run, photos, tmp_path):

@@ -17,8 +17,14 @@ import semppl_keras
 from semppl_keras.cli import _BACKBONES, _parser, main
 from semppl_keras.cli import train as train_command
 from semppl_keras.cli.drawing import drawable
+from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.report_picture import write_report
-from semppl_keras.cli.run_folder import dataset_name, load_data, recipe_of
+from semppl_keras.cli.run_folder import (
+    CommandError,
+    dataset_name,
+    load_data,
+    recipe_of,
+)
 from semppl_keras.cli.run_metrics import format_table
 from semppl_keras.cli.train_settings import run_folder, with_data
 
@@ -232,9 +238,96 @@ def test_images_that_have_changed_meanwhile_are_told(finished, capsys):
     assert "not those that the run was begun with" in capsys.readouterr().out
 
 
+@pytest.fixture
+def tables(photos, tmp_path):
+    """A table of which must be said how it is read, and the options of a run on it."""
+    rows = [
+        f"{colour}_{index}.png,{index},{colour},{'test' if index > 5 else 'train'}"
+        for colour in COLOURS
+        for index in range(8)
+    ]
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(["file,target,label,split", *rows, ""]))
+    return table, _options(photos, labelled=table, test=table, epochs=1)
+
+
+def test_columns_of_tables_are_asked_for(small, tables, tmp_path, capsys):
+    table, options = tables
+    out = tmp_path / "run"
+    assert main(["train", *options, "--out", str(out)]) == 2
+    assert "'target' and 'label'. Say which it is with" in capsys.readouterr().err
+    asked = ["--label-column", "label", "--keep-labels", "none,na"]
+    assert main(["train", *options, *asked, "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "18 labelled images of 3 classes, 6 to test on" in printed
+    assert "6 of 24 rows" in printed
+    settings = json.loads((out / "run.json").read_text())
+    assert settings["dataset"]["tables"] == {
+        "path_column": None,
+        "label_column": "label",
+        "split_column": None,
+        "keep_labels": ["none", "na"],
+        "unknown_labels": [],
+    }
+    assert settings["labels"]["counts"] == dict.fromkeys(sorted(COLOURS), 6)
+
+    # Later commands read it as the training did.
+    run = FinishedRun(out)
+    assert len(run.labelled.images) == 18
+    assert len(run.test.images) == 6
+    assert len(run.data.x_labelled) == 18
+    resumed = ["train", "--resume", str(out)]
+    assert main([*resumed, *asked]) == 0
+    assert main([*resumed, "--label-column", "target"]) == 2
+    assert "begun with --label-column label" in capsys.readouterr().err
+    assert main([*resumed, "--split-column", "none"]) == 2
+    assert "begun without --split-column" in capsys.readouterr().err
+    arguments = ["evaluate", str(out), "--label-column", "target"]
+    assert main(arguments) == 2
+    assert "--label-column is for --test" in capsys.readouterr().err
+    arguments = ["evaluate", str(out), "--test", str(table), "--out", str(tmp_path)]
+    assert main([*arguments, "--label-column", "target"]) == 2
+    assert "must be of the classes of the run" in capsys.readouterr().err
+    assert main(arguments) == 0
+    assert json.loads((tmp_path / "evaluation.json").read_text())["num_test"] == 6
+    assert "18 of 24 rows" in capsys.readouterr().out
+
+    # Labels that have changed since are told, whichever command reads them.
+    table.write_text(table.read_text().replace("red_0.png,0,red", "red_0.png,0,blue"))
+    for read in (lambda run: run.labelled, lambda run: run.data):
+        run = FinishedRun(out)
+        read(run)
+        told = capsys.readouterr().out
+        assert "Note: the labels are not those that the run was trained with" in told
+        assert "('blue' 6 before, 7 now; 'red' 6 before, 5 now)" in told
+    data = run.data
+    assert capsys.readouterr().out == ""
+    assert with_data(settings, data, out) == settings
+    assert "the labels are not those that the run was begun with" in (
+        capsys.readouterr().out
+    )
+    # Of another class the run knows nothing.
+    table.write_text(table.read_text().replace("red_0.png,0,blue", "red_0.png,0,owl"))
+    for read in (lambda run: run.labelled, lambda run: run.data):
+        with pytest.raises(CommandError, match="Bring the labels back"):
+            read(FinishedRun(out))
+
+    # A run from before there were such options.
+    del settings["dataset"]["tables"]
+    for name in ("class_names", "labels"):
+        settings.pop(name)
+    (out / "run.json").write_text(json.dumps(settings))
+    assert FinishedRun(out).class_names == tuple(map(str, range(8)))
+    settings["dataset"]["tables"] = {"label_column": 3}
+    (out / "run.json").write_text(json.dumps(settings))
+    with pytest.raises(CommandError, match="`label_column` must be the name of a"):
+        FinishedRun(out)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--label-column", "a"), "Received: --label-column without --unlabelled"),
         (("--unlabelled", "a"), "Received: --unlabelled without --labelled"),
         (("--labelled", "a"), "Received: --labelled without --unlabelled"),
         (("--image-size", "32"), "without --unlabelled and --labelled"),

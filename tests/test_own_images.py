@@ -1,6 +1,8 @@
 """A person's own images: what becomes of them, and what is said about them."""
 
 import dataclasses
+import ntpath
+import os
 import sys
 import types
 
@@ -9,9 +11,16 @@ import pytest
 from PIL import Image
 
 from semppl_keras import recipes
-from semppl_keras.data import FewLabels, load_own_images
+from semppl_keras.data import (
+    FewLabels,
+    TableOptions,
+    image_lists,
+    load_own_images,
+    own_images,
+)
 from semppl_keras.data.image_decoding import TooManyUnreadable
 from semppl_keras.data.image_formats import readable_formats
+from semppl_keras.data.image_lists import resolved_source, source_path
 from semppl_keras.data.own_images import own_name, survey_own_images
 
 pytestmark = pytest.mark.any_backend
@@ -267,8 +276,105 @@ def test_spellings_and_two_labels(folders):
     _write(folders / "few" / "Cat ", range(300, 302))
     _write(folders / "few" / "dog", [100])
     remarks = _remarks(folders)
-    assert "different classes: 'Cat', 'cat'" in remarks
+    assert "different classes: 'Cat', 'cat' (2, 3 images)" in remarks
     assert "One image has two labels" in remarks
+
+
+def test_folders_of_images_without_a_label(folders):
+    # By hand nobody writes these two alike.
+    _write(folders / "few" / "Unlabelled", range(300, 304))
+    _write(folders / "few" / "none", range(310, 312))
+    data = _load(folders)
+    assert data.class_names == ("cat", "dog", "none")
+    told = "\n".join(data.remarks)
+    assert "4 of 11 images in" in told
+    assert "stand for none: 4 'Unlabelled'" in told
+    assert "Taken for classes: 'none' (2 images)" in told
+    # What is a class of the labelled images is one of those to test on.
+    table = folders / "held.csv"
+    table.write_text("held/cat/200.png,none\nheld/dog/202.png,nan\n")
+    data = _load(folders, test="held.csv")
+    np.testing.assert_array_equal(data.y_test, [2])
+
+
+def test_labels_of_archives_that_are_missing(folders):
+    images = np.stack([np.asarray(_noise(seed)) for seed in range(400, 406)])
+    source = folders / "few.npz"
+    for labels, names in (
+        ([0, 1, np.nan, -1, 1, np.nan], None),
+        (["0", "1.0", "nan", "-1.0", "1", "N/A"], None),
+        ([0, 1, -1, -1, 1, -1], ["nan", "none"]),
+    ):
+        arrays = {"images": images, "labels": np.array(labels)}
+        if names:
+            arrays["class_names"] = names
+        np.savez(source, **arrays)
+        data = load_own_images(folders / "many", f"npz:{source}")
+        assert data.class_names == tuple(names or ("0", "1"))
+        np.testing.assert_array_equal(data.y_labelled, [0, 1, 1])
+        assert "3 of 6 images in" in data.remarks[0]
+    np.savez(source, images=images, labels=[0, 0.5, np.nan, 1, 1, 1])
+    with pytest.raises(ValueError, match="must be integers"):
+        load_own_images(folders / "many", f"npz:{source}")
+
+
+def test_options_of_tables(folders):
+    rows = [
+        f"{number:03}.png,{number % 3},{'none' if number % 2 else 'some'},"
+        f"{'test' if number > 9 else 'train'}"
+        for number in range(14)
+    ]
+    table = folders / "labels.csv"
+    table.write_text("\n".join(["file,target,label,split", *rows]))
+    with pytest.raises(ValueError, match="'target' and 'label'"):
+        load_own_images(folders / "many", table)
+    with pytest.raises(ValueError, match="'target' and 'label'"):
+        survey_own_images(folders / "many", table)
+    options = TableOptions(label_column="label", keep_labels=("none",))
+    # One table, its rows to train on and those to test on.
+    data = load_own_images(folders / "many", table, table, tables=options)
+    assert data.class_names == ("none", "some")
+    assert (len(data.y_labelled), len(data.y_test)) == (10, 4)
+    told = "\n".join(data.remarks)
+    assert "10 paths, such as '000.png', are not relative to it but to" in told
+    assert "4 of 14 rows" in told
+    assert "left out of the labelled ones by the column(s) 'split': 4 test" in told
+    assert "left out of the test ones by the column(s) 'split': 10 train" in told
+    assert "Leakage: 4 of 4 test images are among the unlabelled" in told
+
+
+def test_a_class_of_the_test_images_that_is_spelled_otherwise(folders):
+    (folders / "held" / "dog").rename(folders / "held" / "Dog")
+    remarks = _remarks(folders)
+    assert "no labelled image is one of 'Dog'. Spell 'Dog' as the" in remarks
+    assert "as the labelled ones: 'dog'." in remarks
+
+
+def test_drives(folders, monkeypatch):
+    # Here they are names like others.
+    monkeypatch.chdir(folders)
+    images = np.stack([np.asarray(_noise(seed)) for seed in range(4)])
+    np.savez("C:\\few.npz", images=images, labels=["a", "b", "a", "b"])
+    (folders / "many").rename("C:\\many")
+    data = load_own_images("C:\\many", "npz:C:\\few.npz")
+    assert len(data.x_labelled) == 4
+    assert source_path("npz:C:\\few.npz") == "C:\\few.npz"
+    assert source_path("C:\\many") == "C:\\many"
+    assert source_path("tfds:mnist#train") is None
+
+    class Windows:
+        path = ntpath
+
+        def __getattr__(self, name):
+            return getattr(os, name)
+
+    monkeypatch.setattr(image_lists, "os", Windows())
+    for source in (r"C:\photos", r"npz:C:\a\b.npz", r"tfrecord:D:\a\*.tfrecord"):
+        assert resolved_source(source) == source
+    assert resolved_source("tfds:mnist:3.0.1#train") == "tfds:mnist:3.0.1#train"
+    monkeypatch.setattr(own_images, "os", Windows())
+    assert own_name(r"npz:C:\a\b.npz") == "b.npz"
+    assert own_name(r"C:\photos") == "photos"
 
 
 def test_classes_of_the_test_images(folders):

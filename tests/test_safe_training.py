@@ -1,5 +1,6 @@
 """Training that goes wrong: what is told, and what is kept."""
 
+import errno
 import os
 import resource
 import signal
@@ -23,6 +24,7 @@ from semppl_keras.callbacks import (
     TrainingState,
     finishing_the_step,
     latest_checkpoint,
+    training_checkpoints,
 )
 from semppl_keras.cli import main
 from semppl_keras.cli.run_folder import CommandError
@@ -238,6 +240,38 @@ def test_a_disk_that_is_full_for_a_while(tmp_path):
     names = [path.name for path in sorted(tmp_path.iterdir())]
     assert names == ["checkpoint_000000007.keras", "checkpoint_000000008.keras"]
     assert TrainingState.read(latest_checkpoint(tmp_path)).epoch == 2
+
+
+class _Windows:
+    """`os` as on a system that syncs no file open to be read, and opens no folder."""
+
+    name = "nt"
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def open(self, path, flags):
+        if os.path.isdir(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return os.open(path, flags)
+
+    def fsync(self, descriptor):
+        # Writing nothing fails where nothing may be written.
+        os.write(descriptor, b"")
+        os.fsync(descriptor)
+
+
+def test_checkpoints_are_written_on_windows(tmp_path, monkeypatch):
+    monkeypatch.setattr(training_checkpoints, "os", _Windows())
+    (tmp_path / "some").write_bytes(b"some")
+    read = os.open(tmp_path / "some", os.O_RDONLY)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        _Windows().fsync(read)
+    os.close(read)
+    folder, told = tmp_path / "checkpoints", []
+    _fit(_quick_model(), TrainingCheckpoints(folder, tell=told.append), epochs=1)
+    assert told == []
+    assert TrainingState.read(latest_checkpoint(folder)).step == 4
 
 
 def test_a_disk_that_is_full_in_the_end(tmp_path):

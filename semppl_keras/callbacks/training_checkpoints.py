@@ -311,7 +311,9 @@ def _step_of(path):
 
 def _sync(path):
     """Has the system write a file or a folder to the disk now."""
-    descriptor = os.open(path, os.O_RDONLY)
+    # Some systems sync no file that is open to be read alone, others open no folder in
+    # another way.
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

@@ -9,9 +9,11 @@ import sys
 
 from semppl_keras.cli import run_commands
 from semppl_keras.cli.argument_types import BACKBONES as _BACKBONES
+from semppl_keras.cli.argument_types import add_table_options, names
 from semppl_keras.cli.argument_types import at_least as _at_least
 from semppl_keras.cli.argument_types import positive as _positive
 from semppl_keras.cli.argument_types import share as _share
+from semppl_keras.cli.terminal import plain_output
 
 _DESCRIPTION = """\
 Learn from many images and labels for a few of them (SemPPL on Keras 3)."""
@@ -43,7 +45,9 @@ your own images, each source one of:
   DIR             image files: JPEG, PNG, WebP, BMP, TIFF, GIF (its first frame), grey,
                   transparent, CMYK, 16-bit or turned; to --labelled and --test a folder
                   for each class, to --unlabelled all files, however deep
-  FILE.csv, .tsv  lines of path,label, paths relative to the table
+  FILE.csv, .tsv  lines of path,label, paths relative to the table, or to the folder
+                  of --unlabelled. Rows whose label is blank, -1, nan, none, n/a, ...
+                  are not among the labelled, nor those that a column calls test
   npz:FILE        a NumPy archive with images and labels
   tfds:NAME       a data set of TensorFlow Datasets, or tfds:NAME#SPLIT
   tfrecord:FILES  TFRecords of encoded images, wildcards allowed
@@ -143,6 +147,7 @@ _MODULES = {"import": "import_checkpoint"}
 
 class _OneLineErrors(argparse.ArgumentParser):
     def error(self, message):
+        message = " ".join(message.split())
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
@@ -162,7 +167,12 @@ def main(argv=None):
     Example:
         >>> main(["train", "--epochs", "1", "--out", "runs/short"])
     """
-    arguments = _parser().parse_args(argv)
+    with plain_output():
+        return _run(_parser().parse_args(argv))
+
+
+def _run(arguments):
+    """The exit status of a command."""
     command = load_command(arguments.command)
     from semppl_keras.cli.run_folder import CommandError
     from semppl_keras.models.out_of_memory import is_out_of_memory
@@ -292,6 +302,7 @@ def _add_train(commands):
         help="where your own images, decoded, are kept (default: in memory where they "
         "fit, else in DIR)",
     )
+    add_table_options(train)
     train.add_argument(
         "--labels-per-class",
         type=_labels_per_class,
@@ -373,6 +384,7 @@ def _add_evaluate(commands):
         help="your own images of the run's classes, to test what the run has learned: "
         "a folder for each class, a table of path,label or another source below",
     )
+    add_table_options(evaluate)
     evaluate.add_argument(
         "--same-classes",
         action="store_true",
@@ -412,7 +424,7 @@ def _add_evaluate(commands):
     )
     evaluate.add_argument(
         "--corruptions",
-        type=_names,
+        type=names,
         metavar="NAME,NAME",
         help="which of the corruptions below (default: all 15)",
     )
@@ -495,8 +507,3 @@ def _severities(text):
             f"must be integers from 1 to 5 with commas between; received {text!r}"
         )
     return sorted({int(part) for part in text.split(",")})
-
-
-def _names(text):
-    # Each once, in their order.
-    return list(dict.fromkeys(text.split(",")))

@@ -39,6 +39,54 @@ def at_least(least, otherwise=""):
     return parse
 
 
+def names(text):
+    """Names with commas between.
+
+    Args:
+        text: What stands on the command line.
+
+    Returns:
+        List of texts, each once, in their order.
+    """
+    return list(dict.fromkeys(text.split(",")))
+
+
+def add_table_options(parser):
+    """The options that say how tables of labels are read.
+
+    Args:
+        parser: Of a command; they are None where they are not given.
+    """
+    parser.add_argument(
+        "--label-column",
+        metavar="NAME",
+        help="column of a table that has the labels, where several may have them",
+    )
+    parser.add_argument(
+        "--path-column", metavar="NAME", help="column that has the paths, likewise"
+    )
+    parser.add_argument(
+        "--split-column",
+        metavar="NAME=VALUE",
+        help="column of a table, and what it says of the rows to train on (values with "
+        "commas between); the others are to test on. 'none' for all rows (default: "
+        "columns called split, is_valid, ... are understood, and told)",
+    )
+    parser.add_argument(
+        "--keep-labels",
+        type=names,
+        metavar="NAME,...",
+        help="labels that are classes, though spelled like one that is missing: blank, "
+        "-1, nan, none, null, n/a, unlabelled, ?",
+    )
+    parser.add_argument(
+        "--unknown-labels",
+        type=names,
+        metavar="NAME,...",
+        help="further labels that stand for none, such as unknown",
+    )
+
+
 def share(text):
     """A number from 0 to 1, or as many percent.
 

@@ -3,6 +3,7 @@
 import html
 
 from semppl_keras.cli.html_pages import as_script, page, picture
+from semppl_keras.data.spreadsheets import EVALUATED
 
 _WIDTH = 150
 
@@ -22,6 +23,7 @@ figure select { width: 100%; margin-top: auto; }
 
 _SCRIPT = """
 const paths = %(paths)s, names = %(names)s, file = %(file)s;
+const evaluated = %(evaluated)s;
 const selects = [...document.querySelectorAll("figure select")];
 for (const select of selects) {
   for (const name of names) select.add(new Option(name, name));
@@ -39,7 +41,8 @@ document.getElementById("guesses").addEventListener("click", () => {
   count();
 });
 document.getElementById("save").addEventListener("click", () => {
-  const quoted = text => '"' + text.replaceAll('"', '""') + '"';
+  const inert = text => evaluated.includes(text[0]) ? "'" + text : text;
+  const quoted = text => '"' + inert(text).replaceAll('"', '""') + '"';
   const rows = [["path", "label"], ...labelled()];
   const lines = rows.map(row => row.map(quoted).join(",") + "\\n");
   const link = document.createElement("a");
@@ -78,6 +81,8 @@ def write_contact_sheet(path, entries, class_names, table, title):
     script = _SCRIPT % {
         "paths": as_script([entry["path"] for entry in entries]),
         "names": as_script(list(class_names)),
+        # As `inert` writes other tables.
+        "evaluated": as_script(list(EVALUATED)),
         "file": as_script(f"{path.stem}_labels.csv"),
     }
     path.write_text(

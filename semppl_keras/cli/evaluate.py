@@ -19,6 +19,7 @@ from semppl_keras.cli.run_folder import (
     write_json,
 )
 from semppl_keras.cli.safe_loading import check_folder, load_model
+from semppl_keras.cli.table_settings import check_tables_named, given_tables
 from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
 
 # What runs must agree in, for the mean over them to mean something.
@@ -123,7 +124,14 @@ def _check_options(arguments):
             "--from-layer is for --fine-tune. Received: --from-layer "
             f"{arguments.from_layer} without it. Add --fine-tune."
         )
+    for name in given_tables(arguments):
+        option = f"--{name.replace('_', '-')}"
+        if arguments.test is None:
+            raise CommandError(
+                f"{option} is for --test. Received: {option} without it. Add --test."
+            )
     if arguments.test is not None:
+        check_tables_named(arguments, [arguments.test])
         # Each says what else to test on, or with which other labels.
         for option, given in (
             ("--data", arguments.data is not None),

@@ -12,13 +12,15 @@ from semppl_keras.cli.run_folder import (
     load_data,
     recipe_of,
     resolved,
+    tables_of,
     user_errors,
 )
+from semppl_keras.cli.table_settings import asked_tables
 from semppl_keras.data import load_test
 from semppl_keras.data.checks import listed
 from semppl_keras.data.image_cache import decode_cached
-from semppl_keras.data.image_lists import open_images, resolved_source
-from semppl_keras.data.own_images import own_name
+from semppl_keras.data.image_lists import resolved_source
+from semppl_keras.data.own_images import images_folder, open_tested, own_name
 from semppl_keras.evaluation import SEVERITIES, corrupt
 
 # As of a person's own images in training, where nobody says another share.
@@ -79,7 +81,9 @@ def task_of_run(settings, arguments, folder):
     """
     seed = settings["seed"] if arguments.seed is None else arguments.seed
     if arguments.test is not None:
-        return _own_test(arguments.test, FinishedRun(folder)), seed
+        finished = FinishedRun(folder)
+        tables = asked_tables(arguments, tables_of(finished.settings))
+        return _own_test(arguments.test, finished, tables), seed
     asked = resolved(arguments.data)
     other = asked if asked != settings["dataset"] else None
     if arguments.same_classes and other is None:
@@ -101,6 +105,7 @@ def task_of_run(settings, arguments, folder):
             settings["seed"],
             recipe,
             folder=folder,
+            class_names=settings.get("class_names", ()),
         )
     else:
         data = load_data(other, labels_per_class, seed, recipe)
@@ -163,7 +168,7 @@ def check_images_fit(model, task, corruptions):
             corrupt(task.x_test[:1], corruptions[0], SEVERITIES[0])
 
 
-def _own_test(source, finished):
+def _own_test(source, finished, tables):
     """A person's own images, to test what a run has learned from its labels."""
     x_labelled, y_labelled, _ = finished.labelled
     height, width, channels = x_labelled.shape[1:]
@@ -174,9 +179,11 @@ def _own_test(source, finished):
             "data set of such images with --data and --same-classes."
         )
     dataset, progress = finished.settings["dataset"], Progress()
-    max_skipped = dataset["max_skipped"] if isinstance(dataset, dict) else _MAX_SKIPPED
+    own = isinstance(dataset, dict)
+    max_skipped = dataset["max_skipped"] if own else _MAX_SKIPPED
     with user_errors():
-        tested = open_images(source, "test")
+        folder = images_folder(dataset["unlabelled"]) if own else None
+        tested = open_tested(source, finished.class_names, tables, folder)
         images, decoded = decode_cached(
             tested,
             height,
@@ -196,7 +203,7 @@ def _own_test(source, finished):
             f"{listed(class_names)}. Received: {listed(unknown)}. Name their classes "
             "as the run does."
         )
-    notes = []
+    notes = list(tested.remarks)
     if unknown:
         notes.append(
             f"{np.sum(~known):,} test images are left out: the run does not know "

@@ -14,13 +14,17 @@ from semppl_keras.cli.run_folder import (
     read_finished_run,
     read_json,
     recipe_of,
+    tables_of,
     user_errors,
 )
+from semppl_keras.cli.run_labels import labels_of, tell_changed_labels
 from semppl_keras.cli.safe_loading import check_folder, load_model
 from semppl_keras.data import choose_labelled
 from semppl_keras.data.checks import listed
 from semppl_keras.data.image_cache import decode_cached
 from semppl_keras.data.image_lists import open_images
+from semppl_keras.data.own_images import images_folder
+from semppl_keras.data.spreadsheets import content_of
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.evaluation import linear_probe, sgd_linear_probe
 from semppl_keras.export import ImageEmbedder, linear_classifier
@@ -61,6 +65,7 @@ class FinishedRun:
         self.folder = pathlib.Path(folder)
         self.settings = read_finished_run(self.folder)
         check_folder(self.folder)
+        self._told = False
 
     @functools.cached_property
     def model(self):
@@ -75,13 +80,23 @@ class FinishedRun:
     @functools.cached_property
     def data(self):
         """`FewLabels`, split and labelled as in training."""
-        return load_data(
+        data = load_data(
             self.settings["dataset"],
             self.settings["labels_per_class"],
             self.settings["seed"],
             self.recipe,
             folder=self.folder,
+            class_names=self.settings.get("class_names") or (),
         )
+        names = tuple(self.settings.get("class_names") or data.class_names)
+        if names != data.class_names:
+            raise CommandError(
+                f"The run in {str(self.folder)!r} was trained with the classes "
+                f"{listed(names)}. Received: {listed(data.class_names)}. Bring the "
+                "labels back, or train again."
+            )
+        self._tell_changed_labels(data.y_labelled, names)
+        return data
 
     @property
     def channels(self):
@@ -166,15 +181,31 @@ class FinishedRun:
                 f"left in {source} is used.",
                 flush=True,
             )
+        self._tell_changed_labels(own.labels[chosen], names)
         return LabelledImages(
             own.images[chosen],
             own.labels[chosen],
             [own.names[index] for index in chosen],
         )
 
+    def _tell_changed_labels(self, labels, class_names):
+        """Says once that they are not those of the training."""
+        if not self._told:
+            self._told = tell_changed_labels(
+                self.settings,
+                labels_of(class_names, labels),
+                "trained",
+                "those of now are used",
+            )
+
     def _own_images(self, source, role):
         """Those that can be read, which are of a class of the run, and the others."""
-        found = open_images(source, role)
+        found = open_images(
+            source,
+            role,
+            tables_of(self.settings),
+            images_folder(self.settings["dataset"]["unlabelled"]),
+        )
         images, decoded = decode_cached(
             found, self.image_size, self.channels, max_skipped=1.0
         )
@@ -195,7 +226,7 @@ class FinishedRun:
             try:
                 with path.open(**form) as file:
                     rows = csv.reader(file, delimiter="\t")
-                    earlier = {row[0] for row in rows if row}
+                    earlier = {content_of(row[0]) for row in rows if row}
             except csv.Error as error:
                 raise CommandError(
                     f"{str(path)!r} must be the table that semppl train has written. "

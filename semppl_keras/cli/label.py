@@ -16,9 +16,11 @@ import numpy as np
 
 from semppl_keras.cli.finished_run import FinishedRun, as_probabilities
 from semppl_keras.cli.run_folder import CommandError, user_errors
+from semppl_keras.cli.terminal import shown
 from semppl_keras.data.image_cache import decode_cached
 from semppl_keras.data.image_files import UnreadableImage, read_image
-from semppl_keras.data.image_lists import open_images, resolved_source
+from semppl_keras.data.image_lists import open_images, resolved_source, source_path
+from semppl_keras.data.spreadsheets import inert, inert_path
 from semppl_keras.export import ImageEmbedder
 
 _NEAREST = 3
@@ -83,7 +85,8 @@ def run(arguments):
     _check_options(arguments, files)
     classifier, how = finished.classifier(arguments.classifier)
     print(
-        f"Labelling {arguments.source} with the {how} of {finished.folder} ...",
+        f"Labelling {shown(arguments.source)} with the {shown(how)} of "
+        f"{shown(finished.folder)} ...",
         flush=True,
     )
     with user_errors():
@@ -279,15 +282,15 @@ def write_table(path, labels, kept, class_names, labelled_names):
         writer.writerow(
             [
                 _from_table(labels.names[index], path),
-                class_names[best],
+                inert(class_names[best]),
                 f"{shares[best]:.4f}",
-                class_names[second],
+                inert(class_names[second]),
                 f"{shares[second]:.4f}",
                 *(
                     "" if row < 0 else _from_table(labelled_names[row], path)
                     for row in labels.nearest[index]
                 ),
-                labels.given[index],
+                inert(labels.given[index]),
             ]
         )
     _write_text(path, text.getvalue())
@@ -309,10 +312,9 @@ def _check_sources(source, finished, files):
             if dataset[role] is not None
         ]
     for what, text in named:
-        # A path, or one after its kind.
-        places = {place for place in (text, text.partition(":")[2]) if place}
+        place = source_path(text)
         for path in files:
-            if any(_is_same_file(path, place) for place in places):
+            if place is not None and _is_same_file(path, place):
                 raise CommandError(
                     f"{path} must be another file. Received: the one that names "
                     f"{what}, which is never replaced. Choose another --out or "
@@ -376,13 +378,14 @@ def _check_options(arguments, files):
 
 def _tell(labels, kept, names, out, least):
     for entry in labels.skipped[:_TOLD]:
-        print(f"not read: {entry.name}: {entry.reason}", file=sys.stderr)
+        print(f"not read: {shown(entry.name)}: {shown(entry.reason)}", file=sys.stderr)
     predicted = labels.probabilities.argmax(axis=1)
     counts = np.bincount(predicted[kept], minlength=len(names))
-    width = max(len(name) for name in names)
+    names = [shown(name) for name in names]
+    width = max(map(len, names))
     for name, count in zip(names, counts, strict=True):
         print(f"  {name:<{width}}{count:>8,}")
-    print(f"{_counted(len(kept), 'image is', 'images are')} labelled in {out}")
+    print(f"{_counted(len(kept), 'image is', 'images are')} labelled in {shown(out)}")
     given = sum(labels.given[index] != "" for index in kept)
     if given:
         print(
@@ -414,7 +417,7 @@ def _write_skipped(out, skipped):
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(["path", "reason"])
-    writer.writerows(skipped)
+    writer.writerows([inert(name), inert(reason)] for name, reason in skipped)
     _write_text(_skipped_path(out), text.getvalue())
 
 
@@ -429,8 +432,13 @@ def _write_text(path, text):
 def _from_table(name, table):
     """A path as a table names it, relative to its folder; another name as it is."""
     if not os.path.exists(name):
-        return name
-    return os.path.relpath(os.path.abspath(name), os.path.abspath(table.parent))
+        return inert_path(name)
+    path = os.path.abspath(name)
+    try:
+        return inert_path(os.path.relpath(path, os.path.abspath(table.parent)))
+    except ValueError:
+        # On another drive, to which no relative path leads.
+        return path
 
 
 def _write_sheet(sheet, out, labels, finished, count):

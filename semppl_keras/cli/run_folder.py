@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import sys
 import time
 
@@ -79,7 +80,15 @@ def recipe_of(settings):
 
 
 def own_dataset(
-    unlabelled, labelled, test, *, image_size, backbone, max_skipped, cache
+    unlabelled,
+    labelled,
+    test,
+    *,
+    image_size,
+    backbone,
+    max_skipped,
+    cache,
+    tables=None,
 ):
     """What stands in `run.json` for a person's own images, to find them again.
 
@@ -89,6 +98,7 @@ def own_dataset(
         backbone: One of `recipes.BACKBONES`, or None for the recipe's choice.
         max_skipped: The share of images that may be unreadable.
         cache: Where decoded images are kept: "auto", "memory" or "disk".
+        tables: `TableOptions`, or None for tables that say all by themselves.
 
     Returns:
         A dict that `json` can write, paths in it absolute; `resolved`, `dataset_name`
@@ -102,7 +112,26 @@ def own_dataset(
         "backbone": backbone,
         "max_skipped": max_skipped,
         "cache": cache,
+        "tables": (tables or datasets.TableOptions()).to_dict(),
     }
+
+
+def tables_of(settings):
+    """How a run reads tables of labels.
+
+    Args:
+        settings: Dict, what `run.json` holds.
+
+    Returns:
+        `TableOptions`: what the run has a class for is a class, however it is spelled.
+
+    Raises:
+        CommandError: The run has options that are none.
+    """
+    dataset, names = settings["dataset"], settings.get("class_names") or ()
+    entries = dataset.get("tables") if isinstance(dataset, dict) else {}
+    with user_errors():
+        return datasets.TableOptions.from_dict(entries, names)
 
 
 def dataset_name(dataset):
@@ -116,7 +145,8 @@ def dataset_name(dataset):
     """
     if isinstance(dataset, dict):
         return own_name(dataset["unlabelled"])
-    return dataset.rpartition("/")[2]
+    # As systems divide paths, this one or that on which the run was trained.
+    return re.split(r"[/\\]", dataset)[-1]
 
 
 def resolved(dataset):
@@ -136,7 +166,9 @@ def resolved(dataset):
     return dataset
 
 
-def load_data(dataset, labels_per_class, seed, recipe=None, *, folder=None):
+def load_data(
+    dataset, labels_per_class, seed, recipe=None, *, folder=None, class_names=()
+):
     """Loads a data set as the options of a command, or `run.json`, name it.
 
     Args:
@@ -146,6 +178,8 @@ def load_data(dataset, labels_per_class, seed, recipe=None, *, folder=None):
         recipe: With it images are enlarged to the size that it trains on, and those
             of a folder brought to it.
         folder: The run's, in which decoded images may be kept; None for none.
+        class_names: Classes that there are, of a run that has begun: how they are
+            spelled does not matter.
 
     Returns:
         `FewLabels`; of a person's own images `OwnImages`.
@@ -167,6 +201,9 @@ def load_data(dataset, labels_per_class, seed, recipe=None, *, folder=None):
                 cache=dataset["cache"],
                 cache_folder=None if folder is None else pathlib.Path(folder) / "cache",
                 progress=Progress(),
+                tables=datasets.TableOptions.from_dict(
+                    dataset.get("tables"), class_names
+                ),
             )
     with user_errors():
         data = datasets.load(
@@ -252,6 +289,8 @@ def read_settings(folder):
             f"`class_names` in {str(path)!r} must be a list of texts. Received: "
             f"{names!r}. {_BRING_BACK}"
         )
+    # Tells what is wrong with them.
+    tables_of(settings)
     return settings
 
 
@@ -326,7 +365,7 @@ def save_model(model, path):
 def write_json(path, content):
     """Writes a file that is there whole or not at all."""
     temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, path)
 
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from semppl_keras.cli.run_folder import dataset_name, read_json
+from semppl_keras.cli.terminal import shown
 from semppl_keras.evaluation import (
     as_pixels,
     cross_validated_predictions,
@@ -250,7 +251,7 @@ def headline(metrics):
         labels = f"{metrics['num_labelled']:,} labels"
     else:
         labels = f"{count} label{'' if count == 1 else 's'} per class"
-    name = dataset_name(metrics["dataset"])
+    name = shown(dataset_name(metrics["dataset"]))
     return f"{name}, {labels}, seed {metrics['seed']}, {metrics['backend']}"
 
 

@@ -107,7 +107,7 @@ def resumable_fit(make_model, folder, settings, *data, epochs, **arguments):
     model, state = None, TrainingState()
     settings = {**settings, "backend": keras.backend.backend()}
     noted = folder / _SETTINGS
-    if noted.exists() and json.loads(noted.read_text()) == settings:
+    if noted.exists() and json.loads(noted.read_text(encoding="utf-8")) == settings:
         model, state = begun_training(folder)
     elif folder.exists():
         shutil.rmtree(folder)

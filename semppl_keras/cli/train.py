@@ -22,6 +22,7 @@ from semppl_keras.cli.run_folder import (
 from semppl_keras.cli.run_metrics import format_table, headline, measure, read_metrics
 from semppl_keras.cli.safe_loading import check_folder
 from semppl_keras.cli.safe_training import begun_training, safe_fit, tell_where
+from semppl_keras.cli.terminal import shown
 from semppl_keras.cli.train_settings import (
     SKIPPED_COLUMNS,
     check_free,
@@ -31,6 +32,7 @@ from semppl_keras.cli.train_settings import (
     with_data,
 )
 from semppl_keras.data.image_decoding import TooManyUnreadable
+from semppl_keras.data.spreadsheets import inert
 
 
 def run(arguments):
@@ -129,7 +131,7 @@ def _trained(folder, settings, data, recipe, checkpoint_minutes):
     _check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
     _check_enough_steps(model.neighbours, epochs, steps_per_epoch, labelled_batch_size)
     print(
-        f"{data.name}: {len(x_unlabelled):,} unlabelled and "
+        f"{shown(data.name)}: {len(x_unlabelled):,} unlabelled and "
         f"{len(data.x_labelled):,} labelled images of {data.num_classes} classes, "
         f"{_num_test(data):,} to test on. Recipe {recipe.name}, {epochs} "
         f"epochs, {keras.backend.backend()}.",
@@ -239,6 +241,7 @@ def _load(settings, recipe, folder):
             settings["seed"],
             recipe,
             folder=folder,
+            class_names=settings.get("class_names", ()),
         )
     except CommandError as error:
         if not isinstance(error.__cause__, TooManyUnreadable):
@@ -279,4 +282,4 @@ def _write_skipped(path, skipped):
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(SKIPPED_COLUMNS)
-        writer.writerows(skipped)
+        writer.writerows([inert(name), inert(reason)] for name, reason in skipped)

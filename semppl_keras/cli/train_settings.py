@@ -15,6 +15,13 @@ from semppl_keras.cli.run_folder import (
     user_errors,
     versions,
 )
+from semppl_keras.cli.run_labels import labels_of, tell_changed_labels
+from semppl_keras.cli.table_settings import (
+    TABLE_OPTIONS,
+    asked_tables,
+    check_tables_named,
+    given_tables,
+)
 from semppl_keras.data.image_lists import resolved_source
 from semppl_keras.data.own_images import own_name, survey_own_images
 
@@ -132,8 +139,9 @@ def settings_of(folder, arguments):
     settings = read_settings(folder)
     begun_with = {name: settings.get(name) for name in _DEFAULTS}
     if isinstance(settings["dataset"], dict):
-        begun_with = {**begun_with, **settings["dataset"], "dataset": None}
-    for name in (*_DEFAULTS, *_OWN_DEFAULTS):
+        tables = settings["dataset"].get("tables") or {}
+        begun_with |= {**settings["dataset"], **tables, "dataset": None}
+    for name in (*_DEFAULTS, *_OWN_DEFAULTS, *TABLE_OPTIONS):
         asked, begun = getattr(arguments, name), begun_with.get(name)
         if asked is None:
             continue
@@ -143,7 +151,9 @@ def settings_of(folder, arguments):
             asked = resolved_source(asked)
         if asked != begun:
             option = f"--{name.replace('_', '-')}"
-            with_it = f"without {option}" if begun is None else f"with {option} {begun}"
+            with_it = f"without {option}"
+            if begun not in (None, []):
+                with_it = f"with {option} {begun}"
             raise CommandError(
                 f"The run in {str(folder)!r} was begun {with_it}. "
                 f"Received: {option} {asked}. Leave it out, or begin another run with "
@@ -173,6 +183,7 @@ def with_data(settings, data, folder):
         CommandError: A run that goes on would take classes for others.
     """
     names, digest = list(data.class_names), getattr(data, "digest", None)
+    labels = labels_of(names, data.y_labelled)
     begun = settings.get("class_names", names)
     if begun != names:
         raise CommandError(
@@ -186,7 +197,13 @@ def with_data(settings, data, folder):
             "but not as if it had not been interrupted.",
             flush=True,
         )
-    return {"class_names": names, "images_digest": digest, **settings}
+    tell_changed_labels(settings, labels, "begun", "it goes on with those of now")
+    return {
+        "class_names": names,
+        "images_digest": digest,
+        "labels": labels,
+        **settings,
+    }
 
 
 def check_free(folder):
@@ -236,6 +253,7 @@ def _with_defaults(arguments):
 def _is_own(arguments):
     """Whether a person's own images are asked for; not in half."""
     given = [name for name in _OWN_DEFAULTS if getattr(arguments, name) is not None]
+    given += given_tables(arguments)
     if not given:
         return False
     if arguments.dataset is not None:
@@ -261,14 +279,17 @@ def _own_settings(arguments):
         name: default if getattr(arguments, name) is None else getattr(arguments, name)
         for name, default in _OWN_DEFAULTS.items()
     }
+    tables = asked_tables(arguments)
+    sources = (arguments.unlabelled, arguments.labelled, arguments.test)
+    check_tables_named(arguments, [source for source in sources if source is not None])
     with user_errors():
         usual_size, num_unlabelled = survey_own_images(
-            arguments.unlabelled, arguments.labelled
+            arguments.unlabelled, arguments.labelled, tables
         )
     if options["image_size"] is None:
         options["image_size"] = usual_size
     return {
-        "dataset": own_dataset(**options),
+        "dataset": own_dataset(**options, tables=tables),
         "labels_per_class": arguments.labels_per_class or "all",
         "epochs": arguments.epochs
         or recipes.usual_epochs(num_unlabelled, arguments.batch_size),

@@ -8,6 +8,7 @@ import numpy as np
 
 from semppl_keras import recipes
 from semppl_keras.cli.run_folder import CommandError, user_errors
+from semppl_keras.cli.terminal import shown
 from semppl_keras.cli.view_grid import draw_views
 from semppl_keras.data.image_decoding import decode_into
 from semppl_keras.data.image_files import OWN_PICTURES
@@ -44,7 +45,7 @@ def run(arguments):
         views = _views(arguments.views, size)
         images, skipped = _some(listed, size, arguments.images, arguments.seed)
     for entry in skipped:
-        print(f"not read: {entry.name}: {entry.reason}", file=sys.stderr)
+        print(f"not read: {shown(entry.name)}: {shown(entry.reason)}", file=sys.stderr)
     if not len(images):
         raise CommandError(
             f"There must be images that can be read in {arguments.source}. Received: "

@@ -11,11 +11,13 @@ from semppl_keras.data.datasets import (
 from semppl_keras.data.few_labels import FewLabels, LabelledTest, choose_labelled
 from semppl_keras.data.image_files import UnreadableImage, find_images, read_image
 from semppl_keras.data.own_images import OwnImages, load_own_images
+from semppl_keras.data.table_options import TableOptions
 
 __all__ = [
     "FewLabels",
     "LabelledTest",
     "OwnImages",
+    "TableOptions",
     "UnreadableImage",
     "choose_labelled",
     "find_images",

@@ -110,13 +110,15 @@ def free_memory():
     """Bytes of memory that the process can still take, as far as the system tells."""
     found = []
     with contextlib.suppress(OSError, ValueError, IndexError):
-        text = pathlib.Path("/proc/meminfo").read_text()
+        text = pathlib.Path("/proc/meminfo").read_text(encoding="utf-8")
         found.append(1024 * int(text.split("MemAvailable:")[1].split()[0]))
     # What a container may take.
     with contextlib.suppress(OSError, ValueError):
         group = pathlib.Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text())
-        found.append(limit - int((group / "memory.current").read_text()))
+        limit = int((group / "memory.max").read_text(encoding="utf-8"))
+        found.append(
+            limit - int((group / "memory.current").read_text(encoding="utf-8"))
+        )
     if not found:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             found.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -138,7 +140,7 @@ class _Paths:
         if not self._rows.exists():
             return None
         try:
-            notes = json.loads(self._notes.read_text())
+            notes = json.loads(self._notes.read_text(encoding="utf-8"))
             decoded = DecodedRows(
                 notes["kept"],
                 notes["digests"],
@@ -165,7 +167,9 @@ class _Paths:
             rows.flush()
             # Some systems rename no file that is mapped.
             del rows
-            _partial(self._notes).write_text(json.dumps(decoded._asdict()))
+            _partial(self._notes).write_text(
+                json.dumps(decoded._asdict()), encoding="utf-8"
+            )
             os.replace(_partial(self._notes), self._notes)
             os.replace(rows_partial, self._rows)
         except BaseException:

@@ -22,8 +22,15 @@ from semppl_keras.data.image_files import (
     read_image,
     resize_image,
 )
-from semppl_keras.data.label_tables import TABLE_ENDINGS, plain_label, read_label_table
+from semppl_keras.data.label_tables import TABLE_ENDINGS, read_label_table
 from semppl_keras.data.npz_archives import open_npz
+from semppl_keras.data.table_options import (
+    UNKNOWN_FOLDERS,
+    UNKNOWN_LABELS,
+    TableOptions,
+    known_labels,
+    plain_label,
+)
 from semppl_keras.data.tfds_builders import check_split, open_builder
 
 # Headers that are read to tell the size of images.
@@ -43,12 +50,14 @@ class ImageList:
 
     Args:
         names: tuple of str, what each is called in logs: its path, or its place.
-        labels: tuple of str, or None where there are none.
+        labels: tuple of str, or None where there are none; until it is known which
+            stand for none, some of them may be None.
         contents: function without arguments that returns an iterator over what each
             is: a path, the `bytes` of a file, or an array.
         states: tuple, for each what would differ if it were another: what can be
             written as JSON.
         remarks: tuple of str, what is worth knowing about where they come from.
+        class_names: tuple of str, names that the source itself gives its classes.
     """
 
     names: tuple
@@ -56,6 +65,7 @@ class ImageList:
     contents: collections.abc.Callable
     states: tuple
     remarks: tuple = ()
+    class_names: tuple = ()
 
     def __len__(self):
         return len(self.names)
@@ -108,7 +118,7 @@ def decode(content, size, channels):
     return read_image(content, size, channels)
 
 
-def open_images(source, role):
+def open_images(source, role, options=None, images_folder=None):
     """The images that a text names.
 
     Args:
@@ -119,10 +129,14 @@ def open_images(source, role):
         role: "unlabelled", "labelled" or "test": only the first needs no labels, and
             of a folder takes all images, however deep, where the others take those of
             a folder for each class.
+        options: `TableOptions`, or None: how tables are read, and which labels are
+            classes although they are spelled like an unknown one.
+        images_folder: path of the folder in which images of a table are looked for that
+            are not beside it, or None.
 
     Returns:
-        `ImageList`; those with an unknown label (-1, or an empty field) are left out
-        of labelled ones.
+        `ImageList`; those with an unknown label (-1, an empty field, or what programs
+        write in its place: `UNKNOWN_LABELS`) are left out of labelled ones, and told.
 
     Raises:
         ValueError, FileNotFoundError, ImportError: as there is no such source, or none
@@ -130,12 +144,17 @@ def open_images(source, role):
     """
     kind, _, rest = str(source).partition(":")
     readers = {"npz": _open_npz, "tfds": _open_tfds, "tfrecord": _open_tfrecord}
+    options = options or TableOptions()
+    spellings = UNKNOWN_LABELS
     if kind in readers and rest:
         images = readers[kind](rest, role)
     elif pathlib.Path(source).is_dir():
         images = _open_folder(pathlib.Path(source), role)
-    elif pathlib.Path(source).suffix.lower() in TABLE_ENDINGS:
-        images = _open_table(source, role)
+        spellings = UNKNOWN_FOLDERS
+    elif is_table(source):
+        # It has read its labels, whose lines it can name.
+        spellings = None
+        images = _open_table(source, role, options, images_folder)
     else:
         raise FileNotFoundError(
             f"The {role} images must be a folder, a table (.csv, .tsv), npz:FILE, "
@@ -146,11 +165,28 @@ def open_images(source, role):
                 else "where nothing is."
             )
         )
+    images = _with_known_labels(images, str(source), role, options, spellings)
     if not len(images):
         raise ValueError(
             f"There must be {role} images in {str(source)!r}. Received: none."
         )
     return images
+
+
+def is_table(source):
+    """Whether a source is a table, of those that `open_images` takes."""
+    kind, _, rest = str(source).partition(":")
+    if (kind in ("npz", "tfds", "tfrecord") and rest) or os.path.isdir(source):
+        return False
+    return pathlib.Path(source).suffix.lower() in TABLE_ENDINGS
+
+
+def source_path(source):
+    """The path that a source is, or names after its kind; None where it names none."""
+    kind, _, rest = str(source).partition(":")
+    if kind == "tfds" and rest:
+        return None
+    return rest if kind in ("npz", "tfrecord") and rest else str(source)
 
 
 def resolved_source(source):
@@ -182,21 +218,44 @@ def _open_folder(folder, role):
     return _of_files(paths, labels, remarks)
 
 
-def _open_table(path, role):
-    rows = read_label_table(path, labelled=role != "unlabelled")
-    if role == "unlabelled":
-        return _of_files([row.path for row in rows])
-    with_label = [row for row in rows if row.label not in (None, str(UNKNOWN))]
-    remarks = ()
-    if len(with_label) < len(rows):
-        remarks = (
-            f"{len(rows) - len(with_label):,} of {len(rows):,} images in {str(path)!r} "
-            f"have no label, and are left out of the {role} ones.",
+def _open_table(path, role, options, images_folder):
+    remarks = []
+    rows = read_label_table(
+        path,
+        labelled=role != "unlabelled",
+        options=options,
+        role=role,
+        images_folder=images_folder,
+        remarks=remarks,
+    )
+    labels = None if role == "unlabelled" else tuple(row.label for row in rows)
+    return _of_files([row.path for row in rows], labels, remarks)
+
+
+def _with_known_labels(images, source, role, options, spellings):
+    """Those of which the label is known, all where none are asked for."""
+    if images.labels is None:
+        return images
+    labels, remarks = images.labels, []
+    if spellings is not None:
+        labels, remarks = known_labels(
+            labels, options.keeping(images.class_names), spellings=spellings
         )
-    return _of_files(
-        [row.path for row in with_label],
-        tuple(row.label for row in with_label),
-        remarks,
+    chosen = [label is not None for label in labels]
+    remarks = [f"In {source!r}: {text}" for text in remarks]
+    if left_out := chosen.count(False):
+        remarks.insert(
+            0,
+            f"{left_out:,} of {len(images):,} images in {source!r} have no label, and "
+            f"are left out of the {role} ones.",
+        )
+    return dataclasses.replace(
+        images,
+        names=tuple(itertools.compress(images.names, chosen)),
+        labels=tuple(itertools.compress(labels, chosen)),
+        contents=lambda: itertools.compress(images.contents(), chosen),
+        states=tuple(itertools.compress(images.states, chosen)),
+        remarks=(*remarks, *images.remarks),
     )
 
 
@@ -239,34 +298,38 @@ def _open_npz(text, role):
         if labels.dtype.kind == "S":
             labels = labels.astype("U")
         elif labels.dtype.kind != "U":
-            labels = as_labels(labels, f"labels of {path.name}")
+            labels = _whole(labels, f"labels of {path.name}")
         if labels.shape != images.shape[:1]:
             raise ValueError(
                 f"{str(path)!r} must hold one label per image. Received: "
                 f"{len(images)} images and labels of shape {labels.shape}."
             )
-    return _of_arrays(f"npz:{path}", (str(path), *_state(path)), images, labels, names)
-
-
-def _of_arrays(source, state, images, labels, names):
-    """A list of images that are in memory already."""
-    chosen = np.arange(len(images))
-    texts = None
-    if labels is not None:
-        if labels.dtype.kind == "i":
-            chosen = np.flatnonzero(labels != UNKNOWN)
-        texts = tuple(_label_text(labels[index], names) for index in chosen)
+    source, state = f"npz:{path}", (str(path), *_state(path))
     return ImageList(
-        tuple(f"{source}[{index}]" for index in chosen),
-        texts,
-        lambda: (images[index] for index in chosen),
-        tuple((*state, int(index)) for index in chosen),
+        tuple(f"{source}[{index}]" for index in range(len(images))),
+        None if labels is None else tuple(_label_text(one, names) for one in labels),
+        lambda: iter(images),
+        tuple((*state, index) for index in range(len(images))),
+        class_names=() if names is None else tuple(map(str, names)),
     )
 
 
+def _whole(labels, name):
+    """Numbers of classes; of floats too where some are missing, as no integer is."""
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        numbers = np.where(np.isnan(labels), UNKNOWN, labels)
+        if np.all(numbers == np.rint(numbers)):
+            labels = numbers.astype("int64")
+    return as_labels(labels, name)
+
+
 def _label_text(label, names):
-    """The name of the class that a number or a name stands for."""
-    if isinstance(label, str) or names is None:
+    """The name of the class that a number or a name stands for, None for unknown."""
+    if isinstance(label, str):
+        return str(label)
+    if label == UNKNOWN:
+        return None
+    if names is None:
         return str(label)
     if 0 <= label < len(names):
         return str(names[label])
@@ -295,20 +358,16 @@ def _open_tfrecord(text, role):
         ) from error
 
     labelled = role != "unlabelled"
-    names, labels, states, chosen = [], [], [], []
+    names, labels, states = [], [], []
     for file in files:
         for index, label in enumerate(read_labels(file, labelled)):
-            chosen.append(not labelled or label is not None)
-            if chosen[-1]:
-                names.append(f"tfrecord:{file}[{index}]")
-                labels.append(label)
-                states.append((file, *_state(file), index))
+            names.append(f"tfrecord:{file}[{index}]")
+            labels.append(label)
+            states.append((file, *_state(file), index))
     return ImageList(
         tuple(names),
         tuple(labels) if labelled else None,
-        lambda: itertools.compress(
-            (content for file in files for content in read_encoded(file)), chosen
-        ),
+        lambda: (content for file in files for content in read_encoded(file)),
         tuple(states),
     )
 
@@ -330,21 +389,15 @@ def _open_tfds(text, role):
         )
 
     numbers = [int(example["label"]) for example in examples()]
-    chosen = [
-        index
-        for index, number in enumerate(numbers)
-        if number != UNKNOWN or role == "unlabelled"
-    ]
-    kept = set(chosen)
     return ImageList(
-        tuple(f"tfds:{text}[{index}]" for index in chosen),
+        tuple(f"tfds:{text}[{index}]" for index in range(len(numbers))),
         None
         if role == "unlabelled"
-        else tuple(_label_text(numbers[index], label_names) for index in chosen),
-        lambda: (
-            example["image"]
-            for index, example in enumerate(examples())
-            if index in kept
+        else tuple(_label_text(number, label_names) for number in numbers),
+        lambda: (example["image"] for example in examples()),
+        tuple(
+            (text, split, str(builder.info.version), index)
+            for index in range(len(numbers))
         ),
-        tuple((text, split, str(builder.info.version), index) for index in chosen),
+        class_names=tuple(label_names or ()),
     )

@@ -11,6 +11,7 @@ from semppl_keras.data.few_labels import UNKNOWN, FewLabels, choose_labelled
 from semppl_keras.data.image_cache import decode_cached
 from semppl_keras.data.image_decoding import TooManyUnreadable
 from semppl_keras.data.image_lists import open_images
+from semppl_keras.data.table_options import TableOptions
 
 # Larger images are shrunk to it where nobody says another size.
 LARGEST_USUAL_SIDE = 96
@@ -51,6 +52,7 @@ def load_own_images(
     cache_folder=None,
     cache="auto",
     progress=None,
+    tables=None,
 ):
     """Loads images without labels, a few with labels, and some to test on.
 
@@ -75,6 +77,9 @@ def load_own_images(
         cache_folder, cache: where decoded images are kept, as `decode_cached` takes
             `folder` and `place`.
         progress: function of (what is read: str, images done, images in all).
+        tables: `TableOptions`, or None: which columns of tables are read, and which
+            spellings are classes, or none. What is a class of the labelled images is
+            one of those to test on.
 
     Returns:
         `OwnImages`, the labelled images first.
@@ -89,10 +94,11 @@ def load_own_images(
         >>> data = load_own_images("photos", "labels.csv", image_size=96)
         >>> data.remarks
     """
-    few = open_images(labelled, "labelled")
-    many = open_images(unlabelled, "unlabelled")
-    tested = None if test is None else open_images(test, "test")
+    few, many = _opened(unlabelled, labelled, tables)
     class_names = _class_names(few.labels)
+    tested = None
+    if test is not None:
+        tested = open_tested(test, class_names, tables, images_folder(unlabelled))
     if image_size is None:
         image_size = _usual_size(few)
     images = few + many
@@ -202,11 +208,11 @@ def load_own_images(
     )
 
 
-def survey_own_images(unlabelled, labelled):
+def survey_own_images(unlabelled, labelled, tables=None):
     """What can be told about images before they are decoded.
 
     Args:
-        unlabelled, labelled: as `load_own_images` takes them.
+        unlabelled, labelled, tables: as `load_own_images` takes them.
 
     Returns:
         int, the image size that it would choose, and int, how many unlabelled images
@@ -215,9 +221,37 @@ def survey_own_images(unlabelled, labelled):
     Raises:
         ValueError, FileNotFoundError, ImportError: as `load_own_images`.
     """
-    few = open_images(labelled, "labelled")
+    few, many = _opened(unlabelled, labelled, tables)
     _class_names(few.labels)
-    return _usual_size(few), len(open_images(unlabelled, "unlabelled"))
+    return _usual_size(few), len(many)
+
+
+def open_tested(source, class_names, tables=None, folder=None):
+    """The images to test on, whose classes are known.
+
+    Args:
+        source: as `load_own_images` takes `test`.
+        class_names: sequence of str, of the labelled images: what is called so is of
+            the class, however it is spelled.
+        tables: `TableOptions`, or None.
+        folder: as `open_images` takes `images_folder`.
+
+    Returns:
+        `ImageList`.
+    """
+    options = (tables or TableOptions()).keeping(class_names)
+    return open_images(source, "test", options, folder)
+
+
+def images_folder(unlabelled):
+    """The folder that a source of unlabelled images is, None where it is another."""
+    return unlabelled if os.path.isdir(unlabelled) else None
+
+
+def _opened(unlabelled, labelled, tables):
+    """The labelled images, and the unlabelled ones."""
+    few = open_images(labelled, "labelled", tables, images_folder(unlabelled))
+    return few, open_images(unlabelled, "unlabelled", tables)
 
 
 def own_name(source):
@@ -286,12 +320,13 @@ def _remarks_on_labels(labels, names, digests, class_names):
         )
     plain = {}
     for name in class_names:
-        plain.setdefault(" ".join(name.casefold().split()), []).append(name)
+        plain.setdefault(_alike(name), []).append(name)
     for alike in plain.values():
         if len(alike) > 1:
             remarks.append(
-                f"Labels that differ in spelling alone are different classes: "
-                f"{listed(alike)}."
+                "Labels that differ in spelling alone are different classes: "
+                f"{listed(alike)} ({', '.join(f'{counts[name]:,}' for name in alike)} "
+                "images). Where they are one, spell them alike."
             )
     seen = {}
     for label, name, digest in zip(labels, names, digests, strict=False):
@@ -302,6 +337,20 @@ def _remarks_on_labels(labels, names, digests, class_names):
                 f"{name!r}, the same pixels, {label!r}."
             )
     return remarks
+
+
+def _alike(name):
+    return " ".join(name.casefold().split())
+
+
+def _spelled_otherwise(names, class_names):
+    """A sentence about those that are classes in another spelling."""
+    classes = {_alike(name): name for name in class_names}
+    others = [name for name in names if _alike(name) in classes]
+    if not others:
+        return ""
+    meant = [classes[_alike(name)] for name in others]
+    return f" Spell {listed(others)} as the labelled ones: {listed(meant)}."
 
 
 def _leaks(names, digests, train_digests, num_labelled):
@@ -333,7 +382,7 @@ def _remarks_on_test(texts, known, class_names):
     if strange:
         remarks.append(
             f"{np.sum(~known):,} test images are left out: no labelled image is one of "
-            f"{listed(strange)}."
+            f"{listed(strange)}.{_spelled_otherwise(strange, class_names)}"
         )
     untested = [name for name in class_names if name not in set(texts)]
     if untested:

@@ -1,0 +1,56 @@
+"""What has to hold in the whole package for it to work on other systems."""
+
+import ast
+import pathlib
+
+import pytest
+
+pytestmark = pytest.mark.any_backend
+
+PACKAGE = pathlib.Path(__file__).parent.parent / "semppl_keras"
+_OPENING = ("open", "read_text", "write_text", "fdopen", "NamedTemporaryFile")
+# Of modules, whose `open` takes no encoding.
+_OTHERS = ("os", "Image", "PIL", "tarfile", "zipfile", "webbrowser", "archive")
+
+
+def _calls():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                yield path.relative_to(PACKAGE).as_posix(), node
+
+
+def _opens_text(call):
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        of = function.value
+        if isinstance(of, ast.Name) and of.id in _OTHERS:
+            return False
+        name = function.attr
+    else:
+        name = getattr(function, "id", None)
+    if name not in _OPENING:
+        return False
+    if name in ("read_text", "write_text"):
+        return True
+    mode = next((word.value for word in call.keywords if word.arg == "mode"), None)
+    # `open(path, mode)`, but `path.open(mode)`.
+    place = 1 if isinstance(function, ast.Name) else 0
+    if mode is None and len(call.args) > place:
+        mode = call.args[place]
+    return not (isinstance(mode, ast.Constant) and "b" in str(mode.value))
+
+
+def test_every_text_file_names_its_encoding():
+    found, missing = 0, []
+    for path, call in _calls():
+        if not _opens_text(call):
+            continue
+        found += 1
+        words = {word.arg for word in call.keywords}
+        # `**form` may hold it.
+        if not words & {"encoding", None}:
+            missing.append(f"{path}:{call.lineno}")
+    assert found > 10
+    assert not missing
