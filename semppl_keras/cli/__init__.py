@@ -273,6 +273,7 @@ def _add_train(commands):
         help="of each of your own images the central square is resized to it "
         "(default: the size of the labelled images, at most 96)",
     )
+    run_commands.add_value_range(train)
     train.add_argument(
         "--backbone",
         choices=_BACKBONES,

@@ -15,11 +15,13 @@ from semppl_keras.cli.run_folder import (
     read_json,
     recipe_of,
     user_errors,
+    value_range_of,
 )
 from semppl_keras.cli.safe_loading import check_folder, load_model
 from semppl_keras.data import choose_labelled
 from semppl_keras.data.checks import listed
 from semppl_keras.data.image_cache import decode_cached
+from semppl_keras.data.image_decoding import find_ranges
 from semppl_keras.data.image_lists import open_images
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.evaluation import linear_probe, sgd_linear_probe
@@ -81,6 +83,7 @@ class FinishedRun:
             self.settings["seed"],
             self.recipe,
             folder=self.folder,
+            value_range=self.value_range,
         )
 
     @property
@@ -92,6 +95,11 @@ class FinishedRun:
     def image_size(self):
         """Pixels of a side, to which its images were brought."""
         return self.recipe.image_size or self.model.views.large_size
+
+    @property
+    def value_range(self):
+        """By which range its deep images were read, as `find_ranges` takes it."""
+        return value_range_of(self.settings)
 
     @property
     def class_names(self):
@@ -175,8 +183,9 @@ class FinishedRun:
     def _own_images(self, source, role):
         """Those that can be read, which are of a class of the run, and the others."""
         found = open_images(source, role)
+        ranges, _ = find_ranges(found, self.value_range)
         images, decoded = decode_cached(
-            found, self.image_size, self.channels, max_skipped=1.0
+            found, self.image_size, self.channels, ranges=ranges, max_skipped=1.0
         )
         numbers = {name: number for number, name in enumerate(self.class_names)}
         labels = np.array(

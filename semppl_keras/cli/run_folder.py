@@ -17,6 +17,7 @@ from semppl_keras import recipes
 from semppl_keras.callbacks import TrainingDiverged
 from semppl_keras.data.image_lists import resolved_source
 from semppl_keras.data.own_images import own_name
+from semppl_keras.data.value_ranges import as_ranges
 from semppl_keras.version import __version__
 
 _SECONDS_BETWEEN_LINES = 5
@@ -136,7 +137,22 @@ def resolved(dataset):
     return dataset
 
 
-def load_data(dataset, labels_per_class, seed, recipe=None, *, folder=None):
+def value_range_of(settings):
+    """By which range the deep images of a run are read.
+
+    Args:
+        settings: Dict, what `run.json` holds.
+
+    Returns:
+        As `data.load_own_images` takes `value_range`: without the entry, each image
+        was read by itself.
+    """
+    return settings.get("value_range", "each")
+
+
+def load_data(
+    dataset, labels_per_class, seed, recipe=None, *, folder=None, value_range=None
+):
     """Loads a data set as the options of a command, or `run.json`, name it.
 
     Args:
@@ -146,6 +162,7 @@ def load_data(dataset, labels_per_class, seed, recipe=None, *, folder=None):
         recipe: With it images are enlarged to the size that it trains on, and those
             of a folder brought to it.
         folder: The run's, in which decoded images may be kept; None for none.
+        value_range: As for `data.load_own_images`; `value_range_of` a run.
 
     Returns:
         `FewLabels`; of a person's own images `OwnImages`.
@@ -163,6 +180,7 @@ def load_data(dataset, labels_per_class, seed, recipe=None, *, folder=None):
                 labels_per_class,
                 seed,
                 image_size=dataset["image_size"],
+                value_range=value_range,
                 max_skipped=dataset["max_skipped"],
                 cache=dataset["cache"],
                 cache_folder=None if folder is None else pathlib.Path(folder) / "cache",
@@ -174,6 +192,7 @@ def load_data(dataset, labels_per_class, seed, recipe=None, *, folder=None):
             labels_per_class,
             seed,
             image_size=None if recipe is None else recipe.image_size,
+            value_range=value_range,
         )
     if recipe is None or recipe.image_size is None:
         return data
@@ -246,6 +265,11 @@ def read_settings(folder):
     settings = read_json(path, _SETTINGS)
     if isinstance(settings["dataset"], dict):
         _check_entries(path, settings["dataset"], _OWN_DATASET, _BRING_BACK)
+    if settings.get("value_range") is not None:
+        try:
+            as_ranges(settings["value_range"])
+        except ValueError as error:
+            raise CommandError(f"In {str(path)!r}: {error} {_BRING_BACK}") from error
     names = settings.get("class_names")
     if not (names is None or _is_list_of(names, str)):
         raise CommandError(

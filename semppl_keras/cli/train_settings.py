@@ -17,6 +17,7 @@ from semppl_keras.cli.run_folder import (
 )
 from semppl_keras.data.image_lists import resolved_source
 from semppl_keras.data.own_images import own_name, survey_own_images
+from semppl_keras.data.value_ranges import as_ranges
 
 _DEFAULTS = {
     "dataset": "digits",
@@ -34,6 +35,7 @@ _OWN_DEFAULTS = {
     "labelled": None,
     "test": None,
     "image_size": None,
+    "value_range": None,
     "backbone": None,
     "max_skipped": 0.05,
     "cache": "auto",
@@ -108,6 +110,8 @@ def new_settings(arguments):
         settings["dataset"] = resolved(settings["dataset"])
     if settings["epochs"] is None:
         settings["epochs"] = recipe_of(settings).epochs
+    # That there is one tells that it is found, and not another for each image.
+    settings.setdefault("value_range", None)
     return {**settings, "backend": keras.backend.backend(), "versions": versions()}
 
 
@@ -132,7 +136,12 @@ def settings_of(folder, arguments):
     settings = read_settings(folder)
     begun_with = {name: settings.get(name) for name in _DEFAULTS}
     if isinstance(settings["dataset"], dict):
-        begun_with = {**begun_with, **settings["dataset"], "dataset": None}
+        begun_with = {
+            **begun_with,
+            **settings["dataset"],
+            "dataset": None,
+            "value_range": settings.get("value_range"),
+        }
     for name in (*_DEFAULTS, *_OWN_DEFAULTS):
         asked, begun = getattr(arguments, name), begun_with.get(name)
         if asked is None:
@@ -141,6 +150,10 @@ def settings_of(folder, arguments):
             asked = resolved(asked)
         elif name in ("unlabelled", "labelled", "test"):
             asked = resolved_source(asked)
+        elif name == "value_range":
+            with user_errors():
+                asked = as_ranges(asked)._asdict()
+                begun = begun and as_ranges(begun)._asdict()
         if asked != begun:
             option = f"--{name.replace('_', '-')}"
             with_it = f"without {option}" if begun is None else f"with {option} {begun}"
@@ -186,7 +199,10 @@ def with_data(settings, data, folder):
             "but not as if it had not been interrupted.",
             flush=True,
         )
-    return {"class_names": names, "images_digest": digest, **settings}
+    settings = {"class_names": names, "images_digest": digest, **settings}
+    if "value_range" in settings and data.value_ranges is not None:
+        settings["value_range"] = data.value_ranges._asdict()
+    return settings
 
 
 def check_free(folder):
@@ -265,10 +281,14 @@ def _own_settings(arguments):
         usual_size, num_unlabelled = survey_own_images(
             arguments.unlabelled, arguments.labelled
         )
+        value_range = options.pop("value_range")
+        if value_range is not None:
+            value_range = as_ranges(value_range)._asdict()
     if options["image_size"] is None:
         options["image_size"] = usual_size
     return {
         "dataset": own_dataset(**options),
+        "value_range": value_range,
         "labels_per_class": arguments.labels_per_class or "all",
         "epochs": arguments.epochs
         or recipes.usual_epochs(num_unlabelled, arguments.batch_size),

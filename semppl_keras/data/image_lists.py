@@ -7,20 +7,24 @@ for.
 import collections.abc
 import dataclasses
 import glob
+import hashlib
 import itertools
 import os
 import pathlib
+import stat
 
 import numpy as np
 
 from semppl_keras.data.few_labels import UNKNOWN, as_images, as_labels
 from semppl_keras.data.image_files import (
+    ReadImage,
     UnreadableImage,
     find_classes,
     find_images,
     image_header,
-    read_image,
+    read_whole,
     resize_image,
+    value_extent,
 )
 from semppl_keras.data.label_tables import TABLE_ENDINGS, plain_label, read_label_table
 from semppl_keras.data.npz_archives import open_npz
@@ -28,6 +32,9 @@ from semppl_keras.data.tfds_builders import check_split, open_builder
 
 # Headers that are read to tell the size of images.
 _HEADERS = 50
+
+# There `st_ctime` is when a file was made.
+_KNOWS_CHANGES = os.name != "nt"
 
 _NPZ_KEYS = {
     "unlabelled": (("images",), ("x_train",), ("x",)),
@@ -89,23 +96,29 @@ class ImageList:
                 continue
 
 
-def decode(content, size, channels):
+def decode(content, size, channels, ranges=None):
     """An image of an `ImageList` as an array.
 
     Args:
         content: what its `contents` give.
         size: int, the central square is resized to it.
         channels: 1 or 3.
+        ranges: as `read_image` takes them.
 
     Returns:
-        `(size, size, channels)` uint8.
+        `ReadImage`, its pixels `(size, size, channels)` uint8.
 
     Raises:
         UnreadableImage: as `read_image`.
     """
     if isinstance(content, np.ndarray):
-        return resize_image(content, size, channels)
-    return read_image(content, size, channels)
+        return ReadImage(resize_image(content, size, channels))
+    return read_whole(content, size, channels, ranges)
+
+
+def extent(content):
+    """What `value_extent` tells of an image of an `ImageList`."""
+    return None if isinstance(content, np.ndarray) else value_extent(content)
 
 
 def open_images(source, role):
@@ -179,13 +192,13 @@ def _open_folder(folder, role):
             f"Folders of runs and pictures that semppl has written are passed over in "
             f"{str(folder)!r}: {len(passed_over):,}, such as {str(passed_over[0])!r}.",
         )
-    return _of_files(paths, labels, remarks)
+    return image_list(paths, labels, remarks)
 
 
 def _open_table(path, role):
     rows = read_label_table(path, labelled=role != "unlabelled")
     if role == "unlabelled":
-        return _of_files([row.path for row in rows])
+        return image_list([row.path for row in rows])
     with_label = [row for row in rows if row.label not in (None, str(UNKNOWN))]
     remarks = ()
     if len(with_label) < len(rows):
@@ -193,14 +206,21 @@ def _open_table(path, role):
             f"{len(rows) - len(with_label):,} of {len(rows):,} images in {str(path)!r} "
             f"have no label, and are left out of the {role} ones.",
         )
-    return _of_files(
+    return image_list(
         [row.path for row in with_label],
         tuple(row.label for row in with_label),
         remarks,
     )
 
 
-def _of_files(paths, labels=None, remarks=()):
+def image_list(paths, labels=None, remarks=()):
+    """Files as an `ImageList`.
+
+    Args:
+        paths: iterable of paths.
+        labels: tuple of str, or None.
+        remarks: iterable of str.
+    """
     paths = tuple(paths)
     return ImageList(
         tuple(map(str, paths)),
@@ -212,11 +232,28 @@ def _of_files(paths, labels=None, remarks=()):
 
 
 def _state(path):
+    """What differs where a file is another than before, its size and time or not.
+
+    Copying and unpacking set the time to what it was elsewhere. What nobody can set is
+    when a file was last changed in any way; Windows, which does not tell that, leaves
+    the content to go by.
+    """
     try:
         status = os.stat(path)
+        changed = (
+            status.st_ctime_ns if _KNOWS_CHANGES else _digest_of_file(path, status)
+        )
     except (OSError, ValueError):
         return ()
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ino, changed
+
+
+def _digest_of_file(path, status):
+    # Reading a pipe might never end.
+    if not stat.S_ISREG(status.st_mode):
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
 
 
 def _header(content):
