@@ -41,7 +41,8 @@ def run(arguments):
         arguments: Namespace with `dataset`, `labels_per_class`, `epochs`, `batch_size`,
             `learning_rate`, `seed`, `out`, `unlabelled`, `labelled`, `test`,
             `image_size`, `value_range`, `backbone`, `max_skipped`, `cache`,
-            `checkpoint_minutes` (None where not given) and `resume`: None, True or a folder.
+            `checkpoint_minutes` (None where not given) and `resume`: None, True or a
+            folder.
 
     Returns:
         The dict that `metrics.json` holds.

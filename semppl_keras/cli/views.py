@@ -22,8 +22,8 @@ def run(arguments):
     """Draws views of some images of a folder, as the parsed arguments say.
 
     Args:
-        arguments: Namespace with `source`, `views`, `image_size` (None where not
-            given), `value_range` (too), `images`, `draws`, `seed`, `out` and `overwrite`.
+        arguments: Namespace with `source`, `views`, `image_size` and `value_range`
+            (None where not given), `images`, `draws`, `seed`, `out` and `overwrite`.
 
     Returns:
         `pathlib.Path` of the picture.

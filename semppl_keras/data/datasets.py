@@ -15,7 +15,7 @@ from semppl_keras.data.few_labels import (
 )
 from semppl_keras.data.image_decoding import find_ranges, read_images
 from semppl_keras.data.image_files import find_classes
-from semppl_keras.data.image_lists import image_list
+from semppl_keras.data.image_lists import image_list, remarks_on_folder
 from semppl_keras.data.npz_archives import open_npz
 from semppl_keras.data.tfds_builders import check_split, open_builder
 
@@ -167,12 +167,13 @@ def load_folder(
         >>> data = load_folder("flowers", labels_per_class=10, image_size=64)
     """
     path = pathlib.Path(path)
+    remarks = []
     if (path / "train").is_dir() and (path / "test").is_dir():
-        train, test = find_classes(path / "train"), find_classes(path / "test")
+        train, test = (_classes(path / part, remarks) for part in ("train", "test"))
     else:
         train, test = {}, {}
         generator = np.random.default_rng(seed)
-        for name, paths in find_classes(path).items():
+        for name, paths in _classes(path, remarks).items():
             order = generator.permutation(len(paths))
             count = round(_FOLDER_TEST_SHARE * len(paths))
             test[name] = [paths[index] for index in order[:count]]
@@ -205,7 +206,7 @@ def load_folder(
         )
     return dataclasses.replace(
         _from_arrays(arrays, names, path.resolve().name, labels_per_class, seed),
-        remarks=tuple(remarks_on_ranges),
+        remarks=(*remarks, *remarks_on_ranges),
         value_ranges=ranges,
     )
 
@@ -298,6 +299,14 @@ def load(spec, labels_per_class=10, seed=0, *, image_size=None, value_range=None
         "(TensorFlow Datasets) or 'folder:DIR' (a folder of images for each class). "
         f"Received: {spec!r}."
     )
+
+
+def _classes(folder, remarks):
+    """As `find_classes`, what is worth knowing added to a list."""
+    passed_over, unread, empty, loose = [], [], {}, []
+    classes = find_classes(folder, passed_over, unread, empty, loose)
+    remarks += remarks_on_folder(folder, passed_over, unread, empty, loose)
+    return classes
 
 
 def _read_tfds_split(tfds, builder, split, name):

@@ -185,7 +185,8 @@ def find_ranges(images, value_range=None, progress=None):
             f"to {high:,.6g}: of all of them {found[0]:,.6g} becomes black and "
             f"{found[1]:,.6g} white. --value-range (value_range) says another range."
         )
-    return known, remarks
+    # In the form that it has from `run.json`: caches are told by it.
+    return as_ranges(known), remarks
 
 
 def remarks_on_files(decoded, total, what):

@@ -1,5 +1,6 @@
 """Image files as arrays: which there are, and one way of reading each of them."""
 
+import collections
 import functools
 import io
 import os
@@ -15,26 +16,46 @@ from semppl_keras.data.deep_images import (
     is_grey,
     tells_range,
 )
-from semppl_keras.data.image_formats import missing_reader, readable_formats
+from semppl_keras.data.image_formats import (
+    begins_as_image,
+    missing_reader,
+    readable_formats,
+)
 from semppl_keras.data.value_ranges import kind_of, to_eight_bits
 
-# Those too that cannot be read everywhere: they are images, and not to be passed over
-# without a word.
+# Those too that cannot be read everywhere: what cannot be read is told by its name.
 ENDINGS = (
+    ".apng",
     ".avif",
     ".bmp",
     ".gif",
     ".heic",
     ".heif",
     ".hif",
+    ".j2c",
+    ".j2k",
     ".jfif",
+    ".jp2",
+    ".jpc",
+    ".jpe",
     ".jpeg",
+    ".jpf",
     ".jpg",
+    ".jpx",
+    ".mpo",
+    ".pbm",
+    ".pfm",
+    ".pgm",
     ".png",
+    ".pnm",
+    ".ppm",
     ".tif",
     ".tiff",
     ".webp",
 )
+
+# Of files that are none so many endings are told.
+_MOST_ENDINGS = 8
 
 # What is beside the `run.json` of a run of `semppl train`, from its first step on.
 _RUN_PARTS = ("checkpoints", "logs", "metrics.json", "model.keras")
@@ -76,7 +97,7 @@ class UnreadableImage(ValueError):
         return f"{str(self.path)!r} cannot be read as an image: {self.reason}"
 
 
-def find_images(folder, passed_over=None):
+def find_images(folder, passed_over=None, unread=None):
     """The image files in a folder and in those in it.
 
     What begins with a dot is passed over, and so is what the commands have written:
@@ -87,10 +108,13 @@ def find_images(folder, passed_over=None):
         folder: path.
         passed_over: list, to which the paths of what the commands have written are
             appended.
+        unread: list, to which the paths of the files are appended that are no images
+            for all that can be told.
 
     Returns:
-        Sorted list of `pathlib.Path`, told by their endings (`ENDINGS`); a folder that
-        may not be looked into stands among them for itself.
+        Sorted list of `pathlib.Path`, told by their endings (`ENDINGS`), those without
+        one by their first bytes; a folder that may not be looked into stands among
+        them for itself.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -106,6 +130,7 @@ def find_images(folder, passed_over=None):
     found, seen = [], set()
     folders, linked = [folder], []
     passed_over = [] if passed_over is None else passed_over
+    unread = [] if unread is None else unread
     while folders or linked:
         # Links last: what lies in the folder goes by its own name.
         current = folders.pop() if folders else linked.pop()
@@ -124,24 +149,30 @@ def find_images(folder, passed_over=None):
             passed_over.append(current)
             continue
         for entry in reversed(entries):
-            if entry.name.startswith("."):
-                continue
             path = current / entry.name
+            hidden = entry.name.startswith(".")
             if _is_folder(entry):
-                (linked if entry.is_symlink() else folders).append(path)
-            elif path.suffix.lower() in ENDINGS:
+                if not hidden:
+                    (linked if entry.is_symlink() else folders).append(path)
+            elif hidden or not _is_image(path):
+                unread.append(path)
+            else:
                 own = _is_own_picture(path, entry)
                 (passed_over if own else found).append(path)
     return sorted(found)
 
 
-def find_classes(folder, passed_over=None):
+def find_classes(folder, passed_over=None, unread=None, empty=None, loose=None):
     """The image files of each class, which has a folder of its own.
 
     Args:
         folder: path of a folder with a subfolder for each class; images may lie
             deeper.
-        passed_over: as for `find_images`.
+        passed_over, unread: as for `find_images`.
+        empty: dict, to which the names of folders without images are added, with the
+            paths in them that are `unread`.
+        loose: list, to which the paths of images are appended that lie in no folder of
+            a class.
 
     Returns:
         dict from class name to a sorted list of paths, in the order of the names.
@@ -156,22 +187,58 @@ def find_classes(folder, passed_over=None):
         # Tells what is wrong with it.
         find_images(folder)
     passed_over = [] if passed_over is None else passed_over
+    unread = [] if unread is None else unread
+    empty = {} if empty is None else empty
+    loose = [] if loose is None else loose
     classes = {}
     for child in sorted(folder.iterdir()):
-        if not child.is_dir() or child.name.startswith("."):
+        hidden = child.name.startswith(".")
+        if not child.is_dir():
+            (unread if hidden or not _is_image(child) else loose).append(child)
+        elif hidden:
             continue
-        if _is_run(
+        elif _is_run(
             {name for name in ("run.json", *_RUN_PARTS) if (child / name).exists()}
         ):
             passed_over.append(child)
-        elif paths := find_images(child, passed_over):
-            classes[child.name] = paths
+        else:
+            others = []
+            if paths := find_images(child, passed_over, others):
+                classes[child.name] = paths
+            else:
+                empty[child.name] = others
+            unread += others
     if not classes:
+        received = f"none with files that end in {', '.join(ENDINGS)}"
+        if loose:
+            received += f"; images that lie in no subfolder: {len(loose):,}"
+        if unread:
+            received += f"; other files: {by_ending(unread)}"
         raise ValueError(
             f"The folder {str(folder)!r} must have a subfolder of images for each "
-            f"class. Received: none with files that end in {', '.join(ENDINGS)}."
+            f"class. Received: {received}."
         )
     return classes
+
+
+def by_ending(paths):
+    """How many files there are of each ending, such as "3 .svg, 1 hidden".
+
+    Args:
+        paths: iterable of `pathlib.Path`, at least one.
+    """
+    counts = collections.Counter(
+        "hidden"
+        if path.name.startswith(".")
+        else "without an ending"
+        if _has_no_ending(path)
+        else path.suffix.lower()
+        for path in paths
+    )
+    most = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    told = [f"{count:,} {ending}" for ending, count in most[:_MOST_ENDINGS]]
+    rest = sum(count for _, count in most[_MOST_ENDINGS:])
+    return ", ".join(told) + (f", {rest:,} others" if rest else "")
 
 
 class ReadImage(NamedTuple):
@@ -231,7 +298,6 @@ def read_whole(path, size=None, channels=3, ranges=None):
         if size is not None:
             image.draft(mode, (_SPARE * size, _SPARE * size))
         _check_pixels(path, image, all_pixels)
-        several = _has_several(image)
         beyond = False
         values = deep_values(image, lambda: _opened(path))
         image.load()
@@ -245,7 +311,7 @@ def read_whole(path, size=None, channels=3, ranges=None):
             pixels = _central_square(pixels, size)
         pixels = _turned(pixels, orientation)
         array = np.array(pixels).reshape(pixels.height, pixels.width, channels)
-        return ReadImage(array, beyond, several)
+        return ReadImage(array, beyond, _has_several(image))
 
 
 def value_extent(path):
@@ -317,6 +383,17 @@ def image_header(path):
     with _opened(path) as image, _reasons(path):
         coloured = image.mode not in _GREY_MODES and not is_grey(image)
         return image.width, image.height, coloured
+
+
+def _is_image(path):
+    if path.suffix.lower() in ENDINGS:
+        return True
+    return _has_no_ending(path) and begins_as_image(path)
+
+
+def _has_no_ending(path):
+    # What is a number belongs to the name: "scan.001", "1.2.840.10008".
+    return not path.suffix or path.suffix[1:].isdigit()
 
 
 def _is_folder(entry):
@@ -542,7 +619,13 @@ def _shallow(image, values, ranges):
 
 def _has_several(image):
     # Phones put a second, small picture into a photograph.
-    return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    if image.format == "MPO":
+        return False
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:
+        # What comes after the first is no reason to do without it.
+        return False
 
 
 def _central_square(image, size):

@@ -19,6 +19,7 @@ from semppl_keras.data.few_labels import UNKNOWN, as_images, as_labels
 from semppl_keras.data.image_files import (
     ReadImage,
     UnreadableImage,
+    by_ending,
     find_classes,
     find_images,
     image_header,
@@ -32,9 +33,6 @@ from semppl_keras.data.tfds_builders import check_split, open_builder
 
 # Headers that are read to tell the size of images.
 _HEADERS = 50
-
-# There `st_ctime` is when a file was made.
-_KNOWS_CHANGES = os.name != "nt"
 
 _NPZ_KEYS = {
     "unlabelled": (("images",), ("x_train",), ("x",)),
@@ -161,7 +159,12 @@ def open_images(source, role):
         )
     if not len(images):
         raise ValueError(
-            f"There must be {role} images in {str(source)!r}. Received: none."
+            " ".join(
+                [
+                    f"There must be {role} images in {str(source)!r}. Received: none.",
+                    *images.remarks,
+                ]
+            )
         )
     return images
 
@@ -177,22 +180,57 @@ def resolved_source(source):
 
 
 def _open_folder(folder, role):
-    passed_over, labels = [], None
+    passed_over, unread, empty, loose, labels = [], [], {}, [], None
     if role == "unlabelled":
-        paths = find_images(folder, passed_over)
+        paths = find_images(folder, passed_over, unread)
     else:
-        classes = find_classes(folder, passed_over)
+        classes = find_classes(folder, passed_over, unread, empty, loose)
         paths = [path for own in classes.values() for path in own]
         labels = tuple(
             plain_label(name) or name for name, own in classes.items() for _ in own
         )
-    remarks = ()
+    return image_list(
+        paths, labels, remarks_on_folder(folder, passed_over, unread, empty, loose)
+    )
+
+
+def remarks_on_folder(folder, passed_over=(), unread=(), empty=(), loose=()):
+    """What is worth knowing about a folder, beside the images that are read.
+
+    Args:
+        folder: path.
+        passed_over, unread, empty, loose: as `find_classes` fills them.
+
+    Returns:
+        List of str.
+    """
+    remarks = []
     if passed_over:
-        remarks = (
+        remarks.append(
             f"Folders of runs and pictures that semppl has written are passed over in "
-            f"{str(folder)!r}: {len(passed_over):,}, such as {str(passed_over[0])!r}.",
+            f"{str(folder)!r}: {len(passed_over):,}, such as {str(passed_over[0])!r}."
         )
-    return image_list(paths, labels, remarks)
+    if unread:
+        remarks.append(
+            f"{len(unread):,} files in {str(folder)!r} are not read, since they are no "
+            "images by ending, or where there is none by content: "
+            f"{by_ending(unread)}."
+        )
+    if empty:
+        names = ", ".join(
+            f"{name!r} ({by_ending(others) if others else 'empty'})"
+            for name, others in empty.items()
+        )
+        remarks.append(
+            f"Folders in {str(folder)!r} without an image that is read are no classes: "
+            f"{names}."
+        )
+    if loose:
+        remarks.append(
+            f"{len(loose):,} images in {str(folder)!r} lie in the folder of no class, "
+            f"and are left out, such as {str(loose[0])!r}."
+        )
+    return remarks
 
 
 def _open_table(path, role):
@@ -226,29 +264,34 @@ def image_list(paths, labels=None, remarks=()):
         tuple(map(str, paths)),
         labels,
         lambda: iter(paths),
-        tuple((str(path), *_state(path)) for path in paths),
+        tuple((str(path), *file_state(path)) for path in paths),
         tuple(remarks),
     )
 
 
-def _state(path):
+def file_state(path, tells_change=os.name != "nt"):
     """What differs where a file is another than before, its size and time or not.
 
     Copying and unpacking set the time to what it was elsewhere. What nobody can set is
-    when a file was last changed in any way; Windows, which does not tell that, leaves
-    the content to go by.
+    when a file was last changed in any way; Windows, where `st_ctime` is when it was
+    made, leaves the content to go by.
+
+    Args:
+        path: path.
+        tells_change: bool, whether the system tells when a file was changed.
+
+    Returns:
+        Tuple that can be written as JSON, empty where there is no file.
     """
     try:
         status = os.stat(path)
-        changed = (
-            status.st_ctime_ns if _KNOWS_CHANGES else _digest_of_file(path, status)
-        )
+        changed = status.st_ctime_ns if tells_change else _digest_of(path, status)
     except (OSError, ValueError):
         return ()
     return status.st_size, status.st_mtime_ns, status.st_ino, changed
 
 
-def _digest_of_file(path, status):
+def _digest_of(path, status):
     # Reading a pipe might never end.
     if not stat.S_ISREG(status.st_mode):
         return ""
@@ -282,7 +325,9 @@ def _open_npz(text, role):
                 f"{str(path)!r} must hold one label per image. Received: "
                 f"{len(images)} images and labels of shape {labels.shape}."
             )
-    return _of_arrays(f"npz:{path}", (str(path), *_state(path)), images, labels, names)
+    return _of_arrays(
+        f"npz:{path}", (str(path), *file_state(path)), images, labels, names
+    )
 
 
 def _of_arrays(source, state, images, labels, names):
@@ -339,7 +384,7 @@ def _open_tfrecord(text, role):
             if chosen[-1]:
                 names.append(f"tfrecord:{file}[{index}]")
                 labels.append(label)
-                states.append((file, *_state(file), index))
+                states.append((file, *file_state(file), index))
     return ImageList(
         tuple(names),
         tuple(labels) if labelled else None,

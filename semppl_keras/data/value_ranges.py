@@ -62,9 +62,13 @@ def _as_pair(pair, expected):
         for one in pair
     ):
         raise ValueError(f"{expected}. Received: {str(pair)[:80]}.")
-    # Numbers that come as JSON can be larger than any float.
-    low, high = (float(min(max(one, -1e300), 1e300)) for one in pair)
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    try:
+        low, high = (float(one) for one in pair)
+    except OverflowError:
+        # JSON has integers that are larger than any float.
+        low = high = math.inf
+    # So is the distance, of numbers that are large enough.
+    if not (low < high and math.isfinite(high - low)):
         raise ValueError(f"{expected}. Received: {str(list(pair))[:80]}.")
     return tuple(int(one) if one.is_integer() else one for one in (low, high))
 
