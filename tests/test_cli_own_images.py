@@ -418,7 +418,7 @@ def deep(small, photos, tmp_path_factory):
     return folder, images, printed.getvalue()
 
 
-def test_the_range_of_deep_images_is_the_runs(deep, tmp_path):
+def test_the_range_of_deep_images_is_the_runs(deep, tmp_path, capsys):
     folder, _, printed = deep
     assert "Note: 45 of 45 images hold integers of more than 8 bits" in printed
     settings = json.loads((folder / "run.json").read_text())
@@ -435,6 +435,12 @@ def test_the_range_of_deep_images_is_the_runs(deep, tmp_path):
     assert labels.images.max(axis=(1, 2, 3)).tolist() == [31, 62, 255]
     (remark,) = labels.remarks
     assert remark.startswith("1 of 3 images hold values beyond the range")
+    capsys.readouterr()
+    assert main(["export", str(folder), "--out", str(tmp_path / "out.keras")]) == 0
+    told = (
+        "integers of more than 8 bits it was trained on round(255 * (value - 0) / 4095)"
+    )
+    assert told in capsys.readouterr().out
     # What the run has seen none of is a set of its own.
     values = np.full((10, 12), 0.5, "float32")
     Image.fromarray(values).save(tmp_path / "3.tif")

@@ -40,8 +40,9 @@ data sets:
               "small_images"
 
 your own images, each source one of:
-  DIR             image files: JPEG, PNG, WebP, BMP, TIFF, GIF (its first frame), grey,
-                  transparent, CMYK, 16-bit or turned; to --labelled and --test a folder
+  DIR             image files: JPEG, PNG, WebP, BMP, TIFF, GIF (its first frame), PNM,
+                  JPEG 2000, grey, transparent, CMYK, turned or of 16 bits, which are
+                  all read by one range, told; to --labelled and --test a folder
                   for each class, to --unlabelled all files, however deep
   FILE.csv, .tsv  lines of path,label, paths relative to the table
   npz:FILE        a NumPy archive with images and labels

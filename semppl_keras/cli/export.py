@@ -4,6 +4,7 @@ import pathlib
 
 from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.run_folder import CommandError, user_errors
+from semppl_keras.data.value_ranges import as_ranges, brought_to_eight_bits
 from semppl_keras.export import FORMATS, export_model
 
 
@@ -50,6 +51,9 @@ def run(arguments):
         f"{how}: images (B, height, width, {finished.channels}), "
         f"{_range(model.views)}, to {gives}: {path}"
     )
+    if isinstance(finished.value_range, dict):
+        for told in brought_to_eight_bits(as_ranges(finished.value_range)):
+            print(f"Note: {told}", flush=True)
     return path
 
 

@@ -73,6 +73,24 @@ def _as_pair(pair, expected):
     return tuple(int(one) if one.is_integer() else one for one in (low, high))
 
 
+def brought_to_eight_bits(ranges):
+    """How someone brings deep images to what a network was trained on.
+
+    Args:
+        ranges: `ValueRanges`.
+
+    Returns:
+        List of str, one for each kind of which there is a range.
+    """
+    return [
+        f"of images that hold {kind} of more than 8 bits it was trained on "
+        f"round(255 * (value - {pair[0]:.6g}) / {pair[1] - pair[0]:.6g}), clipped to "
+        "[0, 255]."
+        for kind, pair in ranges._asdict().items()
+        if pair is not None
+    ]
+
+
 def kind_of(values):
     """Whether an array holds "integers" or "floats", as `ValueRanges` calls them."""
     return "integers" if values.dtype.kind in "ui" else "floats"
