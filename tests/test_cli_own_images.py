@@ -436,10 +436,9 @@ def test_the_range_of_deep_images_is_the_runs(deep, tmp_path, capsys):
     (remark,) = labels.remarks
     assert remark.startswith("1 of 3 images hold values beyond the range")
     capsys.readouterr()
-    assert main(["export", str(folder), "--out", str(tmp_path / "out.keras")]) == 0
-    told = (
-        "integers of more than 8 bits it was trained on round(255 * (value - 0) / 4095)"
-    )
+    out = folder.parent / "out.keras"
+    assert main(["export", str(folder), "--format", "keras", "--out", str(out)]) == 0
+    told = "of more than 8 bits it was trained on round(255 * (value - 0) / 4095)"
     assert told in capsys.readouterr().out
     # What the run has seen none of is a set of its own.
     values = np.full((10, 12), 0.5, "float32")
