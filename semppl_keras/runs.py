@@ -57,7 +57,7 @@ def train(
         seed: Integer.
         out: Run folder to write.
         resume: Folder of a run to go on with; True for `out`.
-        **options: `max_skipped`, `cache`, `checkpoint_minutes`.
+        **options: `value_range`, `max_skipped`, `cache`, `checkpoint_minutes`.
 
     Returns:
         The dict that `metrics.json` holds.
@@ -355,6 +355,8 @@ def _option(argument, value):
     if argument.type is None:
         return [f"{name}={_text(argument.dest, value)}"]
     parts = value if isinstance(value, list | tuple) else [value]
+    if argument.nargs == 2:
+        return [name, *(str(part) for part in parts)]
     return [f"{name}={','.join(str(part) for part in parts)}"]
 
 

@@ -12,6 +12,9 @@ _MODES = {
     ".bmp": ("1", "L", "P", "RGB"),
     ".gif": ("L", "P", "RGB"),
     ".tif": ("1", "L", "RGB", "RGBA", "CMYK", "I;16", "F"),
+    ".ppm": ("1", "L", "RGB"),
+    ".pgm": ("I;16",),
+    "": ("L", "RGB"),
 }
 _NAMES = (
     "cat",
@@ -79,7 +82,8 @@ class OddFolder:
             width, height = 14, 12
         pixels = self._random.integers(0, 256, (height, width, 3), "uint8")
         if mode == "I;16":
-            image = Image.fromarray(pixels[..., 0].astype("uint16") * 257)
+            depth = self._one_of((257, 16, 4, 1))
+            image = Image.fromarray(pixels[..., 0].astype("uint16") * depth)
         elif mode == "F":
             image = Image.fromarray(pixels[..., 0].astype("float32") / 255)
         else:
@@ -88,7 +92,7 @@ class OddFolder:
         if ending in (".jpg", ".png", ".webp", ".tif") and self._chance(0.2):
             options["exif"] = Image.Exif()
             options["exif"][0x0112] = int(self._random.integers(0, 12))
-        image.save(path, **options)
+        image.save(path, None if ending else "PNG", **options)
 
     def _odd(self, path):
         kind = self._random.integers(9)
@@ -136,6 +140,7 @@ class OddFolder:
             self._image(folder / ".hidden")
         if self._chance(0.1):
             (folder / "notes.txt").write_text("not an image")
+            (folder / "noted").write_text("not an image")
         if self._chance(0.1):
             # Their own labels are of no use.
             return self._table("many.csv", [(path, "x") for path in paths])

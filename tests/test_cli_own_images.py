@@ -18,6 +18,7 @@ from semppl_keras.cli import _BACKBONES, _parser, main
 from semppl_keras.cli import train as train_command
 from semppl_keras.cli.drawing import drawable
 from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.cli.label import label_images
 from semppl_keras.cli.report_picture import write_report
 from semppl_keras.cli.run_folder import (
     CommandError,
@@ -491,6 +492,91 @@ def test_too_many_unreadable_images_are_all_named_in_a_file(
     (tmp_path / "mine" / "skipped.tsv").write_text("of someone else")
     assert main(["train", *options, "--out", str(tmp_path / "mine")]) == 2
     assert "where skipped.tsv would be overwritten" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def deep(small, photos, tmp_path_factory):
+    """The folder of a run on 12-bit greys, those that it knows, and what it printed."""
+    images = tmp_path_factory.mktemp("deep")
+    for path in photos.rglob("*.png"):
+        values = np.asarray(Image.open(path).convert("L")) / 255 * 4095
+        target = images / path.relative_to(photos)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.rint(values).astype("uint16")).save(target)
+    folder, printed = images / "runs" / "deep", io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        options = _options(images, test=None, epochs=1)
+        assert main(["train", *options, "--out", str(folder)]) == 0
+    return folder, images, printed.getvalue()
+
+
+def test_the_range_of_deep_images_is_the_runs(deep, tmp_path, capsys):
+    folder, _, printed = deep
+    assert "Note: 45 of 45 images hold integers of more than 8 bits" in printed
+    settings = json.loads((folder / "run.json").read_text())
+    assert settings["value_range"] == {"integers": [0, 4095], "floats": None}
+    run = FinishedRun(folder)
+    np.testing.assert_array_equal(run.labelled.images, run.data.x_labelled)
+    assert run.labelled.images.max() > 200
+    # Darker and brighter ones are read by it, too.
+    classifier, _ = run.classifier()
+    for index, most in enumerate((500, 1000, 60000)):
+        values = np.full((10, 12), most, "uint16")
+        Image.fromarray(values).save(tmp_path / f"{index}.png")
+    labels = label_images(run, classifier, tmp_path)
+    assert labels.images.max(axis=(1, 2, 3)).tolist() == [31, 62, 255]
+    (remark,) = labels.remarks
+    assert remark.startswith("1 of 3 images hold values beyond the range")
+    capsys.readouterr()
+    out = folder.parent / "out.keras"
+    assert main(["export", str(folder), "--format", "keras", "--out", str(out)]) == 0
+    told = "of more than 8 bits it was trained on round(255 * (value - 0) / 4095)"
+    assert told in capsys.readouterr().out
+    # What the run has seen none of is a set of its own.
+    values = np.full((10, 12), 0.5, "float32")
+    Image.fromarray(values).save(tmp_path / "3.tif")
+    labels = label_images(run, classifier, tmp_path)
+    assert labels.images.max(axis=(1, 2, 3)).tolist() == [31, 62, 255, 128]
+    assert labels.remarks[0].startswith("1 of 4 images hold floats")
+
+
+def test_a_run_without_a_range_reads_each_image_by_itself(deep, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(deep[0], folder)
+    settings = json.loads((folder / "run.json").read_text())
+    del settings["value_range"]
+    (folder / "run.json").write_text(json.dumps(settings))
+    run = FinishedRun(folder)
+    assert run.labelled.images.max() < 17
+    np.testing.assert_array_equal(run.labelled.images, run.data.x_labelled)
+    assert with_data(settings, run.data, folder) == settings
+
+
+def test_a_range_that_is_given(deep, tmp_path, capsys):
+    folder, images, _ = deep
+    options = _options(images, test=None, epochs=1)
+    resume = ["train", "--resume", "--out", str(folder)]
+    assert main([*resume, "--value-range", "0", "1023"]) == 2
+    assert "was begun with --value-range" in capsys.readouterr().err
+    given = ["--value-range", "-100", "9000"]
+    out = tmp_path / "given"
+    assert main(["train", *options, "--out", str(out), *given]) == 0
+    settings = json.loads((out / "run.json").read_text())
+    assert settings["value_range"] == {"integers": [-100, 9000], "floats": [-100, 9000]}
+    assert main(["train", "--resume", "--out", str(out), *given]) == 0
+    assert FinishedRun(out).labelled.images.max() < 120
+    capsys.readouterr()
+    assert main(["train", *options, "--value-range", "5", "5"]) == 2
+    assert "the lower first. Received: [5.0, 5.0]" in capsys.readouterr().err
+    assert main(["views", str(images), "--value-range", "9", "5"]) == 2
+    assert "the lower first" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="the lower first"):
+        semppl_keras.runs.views(images, value_range=(9, 5), out=tmp_path / "v.png")
+    for value in ("12 bit", [1], {"integers": [4, 2], "floats": None}, -1):
+        damaged = {**settings, "value_range": value}
+        (out / "run.json").write_text(json.dumps(damaged))
+        assert main(["label", str(out), str(images)]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_class_names_that_are_hard_to_draw(tmp_path):

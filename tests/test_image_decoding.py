@@ -1,5 +1,6 @@
 """Lists of images from every source, decoded into arrays, and kept."""
 
+import json
 import os
 import sys
 import threading
@@ -10,9 +11,16 @@ from PIL import Image
 
 from semppl_keras.data import image_cache
 from semppl_keras.data.image_cache import decode_cached, free_memory
-from semppl_keras.data.image_decoding import TooManyUnreadable, decode_into, read_images
+from semppl_keras.data.image_decoding import (
+    TooManyUnreadable,
+    decode_into,
+    find_ranges,
+    read_images,
+    remarks_on_files,
+)
 from semppl_keras.data.image_files import UnreadableImage, read_image
-from semppl_keras.data.image_lists import open_images, resolved_source
+from semppl_keras.data.image_lists import file_state, open_images, resolved_source
+from semppl_keras.data.value_ranges import ValueRanges
 
 pytestmark = pytest.mark.any_backend
 
@@ -157,6 +165,69 @@ def test_images_of_one_size(tmp_path):
     (tmp_path / "000.png").write_text("none")
     with pytest.raises(UnreadableImage, match="000.png"):
         read_images(paths, 4, 1)
+
+
+# -- deep images ------------------------------------------------------------------
+
+
+def _write_deep(folder, largest, dtype="uint16", start=0):
+    """Grey images from 0 to each of the values."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, most in enumerate(largest, start):
+        values = np.linspace(0, most, 16).reshape(4, 4).astype(dtype)
+        ending = ".png" if dtype == "uint16" else ".tif"
+        Image.fromarray(values).save(folder / f"{index:03}{ending}")
+
+
+def test_the_range_is_that_of_the_set(tmp_path):
+    _write_deep(tmp_path, [4095, 1000, 200])
+    _write(tmp_path, 2, start=10)
+    (tmp_path / "none.png").write_text("none")
+    images = open_images(tmp_path, "unlabelled")
+    steps = []
+    ranges, (remark,) = find_ranges(images, None, lambda *step: steps.append(step))
+    assert ranges == ((0, 4095), None)
+    assert steps == [(1, 6), (2, 6), (3, 6)]
+    told = "3 of 6 images hold integers of more than 8 bits, from 0 to 4,095: of all"
+    assert remark.startswith(told)
+    assert "0 becomes black and 4,095 white" in remark
+    rows, decoded = _decoded(images, 4, 1, ranges=ranges, max_skipped=1)
+    # None of them is scaled by itself, and those of 8 bits stay.
+    assert rows[:3].max(axis=(1, 2, 3)).tolist() == [255, 62, 12]
+    np.testing.assert_array_equal(rows[3], read_image(images.names[3], 4, 1))
+    assert decoded.beyond == []
+    # As a set whose range was found before.
+    known = {"integers": [0, 1023], "floats": None}
+    ranges, remarks = find_ranges(images, known)
+    assert (ranges, remarks) == (((0, 1023), None), [])
+    rows, decoded = _decoded(images, 4, 1, ranges=ranges, max_skipped=1)
+    assert rows[:3].max(axis=(1, 2, 3)).tolist() == [255, 249, 50]
+    assert decoded.beyond == [0]
+    (remark,) = remarks_on_files(decoded, 6, "images")
+    assert remark.startswith("1 of 6 images hold values beyond the range")
+    assert find_ranges(images, "each") == (None, [])
+    assert find_ranges(images, (5, 6)) == (((5, 6), (5, 6)), [])
+
+
+def test_floats_are_of_one_range_too(tmp_path):
+    _write_deep(tmp_path, [1.0, 200.0], "float32")
+    _write_deep(tmp_path, [900], start=5)
+    images = open_images(tmp_path, "unlabelled")
+    ranges, remarks = find_ranges(images)
+    assert ranges == ((0, 1023), (0, 255))
+    assert len(remarks) == 2
+    rows, _ = _decoded(images, 4, 1, ranges=ranges)
+    assert rows.max(axis=(1, 2, 3)).tolist() == [1, 200, 224]
+
+
+def test_several_frames_are_told(tmp_path):
+    _write(tmp_path, 3)
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green")]
+    frames[0].save(tmp_path / "z.gif", save_all=True, append_images=frames[1:])
+    _, decoded = _decoded(open_images(tmp_path, "unlabelled"))
+    assert decoded.several == [3]
+    told = "1 of 4 images are files of several frames or pages, of which the first"
+    assert remarks_on_files(decoded, 4, "images")[0].startswith(told)
 
 
 # -- sources ----------------------------------------------------------------------
@@ -433,6 +504,56 @@ def test_what_is_on_disk_is_used_again(tmp_path, images, monkeypatch):
         decode_cached(
             open_images(images, "unlabelled"), 6, 3, folder=cache, max_skipped=0
         )
+
+
+def test_a_file_that_is_replaced_is_decoded_anew(tmp_path, images):
+    cache, path, other = tmp_path / "cache", images / "004.bmp", tmp_path / "other.bmp"
+    Image.open(images / "004.png").save(path)
+    (images / "004.png").unlink()
+    first = np.array(_cached(images, cache, place="disk")[0])
+    Image.open(path).transpose(Image.Transpose.ROTATE_180).save(other)
+    # As `tar`, `rsync -t` and `mv` replace it: of the same size and time.
+    status = path.stat()
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    os.replace(other, path)
+    assert path.stat().st_size == status.st_size
+    assert path.stat().st_mtime_ns == status.st_mtime_ns
+    again = np.array(_cached(images, cache, place="disk")[0])
+    np.testing.assert_array_equal(again[3], read_image(path, 6))
+    assert (again[3] != first[3]).any()
+    np.testing.assert_array_equal(np.delete(again, 3, 0), np.delete(first, 3, 0))
+
+
+@pytest.mark.parametrize("tells_change", [True, False])
+def test_the_state_of_a_file_is_another_where_it_is(tmp_path, tells_change):
+    path = tmp_path / "a.bmp"
+    path.write_bytes(bytes(2_000_000))
+    before = file_state(path, tells_change)
+    assert file_state(path, tells_change) == before
+    json.dumps(before)
+    status = path.stat()
+    # Written over, as `cp -p` does. The clock of a system may have wide ticks.
+    while path.stat().st_ctime_ns == status.st_ctime_ns:
+        path.write_bytes(bytes(1_000_000) + b"x" + bytes(999_999))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    assert path.stat().st_mtime_ns == status.st_mtime_ns
+    assert file_state(path, tells_change) != before
+    assert file_state(tmp_path / "none", tells_change) == ()
+    os.mkfifo(tmp_path / "pipe")
+    assert file_state(tmp_path / "pipe", tells_change)
+
+
+def test_another_range_is_another_cache(tmp_path):
+    _write_deep(tmp_path / "images", [4095, 2000])
+    listed = open_images(tmp_path / "images", "unlabelled")
+    rows = [
+        decode_cached(listed, 4, 1, folder=tmp_path / "c", place="disk", ranges=ranges)[
+            0
+        ]
+        for ranges in (None, ValueRanges((0, 4095)), None)
+    ]
+    assert [row.max() for row in rows] == [16, 255, 16]
 
 
 def test_a_cache_that_is_damaged_is_made_anew(tmp_path, images):

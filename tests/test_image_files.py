@@ -16,13 +16,17 @@ from PIL import Image
 from semppl_keras.cli.drawing import save_figure
 from semppl_keras.data.image_files import (
     UnreadableImage,
+    by_ending,
     find_classes,
     find_images,
     image_header,
     read_image,
+    read_whole,
     resize_image,
+    value_extent,
 )
 from semppl_keras.data.image_formats import readable_formats
+from semppl_keras.data.value_ranges import ValueRanges
 
 pytestmark = pytest.mark.any_backend
 
@@ -83,6 +87,9 @@ def assert_quarters(array, tolerance=40):
         (".bmp", {}),
         (".tif", {}),
         (".tiff", {"compression": "tiff_lzw"}),
+        (".ppm", {}),
+        (".PNM", {}),
+        *((".jp2", {}), (".j2k", {})) * ("JPEG2000" in readable_formats()),
         *((ending, {"quality": 95}) for ending in _AVIF),
     ],
 )
@@ -112,10 +119,16 @@ def test_png_of_every_mode(tmp_path, mode, channels):
 
 def test_the_first_frame_of_several(tmp_path):
     first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), "green")
-    for ending in (".gif", ".webp", ".tif"):
+    for ending in (".gif", ".webp", ".tif", ".png"):
         path = tmp_path / f"image{ending}"
+        first.save(path)
+        assert not read_whole(path).several
         first.save(path, save_all=True, append_images=[second])
         assert np.abs(read_image(path)[4, 4].astype(int) - RED).max() < 10
+        assert read_whole(path).several
+    # The second of a photograph is a phone's, for itself.
+    first.save(tmp_path / "photo.jpg", "MPO", save_all=True, append_images=[second])
+    assert not read_whole(tmp_path / "photo.jpg").several
 
 
 def test_what_is_transparent_is_white(tmp_path):
@@ -158,8 +171,9 @@ def test_16_bits_are_scaled_and_not_clipped(tmp_path, ending):
     assert not image_header(path)[2]
 
 
-def test_16_bits_of_each_colour(tmp_path):
-    # Pillow writes none: a PNG by hand.
+def _deep_png(values, clear=None):
+    """Of values `(h, w, c)` of 16 bits a PNG, which Pillow does not write."""
+
     def chunk(kind, data):
         checked = kind + data
         return (
@@ -168,15 +182,125 @@ def test_16_bits_of_each_colour(tmp_path):
             + struct.pack(">I", zlib.crc32(checked))
         )
 
-    pixels = struct.pack(">3H", 65535, 32896, 257)
-    path = tmp_path / "deep.png"
-    path.write_bytes(
+    height, width, channels = values.shape
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return (
         b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">2I5B", 1, 1, 16, 2, 0, 0, 0))
-        + chunk(b"IDAT", zlib.compress(b"\0" + pixels))
+        + chunk(b"IHDR", struct.pack(">2I5B", width, height, 16, kind, 0, 0, 0))
+        + (
+            b""
+            if clear is None
+            else chunk(b"tRNS", struct.pack(f">{channels}H", *clear))
+        )
+        + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
-    np.testing.assert_allclose(read_image(path)[0, 0], [255, 128, 1], atol=1)
+
+
+def _deep_tiff(values, order, compressed):
+    """The same as a TIFF, its bytes in an order: "<" or ">"."""
+    height, width, channels = values.shape
+    data = values.astype(f"{order}u2").tobytes()
+    data = zlib.compress(data) if compressed else data
+    bits = struct.pack(f"{order}{channels}H", *[16] * channels)
+    tags = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, channels, 8 if channels > 1 else 16),
+        (259, 3, 1, 8 if compressed else 1),
+        (262, 3, 1, 2 if channels > 1 else 1),
+        (273, 4, 1, 8 + len(bits)),
+        (277, 3, 1, channels),
+        (278, 3, 1, height),
+        (279, 4, 1, len(data)),
+    ]
+    if channels == 4:
+        tags.append((338, 3, 1, 2))
+    entries = b"".join(
+        struct.pack(f"{order}HHI", tag, kind, count)
+        + (
+            struct.pack(f"{order}HH", value, 0)
+            if kind == 3 and count == 1
+            else struct.pack(f"{order}I", value)
+        )
+        for tag, kind, count, value in tags
+    )
+    return (
+        (b"II*\0" if order == "<" else b"MM\0*")
+        + struct.pack(f"{order}I", 8 + len(bits) + len(data))
+        + bits
+        + data
+        + struct.pack(f"{order}H", len(tags))
+        + entries
+        + bytes(4)
+    )
+
+
+_DEEP_FILES = {
+    "png": _deep_png,
+    "tiff": lambda values: _deep_tiff(values, "<", False),
+    "big-endian tiff": lambda values: _deep_tiff(values, ">", False),
+    "compressed tiff": lambda values: _deep_tiff(values, "<", True),
+}
+
+
+@pytest.mark.parametrize("kind", _DEEP_FILES)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_12_bits_in_16_of_each_channel(kind, channels):
+    values = np.random.default_rng(0).integers(0, 4096, (5, 7, channels))
+    if channels == 4:
+        values[..., 3] = 65535
+    content = _DEEP_FILES[kind](values)
+    colours = values[..., :3]
+    expected = np.broadcast_to(np.rint(colours / 4095 * 255), (5, 7, 3))
+    read = read_image(content, ranges=ValueRanges((0, 4095)))
+    np.testing.assert_array_equal(read, expected)
+    # By itself it is of all 16 bits.
+    read = read_image(content)
+    expected = np.broadcast_to(np.rint(colours / 65535 * 255), (5, 7, 3))
+    np.testing.assert_array_equal(read, expected)
+    found = value_extent(content)
+    assert found == ("integers", colours.min(), colours.max())
+    assert image_header(content) == (7, 5, channels > 1)
+    assert not read_whole(content, ranges=ValueRanges((0, 4095))).beyond
+    assert read_whole(content, ranges=ValueRanges((0, 2000))).beyond
+
+
+def test_16_bits_that_are_transparent():
+    values = np.array([[[0, 65535], [4095, 65535], [2000, 0]]])
+    read = read_image(_deep_png(values), channels=1, ranges=ValueRanges((0, 4095)))
+    assert read[0, :, 0].tolist() == [0, 255, 255]
+    # Grey, although Pillow makes colours of it.
+    assert image_header(_deep_png(values)) == (3, 1, False)
+    assert value_extent(_deep_png(values)) == ("integers", 0, 4095)
+    for values, clear in (
+        ([[[7], [9]]], [7]),
+        ([[[7, 8, 9], [7, 8, 8]]], [7, 8, 9]),
+    ):
+        read = read_image(_deep_png(np.array(values), clear))
+        assert read[0].tolist() == [[255] * 3, [0] * 3]
+
+
+@pytest.mark.parametrize("values", [[0, 100, 4095], [0, 25, 1023]])
+def test_a_format_that_tells_the_largest_value(values):
+    most = values[-1]
+    greys = b"P5 3 1 %d\n" % most + np.array(values, ">u2").tobytes()
+    expected = np.rint(np.array(values) / most * 255)
+    # The set's range is that of other formats.
+    for ranges in (None, ValueRanges((0, 255))):
+        read = read_image(greys, channels=1, ranges=ranges)
+        np.testing.assert_allclose(read[0, :, 0], expected, atol=1)
+    assert value_extent(greys) is None
+
+
+def test_8_bits_stay_what_they_are(tmp_path):
+    for mode in ("1", "L", "P", "RGB", "RGBA", "CMYK"):
+        path = tmp_path / ("image.tif" if mode == "CMYK" else "image.png")
+        quarters(mode).save(path)
+        assert value_extent(path) is None
+        read = read_image(path, ranges=ValueRanges((0, 4095), (0, 1)))
+        np.testing.assert_array_equal(read, read_image(path))
 
 
 @pytest.mark.parametrize(
@@ -272,6 +396,19 @@ def test_pixels_take_the_same_form():
     assert resize_image(colour[:, :5], 3, 1).shape == (3, 3, 1)
 
 
+def test_floats_of_a_set(tmp_path):
+    path = tmp_path / "float.tif"
+    Image.fromarray(np.array([[-1, 0, 0.5, 1]], "float32")).save(path)
+    read = read_image(path, channels=1, ranges=ValueRanges(None, (-1, 1)))
+    assert read[0, :, 0].tolist() == [0, 128, 191, 255]
+    assert value_extent(path) == ("floats", -1, 1)
+    Image.fromarray(np.array([[0, np.inf]], "float32")).save(path)
+    with pytest.raises(UnreadableImage, match="values that are no numbers"):
+        value_extent(path)
+    with pytest.raises(UnreadableImage, match="no known range"):
+        read_image(path, ranges=ValueRanges(None, (0, 1)))
+
+
 # -- formats that need something --------------------------------------------------
 
 
@@ -318,6 +455,14 @@ def test_avif_without_a_pillow_that_reads_it(formats):
     assert "AVIF" not in readable_formats()
     with pytest.raises(UnreadableImage, match="which Pillow reads from 11.3 on"):
         read_image(b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B\0\0\0\xebmeta")
+
+
+def test_jpeg_2000_without_a_pillow_that_reads_it(formats):
+    formats.setattr("PIL.features.check", lambda name: False)
+    assert "JPEG2000" not in readable_formats()
+    for begin in (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xffO\xffQ"):
+        with pytest.raises(UnreadableImage, match="JPEG 2000 image, which this Pillow"):
+            read_image(begin + bytes(40))
 
 
 # -- faults -----------------------------------------------------------------------
@@ -571,6 +716,56 @@ def test_a_folder_that_is_none(tmp_path):
     with pytest.raises(FileNotFoundError, match="Received: a file"):
         find_images(tmp_path / "file")
     assert find_images(tmp_path) == []
+
+
+def test_files_that_are_no_images_are_counted(tmp_path):
+    names = ("a.dcm", "b.DCM", "c.svg", "sub/d.txt", ".DS_Store", "e", ".git/f.png")
+    _touch(tmp_path, *names, "h.pgm", "i.jp2", "data.001")
+    unread = []
+    assert _names(tmp_path, find_images(tmp_path, None, unread)) == ["h.pgm", "i.jp2"]
+    told = "2 .dcm, 2 without an ending, 1 .svg, 1 .txt, 1 hidden"
+    assert by_ending(unread) == told
+    _touch(tmp_path, *(f"x.{letter}" for letter in "abcdefgh"))
+    find_images(tmp_path, None, unread := [])
+    assert by_ending(unread).endswith("1 .a, 1 .b, 1 .c, 1 .d, 1 .e, 1 .f, 5 others")
+
+
+@pytest.mark.parametrize(
+    "kind", ["BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP", "PPM", *readable_formats()]
+)
+def test_an_image_without_an_ending_is_one(tmp_path, kind):
+    for name in ("0a1b2c", "scan.001"):
+        path = tmp_path / name
+        quarters().save(path, kind)
+        assert find_images(tmp_path)[-1] == path
+        assert read_image(path).shape == (24, 40, 3)
+
+
+def test_what_begins_otherwise_is_none(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name, content in (
+        ("empty", b""),
+        ("text", b"BM is how a text may begin"),
+        ("more", b"P5 is, too; and\n7"),
+        ("film", b"\0\0\0\x14ftypqt  \0\0\0\0qt  "),
+    ):
+        (tmp_path / name).write_bytes(content)
+    assert find_images(tmp_path, None, unread := []) == []
+    assert len(unread) == 5
+
+
+def test_folders_that_are_no_classes(tmp_path):
+    _touch(tmp_path, "owl/1.png", "ox/a.svg", "ox/b.svg", "x.csv", "2.png", "3.png")
+    (tmp_path / "fish").mkdir()
+    empty, loose = {}, []
+    assert list(find_classes(tmp_path, None, None, empty, loose)) == ["owl"]
+    assert list(empty) == ["fish", "ox"]
+    assert sorted(path.name for path in empty["ox"]) == ["a.svg", "b.svg"]
+    assert _names(tmp_path, loose) == ["2.png", "3.png"]
+    (tmp_path / "owl" / "1.png").unlink()
+    told = r"in no subfolder: 2; other files: 2 \.svg, 1 \.csv"
+    with pytest.raises(ValueError, match=told):
+        find_classes(tmp_path)
 
 
 def test_class_folders(tmp_path):

@@ -33,7 +33,7 @@ LAYERS = {
     "callbacks": ["models", "evaluation"],
     "distillation": ["data", "views", "networks", "optimizers", "trainers", "models"],
     "checkpoints": ["views", "backbones", "networks"],
-    "export": ["models", "distillation"],
+    "export": ["data", "models", "distillation"],
     "recipes": ["views", "backbones", "optimizers", "models"],
     "cli": [
         "data",

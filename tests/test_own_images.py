@@ -238,6 +238,67 @@ def test_runs_among_the_images_are_told(folders):
     assert f": 1, such as '{folders}/many/runs/first'." in remark
 
 
+def test_files_that_are_no_images_are_told(folders):
+    (folders / "many" / "a.dcm").touch()
+    (folders / "many" / "b").write_text("no image")
+    _noise(57, "L").save(folders / "many" / "c.pgm")
+    _noise(58).save(folders / "many" / "without_an_ending", "PNG")
+    (folders / "few" / "ox").mkdir()
+    (folders / "few" / "ox" / "a.svg").touch()
+    _noise(9).save(folders / "few" / "loose.png")
+    data = _load(folders)
+    assert len(data.x_unlabelled) == 22
+    assert data.class_names == ("cat", "dog")
+    told = "\n".join(data.remarks)
+    for part in (
+        f"2 files in '{folders}/many' are not read",
+        ": 1 .dcm, 1 without an ending.",
+        f"1 files in '{folders}/few' are not read",
+        "without an image that is read are no classes: 'ox' (1 .svg).",
+        f"1 images in '{folders}/few' lie in the folder of no class",
+    ):
+        assert part in told
+    with pytest.raises(ValueError, match=r"Received: none. 1 files in .*: 1 .svg\."):
+        load_own_images(folders / "few" / "ox", folders / "few")
+
+
+def _deepen(folders, most=4095):
+    """Makes the images grey, of values up to the largest, in files of 16 bits."""
+    for path in folders.rglob("*.png"):
+        values = np.asarray(Image.open(path).convert("L")) / 255 * most
+        Image.fromarray(np.rint(values).astype("uint16")).save(path)
+
+
+def test_deep_images_are_read_by_the_range_of_all(folders):
+    for path in folders.rglob("*.png"):
+        Image.open(path).convert("L").save(path)
+    shallow = _load(folders)
+    _deepen(folders)
+    data = _load(folders)
+    np.testing.assert_array_equal(data.x_train, shallow.x_train)
+    np.testing.assert_array_equal(data.x_test, shallow.x_test)
+    assert data.value_ranges == ((0, 4095), None)
+    assert "29 of 29 images hold integers of more than 8 bits" in data.remarks[0]
+    # The test images count, too.
+    values = np.full((10, 12), 5000, "uint16")
+    Image.fromarray(values).save(folders / "held" / "cat" / "200.png")
+    data = _load(folders)
+    assert data.value_ranges == ((0, 16383), None)
+    assert data.x_test[0].max() == 78
+    # As given, where what lies beyond is told.
+    data = _load(folders, value_range=(0, 4095))
+    np.testing.assert_array_equal(data.x_train, shallow.x_train)
+    assert data.remarks == (
+        "1 of 4 test images hold values beyond the range that is taken for theirs: "
+        "these become black or white. --value-range (value_range) says another range.",
+    )
+    data = _load(folders, value_range="each")
+    assert data.value_ranges is None
+    assert data.x_train.max() == 16
+    with pytest.raises(ValueError, match="the lower first. Received: .5, 5."):
+        _load(folders, value_range=(5, 5))
+
+
 def test_images_without_a_label_in_a_table(folders):
     rows = [f"many/{number:03}.png,{'cat' * (number < 3)}" for number in range(10)]
     table = folders / "labels.csv"

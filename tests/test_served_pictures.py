@@ -18,6 +18,7 @@ from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.label import label_images
 from semppl_keras.data.image_files import read_image
 from semppl_keras.data.image_formats import readable_formats
+from semppl_keras.data.value_ranges import as_ranges
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.export import (
     FORMATS,
@@ -130,13 +131,24 @@ def test_they_are_of_the_formats_of_training_alone(tmp_path):
 
 
 @pytest.mark.any_backend
-def test_deep_greys_are_of_the_range_that_is_given(tmp_path):
+def test_deep_images_are_of_the_range_that_is_given(tmp_path):
     path = tmp_path / "twelve_bits.png"
     Image.fromarray(np.array([[0, 4095], [819, 2048]], "uint16")).save(path)
-    read = served_pictures.read_picture(path, 2, 1, deep_range=(0, 4095))
+    read = served_pictures.read_picture(path, 2, 1, (0, 4095))
     assert read[..., 0].tolist() == [[0, 255], [51, 128]]
-    with pytest.raises(ValueError, match="between 0 and 255. Received: 0 to 4095"):
-        served_pictures.read_picture(path, 2, 1, deep_range=(0, 255))
+    for pair in ((0, 4095), (100, 2048)):
+        ranges = as_ranges(pair)
+        read = served_pictures.read_picture(path, 2, 1, *ranges)
+        np.testing.assert_array_equal(read, read_image(path, 2, 1, ranges))
+    # PGM tells its own largest value.
+    Image.fromarray(np.array([[0, 4095]], "uint16")).save(tmp_path / "it.pgm")
+    read = served_pictures.read_picture(tmp_path / "it.pgm", 1, 1, (0, 4095))
+    expected = read_image(tmp_path / "it.pgm", 1, 1, as_ranges((0, 4095)))
+    np.testing.assert_array_equal(read, expected)
+    path = tmp_path / "colours.png"
+    path.write_bytes(_deep_rgb(np.full((2, 2, 3), 2000, "uint16")))
+    with pytest.raises(ValueError, match="from 0 to 65535. Received: .*colours.png"):
+        served_pictures.read_picture(path, 2, 3, (0, 4095))
 
 
 def _brightness():
@@ -252,9 +264,9 @@ def test_names_are_literals_in_the_script(tmp_path):
     [
         ({"image_size": 0}, "`image_size` must be a positive integer or None"),
         ({"image_size": 8.0}, "`image_size` must be a positive integer or None"),
-        ({"deep_range": (5, 5)}, "`deep_range` must be a pair of numbers"),
-        ({"deep_range": "ab"}, "`deep_range` must be a pair of numbers"),
-        ({"deep_range": 4095}, "`deep_range` must be a pair of numbers"),
+        ({"value_range": (5, 5)}, "`value_range` must be two finite numbers"),
+        ({"value_range": "ab"}, "`value_range` must be two finite numbers"),
+        ({"value_range": 4095}, "`value_range` must be two finite numbers"),
     ],
 )
 def test_what_no_picture_has_is_told(tmp_path, options, message):

@@ -42,8 +42,9 @@ data sets:
               "small_images"
 
 your own images, each source one of:
-  DIR             image files: JPEG, PNG, WebP, BMP, TIFF, GIF (its first frame), grey,
-                  transparent, CMYK, 16-bit or turned; to --labelled and --test a folder
+  DIR             image files: JPEG, PNG, WebP, BMP, TIFF, GIF (its first frame), PNM,
+                  JPEG 2000, grey, transparent, CMYK, turned or of 16 bits, which are
+                  all read by one range, told; to --labelled and --test a folder
                   for each class, to --unlabelled all files, however deep
   FILE.csv, .tsv  lines of path,label, paths relative to the table, or to the folder
                   of --unlabelled. Rows whose label is blank, -1, nan, none, n/a, ...
@@ -283,6 +284,7 @@ def _add_train(commands):
         help="of each of your own images the central square is resized to it "
         "(default: the size of the labelled images, at most 96)",
     )
+    run_commands.add_value_range(train)
     train.add_argument(
         "--backbone",
         choices=_BACKBONES,

@@ -107,6 +107,24 @@ def share(text):
     return number
 
 
+def number(text):
+    """A finite number.
+
+    Args:
+        text: What stands on the command line.
+
+    Returns:
+        Float.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("inf")
+    if not abs(value) < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number; received {text!r}")
+    return value
+
+
 def positive(text):
     """A number above 0.
 

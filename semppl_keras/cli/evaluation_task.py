@@ -14,11 +14,13 @@ from semppl_keras.cli.run_folder import (
     resolved,
     tables_of,
     user_errors,
+    value_range_of,
 )
 from semppl_keras.cli.table_settings import asked_tables
 from semppl_keras.data import load_test
 from semppl_keras.data.checks import listed
 from semppl_keras.data.image_cache import decode_cached
+from semppl_keras.data.image_decoding import find_ranges, remarks_on_files
 from semppl_keras.data.image_lists import resolved_source
 from semppl_keras.data.own_images import images_folder, open_tested, own_name
 from semppl_keras.evaluation import SEVERITIES, corrupt
@@ -106,6 +108,7 @@ def task_of_run(settings, arguments, folder):
             recipe,
             folder=folder,
             class_names=settings.get("class_names", ()),
+            value_range=value_range_of(settings),
         )
     else:
         data = load_data(other, labels_per_class, seed, recipe)
@@ -114,7 +117,12 @@ def task_of_run(settings, arguments, folder):
     if arguments.same_classes:
         kind = "same_classes"
         with user_errors():
-            tested = load_test(other, seed, image_size=recipe.image_size)
+            tested = load_test(
+                other,
+                seed,
+                image_size=recipe.image_size,
+                value_range=value_range_of(settings),
+            )
         name, x_test, y_test = tested.name, tested.images, _named_alike(tested, data)
     if y_test is None:
         raise CommandError(
@@ -184,10 +192,16 @@ def _own_test(source, finished, tables):
     with user_errors():
         folder = images_folder(dataset["unlabelled"]) if own else None
         tested = open_tested(source, finished.class_names, tables, folder)
+        ranges, remarks = find_ranges(
+            tested,
+            finished.value_range,
+            lambda *counts: progress("deep images", *counts),
+        )
         images, decoded = decode_cached(
             tested,
             height,
             channels,
+            ranges=ranges,
             max_skipped=max_skipped,
             progress=lambda *counts: progress("images to test on", *counts),
         )
@@ -203,7 +217,11 @@ def _own_test(source, finished, tables):
             f"{listed(class_names)}. Received: {listed(unknown)}. Name their classes "
             "as the run does."
         )
-    notes = list(tested.remarks)
+    notes = [
+        *tested.remarks,
+        *remarks,
+        *remarks_on_files(decoded, len(tested), "test images"),
+    ]
     if unknown:
         notes.append(
             f"{np.sum(~known):,} test images are left out: the run does not know "

@@ -4,6 +4,7 @@ import pathlib
 
 from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.run_folder import CommandError, user_errors
+from semppl_keras.data.value_ranges import as_ranges, brought_to_eight_bits
 from semppl_keras.export import FORMATS, export_model, script_path
 
 
@@ -41,9 +42,18 @@ def run(arguments):
     else:
         model, how = finished.classifier(arguments.classifier)
         gives = f"probabilities (B, {model.num_classes})"
+    # Of an earlier run each image was read by itself.
+    known = isinstance(finished.value_range, dict)
+    ranges = as_ranges(finished.value_range) if known else None
     with user_errors():
         try:
-            export_model(model, path, arguments.format, image_size=finished.image_size)
+            export_model(
+                model,
+                path,
+                arguments.format,
+                image_size=finished.image_size,
+                value_range=ranges,
+            )
         except RuntimeError as error:
             raise CommandError(str(error)) from error
     print(
@@ -53,6 +63,9 @@ def run(arguments):
     script = script_path(path)
     if script.exists():
         print(f"To ask it about picture files: python {script} PICTURE ...")
+    if ranges is not None:
+        for told in brought_to_eight_bits(ranges):
+            print(f"Note: {told}", flush=True)
     return path
 
 

@@ -16,12 +16,14 @@ from semppl_keras.cli.run_folder import (
     recipe_of,
     tables_of,
     user_errors,
+    value_range_of,
 )
 from semppl_keras.cli.run_labels import labels_of, tell_changed_labels
 from semppl_keras.cli.safe_loading import check_folder, load_model
 from semppl_keras.data import choose_labelled
 from semppl_keras.data.checks import listed
 from semppl_keras.data.image_cache import decode_cached
+from semppl_keras.data.image_decoding import find_ranges
 from semppl_keras.data.image_lists import open_images
 from semppl_keras.data.own_images import images_folder
 from semppl_keras.data.spreadsheets import content_of
@@ -87,6 +89,7 @@ class FinishedRun:
             self.recipe,
             folder=self.folder,
             class_names=self.settings.get("class_names") or (),
+            value_range=self.value_range,
         )
         names = tuple(self.settings.get("class_names") or data.class_names)
         if names != data.class_names:
@@ -107,6 +110,11 @@ class FinishedRun:
     def image_size(self):
         """Pixels of a side, to which its images were brought."""
         return self.recipe.image_size or self.model.views.large_size
+
+    @property
+    def value_range(self):
+        """By which range its deep images were read, as `find_ranges` takes it."""
+        return value_range_of(self.settings)
 
     @property
     def class_names(self):
@@ -206,8 +214,9 @@ class FinishedRun:
             tables_of(self.settings),
             images_folder(self.settings["dataset"]["unlabelled"]),
         )
+        ranges, _ = find_ranges(found, self.value_range)
         images, decoded = decode_cached(
-            found, self.image_size, self.channels, max_skipped=1.0
+            found, self.image_size, self.channels, ranges=ranges, max_skipped=1.0
         )
         numbers = {name: number for number, name in enumerate(self.class_names)}
         labels = np.array(

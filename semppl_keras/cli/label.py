@@ -18,6 +18,7 @@ from semppl_keras.cli.finished_run import FinishedRun, as_probabilities
 from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.cli.terminal import shown
 from semppl_keras.data.image_cache import decode_cached
+from semppl_keras.data.image_decoding import find_ranges, remarks_on_files
 from semppl_keras.data.image_files import UnreadableImage, read_image
 from semppl_keras.data.image_lists import open_images, resolved_source, source_path
 from semppl_keras.data.spreadsheets import inert, inert_path
@@ -43,6 +44,8 @@ class Labels(NamedTuple):
             the image itself left out; -1 where there are no others.
         skipped: list of `Skipped`, what could not be read.
         given: list of str, the class that a person has given each, "" where none has.
+        remarks: list of str, what is worth knowing about the images.
+        ranges: `ValueRanges` by which deep images were read, or None.
     """
 
     names: list
@@ -52,6 +55,8 @@ class Labels(NamedTuple):
     nearest: np.ndarray
     skipped: list
     given: list
+    remarks: list
+    ranges: tuple | None
 
     @property
     def confidences(self):
@@ -91,6 +96,8 @@ def run(arguments):
     )
     with user_errors():
         labels = label_images(finished, classifier, arguments.source)
+    for remark in labels.remarks:
+        print(f"Note: {remark}", flush=True)
     names = finished.class_names
     kept = np.flatnonzero(labels.confidences >= (arguments.min_confidence or 0))
     with user_errors():
@@ -135,9 +142,14 @@ def label_images(finished, classifier, source):
         >>> label_images(finished, classifier, "photos").probabilities
     """
     listed = open_images(source, "unlabelled")
+    ranges, remarks = find_ranges(listed, finished.value_range)
     # What cannot be read is told at the end.
     images, decoded = decode_cached(
-        listed, finished.image_size, finished.channels, max_skipped=1.0
+        listed,
+        finished.image_size,
+        finished.channels,
+        ranges=ranges,
+        max_skipped=1.0,
     )
     embedder = ImageEmbedder(classifier.backbone, classifier.views)
     features = embedder.predict(images, verbose=0)
@@ -155,6 +167,12 @@ def label_images(finished, classifier, source):
             _given_label(finished, name, rows)
             for name, rows in zip(names, own, strict=True)
         ],
+        remarks=[
+            *listed.remarks,
+            *remarks,
+            *remarks_on_files(decoded, len(listed), "images"),
+        ],
+        ranges=ranges,
     )
 
 
@@ -496,7 +514,7 @@ def _large(labels, index):
     name = labels.names[index]
     if os.path.isfile(name):
         try:
-            return read_image(name)
+            return read_image(name, ranges=labels.ranges)
         except UnreadableImage:
             # It has gone since.
             return labels.images[index]

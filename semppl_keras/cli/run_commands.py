@@ -5,7 +5,13 @@ The standard library alone, as everywhere in parsing.
 
 import argparse
 
-from semppl_keras.cli.argument_types import BACKBONES, at_least, positive, share
+from semppl_keras.cli.argument_types import (
+    BACKBONES,
+    at_least,
+    number,
+    positive,
+    share,
+)
 
 _EXPORT_DESCRIPTION = """\
 Write a finished run so that it can be served without this package: images as they are
@@ -245,6 +251,18 @@ def _add_label(commands):
     _add_classifier(parser)
 
 
+def add_value_range(parser):
+    """Adds the option for the range of the values of deep images."""
+    parser.add_argument(
+        "--value-range",
+        nargs=2,
+        type=number,
+        metavar=("LOW", "HIGH"),
+        help="in your own images of more than 8 bits a channel, the values that become "
+        "black and white, such as 0 4095 (default: what all of them need, told)",
+    )
+
+
 def _add_views(commands):
     parser = new_command(
         commands,
@@ -266,6 +284,7 @@ def _add_views(commands):
         help="pixels of a side, as for semppl train (default: that of the images, at "
         "most 96)",
     )
+    add_value_range(parser)
     parser.add_argument(
         "--images",
         type=at_least(1),

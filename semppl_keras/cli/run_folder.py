@@ -18,6 +18,7 @@ from semppl_keras import recipes
 from semppl_keras.callbacks import TrainingDiverged
 from semppl_keras.data.image_lists import resolved_source
 from semppl_keras.data.own_images import own_name
+from semppl_keras.data.value_ranges import as_ranges
 from semppl_keras.version import __version__
 
 _SECONDS_BETWEEN_LINES = 5
@@ -166,8 +167,28 @@ def resolved(dataset):
     return dataset
 
 
+def value_range_of(settings):
+    """By which range the deep images of a run are read.
+
+    Args:
+        settings: Dict, what `run.json` holds.
+
+    Returns:
+        As `data.load_own_images` takes `value_range`: without the entry, each image
+        was read by itself.
+    """
+    return settings.get("value_range", "each")
+
+
 def load_data(
-    dataset, labels_per_class, seed, recipe=None, *, folder=None, class_names=()
+    dataset,
+    labels_per_class,
+    seed,
+    recipe=None,
+    *,
+    folder=None,
+    class_names=(),
+    value_range=None,
 ):
     """Loads a data set as the options of a command, or `run.json`, name it.
 
@@ -180,6 +201,7 @@ def load_data(
         folder: The run's, in which decoded images may be kept; None for none.
         class_names: Classes that there are, of a run that has begun: how they are
             spelled does not matter.
+        value_range: As for `data.load_own_images`; `value_range_of` a run.
 
     Returns:
         `FewLabels`; of a person's own images `OwnImages`.
@@ -197,6 +219,7 @@ def load_data(
                 labels_per_class,
                 seed,
                 image_size=dataset["image_size"],
+                value_range=value_range,
                 max_skipped=dataset["max_skipped"],
                 cache=dataset["cache"],
                 cache_folder=None if folder is None else pathlib.Path(folder) / "cache",
@@ -211,6 +234,7 @@ def load_data(
             labels_per_class,
             seed,
             image_size=None if recipe is None else recipe.image_size,
+            value_range=value_range,
         )
     if recipe is None or recipe.image_size is None:
         return data
@@ -283,6 +307,11 @@ def read_settings(folder):
     settings = read_json(path, _SETTINGS)
     if isinstance(settings["dataset"], dict):
         _check_entries(path, settings["dataset"], _OWN_DATASET, _BRING_BACK)
+    if settings.get("value_range") is not None:
+        try:
+            as_ranges(settings["value_range"])
+        except ValueError as error:
+            raise CommandError(f"In {str(path)!r}: {error} {_BRING_BACK}") from error
     names = settings.get("class_names")
     if not (names is None or _is_list_of(names, str)):
         raise CommandError(

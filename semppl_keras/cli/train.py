@@ -16,6 +16,7 @@ from semppl_keras.cli.run_folder import (
     recipe_of,
     save_model,
     user_errors,
+    value_range_of,
     versions,
     write_json,
 )
@@ -41,8 +42,9 @@ def run(arguments):
     Args:
         arguments: Namespace with `dataset`, `labels_per_class`, `epochs`, `batch_size`,
             `learning_rate`, `seed`, `out`, `unlabelled`, `labelled`, `test`,
-            `image_size`, `backbone`, `max_skipped`, `cache`, `checkpoint_minutes` (None
-            where not given) and `resume`: None, True or a folder.
+            `image_size`, `value_range`, `backbone`, `max_skipped`, `cache`,
+            `checkpoint_minutes` (None where not given) and `resume`: None, True or a
+            folder.
 
     Returns:
         The dict that `metrics.json` holds.
@@ -242,6 +244,7 @@ def _load(settings, recipe, folder):
             recipe,
             folder=folder,
             class_names=settings.get("class_names", ()),
+            value_range=value_range_of(settings),
         )
     except CommandError as error:
         if not isinstance(error.__cause__, TooManyUnreadable):

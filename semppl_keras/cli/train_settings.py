@@ -24,6 +24,7 @@ from semppl_keras.cli.table_settings import (
 )
 from semppl_keras.data.image_lists import resolved_source
 from semppl_keras.data.own_images import own_name, survey_own_images
+from semppl_keras.data.value_ranges import as_ranges
 
 _DEFAULTS = {
     "dataset": "digits",
@@ -41,6 +42,7 @@ _OWN_DEFAULTS = {
     "labelled": None,
     "test": None,
     "image_size": None,
+    "value_range": None,
     "backbone": None,
     "max_skipped": 0.05,
     "cache": "auto",
@@ -115,6 +117,8 @@ def new_settings(arguments):
         settings["dataset"] = resolved(settings["dataset"])
     if settings["epochs"] is None:
         settings["epochs"] = recipe_of(settings).epochs
+    # That there is one tells that it is found, and not another for each image.
+    settings.setdefault("value_range", None)
     return {**settings, "backend": keras.backend.backend(), "versions": versions()}
 
 
@@ -140,7 +144,12 @@ def settings_of(folder, arguments):
     begun_with = {name: settings.get(name) for name in _DEFAULTS}
     if isinstance(settings["dataset"], dict):
         tables = settings["dataset"].get("tables") or {}
-        begun_with |= {**settings["dataset"], **tables, "dataset": None}
+        begun_with |= {
+            **settings["dataset"],
+            **tables,
+            "dataset": None,
+            "value_range": settings.get("value_range"),
+        }
     for name in (*_DEFAULTS, *_OWN_DEFAULTS, *TABLE_OPTIONS):
         asked, begun = getattr(arguments, name), begun_with.get(name)
         if asked is None:
@@ -149,6 +158,10 @@ def settings_of(folder, arguments):
             asked = resolved(asked)
         elif name in ("unlabelled", "labelled", "test"):
             asked = resolved_source(asked)
+        elif name == "value_range":
+            with user_errors():
+                asked = as_ranges(asked)._asdict()
+                begun = begun and as_ranges(begun)._asdict()
         if asked != begun:
             option = f"--{name.replace('_', '-')}"
             with_it = f"without {option}"
@@ -198,12 +211,15 @@ def with_data(settings, data, folder):
             flush=True,
         )
     tell_changed_labels(settings, labels, "begun", "it goes on with those of now")
-    return {
+    settings = {
         "class_names": names,
         "images_digest": digest,
         "labels": labels,
         **settings,
     }
+    if "value_range" in settings and data.value_ranges is not None:
+        settings["value_range"] = data.value_ranges._asdict()
+    return settings
 
 
 def check_free(folder):
@@ -286,10 +302,14 @@ def _own_settings(arguments):
         usual_size, num_unlabelled = survey_own_images(
             arguments.unlabelled, arguments.labelled, tables
         )
+        value_range = options.pop("value_range")
+        if value_range is not None:
+            value_range = as_ranges(value_range)._asdict()
     if options["image_size"] is None:
         options["image_size"] = usual_size
     return {
         "dataset": own_dataset(**options, tables=tables),
+        "value_range": value_range,
         "labels_per_class": arguments.labels_per_class or "all",
         "epochs": arguments.epochs
         or recipes.usual_epochs(num_unlabelled, arguments.batch_size),

@@ -10,7 +10,7 @@ from semppl_keras import recipes
 from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.cli.terminal import shown
 from semppl_keras.cli.view_grid import draw_views
-from semppl_keras.data.image_decoding import decode_into
+from semppl_keras.data.image_decoding import decode_into, find_ranges
 from semppl_keras.data.image_files import OWN_PICTURES
 from semppl_keras.data.image_lists import ImageList, open_images
 from semppl_keras.data.own_images import LARGEST_USUAL_SIDE
@@ -23,8 +23,8 @@ def run(arguments):
     """Draws views of some images of a folder, as the parsed arguments say.
 
     Args:
-        arguments: Namespace with `source`, `views`, `image_size` (None where not
-            given), `images`, `draws`, `seed`, `out` and `overwrite`.
+        arguments: Namespace with `source`, `views`, `image_size` and `value_range`
+            (None where not given), `images`, `draws`, `seed`, `out` and `overwrite`.
 
     Returns:
         `pathlib.Path` of the picture.
@@ -43,7 +43,10 @@ def run(arguments):
         listed = open_images(arguments.source, "unlabelled")
         size = arguments.image_size or _usual_size(listed)
         views = _views(arguments.views, size)
-        images, skipped = _some(listed, size, arguments.images, arguments.seed)
+        ranges, remarks = find_ranges(listed, arguments.value_range)
+        images, skipped = _some(listed, size, arguments.images, arguments.seed, ranges)
+    for remark in (*listed.remarks, *remarks):
+        print(f"Note: {remark}", flush=True)
     for entry in skipped:
         print(f"not read: {shown(entry.name)}: {shown(entry.reason)}", file=sys.stderr)
     if not len(images):
@@ -87,14 +90,14 @@ def _views(name, size):
     return recipe(name, large_size=size)
 
 
-def _some(listed, size, count, seed):
+def _some(listed, size, count, seed, ranges):
     """Some images `(n, size, size, channels)`, and `Skipped` of the others tried."""
     order = np.random.default_rng(seed).permutation(len(listed))
     channels = 3 if listed.coloured() else 1
     # A few to spare, for those that cannot be read.
     chosen = _subset(listed, np.sort(order[: 2 * count]))
     rows = np.empty((len(chosen), size, size, channels), "uint8")
-    decoded = decode_into(rows, chosen, max_skipped=1.0)
+    decoded = decode_into(rows, chosen, ranges=ranges, max_skipped=1.0)
     return rows[: len(decoded.kept)][:count], decoded.skipped
 
 

@@ -1,5 +1,6 @@
 """Loading data sets by name."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -12,8 +13,9 @@ from semppl_keras.data.few_labels import (
     check_same_length,
     choose_labelled,
 )
-from semppl_keras.data.image_decoding import read_images
+from semppl_keras.data.image_decoding import find_ranges, read_images
 from semppl_keras.data.image_files import find_classes
+from semppl_keras.data.image_lists import image_list, remarks_on_folder
 from semppl_keras.data.npz_archives import open_npz
 from semppl_keras.data.tfds_builders import check_split, open_builder
 
@@ -139,7 +141,9 @@ def load_tfds(
     return _from_arrays(arrays, names, builder.info.name, labels_per_class, seed)
 
 
-def load_folder(path, labels_per_class=10, seed=0, *, image_size=None):
+def load_folder(
+    path, labels_per_class=10, seed=0, *, image_size=None, value_range=None
+):
     """Loads image files from folders, one for each class.
 
     Args:
@@ -149,6 +153,7 @@ def load_folder(path, labels_per_class=10, seed=0, *, image_size=None):
         seed: Chooses the labelled images, and those to test on.
         image_size: Integer: of each image the central square is resized to it. None
             for images that have one size.
+        value_range: As for `load_own_images`.
 
     Returns:
         `FewLabels`, named after the folder, its classes in the order of their names.
@@ -162,12 +167,13 @@ def load_folder(path, labels_per_class=10, seed=0, *, image_size=None):
         >>> data = load_folder("flowers", labels_per_class=10, image_size=64)
     """
     path = pathlib.Path(path)
+    remarks = []
     if (path / "train").is_dir() and (path / "test").is_dir():
-        train, test = find_classes(path / "train"), find_classes(path / "test")
+        train, test = (_classes(path / part, remarks) for part in ("train", "test"))
     else:
         train, test = {}, {}
         generator = np.random.default_rng(seed)
-        for name, paths in find_classes(path).items():
+        for name, paths in _classes(path, remarks).items():
             order = generator.permutation(len(paths))
             count = round(_FOLDER_TEST_SHARE * len(paths))
             test[name] = [paths[index] for index in order[:count]]
@@ -179,6 +185,10 @@ def load_folder(path, labels_per_class=10, seed=0, *, image_size=None):
             f"Received: none in train/ of {', '.join(unknown)}."
         )
     names = tuple(sorted(train))
+    every = [
+        path for part in (train, test) for paths in part.values() for path in paths
+    ]
+    ranges, remarks_on_ranges = find_ranges(image_list(every), value_range)
     arrays = {}
     channels = None
     for part, classes in (("train", train), ("test", test)):
@@ -188,16 +198,20 @@ def load_folder(path, labels_per_class=10, seed=0, *, image_size=None):
                 f"The folder {str(path)!r} must hold images to {part} with. Received: "
                 "none."
             )
-        images = read_images(paths, image_size, channels)
+        images = read_images(paths, image_size, channels, ranges)
         channels = images.shape[-1]
         arrays[f"x_{part}"] = images
         arrays[f"y_{part}"] = np.repeat(
             np.arange(len(names)), [len(classes.get(name, [])) for name in names]
         )
-    return _from_arrays(arrays, names, path.resolve().name, labels_per_class, seed)
+    return dataclasses.replace(
+        _from_arrays(arrays, names, path.resolve().name, labels_per_class, seed),
+        remarks=(*remarks, *remarks_on_ranges),
+        value_ranges=ranges,
+    )
 
 
-def load_test(spec, seed=0, *, image_size=None):
+def load_test(spec, seed=0, *, image_size=None, value_range=None):
     """Loads the test images of a data set, which needs no others.
 
     Args:
@@ -205,6 +219,7 @@ def load_test(spec, seed=0, *, image_size=None):
             without `test/` is to test on as a whole.
         seed: Chooses the test images of the digits.
         image_size: As for `load`.
+        value_range: As for `load`.
 
     Returns:
         `LabelledTest`.
@@ -226,8 +241,9 @@ def load_test(spec, seed=0, *, image_size=None):
         own = path / "test"
         classes = find_classes(own if own.is_dir() else path)
         paths = [path for of_class in classes.values() for path in of_class]
+        ranges, _ = find_ranges(image_list(paths), value_range)
         return LabelledTest(
-            read_images(paths, image_size),
+            read_images(paths, image_size, ranges=ranges),
             np.repeat(np.arange(len(classes)), [len(own) for own in classes.values()]),
             tuple(classes),
             path.resolve().name,
@@ -241,7 +257,7 @@ def load_test(spec, seed=0, *, image_size=None):
     return LabelledTest(data.x_test, data.y_test, data.class_names, data.name)
 
 
-def load(spec, labels_per_class=10, seed=0, *, image_size=None):
+def load(spec, labels_per_class=10, seed=0, *, image_size=None, value_range=None):
     """Loads the data set that a short text names.
 
     Args:
@@ -250,6 +266,7 @@ def load(spec, labels_per_class=10, seed=0, *, image_size=None):
         seed: Chooses the labelled images (and the test images of the digits and of a
             folder without `test/`).
         image_size: To which images of a folder are resized; the others keep theirs.
+        value_range: Of the deep images of a folder, as for `load_own_images`.
 
     Returns:
         `FewLabels`.
@@ -270,12 +287,26 @@ def load(spec, labels_per_class=10, seed=0, *, image_size=None):
     if kind == "tfds" and rest:
         return load_tfds(rest, labels_per_class=labels_per_class, seed=seed)
     if kind == "folder" and rest:
-        return load_folder(rest, labels_per_class, seed, image_size=image_size)
+        return load_folder(
+            rest,
+            labels_per_class,
+            seed,
+            image_size=image_size,
+            value_range=value_range,
+        )
     raise ValueError(
         "The data set must be 'digits', 'npz:FILE' (a NumPy archive), 'tfds:NAME' "
         "(TensorFlow Datasets) or 'folder:DIR' (a folder of images for each class). "
         f"Received: {spec!r}."
     )
+
+
+def _classes(folder, remarks):
+    """As `find_classes`, what is worth knowing added to a list."""
+    passed_over, unread, empty, loose = [], [], {}, []
+    classes = find_classes(folder, passed_over, unread, empty, loose)
+    remarks += remarks_on_folder(folder, passed_over, unread, empty, loose)
+    return classes
 
 
 def _read_tfds_split(tfds, builder, split, name):

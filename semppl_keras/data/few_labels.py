@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from semppl_keras.data.checks import check_not_unit_range, check_value_range
+from semppl_keras.data.value_ranges import ValueRanges
 
 # A label that nobody knows. Such an image is trained on, but never counted.
 UNKNOWN = -1
@@ -27,6 +28,10 @@ class FewLabels:
         num_classes: At least 2.
         class_names: One string per class.
         name: What the data set is called in reports.
+        remarks: Tuple of str, what is worth knowing about the data: leakage, classes
+            with a single label, ...
+        value_ranges: `ValueRanges` by which deep images were brought to [0, 255], or
+            None where there is nothing to know about them.
 
     Raises:
         ValueError: The parts contradict each other.
@@ -45,6 +50,8 @@ class FewLabels:
     num_classes: int
     class_names: tuple[str, ...]
     name: str
+    remarks: tuple[str, ...] = ()
+    value_ranges: ValueRanges | None = None
 
     def __post_init__(self):
         parts = {

@@ -33,7 +33,7 @@ _MEMORY_SHARE = 0.5
 _CAUTIOUS_MEMORY = 1 << 30
 
 # Another one makes all earlier caches unknown: to be changed with what decoding does.
-_VERSION = 3
+_VERSION = 4
 _PREFIX = "images_"
 
 
@@ -44,6 +44,7 @@ def decode_cached(
     *,
     folder=None,
     place="auto",
+    ranges=None,
     num_first=None,
     max_skipped=0.05,
     progress=None,
@@ -58,7 +59,7 @@ def decode_cached(
             for a file without a name, which is gone with the process.
         place: "memory", "disk", or "auto" for memory where the images take at most
             half of what is free, else disk. What is on disk already is used.
-        num_first, max_skipped, progress: as `decode_into` takes them.
+        ranges, num_first, max_skipped, progress: as `decode_into` takes them.
 
     Returns:
         `(K, size, size, channels)` uint8, from disk a read-only `np.memmap`, and the
@@ -72,13 +73,16 @@ def decode_cached(
         raise ValueError(f"`place` must be one of {PLACES}. Received: {place!r}.")
     shape = (len(images), size, size, channels)
     options = {
+        "ranges": ranges,
         "num_first": num_first,
         "max_skipped": max_skipped,
         "progress": progress,
     }
     paths = None
     if folder is not None:
-        paths = _Paths(pathlib.Path(folder), _fingerprint(images, shape, num_first))
+        paths = _Paths(
+            pathlib.Path(folder), _fingerprint(images, shape, num_first, ranges)
+        )
         found = paths.read()
         if found is not None:
             check_share(found[1].skipped, len(images), max_skipped)
@@ -141,13 +145,8 @@ class _Paths:
             return None
         try:
             notes = json.loads(self._notes.read_text(encoding="utf-8"))
-            decoded = DecodedRows(
-                notes["kept"],
-                notes["digests"],
-                [Skipped(*entry) for entry in notes["skipped"]],
-                notes["repeated"],
-                notes["duplicates"],
-            )
+            skipped = [Skipped(*entry) for entry in notes["skipped"]]
+            decoded = DecodedRows(**{**notes, "skipped": skipped})
             rows = np.load(self._rows, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, KeyError, TypeError):
             # Damaged: it is made anew.
@@ -182,10 +181,10 @@ def _partial(path):
     return path.with_name(path.name + ".partial")
 
 
-def _fingerprint(images, shape, num_first):
+def _fingerprint(images, shape, num_first, ranges):
     # Another format that can be read makes more images of the same files.
     decoder = [_VERSION, PIL.__version__, readable_formats()]
-    described = json.dumps([*decoder, shape, num_first, images.states])
+    described = json.dumps([*decoder, shape, num_first, ranges, images.states])
     return hashlib.blake2b(described.encode(), digest_size=12).hexdigest()
 
 

@@ -11,12 +11,16 @@ from typing import NamedTuple
 import numpy as np
 
 from semppl_keras.data.image_files import UnreadableImage, image_header, read_image
-from semppl_keras.data.image_lists import decode
+from semppl_keras.data.image_lists import decode, extent
+from semppl_keras.data.value_ranges import ValueRanges, as_ranges, range_of
 
 # What is decoded ahead of what has been taken, by thread: enough that a large image
 # keeps no other thread waiting.
 _AHEAD = 8
 _NAMED = 3
+
+# Of `ValueRanges` what the kinds are called to people.
+_DEEP = {"integers": "integers of more than 8 bits", "floats": "floats"}
 
 
 class Skipped(NamedTuple):
@@ -53,6 +57,8 @@ class DecodedRows(NamedTuple):
         skipped: list of `Skipped`.
         repeated: list of int, the images that were left out as copies of the first.
         duplicates: list of int, those that were as copies of others.
+        beyond: list of int, those of the kept with values beyond the range of the set.
+        several: list of int, those of the kept that are the first of several.
     """
 
     kept: list
@@ -60,10 +66,19 @@ class DecodedRows(NamedTuple):
     skipped: list
     repeated: list
     duplicates: list
+    beyond: list
+    several: list
 
 
 def decode_into(
-    rows, images, *, num_first=None, max_skipped=0.05, workers=None, progress=None
+    rows,
+    images,
+    *,
+    ranges=None,
+    num_first=None,
+    max_skipped=0.05,
+    workers=None,
+    progress=None,
 ):
     """Decodes a list of images, in its order, into the rows of an array.
 
@@ -73,6 +88,8 @@ def decode_into(
     Args:
         rows: `(N, size, size, channels)` uint8, to be written to.
         images: `ImageList` of N images.
+        ranges: `ValueRanges` of the set that they are of; None where each deep image
+            is by itself.
         num_first: int, how many images come first and are kept, copies of each other or
             not. A later one with the very pixels of one before it is left out. None to
             keep all.
@@ -88,17 +105,19 @@ def decode_into(
             have been tried, so that all are named at once.
     """
     size, channels = rows.shape[1], rows.shape[3]
-    decoded = DecodedRows([], [], [], [], [])
+    decoded = DecodedRows(*([] for _ in DecodedRows._fields))
     first, others = set(), set()
     results = _in_order(
-        images.contents(), lambda content: decode(content, size, channels), workers
+        images.contents(),
+        lambda content: decode(content, size, channels, ranges),
+        workers,
     )
     with contextlib.closing(results):
         for index, result in enumerate(results):
             if isinstance(result, UnreadableImage):
                 decoded.skipped.append(Skipped(images.names[index], result.reason))
             else:
-                digest = hashlib.blake2b(result.data, digest_size=16).hexdigest()
+                digest = hashlib.blake2b(result.pixels.data, digest_size=16).hexdigest()
                 comes_first = num_first is None or index < num_first
                 if not comes_first and digest in first:
                     decoded.repeated.append(index)
@@ -106,16 +125,94 @@ def decode_into(
                     decoded.duplicates.append(index)
                 else:
                     (first if comes_first else others).add(digest)
-                    rows[len(decoded.kept)] = result
+                    rows[len(decoded.kept)] = result.pixels
                     decoded.kept.append(index)
                     decoded.digests.append(digest)
+                    if result.beyond:
+                        decoded.beyond.append(index)
+                    if result.several:
+                        decoded.several.append(index)
             if progress is not None:
                 progress(index + 1, len(images))
     check_share(decoded.skipped, len(images), max_skipped)
     return decoded
 
 
-def read_images(paths, size=None, channels=None):
+def find_ranges(images, value_range=None, progress=None):
+    """The ranges of the values of a set's deep images.
+
+    Of all files the header is read, of deep images all values.
+
+    Args:
+        images: `ImageList`, all of the set.
+        value_range: (low, high) for all of them; `ValueRanges`, or a dict of them, of
+            a set that these are to be read like: what that has none of is found; None
+            to find all; "each" where each image is by itself.
+        progress: function of (images done, images in all), called after each that is
+            deep.
+
+    Returns:
+        `ValueRanges`, or None for "each"; and a list of str: what is worth knowing
+        about what was found.
+
+    Raises:
+        ValueError: if `value_range` is none of these.
+    """
+    if value_range == "each":
+        return None, []
+    known = ValueRanges() if value_range is None else as_ranges(value_range)
+    extents = {}
+    if None in known:
+        results = _in_order(images.contents(), extent)
+        with contextlib.closing(results):
+            for index, result in enumerate(results):
+                # What cannot be read is told where it is to be decoded.
+                if result is None or isinstance(result, UnreadableImage):
+                    continue
+                kind, low, high = result
+                if getattr(known, kind) is not None:
+                    continue
+                count, least, most = extents.get(kind, (0, low, high))
+                extents[kind] = (count + 1, min(least, low), max(most, high))
+                if progress is not None:
+                    progress(index + 1, len(images))
+    remarks = []
+    for kind, (count, low, high) in extents.items():
+        found = range_of(kind, low, high)
+        known = known._replace(**{kind: found})
+        remarks.append(
+            f"{count:,} of {len(images):,} images hold {_DEEP[kind]}, from {low:,.6g} "
+            f"to {high:,.6g}: of all of them {found[0]:,.6g} becomes black and "
+            f"{found[1]:,.6g} white. --value-range (value_range) says another range."
+        )
+    # In the form that it has from `run.json`: caches are told by it.
+    return as_ranges(known), remarks
+
+
+def remarks_on_files(decoded, total, what):
+    """What is worth knowing about images that were read, as a list of str.
+
+    Args:
+        decoded: `DecodedRows`.
+        total: int, how many there are in all.
+        what: str, what they are called, such as "test images".
+    """
+    remarks = []
+    if decoded.beyond:
+        remarks.append(
+            f"{len(decoded.beyond):,} of {total:,} {what} hold values beyond the range "
+            "that is taken for theirs: these become black or white. --value-range "
+            "(value_range) says another range."
+        )
+    if decoded.several:
+        remarks.append(
+            f"{len(decoded.several):,} of {total:,} {what} are files of several frames "
+            "or pages, of which the first alone is read."
+        )
+    return remarks
+
+
+def read_images(paths, size=None, channels=None, ranges=None):
     """Reads image files into one array, all of them or none.
 
     Args:
@@ -123,6 +220,7 @@ def read_images(paths, size=None, channels=None):
         size: int, the central square is resized to it; None for images that have one
             size already.
         channels: 1 or 3; None for 1 where all are grey, else 3.
+        ranges: as `read_image` takes them.
 
     Returns:
         `(N, h, w, channels)` uint8.
@@ -134,7 +232,9 @@ def read_images(paths, size=None, channels=None):
     if channels is None:
         channels = 3 if any(image_header(path)[2] for path in paths) else 1
     images = None
-    results = _in_order(iter(paths), lambda path: read_image(path, size, channels))
+    results = _in_order(
+        iter(paths), lambda path: read_image(path, size, channels, ranges)
+    )
     with contextlib.closing(results):
         for index, array in enumerate(results):
             if isinstance(array, UnreadableImage):

@@ -1,32 +1,61 @@
 """Image files as arrays: which there are, and one way of reading each of them."""
 
+import collections
 import functools
 import io
 import os
 import pathlib
 import stat
+from typing import NamedTuple
 
 import numpy as np
 
-from semppl_keras.data.image_formats import missing_reader, readable_formats
+from semppl_keras.data.deep_images import (
+    deep_values,
+    is_deep,
+    is_grey,
+    tells_range,
+)
+from semppl_keras.data.image_formats import (
+    begins_as_image,
+    missing_reader,
+    readable_formats,
+)
+from semppl_keras.data.value_ranges import kind_of, to_eight_bits
 
-# Those too that cannot be read everywhere: they are images, and not to be passed over
-# without a word.
+# Those too that cannot be read everywhere: what cannot be read is told by its name.
 ENDINGS = (
+    ".apng",
     ".avif",
     ".bmp",
     ".gif",
     ".heic",
     ".heif",
     ".hif",
+    ".j2c",
+    ".j2k",
     ".jfif",
+    ".jp2",
+    ".jpc",
+    ".jpe",
     ".jpeg",
+    ".jpf",
     ".jpg",
+    ".jpx",
+    ".mpo",
+    ".pbm",
+    ".pfm",
+    ".pgm",
     ".png",
+    ".pnm",
+    ".ppm",
     ".tif",
     ".tiff",
     ".webp",
 )
+
+# Of files that are none so many endings are told.
+_MOST_ENDINGS = 8
 
 # What is beside the `run.json` of a run of `semppl train`, from its first step on.
 _RUN_PARTS = ("checkpoints", "logs", "metrics.json", "model.keras")
@@ -37,8 +66,7 @@ OWN_PICTURES = {"Software": "semppl_keras"}
 _OWN_BEGINS = b"Software\0semppl_keras"
 _PNG_BEGINS = 128
 
-_GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
-_DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+_GREY_MODES = ("1", "L", "LA", "La")
 _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _EXIF_ORIENTATION = 0x0112
 _JPEG_BEGINS = b"\xff\xd8\xff"
@@ -69,7 +97,7 @@ class UnreadableImage(ValueError):
         return f"{str(self.path)!r} cannot be read as an image: {self.reason}"
 
 
-def find_images(folder, passed_over=None):
+def find_images(folder, passed_over=None, unread=None):
     """The image files in a folder and in those in it.
 
     What begins with a dot is passed over, and so is what the commands have written:
@@ -80,10 +108,13 @@ def find_images(folder, passed_over=None):
         folder: path.
         passed_over: list, to which the paths of what the commands have written are
             appended.
+        unread: list, to which the paths of the files are appended that are no images
+            for all that can be told.
 
     Returns:
-        Sorted list of `pathlib.Path`, told by their endings (`ENDINGS`); a folder that
-        may not be looked into stands among them for itself.
+        Sorted list of `pathlib.Path`, told by their endings (`ENDINGS`), those without
+        one by their first bytes; a folder that may not be looked into stands among
+        them for itself.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -99,6 +130,7 @@ def find_images(folder, passed_over=None):
     found, seen = [], set()
     folders, linked = [folder], []
     passed_over = [] if passed_over is None else passed_over
+    unread = [] if unread is None else unread
     while folders or linked:
         # Links last: what lies in the folder goes by its own name.
         current = folders.pop() if folders else linked.pop()
@@ -117,24 +149,30 @@ def find_images(folder, passed_over=None):
             passed_over.append(current)
             continue
         for entry in reversed(entries):
-            if entry.name.startswith("."):
-                continue
             path = current / entry.name
+            hidden = entry.name.startswith(".")
             if _is_folder(entry):
-                (linked if entry.is_symlink() else folders).append(path)
-            elif path.suffix.lower() in ENDINGS:
+                if not hidden:
+                    (linked if entry.is_symlink() else folders).append(path)
+            elif hidden or not _is_image(path):
+                unread.append(path)
+            else:
                 own = _is_own_picture(path, entry)
                 (passed_over if own else found).append(path)
     return sorted(found)
 
 
-def find_classes(folder, passed_over=None):
+def find_classes(folder, passed_over=None, unread=None, empty=None, loose=None):
     """The image files of each class, which has a folder of its own.
 
     Args:
         folder: path of a folder with a subfolder for each class; images may lie
             deeper.
-        passed_over: as for `find_images`.
+        passed_over, unread: as for `find_images`.
+        empty: dict, to which the names of folders without images are added, with the
+            paths in them that are `unread`.
+        loose: list, to which the paths of images are appended that lie in no folder of
+            a class.
 
     Returns:
         dict from class name to a sorted list of paths, in the order of the names.
@@ -149,32 +187,85 @@ def find_classes(folder, passed_over=None):
         # Tells what is wrong with it.
         find_images(folder)
     passed_over = [] if passed_over is None else passed_over
+    unread = [] if unread is None else unread
+    empty = {} if empty is None else empty
+    loose = [] if loose is None else loose
     classes = {}
     for child in sorted(folder.iterdir()):
-        if not child.is_dir() or child.name.startswith("."):
+        hidden = child.name.startswith(".")
+        if not child.is_dir():
+            (unread if hidden or not _is_image(child) else loose).append(child)
+        elif hidden:
             continue
-        if _is_run(
+        elif _is_run(
             {name for name in ("run.json", *_RUN_PARTS) if (child / name).exists()}
         ):
             passed_over.append(child)
-        elif paths := find_images(child, passed_over):
-            classes[child.name] = paths
+        else:
+            others = []
+            if paths := find_images(child, passed_over, others):
+                classes[child.name] = paths
+            else:
+                empty[child.name] = others
+            unread += others
     if not classes:
+        received = f"none with files that end in {', '.join(ENDINGS)}"
+        if loose:
+            received += f"; images that lie in no subfolder: {len(loose):,}"
+        if unread:
+            received += f"; other files: {by_ending(unread)}"
         raise ValueError(
             f"The folder {str(folder)!r} must have a subfolder of images for each "
-            f"class. Received: none with files that end in {', '.join(ENDINGS)}."
+            f"class. Received: {received}."
         )
     return classes
 
 
-def read_image(path, size=None, channels=3):
+def by_ending(paths):
+    """How many files there are of each ending, such as "3 .svg, 1 hidden".
+
+    Args:
+        paths: iterable of `pathlib.Path`, at least one.
+    """
+    counts = collections.Counter(
+        "hidden"
+        if path.name.startswith(".")
+        else "without an ending"
+        if _has_no_ending(path)
+        else path.suffix.lower()
+        for path in paths
+    )
+    most = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    told = [f"{count:,} {ending}" for ending, count in most[:_MOST_ENDINGS]]
+    rest = sum(count for _, count in most[_MOST_ENDINGS:])
+    return ", ".join(told) + (f", {rest:,} others" if rest else "")
+
+
+class ReadImage(NamedTuple):
+    """An image, and what of it is not as a glance at the array would have it.
+
+    Args:
+        pixels: `(h, w, channels)` uint8.
+        beyond: bool, whether values lay beyond the range of its set, so that they
+            count as its ends.
+        several: bool, whether the file holds several frames or pages, of which it is
+            the first.
+    """
+
+    pixels: np.ndarray
+    beyond: bool = False
+    several: bool = False
+
+
+def read_image(path, size=None, channels=3, ranges=None):
     """Reads an image as it is meant to be seen.
 
-    JPEG, PNG, WebP, BMP, TIFF and GIF, of several frames the first; AVIF where Pillow
-    reads it, HEIC where pillow-heif is installed. Turned as its EXIF data say;
-    transparent parts on white; CMYK as RGB, without a colour profile; 16 bits per
-    channel scaled to 8, the whole range of them; floats that lie in [0, 1] or in
-    [0, 255] brought to the latter.
+    JPEG, PNG, WebP, BMP, TIFF, GIF and PNM, of several frames the first; JPEG 2000 and
+    AVIF where Pillow reads them, HEIC where pillow-heif is installed. Turned as its
+    EXIF data say; transparent parts on white; CMYK as RGB, without a colour profile.
+    Deep images, of more than 8 bits a channel, are brought to 8 bits by the range of
+    the set that they are of. Without one, integers are scaled by all 16 bits, floats
+    that lie in [0, 1] or in [0, 255] brought to the latter.
 
     Args:
         path: path of a file, or its content as `bytes`.
@@ -182,6 +273,7 @@ def read_image(path, size=None, channels=3):
             the image, JPEG is decoded at a reduced size, down to an eighth per side.
             None for the size that the image has.
         channels: 1 or 3.
+        ranges: `ValueRanges`, of the set that the image is of; None for none.
 
     Returns:
         `(h, w, channels)` uint8; with `size` h = w = size.
@@ -194,6 +286,11 @@ def read_image(path, size=None, channels=3):
             where JPEG is decoded at one, of which a file may have four times as many
             as that; of a progressive JPEG, which is unpacked whole, it counts all.
     """
+    return read_whole(path, size, channels, ranges).pixels
+
+
+def read_whole(path, size=None, channels=3, ranges=None):
+    """As `read_image`, with what is to be told of it: a `ReadImage`."""
     _check_size_and_channels(size, channels)
     with _opened(path) as image, _reasons(path):
         all_pixels = image.width * image.height
@@ -201,13 +298,50 @@ def read_image(path, size=None, channels=3):
         if size is not None:
             image.draft(mode, (_SPARE * size, _SPARE * size))
         _check_pixels(path, image, all_pixels)
+        beyond = False
+        values = deep_values(image, lambda: _opened(path))
         image.load()
         orientation = _orientation(image)
-        pixels = _with_mode(path, image, mode)
+        if values is None:
+            pixels = _on_white(image)
+        else:
+            pixels, beyond = _shallow(image, values, ranges)
+        pixels = pixels.convert(mode)
         if size is not None:
             pixels = _central_square(pixels, size)
         pixels = _turned(pixels, orientation)
-        return np.array(pixels).reshape(pixels.height, pixels.width, channels)
+        array = np.array(pixels).reshape(pixels.height, pixels.width, channels)
+        return ReadImage(array, beyond, _has_several(image))
+
+
+def value_extent(path):
+    """The least and the greatest value of a deep image.
+
+    Args:
+        path: as `read_image` takes it.
+
+    Returns:
+        "integers" or "floats", and the two numbers; None of an image of 8 bits a
+        channel, and of one in a format that tells the range of its values.
+
+    Raises:
+        UnreadableImage: as `read_image`; also if there are values that are no numbers.
+    """
+    with _reasons(path):
+        # Of which most sets are, and all of 8 bits.
+        if _beginning(path) == _JPEG_BEGINS:
+            return None
+    with _opened(path) as image, _reasons(path):
+        if not is_deep(image) or tells_range(image):
+            return None
+        _check_pixels(path, image, image.width * image.height)
+        values = deep_values(image, lambda: _opened(path))
+        if values.shape[-1:] in ((2,), (4,)) and values.ndim == 3:
+            values = values[..., :-1]
+        low, high = values.min().item(), values.max().item()
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise UnreadableImage(_name(path), "it holds values that are no numbers")
+        return kind_of(values), low, high
 
 
 def resize_image(array, size=None, channels=3):
@@ -247,7 +381,19 @@ def image_header(path):
         UnreadableImage: as `read_image`.
     """
     with _opened(path) as image, _reasons(path):
-        return image.width, image.height, image.mode not in _GREY_MODES
+        coloured = image.mode not in _GREY_MODES and not is_grey(image)
+        return image.width, image.height, coloured
+
+
+def _is_image(path):
+    if path.suffix.lower() in ENDINGS:
+        return True
+    return _has_no_ending(path) and begins_as_image(path)
+
+
+def _has_no_ending(path):
+    # What is a number belongs to the name: "scan.001", "1.2.840.10008".
+    return not path.suffix or path.suffix[1:].isdigit()
 
 
 def _is_folder(entry):
@@ -286,22 +432,29 @@ def _check_size_and_channels(size, channels):
 def _opened(path):
     """The image behind a path or `bytes`, none of it decoded."""
     with _reasons(path):
-        if isinstance(path, bytes):
-            if not path:
-                raise UnreadableImage(_name(path), "it is empty")
-            return _identified(io.BytesIO(path), path[: len(_JPEG_BEGINS)])
-        status = os.stat(path)
-        # Reading a pipe or a device might never end.
-        if not stat.S_ISREG(status.st_mode):
-            is_folder = stat.S_ISDIR(status.st_mode)
-            raise UnreadableImage(
-                path, "it is a folder" if is_folder else "it is no regular file"
-            )
-        if status.st_size == 0:
-            raise UnreadableImage(path, "it is empty")
-        with open(path, "rb") as file:
-            beginning = file.read(len(_JPEG_BEGINS))
-        return _identified(path, beginning)
+        beginning = _beginning(path)
+        return _identified(
+            io.BytesIO(path) if isinstance(path, bytes) else path, beginning
+        )
+
+
+def _beginning(path):
+    """The first bytes of what can be read at all."""
+    if isinstance(path, bytes):
+        if not path:
+            raise UnreadableImage(_name(path), "it is empty")
+        return path[: len(_JPEG_BEGINS)]
+    status = os.stat(path)
+    # Reading a pipe or a device might never end.
+    if not stat.S_ISREG(status.st_mode):
+        is_folder = stat.S_ISDIR(status.st_mode)
+        raise UnreadableImage(
+            path, "it is a folder" if is_folder else "it is no regular file"
+        )
+    if status.st_size == 0:
+        raise UnreadableImage(path, "it is empty")
+    with open(path, "rb") as file:
+        return file.read(len(_JPEG_BEGINS))
 
 
 def _identified(file, beginning):
@@ -433,32 +586,46 @@ def _turned(image, orientation):
     return image if turn is None else image.transpose(turn)
 
 
-def _with_mode(path, image, mode):
+def _on_white(image):
     from PIL import Image
 
-    if image.mode in _DEEP_MODES:
-        image = Image.fromarray(_eight_bits(path, np.asarray(image)))
-    elif image.mode in _TRANSPARENT_MODES or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(mode)
+    if image.mode not in _TRANSPARENT_MODES and "transparency" not in image.info:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
-def _eight_bits(path, values):
-    """Deep greys as uint8."""
-    if values.dtype.kind in "ui":
-        # 32-bit integers are what Pillow makes of 16-bit files, too.
-        low, high, scale = values.min(), values.max(), 255 / 65535
-        fits = low >= 0 and high <= 65535
-    else:
-        low, high = values.min(), values.max()
-        scale = 255 if high <= 1 else 1
-        fits = low >= 0 and high <= 255  # NaN does not
-    if not fits:
-        raise UnreadableImage(
-            _name(path), f"its values, from {low:g} to {high:g}, are of no known range"
-        )
-    return np.rint(values * np.float64(scale)).astype("uint8")
+def _shallow(image, values, ranges):
+    """A deep image with 8 bits a channel, and whether values lay beyond the range."""
+    from PIL import Image
+
+    # What tells its range is no matter of the set.
+    ranges = None if tells_range(image) else ranges
+    alpha = None
+    if values.ndim == 3 and values.shape[-1] in (2, 4):
+        values, alpha = values[..., :-1], to_eight_bits(values[..., -1])[0]
+    elif image.format == "PNG" and "transparency" in image.info:
+        # One value, or one of each colour, stands for nothing.
+        clear = np.equal(values, image.info["transparency"])
+        alpha = np.where(clear.all(-1) if clear.ndim == 3 else clear, 0, 255)
+    pixels, beyond = to_eight_bits(values, ranges)
+    pixels = Image.fromarray(pixels.squeeze(-1) if pixels.shape[2:] == (1,) else pixels)
+    if alpha is None:
+        return pixels, beyond
+    pixels = pixels.convert("RGBA")
+    pixels.putalpha(Image.fromarray(alpha.astype("uint8")))
+    return _on_white(pixels), beyond
+
+
+def _has_several(image):
+    # Phones put a second, small picture into a photograph.
+    if image.format == "MPO":
+        return False
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:
+        # What comes after the first is no reason to do without it.
+        return False
 
 
 def _central_square(image, size):

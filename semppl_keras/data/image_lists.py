@@ -7,20 +7,25 @@ for.
 import collections.abc
 import dataclasses
 import glob
+import hashlib
 import itertools
 import os
 import pathlib
+import stat
 
 import numpy as np
 
 from semppl_keras.data.few_labels import UNKNOWN, as_images, as_labels
 from semppl_keras.data.image_files import (
+    ReadImage,
     UnreadableImage,
+    by_ending,
     find_classes,
     find_images,
     image_header,
-    read_image,
+    read_whole,
     resize_image,
+    value_extent,
 )
 from semppl_keras.data.label_tables import TABLE_ENDINGS, read_label_table
 from semppl_keras.data.npz_archives import open_npz
@@ -99,23 +104,29 @@ class ImageList:
                 continue
 
 
-def decode(content, size, channels):
+def decode(content, size, channels, ranges=None):
     """An image of an `ImageList` as an array.
 
     Args:
         content: what its `contents` give.
         size: int, the central square is resized to it.
         channels: 1 or 3.
+        ranges: as `read_image` takes them.
 
     Returns:
-        `(size, size, channels)` uint8.
+        `ReadImage`, its pixels `(size, size, channels)` uint8.
 
     Raises:
         UnreadableImage: as `read_image`.
     """
     if isinstance(content, np.ndarray):
-        return resize_image(content, size, channels)
-    return read_image(content, size, channels)
+        return ReadImage(resize_image(content, size, channels))
+    return read_whole(content, size, channels, ranges)
+
+
+def extent(content):
+    """What `value_extent` tells of an image of an `ImageList`."""
+    return None if isinstance(content, np.ndarray) else value_extent(content)
 
 
 def open_images(source, role, options=None, images_folder=None):
@@ -168,7 +179,12 @@ def open_images(source, role, options=None, images_folder=None):
     images = _with_known_labels(images, str(source), role, options, spellings)
     if not len(images):
         raise ValueError(
-            f"There must be {role} images in {str(source)!r}. Received: none."
+            " ".join(
+                [
+                    f"There must be {role} images in {str(source)!r}. Received: none.",
+                    *images.remarks,
+                ]
+            )
         )
     return images
 
@@ -200,22 +216,57 @@ def resolved_source(source):
 
 
 def _open_folder(folder, role):
-    passed_over, labels = [], None
+    passed_over, unread, empty, loose, labels = [], [], {}, [], None
     if role == "unlabelled":
-        paths = find_images(folder, passed_over)
+        paths = find_images(folder, passed_over, unread)
     else:
-        classes = find_classes(folder, passed_over)
+        classes = find_classes(folder, passed_over, unread, empty, loose)
         paths = [path for own in classes.values() for path in own]
         labels = tuple(
             plain_label(name) or name for name, own in classes.items() for _ in own
         )
-    remarks = ()
+    return image_list(
+        paths, labels, remarks_on_folder(folder, passed_over, unread, empty, loose)
+    )
+
+
+def remarks_on_folder(folder, passed_over=(), unread=(), empty=(), loose=()):
+    """What is worth knowing about a folder, beside the images that are read.
+
+    Args:
+        folder: path.
+        passed_over, unread, empty, loose: as `find_classes` fills them.
+
+    Returns:
+        List of str.
+    """
+    remarks = []
     if passed_over:
-        remarks = (
+        remarks.append(
             f"Folders of runs and pictures that semppl has written are passed over in "
-            f"{str(folder)!r}: {len(passed_over):,}, such as {str(passed_over[0])!r}.",
+            f"{str(folder)!r}: {len(passed_over):,}, such as {str(passed_over[0])!r}."
         )
-    return _of_files(paths, labels, remarks)
+    if unread:
+        remarks.append(
+            f"{len(unread):,} files in {str(folder)!r} are not read, since they are no "
+            "images by ending, or where there is none by content: "
+            f"{by_ending(unread)}."
+        )
+    if empty:
+        names = ", ".join(
+            f"{name!r} ({by_ending(others) if others else 'empty'})"
+            for name, others in empty.items()
+        )
+        remarks.append(
+            f"Folders in {str(folder)!r} without an image that is read are no classes: "
+            f"{names}."
+        )
+    if loose:
+        remarks.append(
+            f"{len(loose):,} images in {str(folder)!r} lie in the folder of no class, "
+            f"and are left out, such as {str(loose[0])!r}."
+        )
+    return remarks
 
 
 def _open_table(path, role, options, images_folder):
@@ -229,7 +280,7 @@ def _open_table(path, role, options, images_folder):
         remarks=remarks,
     )
     labels = None if role == "unlabelled" else tuple(row.label for row in rows)
-    return _of_files([row.path for row in rows], labels, remarks)
+    return image_list([row.path for row in rows], labels, remarks)
 
 
 def _with_known_labels(images, source, role, options, spellings):
@@ -259,23 +310,52 @@ def _with_known_labels(images, source, role, options, spellings):
     )
 
 
-def _of_files(paths, labels=None, remarks=()):
+def image_list(paths, labels=None, remarks=()):
+    """Files as an `ImageList`.
+
+    Args:
+        paths: iterable of paths.
+        labels: tuple of str, or None.
+        remarks: iterable of str.
+    """
     paths = tuple(paths)
     return ImageList(
         tuple(map(str, paths)),
         labels,
         lambda: iter(paths),
-        tuple((str(path), *_state(path)) for path in paths),
+        tuple((str(path), *file_state(path)) for path in paths),
         tuple(remarks),
     )
 
 
-def _state(path):
+def file_state(path, tells_change=os.name != "nt"):
+    """What differs where a file is another than before, its size and time or not.
+
+    Copying and unpacking set the time to what it was elsewhere. What nobody can set is
+    when a file was last changed in any way; Windows, where `st_ctime` is when it was
+    made, leaves the content to go by.
+
+    Args:
+        path: path.
+        tells_change: bool, whether the system tells when a file was changed.
+
+    Returns:
+        Tuple that can be written as JSON, empty where there is no file.
+    """
     try:
         status = os.stat(path)
+        changed = status.st_ctime_ns if tells_change else _digest_of(path, status)
     except (OSError, ValueError):
         return ()
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ino, changed
+
+
+def _digest_of(path, status):
+    # Reading a pipe might never end.
+    if not stat.S_ISREG(status.st_mode):
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
 
 
 def _header(content):
@@ -304,7 +384,7 @@ def _open_npz(text, role):
                 f"{str(path)!r} must hold one label per image. Received: "
                 f"{len(images)} images and labels of shape {labels.shape}."
             )
-    source, state = f"npz:{path}", (str(path), *_state(path))
+    source, state = f"npz:{path}", (str(path), *file_state(path))
     return ImageList(
         tuple(f"{source}[{index}]" for index in range(len(images))),
         None if labels is None else tuple(_label_text(one, names) for one in labels),
@@ -363,7 +443,7 @@ def _open_tfrecord(text, role):
         for index, label in enumerate(read_labels(file, labelled)):
             names.append(f"tfrecord:{file}[{index}]")
             labels.append(label)
-            states.append((file, *_state(file), index))
+            states.append((file, *file_state(file), index))
     return ImageList(
         tuple(names),
         tuple(labels) if labelled else None,

@@ -9,7 +9,11 @@ import numpy as np
 from semppl_keras.data.checks import listed
 from semppl_keras.data.few_labels import UNKNOWN, FewLabels, choose_labelled
 from semppl_keras.data.image_cache import decode_cached
-from semppl_keras.data.image_decoding import TooManyUnreadable
+from semppl_keras.data.image_decoding import (
+    TooManyUnreadable,
+    find_ranges,
+    remarks_on_files,
+)
 from semppl_keras.data.image_lists import open_images
 from semppl_keras.data.table_options import TableOptions
 
@@ -28,15 +32,12 @@ class OwnImages(FewLabels):
         train_names: tuple of str, for each training image its path or place.
         test_names: tuple of str, for each test image the same.
         skipped: tuple of `Skipped`, the images that could not be read.
-        remarks: tuple of str, what is worth knowing about the data: leakage, classes
-            with a single label, ...
         digest: str, which differs where another image, or another order, is trained on.
     """
 
     train_names: tuple = ()
     test_names: tuple = ()
     skipped: tuple = ()
-    remarks: tuple = ()
     digest: str = ""
 
 
@@ -48,6 +49,7 @@ def load_own_images(
     seed=0,
     *,
     image_size=None,
+    value_range=None,
     max_skipped=0.05,
     cache_folder=None,
     cache="auto",
@@ -73,6 +75,10 @@ def load_own_images(
         seed: int, chooses them.
         image_size: int, pixels of a side; None for what the labelled images have (the
             median of the shorter sides), at most 96.
+        value_range: (low, high), the values of images with more than 8 bits a channel
+            that become 0 and 255; None for the range of all such images here, or of
+            the usual ones the smallest that holds it; `ValueRanges` of a set that
+            they are to be read like; "each" for each image by itself.
         max_skipped: float in [0, 1], the share of the images that may be unreadable.
         cache_folder, cache: where decoded images are kept, as `decode_cached` takes
             `folder` and `place`.
@@ -103,7 +109,13 @@ def load_own_images(
         image_size = _usual_size(few)
     images = few + many
     channels = 3 if images.coloured() else 1
+    ranges, remarks_on_ranges = find_ranges(
+        images if tested is None else images + tested,
+        value_range,
+        _named_progress(progress, "deep images"),
+    )
     options = {
+        "ranges": ranges,
         "folder": cache_folder,
         "place": cache,
         "max_skipped": max_skipped,
@@ -146,7 +158,8 @@ def load_own_images(
     y_train[:num_labelled] = [class_names.index(label) for label in labels]
     train_names = tuple(images.names[index] for index in kept)
 
-    remarks = list(images.remarks)
+    remarks = [*images.remarks, *remarks_on_ranges]
+    remarks += remarks_on_files(train, len(images), "images")
     remarks += _remarks_on_labels(labels, train_names, train.digests, class_names)
     if train.repeated:
         remarks.append(
@@ -169,6 +182,7 @@ def load_own_images(
         except TooManyUnreadable as error:
             raise TooManyUnreadable(str(error), [*skipped, *error.skipped]) from error
         remarks += [text for text in tested.remarks if text not in remarks]
+        remarks += remarks_on_files(found, len(tested), "test images")
         skipped += found.skipped
         names = [tested.names[index] for index in found.kept]
         texts = [tested.labels[index] for index in found.kept]
@@ -204,6 +218,7 @@ def load_own_images(
         test_names=test_names,
         skipped=tuple(skipped),
         remarks=tuple(remarks),
+        value_ranges=ranges,
         digest=hashlib.blake2b("".join(train.digests).encode()).hexdigest()[:32],
     )
 

@@ -9,6 +9,7 @@ import tempfile
 
 import keras
 
+from semppl_keras.data.value_ranges import ValueRanges, as_ranges
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.export.serving_script import script_path, serving_script
 from semppl_keras.models import ImageEmbedder, Pretraining
@@ -21,7 +22,7 @@ _PICTURE_CHANNELS = (1, 3)
 
 
 def export_model(
-    model, path, format="saved_model", *, image_size=None, deep_range=None
+    model, path, format="saved_model", *, image_size=None, value_range=None
 ):
     """Writes a model so that images as they are go in: uint8, of any size.
 
@@ -60,9 +61,9 @@ def export_model(
         format: one of `FORMATS`.
         image_size: int, pixels of a side to which the script brings pictures: those
             that the images of the training had. None for the views' large size.
-        deep_range: pair of numbers (lowest, highest), the values of greys of more than
-            8 bits that training took for black and white; None for all of 16 bits and,
-            of floats, [0, 1] or [0, 255].
+        value_range: pair of numbers (lowest, highest), the values of images of more
+            than 8 bits that training took for black and white, or the `ValueRanges` of
+            its data set; None for all of 16 bits and, of floats, [0, 1] or [0, 255].
 
     Returns:
         `pathlib.Path` of what was written.
@@ -80,7 +81,7 @@ def export_model(
     served = _servable(model)
     path = pathlib.Path(path)
     _check_path(path, format)
-    beside = _texts_beside(served, path, format, image_size, deep_range)
+    beside = _texts_beside(served, path, format, image_size, value_range)
     for text in beside:
         if text.exists():
             raise FileExistsError(f"{text} exists already. Choose another name.")
@@ -102,9 +103,10 @@ def export_model(
     return path
 
 
-def _texts_beside(served, path, format, image_size, deep_range):
+def _texts_beside(served, path, format, image_size, value_range):
     """What stands beside a model: dict of path to text."""
-    _check_reading(image_size, deep_range)
+    _check_size(image_size)
+    ranges = ValueRanges() if value_range is None else as_ranges(value_range)
     texts = {}
     names = getattr(served, "class_names", None)
     if format != "saved_model" and names:
@@ -113,27 +115,17 @@ def _texts_beside(served, path, format, image_size, deep_range):
     if served.backbone.input_shape[-1] in _PICTURE_CHANNELS:
         size = served.views.large_size if image_size is None else image_size
         texts[script_path(path)] = serving_script(
-            served, path, format, int(size), deep_range
+            served, path, format, int(size), ranges
         )
     return texts
 
 
-def _check_reading(image_size, deep_range):
+def _check_size(image_size):
     integer = isinstance(image_size, numbers.Integral)
     if image_size is not None and not (integer and image_size >= 1):
         raise ValueError(
             "`image_size` must be a positive integer or None. Received: "
             f"image_size={image_size!r}."
-        )
-    if deep_range is not None and not (
-        isinstance(deep_range, tuple | list)
-        and len(deep_range) == 2
-        and all(isinstance(value, numbers.Real) for value in deep_range)
-        and deep_range[0] < deep_range[1]
-    ):
-        raise ValueError(
-            "`deep_range` must be a pair of numbers (lowest, highest) or None. "
-            f"Received: deep_range={deep_range!r}."
         )
 
 

@@ -35,7 +35,11 @@ TURNS = {
 }
 
 
-def read_picture(file, size, channels=3, deep_range=None):
+# They tell the largest integer, which Pillow brings to 65,535.
+TELLING = ("PPM", "JPEG2000")
+
+
+def read_picture(file, size, channels=3, integers=None, floats=None):
     """Reads a picture as the training of the model did.
 
     Upright, transparent parts on white, CMYK as RGB, deep greys as 8 bits, the central
@@ -45,11 +49,16 @@ def read_picture(file, size, channels=3, deep_range=None):
         file: path, or open binary file.
         size: int, pixels of a side.
         channels: 3 for RGB, 1 for grey.
-        deep_range: (lowest, highest) value of greys of more than 8 bits, which become
-            0 and 255; None for all of 16 bits and, of floats, [0, 1] or [0, 255].
+        integers: (lowest, highest) value of images of more than 8 bits, which become 0
+            and 255, those beyond counting as these; None for all of 16 bits.
+        floats: the same of greys that are floats; None for [0, 1] or [0, 255].
 
     Returns:
         `(size, size, channels)` uint8.
+
+    Raises:
+        ValueError: if it has colours of more than 8 bits that do not use all 16: Pillow
+            gives the upper 8 of them alone.
     """
     mode = "RGB" if channels == 3 else "L"
     Image.init()
@@ -57,13 +66,23 @@ def read_picture(file, size, channels=3, deep_range=None):
     with Image.open(file, formats=known) as image:
         # Of a large JPEG no more is decoded than will show.
         image.draft(mode, (2 * size, 2 * size))
+        deep_colours = any(";16" in str(tile[3]) for tile in image.tile)
         image.load()
         try:
             turn = TURNS.get(image.getexif().get(0x0112))
         except Exception:  # the notes are broken, the picture is not
             turn = None
         if image.mode.startswith("I") or image.mode == "F":
-            image = Image.fromarray(eight_bits(np.asarray(image), deep_range))
+            kind = floats if image.mode == "F" else integers
+            if image.mode != "F" and image.format in TELLING:
+                kind = None
+            image = Image.fromarray(eight_bits(np.asarray(image), kind))
+        elif deep_colours and tuple(integers or (0, 65535)) != (0, 65535):
+            raise ValueError(
+                f"Colours of more than 8 bits must be from 0 to 65535. Received: {file} "
+                f"for a model of values from {integers[0]} to {integers[1]}. Bring it "
+                "to 8 bits first."
+            )
         elif image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or (
             "transparency" in image.info
         ):
@@ -84,14 +103,21 @@ def read_picture(file, size, channels=3, deep_range=None):
     return np.array(square).reshape(size, size, channels)
 
 
-def eight_bits(values, deep_range=None):
+def eight_bits(values, value_range=None):
     """Deep greys, `(h, w)`, as uint8."""
-    if deep_range is None and values.dtype.kind == "f":
-        deep_range = (0, 1) if values.max() <= 1 else (0, 255)
-    low, high = deep_range or (0, 65535)
-    if not (values.min() >= low and values.max() <= high):
+    low, high = values.min(), values.max()
+    if value_range is None:
+        value_range = (0, 65535)
+        if values.dtype.kind == "f":
+            value_range = (0, 1 if high <= 1 else 255)
+        known = value_range[0] <= low and high <= value_range[1]  # NaN is not
+    else:
+        known = np.isfinite(low) and np.isfinite(high)
+    if not known:
         raise ValueError(
-            f"The values of the picture must lie between {low} and {high}. Received: "
-            f"{values.min()} to {values.max()}."
+            "The values of a picture must lie in the range of those that the model was "
+            f"trained on. Received: {low:g} to {high:g}, where there were none."
         )
-    return np.rint((values - low) * np.float64(255 / (high - low))).astype("uint8")
+    scale = 255 / (np.float64(value_range[1]) - value_range[0])
+    values = (values.astype("float64") - value_range[0]) * scale
+    return np.rint(values.clip(0, 255)).astype("uint8")

@@ -19,7 +19,8 @@ from PIL import Image
 # As the pictures were read.
 SIZE = {size}  # pixels of a side
 CHANNELS = {channels}
-DEEP_RANGE = {deep_range!r}  # of greys of more than 8 bits
+# What became black and white of images of more than 8 bits, if there were any.
+INTEGERS, FLOATS = {integers!r}, {floats!r}
 
 MODEL = pathlib.Path(__file__).with_name({model!r})
 '''
@@ -71,7 +72,8 @@ def load():
 
 def ask(files, answer=None):
     """{asks}, a row for each file."""
-    pictures = np.stack([read_picture(f, SIZE, CHANNELS, DEEP_RANGE) for f in files])
+    read = [read_picture(file, SIZE, CHANNELS, INTEGERS, FLOATS) for file in files]
+    pictures = np.stack(read)
     return (answer or load())({given})
 
 
@@ -92,7 +94,7 @@ _TELLING_FEATURES = """if __name__ == "__main__":
 """
 
 
-def serving_script(model, path, format, size, deep_range=None):
+def serving_script(model, path, format, size, value_ranges):
     """The text of a script that asks an exported model about picture files.
 
     Args:
@@ -100,7 +102,7 @@ def serving_script(model, path, format, size, deep_range=None):
         path: `pathlib.Path` of the model, beside which the script is to stand.
         format: one of `FORMATS`.
         size: int, pixels of a side to which pictures are brought.
-        deep_range: as `served_pictures.read_picture` takes it.
+        value_ranges: `ValueRanges` of the images that it was trained on.
 
     Returns:
         str.
@@ -121,7 +123,8 @@ def serving_script(model, path, format, size, deep_range=None):
         needs=f"NumPy, Pillow and {needs}",
         size=size,
         channels=model.backbone.input_shape[-1],
-        deep_range=None if deep_range is None else tuple(deep_range),
+        integers=value_ranges.integers,
+        floats=value_ranges.floats,
     )
     constants = f'OUTPUT = "{output}"\n'
     if classifies:
