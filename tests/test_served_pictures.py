@@ -90,7 +90,6 @@ def pictures(tmp_path_factory):
         Image.fromarray(deep).save(folder / f"deep.{ending}")
     Image.fromarray(deep.astype("int32")).save(folder / "deep_integers.tif")
     Image.fromarray((deep / 65535).astype("float32")).save(folder / "floats.tif")
-    Image.fromarray((deep / 257).astype("float32")).save(folder / "bytes.tif")
     deep_colours = drawing.astype("uint16") * 257
     (folder / "deep_colours.png").write_bytes(_deep_rgb(deep_colours))
     exif = Image.Exif()
@@ -111,8 +110,12 @@ def pictures(tmp_path_factory):
 @pytest.mark.any_backend
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [8, 33])
-def test_they_are_read_as_for_training(pictures, channels, size):
-    paths = sorted(pictures.iterdir())
+def test_they_are_read_as_for_training(pictures, channels, size, tmp_path):
+    # Beside floats up to 1 they would be of one range with these.
+    floats = tmp_path / "floats_up_to_255.tif"
+    values = np.random.default_rng(0).uniform(0, 255, (21, 30))
+    Image.fromarray(values.astype("float32")).save(floats)
+    paths = [*sorted(pictures.iterdir()), floats]
     assert len(paths) > 30
     for path in paths:
         expected = read_image(path, size, channels)

@@ -79,9 +79,9 @@ def read_picture(file, size, channels=3, integers=None, floats=None):
             image = Image.fromarray(eight_bits(np.asarray(image), kind))
         elif deep_colours and tuple(integers or (0, 65535)) != (0, 65535):
             raise ValueError(
-                f"Colours of more than 8 bits must be from 0 to 65535. Received: {file} "
-                f"for a model of values from {integers[0]} to {integers[1]}. Bring it "
-                "to 8 bits first."
+                "Colours of more than 8 bits must be from 0 to 65535. Received: "
+                f"{file} for a model of values from {integers[0]} to {integers[1]}. "
+                "Bring it to 8 bits first."
             )
         elif image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or (
             "transparency" in image.info
