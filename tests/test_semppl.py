@@ -24,7 +24,7 @@ from toys import (
 import semppl_keras
 from semppl_keras import backbones, networks, recipes
 from semppl_keras.callbacks import ScalarLogs
-from semppl_keras.memory import knn_votes
+from semppl_keras.memory import behind_its_ties, knn_votes
 from semppl_keras.models import semppl
 from semppl_keras.models.global_batch import GlobalBatch
 
@@ -236,6 +236,32 @@ def test_more_classes_than_entries_are_told():
     toy_model(neighbours=7)
     with pytest.raises(ValueError, match="`memory_policy`.*'lifo'"):
         toy_model(memory_policy="lifo")
+
+
+@keras_converts
+def test_no_class_without_votes_is_among_the_first_k():
+    # One neighbour under one view: a single class of four has the vote.
+    model = toy_model(num_classes=4, memory_policy="fifo", views=toy_views(num_large=1))
+    model.compile(
+        "sgd",
+        metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(3)],
+        run_eagerly=keras.backend.backend() != "jax",
+    )
+    rng = np.random.default_rng(0)
+    memory = references.unit(rng.normal(size=model.memory.embeddings.shape))
+    model.memory.embeddings.assign(memory.astype("float32"))
+    model.memory.labels.assign(np.arange(12) % 4)
+    voted, _ = model.pseudo_label(IMAGES)
+    for labels in (np.zeros(60, "int32"), np.full(60, 3, "int32"), voted):
+        accuracy, found = model.evaluate(IMAGES, labels, verbose=0)
+        expected = np.mean(voted == labels)
+        assert accuracy == pytest.approx(expected, abs=1e-6)
+        assert found == pytest.approx(expected, abs=1e-6)
+    # An empty memory answers with class 0 as little as with another.
+    empty = np.zeros((3, 4), "float32")
+    for label in range(4):
+        shares = plain(behind_its_ties(empty, np.full(3, label)))
+        assert (shares.argmax(axis=1) != label).all()
 
 
 def test_the_policy_is_saved_and_models_without_one_have_a_queue():
@@ -757,6 +783,11 @@ def test_the_recipes_scale_with_their_budget():
     paper = recipes.imagenet()
     assert (paper.epochs, paper.batch_size + paper.labelled_batch_size) == (300, 4096)
     assert paper.model["memory_size"] == 81920
+    assert paper.model["memory_policy"] == "fifo"
+    # As many of a batch are labelled as of the images.
+    for share, labelled in ((0.01, 41), (0.1, 410)):
+        few = recipes.imagenet(labelled_share=share)
+        assert (few.batch_size, few.labelled_batch_size) == (4096 - labelled, labelled)
     assert paper.optimizer[1]["learning_rate"] == pytest.approx(4.8)
     assert paper.optimizer[1]["warmup_epochs"] == 10
     assert paper.model["target_momentum"] == pytest.approx(0.996)

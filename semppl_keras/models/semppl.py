@@ -10,6 +10,7 @@ from semppl_keras.data.checks import listed
 from semppl_keras.losses import byol_loss, semppl_loss
 from semppl_keras.memory import (
     LabelledMemory,
+    behind_its_ties,
     knn_votes,
     sample_negatives,
     sample_semantic_positives,
@@ -265,6 +266,12 @@ class SemPPL(Pretraining):
             self.num_classes,
         )
 
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """As everywhere; no class is found by coming first among equal shares."""
+        if not isinstance(y_pred, dict):
+            y_pred = behind_its_ties(y_pred, self.as_indices(y))
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
     def loss_parts(self, online, target, labels, batch):
         """SemPPL's loss of the own images; also writes the memory."""
         num_large, num_images = target.shape[:2]
@@ -355,7 +362,9 @@ class SemPPL(Pretraining):
     def fit_feed(self, feed, **arguments):
         """As everywhere; classes that are then missing in the memory are told."""
         history = super().fit_feed(feed, **arguments)
-        if self.num_processes == 1:
+        # Before it could be full, there is nothing to wonder about.
+        written = int(self.step) * feed.labelled_batch_size
+        if written >= self.memory_size and self.num_processes == 1:
             self._tell_missing_classes(self._labels_in_memory())
         return history
 
