@@ -363,7 +363,8 @@ class SemPPL(Pretraining):
         """As everywhere; classes that are then missing in the memory are told."""
         history = super().fit_feed(feed, **arguments)
         # Before it could be full, there is nothing to wonder about.
-        written = int(self.step) * feed.labelled_batch_size
+        step = int(ops.convert_to_numpy(self.step))
+        written = step * feed.labelled_batch_size
         if written >= self.memory_size and self.num_processes == 1:
             self._tell_missing_classes(self._labels_in_memory())
         return history
@@ -379,7 +380,7 @@ class SemPPL(Pretraining):
         self._tell_missing_classes(labels)
 
     def _labels_in_memory(self):
-        return ops.convert_to_numpy(self.memory.labels.value)
+        return ops.convert_to_numpy(self.memory.labels)
 
     def _tell_missing_classes(self, labels):
         """Warns of classes that no vote can be for, once for each set of them."""
