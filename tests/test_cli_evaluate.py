@@ -25,6 +25,7 @@ from semppl_keras.cli.evaluation_plots import write_plots
 from semppl_keras.cli.run_folder import CommandError
 from semppl_keras.evaluation import (
     CORRUPTIONS,
+    calibration_curve,
     expected_calibration_error,
 )
 
@@ -95,9 +96,14 @@ def test_it_measures_what_the_run_measured(evaluated):
     folder, printed, evaluation = evaluated
     metrics = json.loads((folder / "metrics.json").read_text())
     rows = evaluation["rows"]
-    assert list(rows) == ["supervised", "memory_knn", "weighted_knn", "linear_probe"]
+    assert list(rows) == [
+        "logistic_regression",
+        "memory_knn",
+        "weighted_knn",
+        "linear_probe",
+    ]
     for row, name in (
-        ("supervised", "supervised_logistic_regression_accuracy"),
+        ("logistic_regression", "supervised_logistic_regression_accuracy"),
         ("memory_knn", "knn_accuracy"),
         ("linear_probe", "linear_accuracy"),
     ):
@@ -156,7 +162,7 @@ def test_fine_tuning_and_robustness(
 
     robustness = evaluation["robustness"]
     assert robustness["severities"] == [1, 5]
-    classifiers = ["supervised", "linear_probe", "fine_tuned"]
+    classifiers = ["logistic_regression", "linear_probe", "fine_tuned"]
     assert list(robustness["errors"]) == classifiers
     for name in classifiers:
         errors = robustness["errors"][name]
@@ -168,7 +174,7 @@ def test_fine_tuning_and_robustness(
     expected = 50 * sum(sum(probe[name]) / sum(baseline[name]) for name in probe)
     scores = robustness["mean_corruption_error"]
     assert scores["linear_probe"] == pytest.approx(expected)
-    assert scores["supervised"] == pytest.approx(100)
+    assert scores["logistic_regression"] == pytest.approx(100)
     assert f"{expected:.1f}" in printed
     for words in ("2 of 2: glass_blur", "Fine-tuning", "mean corruption error"):
         assert words in printed
@@ -218,7 +224,11 @@ def test_transfer_to_another_data_set(run, tmp_path, capsys):
     assert evaluation["kind"] == "transfer"
     assert evaluation["data"] == data
     assert (evaluation["num_labelled"], evaluation["num_test"]) == (6, 45)
-    assert list(evaluation["rows"]) == ["supervised", "weighted_knn", "linear_probe"]
+    assert list(evaluation["rows"]) == [
+        "logistic_regression",
+        "weighted_knn",
+        "linear_probe",
+    ]
     assert evaluation["rows"]["weighted_knn"]["k"] == 2
     assert evaluation["rows"]["linear_probe"]["top5"] is None
     assert "features learned on digits" in capsys.readouterr().out
@@ -416,7 +426,7 @@ def test_no_corruption_error_where_the_baseline_is_always_right(run, tmp_path):
     options += ["--corruptions", "pixelate", "--out", str(tmp_path)]
     assert main(["evaluate", str(run), *options]) == 0
     robustness = _evaluation(tmp_path)["robustness"]
-    assert robustness["errors"]["supervised"] == {"pixelate": [0]}
+    assert robustness["errors"]["logistic_regression"] == {"pixelate": [0]}
     assert set(robustness["mean_corruption_error"].values()) == {None}
 
 
@@ -427,12 +437,17 @@ def test_several_runs(run, evaluated, tmp_path, monkeypatch, capsys):
     def measure_by_seed(model, task, *, seed, **options):
         measured = json.loads(json.dumps(evaluated[2]))
         measured["rows"]["linear_probe"]["top1"] = [0.9, 0.94][seed]
-        errors = {name: {"fog": [0.1]} for name in ("supervised", "linear_probe")}
+        errors = {
+            name: {"fog": [0.1]} for name in ("logistic_regression", "linear_probe")
+        }
         measured["robustness"] = {
             "severities": [1],
             "errors": errors,
             "mean_error": {name: 0.1 for name in errors},
-            "mean_corruption_error": {"supervised": 100, "linear_probe": 80 + seed},
+            "mean_corruption_error": {
+                "logistic_regression": 100,
+                "linear_probe": 80 + seed,
+            },
         }
         return {name: measured[name] for name in ("rows", "robustness")}
 
@@ -566,7 +581,7 @@ def test_calibration_curve():
     generator = np.random.default_rng(0)
     probabilities = generator.dirichlet(np.ones(4), size=200)
     labels = generator.integers(0, 4, 200)
-    curve = evaluation_measures.calibration_curve(probabilities, labels)
+    curve = calibration_curve(probabilities, labels)
     gaps = [
         count * abs(accuracy - confidence)
         for count, accuracy, confidence in zip(

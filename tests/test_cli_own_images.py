@@ -160,7 +160,7 @@ def test_without_test_images_the_labels_are_cross_validated(untested):
     assert metrics["linear_accuracy"] is None
     measured = metrics["cross_validated"]
     assert measured["num_labelled"] == 9
-    assert 0.5 <= measured["supervised_accuracy"] <= 1
+    assert 0.5 <= measured["supervised_logistic_regression_accuracy"] <= 1
     assert 0 <= measured["linear_accuracy"] <= 1
     # The folder says that it is finished, and how.
     printed = io.StringIO()

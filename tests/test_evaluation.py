@@ -14,18 +14,22 @@ from keras import ops
 
 from semppl_keras.callbacks import ScalarLogs
 from semppl_keras.evaluation import (
+    SGDProbe,
     SupervisedAccuracy,
     as_pixels,
+    calibration_curve,
     confidence_interval,
     confusion_matrix,
     cross_validated_predictions,
     encode_dataset,
     expected_calibration_error,
+    fit_probe,
     knn_accuracy,
     knn_predict,
     knn_probabilities,
     linear_probe,
     per_class_accuracy,
+    probe,
     sgd_linear_probe,
     summarize,
     supervised_accuracy,
@@ -65,7 +69,7 @@ def _naive_knn(train, train_labels, test, k, temperature=None):
 def test_knn_against_a_naive_reference(k, temperature):
     train, train_labels = _clusters(20, spread=0.8)
     test, test_labels = _clusters(15, seed=1, spread=0.8)
-    train_labels, test_labels = train_labels * 5 - 2, test_labels * 5 - 2
+    train_labels, test_labels = train_labels * 5 + 2, test_labels * 5 + 2
     expected = _naive_knn(train, train_labels, test, k, temperature)
     arguments = {"k": k, "temperature": temperature}
     predicted = knn_predict(train, train_labels, test, chunk_size=7, **arguments)
@@ -215,7 +219,7 @@ def test_sgd_probe_agrees_with_the_exact_optimum():
     decay = 0.1
     probe = sgd_linear_probe(
         7 + 100 * features,
-        3 * labels - 1,
+        3 * labels + 1,
         learning_rates=[0.5],
         weight_decays=[decay],
         epochs=400,
@@ -228,10 +232,10 @@ def test_sgd_probe_agrees_with_the_exact_optimum():
         exact.predict_proba(standardized),
         atol=5e-4,
     )
-    np.testing.assert_array_equal(probe.classes_, [-1, 2, 5])
+    np.testing.assert_array_equal(probe.classes_, [1, 4, 7])
     predicted = probe.predict(7 + 100 * test)
-    assert probe.score(7 + 100 * test, 3 * test_labels - 1) == np.mean(
-        predicted == 3 * test_labels - 1
+    assert probe.score(7 + 100 * test, 3 * test_labels + 1) == np.mean(
+        predicted == 3 * test_labels + 1
     )
 
 
@@ -447,14 +451,136 @@ def test_top_k_accuracy_against_a_naive_reference():
     # Coarse, so that many are equal.
     shares = np.round(shares, 1)
     for k in (1, 2, 5, 7):
+        # The true class comes behind its equals.
         hits = [
-            label in sorted(range(7), key=lambda c: (-row[c], c))[:k]
+            sorted(range(7), key=lambda c: (-row[c], c == label)).index(label) < k
             for row, label in zip(shares, labels, strict=True)
         ]
         assert top_k_accuracy(shares, labels, k) == np.mean(hits)
         tensor = ops.convert_to_tensor(shares.astype("float32"))
         assert top_k_accuracy(tensor, labels, k) == np.mean(hits)
-    assert top_k_accuracy(shares, labels) == np.mean(shares.argmax(axis=1) == labels)
+
+
+def test_no_class_is_found_by_its_number():
+    """With one neighbour a single class has a vote: nothing else can be right."""
+    generator = np.random.default_rng(0)
+    test = generator.normal(size=(200, 10))
+    shares = knn_probabilities(np.eye(10), np.arange(10), test, k=1, num_classes=10)
+    for labels in (
+        np.zeros(200, int),
+        np.full(200, 9),
+        generator.integers(10, size=200),
+    ):
+        summary = summarize(shares, labels)
+        assert (
+            summary["top5"] == summary["top1"] == np.mean(test.argmax(axis=1) == labels)
+        )
+    # Nor where nothing is known at all.
+    equal = np.full((6, 6), 1 / 6)
+    summary = summarize(equal, np.arange(6))
+    assert (summary["top1"], summary["top5"]) == (0, 0)
+    assert summary["per_class"] == [0] * 6
+    assert summary["ece"] == pytest.approx(1 / 6)
+
+
+def test_all_parts_of_a_summary_count_the_same_rows():
+    shares, labels = _predictions()
+    shares = np.round(8 * shares) + 1
+    shares /= shares.sum(axis=1, keepdims=True)
+    summary, curve = summarize(shares, labels), calibration_curve(shares, labels)
+    right = np.trace(summary["confusion"])
+    assert summary["top1"] == right / len(labels)
+    accuracies = [accuracy or 0 for accuracy in curve["accuracy"]]
+    assert np.dot(curve["count"], accuracies) == pytest.approx(right)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_the_largest_share_of_neighbours_is_that_of_their_label(k):
+    train, train_labels = _clusters(20, spread=0.8)
+    test, test_labels = _clusters(15, seed=1, spread=0.8)
+    shares = knn_probabilities(train, train_labels, test, k)
+    predicted = knn_predict(train, train_labels, test, k)
+    np.testing.assert_array_equal(shares.argmax(axis=1), predicted)
+    assert top_k_accuracy(shares, test_labels) == knn_accuracy(
+        train, train_labels, test, test_labels, k
+    )
+
+
+def _partly_known():
+    features, labels = _clusters(20, spread=0.3)
+    partly = np.where(np.arange(len(labels)) % 4 < 3, labels, -1)
+    known = partly >= 0
+    return features, labels, partly, known
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda x, y, all_x, all_y: knn_predict(x, y, all_x, 3),
+        lambda x, y, all_x, all_y: knn_probabilities(x, y, all_x, 3),
+        lambda x, y, all_x, all_y: knn_accuracy(x, y, all_x, all_y, 3),
+        lambda x, y, all_x, all_y: knn_accuracy(all_x, all_y, x, y, 3),
+        lambda x, y, all_x, all_y: linear_probe(x, y).predict_proba(all_x),
+        lambda x, y, all_x, all_y: fit_probe(x, y).predict_proba(all_x),
+        lambda x, y, all_x, all_y: sgd_linear_probe(x, y, epochs=2).predict_proba(
+            all_x
+        ),
+        lambda x, y, all_x, all_y: sgd_linear_probe(all_x, all_y).score(x, y),
+        lambda x, y, all_x, all_y: top_k_accuracy(np.exp(x[:, :3]), y, 2),
+        lambda x, y, all_x, all_y: confusion_matrix(np.arange(len(y)) * 0, y, 3),
+        lambda x, y, all_x, all_y: per_class_accuracy(np.arange(len(y)) * 0, y, 3),
+        lambda x, y, all_x, all_y: expected_calibration_error(_softmax(x[:, :3]), y),
+        lambda x, y, all_x, all_y: str(summarize(_softmax(x[:, :3]), y)),
+        lambda x, y, all_x, all_y: str(calibration_curve(_softmax(x[:, :3]), y)),
+    ],
+)
+def test_rows_of_unknown_label_are_left_out_and_told(measure):
+    features, labels, partly, known = _partly_known()
+    expected = measure(features[known], partly[known], features, labels)
+    with pytest.warns(UserWarning, match="15 of 60 rows are left out.*-1"):
+        measured = measure(features, partly, features, labels)
+    if isinstance(expected, str):
+        assert measured == expected
+    else:
+        np.testing.assert_allclose(measured, expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="60 labels, all -1"):
+        measure(features, np.full(60, -1), features, labels)
+    with pytest.raises(ValueError, match="Received: -2"):
+        measure(features, labels - 2, features, labels)
+
+
+def _softmax(scores):
+    shares = np.exp(scores)
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def test_unknown_labels_of_images():
+    images, labels = _bars(12)
+    partly = np.where(np.arange(len(labels)) % 4 < 3, labels, -1)
+    known = partly >= 0
+    with pytest.warns(UserWarning, match="left out"):
+        measured = supervised_accuracy(images, partly, images, partly)
+    assert measured == supervised_accuracy(
+        images[known], labels[known], images[known], labels[known]
+    )
+    with pytest.raises(ValueError, match="must all be known here"):
+        cross_validated_predictions(np.eye(len(labels)), partly)
+
+
+def test_one_probe_for_every_measure(monkeypatch):
+    features, labels = _clusters(20, spread=0.6)
+    exact = fit_probe(features, labels, seed=1)
+    np.testing.assert_array_equal(
+        exact.predict_proba(features),
+        linear_probe(features, labels, seed=1).predict_proba(features),
+    )
+    monkeypatch.setattr(probe, "MOST_ROWS_FOR_EXACT_PROBE", 59)
+    for standardize in (True, False):
+        many = fit_probe(features, labels, standardize=standardize, seed=1)
+        assert isinstance(many, SGDProbe)
+        expected = sgd_linear_probe(features, labels, standardize=standardize, seed=1)
+        np.testing.assert_array_equal(many.weights, expected.weights)
+        assert (many.scale == 1).all() == (not standardize)
 
 
 def test_confusion_matrix_and_per_class_accuracy_against_loops():

@@ -270,6 +270,64 @@ def test_the_queue_is_first_in_first_out_across_the_wrap_around():
         )
 
 
+@pytest.mark.parametrize(("capacity", "classes"), [(11, 3), (12, 4), (5, 5), (6, 1)])
+def test_each_class_has_a_queue_of_its_own(capacity, classes):
+    rng = np.random.default_rng(capacity)
+    views, dim = 2, 3
+    memory = LabelledMemory(views, capacity, dim, classes)
+    lengths = [len(range(y, capacity, classes)) for y in range(classes)]
+    kept = [collections.deque(maxlen=length) for length in lengths]
+    functions = compilations(enqueue)
+    # Class 0 is frequent: more images of a batch than it has entries, in some batches.
+    share = np.array([classes, *[0.5] * (classes - 1)])
+    for step, count in enumerate((3, 0, 1, 7, 2, 40, 5, 6)):
+        embeddings = rng.normal(size=(views, count, dim)).astype("float32")
+        labels = rng.choice(classes, count, p=share / share.sum()).astype("int32")
+        for label, embedding in zip(labels, np.swapaxes(embeddings, 0, 1), strict=True):
+            kept[label].append(embedding)
+        new = [keras.ops.convert_to_tensor(array) for array in (embeddings, labels)]
+        before = [keras.ops.convert_to_tensor(v.value) for v in memory.state]
+        if step != 3:
+            state = memory.enqueued(*new)
+        else:
+            for function in functions:
+                state = function(*before, *new)
+        for variable, value in zip(memory.state, state, strict=True):
+            assert keras.backend.standardize_dtype(value.dtype) == variable.dtype
+            variable.assign(value)
+
+        held, held_labels, position = as_numpy(*(v.value for v in memory.state))
+        for y, (queue, length) in enumerate(zip(kept, lengths, strict=True)):
+            own = y + classes * ((position[y] + np.arange(length)) % length)
+            # From the oldest on: the one to be written next, once all are full.
+            filled = own[held_labels[own] >= 0]
+            assert (held_labels[filled] == y).all()
+            assert len(filled) == len(queue)
+            if queue:
+                np.testing.assert_array_equal(
+                    np.swapaxes(held[:, filled], 0, 1), np.array(queue)
+                )
+
+
+def test_a_memory_needs_an_entry_for_each_class():
+    with pytest.raises(ValueError, match="capacity=3, num_classes=4"):
+        LabelledMemory(1, 3, 2, 4)
+    again = LabelledMemory.from_config(LabelledMemory(1, 3, 2, 2).get_config())
+    assert again.num_classes == 2
+
+
+def test_all_entries_as_neighbours_leave_it_to_the_similarity():
+    # Two classes of four entries each: eight neighbours are a tie of four and four.
+    rng = np.random.default_rng(4)
+    queries, memory, _ = random_votes(rng, 1, 30, 1, 8, 3, classes=2)
+    labels = np.tile(np.arange(2, dtype="int32"), 4)
+    voted, _ = as_numpy(*knn_votes(queries, memory, labels, 8, num_classes=2))
+    similarity = queries[0] @ memory[0].T
+    totals = [similarity[:, labels == y].sum(axis=1) for y in (0, 1)]
+    np.testing.assert_array_equal(voted, np.argmax(totals, axis=0))
+    assert set(voted) == {0, 1}
+
+
 def test_enqueue_leaves_its_arguments_alone():
     memory = np.zeros((1, 4, 2), "float32")
     labels = np.full(4, -1, "int32")

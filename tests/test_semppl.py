@@ -24,7 +24,7 @@ from toys import (
 import semppl_keras
 from semppl_keras import backbones, networks, recipes
 from semppl_keras.callbacks import ScalarLogs
-from semppl_keras.memory import knn_votes
+from semppl_keras.memory import behind_its_ties, knn_votes
 from semppl_keras.models import semppl
 from semppl_keras.models.global_batch import GlobalBatch
 
@@ -130,6 +130,12 @@ def test_prediction_is_the_vote_of_the_memory(trained):
     }
 
 
+# What pyproject.toml allows Keras is lost where `pytest.warns` hands it on.
+keras_converts = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)
+
+
 def plain(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
@@ -145,6 +151,7 @@ def wrapped():
     model = toy_model(
         views=toy_views(**SINGLE_OUTCOME),
         memory_size=10,
+        memory_policy="fifo",
         neighbours=3,
         # TensorFlow traces for longer than it runs; JAX is slow without.
         compile_arguments={"run_eagerly": keras.backend.backend() != "jax"},
@@ -187,6 +194,87 @@ def test_the_memory_holds_the_last_labelled_embeddings(wrapped):
     assert distances[~np.eye(10, dtype=bool)].min() > 1e-3
 
 
+@keras_converts
+def test_a_rare_class_stays_in_the_memory():
+    # 24 labels of two classes and two of a third, of which a queue of twelve entries
+    # would have let go long before the last step.
+    images, labels = toy_images(78)
+    rare = np.flatnonzero(labels == 2)
+    chosen = np.sort(np.concatenate([np.flatnonzero(labels < 2)[:24], rare[:2]]))
+    few, known = images[chosen], labels[chosen]
+    held = {}
+    for policy in ("balanced", "fifo"):
+        model = toy_model(
+            memory_policy=policy,
+            compile_arguments={"run_eagerly": keras.backend.backend() != "jax"},
+        )
+        # The rare images come first: 24 others follow.
+        order = np.argsort(known != 2, kind="stable")
+        batches = [
+            (few[order][start : start + 4], known[order][start : start + 4])
+            for start in range(0, 24, 4)
+        ]
+        unlabelled = [images[8 * step : 8 * step + 8] for step in range(6)]
+        told = contextlib.nullcontext()
+        if policy == "fifo":
+            told = pytest.warns(UserWarning, match="1 of 3 classes have no image.*: 2")
+        with told:
+            model.fit(unlabelled, batches, verbose=0)
+        held[policy] = np.bincount(plain(model.memory.labels.value) + 1, minlength=4)
+    np.testing.assert_array_equal(held["balanced"], [2, 4, 4, 2])
+    np.testing.assert_array_equal(held["fifo"], [0, 6, 6, 0])
+
+
+@keras_converts
+def test_more_classes_than_entries_are_told():
+    with pytest.warns(UserWarning, match="memory_size=12 for 20 classes.*20 entries"):
+        model = toy_model(num_classes=20)
+    assert model.memory_policy == "fifo"
+    assert model.memory.num_classes is None
+    with pytest.warns(UserWarning, match="neighbours=8, with 4 entries"):
+        toy_model(neighbours=8)
+    toy_model(neighbours=7)
+    with pytest.raises(ValueError, match="`memory_policy`.*'lifo'"):
+        toy_model(memory_policy="lifo")
+
+
+@keras_converts
+def test_no_class_without_votes_is_among_the_first_k():
+    # One neighbour under one view: a single class of four has the vote.
+    model = toy_model(num_classes=4, memory_policy="fifo", views=toy_views(num_large=1))
+    model.compile(
+        "sgd",
+        metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(3)],
+        run_eagerly=keras.backend.backend() != "jax",
+    )
+    rng = np.random.default_rng(0)
+    memory = references.unit(rng.normal(size=model.memory.embeddings.shape))
+    model.memory.embeddings.assign(memory.astype("float32"))
+    model.memory.labels.assign(np.arange(12) % 4)
+    voted, _ = model.pseudo_label(IMAGES)
+    for labels in (np.zeros(60, "int32"), np.full(60, 3, "int32"), voted):
+        accuracy, found = model.evaluate(IMAGES, labels, verbose=0)
+        expected = np.mean(voted == labels)
+        assert accuracy == pytest.approx(expected, abs=1e-6)
+        assert found == pytest.approx(expected, abs=1e-6)
+    # An empty memory answers with class 0 as little as with another.
+    empty = np.zeros((3, 4), "float32")
+    for label in range(4):
+        shares = plain(behind_its_ties(empty, np.full(3, label)))
+        assert (shares.argmax(axis=1) != label).all()
+
+
+def test_the_policy_is_saved_and_models_without_one_have_a_queue():
+    for policy, shape in (("balanced", (3,)), ("fifo", ())):
+        model = toy_model(memory_policy=policy)
+        config = model.get_config()
+        assert config["memory_policy"] == policy
+        again = semppl_keras.SemPPL.from_config(config)
+        assert again.memory.position.shape == shape
+    del config["memory_policy"]
+    assert semppl_keras.SemPPL.from_config(config).memory_policy == "fifo"
+
+
 @pytest.fixture
 def outvoted(wrapped):
     """The wrapped toy with the entry nearest to its first image alone of its class."""
@@ -202,15 +290,18 @@ def outvoted(wrapped):
     memory.labels.assign(labels)
 
 
+@keras_converts
 def test_prediction_asks_all_neighbours(outvoted):
     model, query = outvoted
     votes = plain(query)[None], *map(plain, model.memory.state[:2])
     labels, confidences = references.knn_votes(*votes, k=3)
     nearest, _ = references.knn_votes(*votes, k=1)
     assert (nearest[0], labels[0]) == (0, 1)
-    own_labels, own_confidences = model.pseudo_label(IMAGES)
+    with pytest.warns(UserWarning, match="1 of 3 classes have no image.*: 2"):
+        own_labels, own_confidences = model.pseudo_label(IMAGES)
     np.testing.assert_array_equal(own_labels, labels)
     np.testing.assert_allclose(own_confidences, confidences, rtol=1e-6)
+    # Told once.
     shares = model.predict(IMAGES, verbose=0)
     np.testing.assert_array_equal(shares.argmax(axis=1), labels)
     np.testing.assert_allclose(shares.max(axis=1), confidences, atol=1e-3)
@@ -231,7 +322,7 @@ def test_neighbours_and_semantic_positives_reach_the_loss(monkeypatch):
 
     record("sample_semantic_positives")
     record("sample_negatives")
-    model = toy_model(neighbours=3, num_semantic_positives=5)
+    model = toy_model(neighbours=3, num_semantic_positives=5, memory_policy="fifo")
     rng = np.random.default_rng(0)
     online, target, memory = (
         references.unit(rng.normal(size=shape)).astype("float32")
@@ -692,6 +783,11 @@ def test_the_recipes_scale_with_their_budget():
     paper = recipes.imagenet()
     assert (paper.epochs, paper.batch_size + paper.labelled_batch_size) == (300, 4096)
     assert paper.model["memory_size"] == 81920
+    assert paper.model["memory_policy"] == "fifo"
+    # As many of a batch are labelled as of the images.
+    for share, labelled in ((0.01, 41), (0.1, 410)):
+        few = recipes.imagenet(labelled_share=share)
+        assert (few.batch_size, few.labelled_batch_size) == (4096 - labelled, labelled)
     assert paper.optimizer[1]["learning_rate"] == pytest.approx(4.8)
     assert paper.optimizer[1]["warmup_epochs"] == 10
     assert paper.model["target_momentum"] == pytest.approx(0.996)

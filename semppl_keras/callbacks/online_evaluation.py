@@ -10,8 +10,8 @@ import numpy as np
 
 from semppl_keras.callbacks.projector_folder import ProjectorFolder
 from semppl_keras.callbacks.scalar_logs import EventFile, event_writer_modules
-from semppl_keras.evaluation import knn_accuracy, linear_probe, per_class_accuracy
-from semppl_keras.evaluation.inputs import as_array, as_labels
+from semppl_keras.evaluation import fit_probe, knn_accuracy, per_class_accuracy
+from semppl_keras.evaluation.inputs import all_known, as_array
 
 
 class OnlineEvaluation(keras.callbacks.Callback):
@@ -23,7 +23,7 @@ class OnlineEvaluation(keras.callbacks.Callback):
 
     - `online_knn_accuracy`: in [0, 1], of the nearest labelled images' votes;
     - `online_linear_accuracy`: in [0, 1], of logistic regression on the labelled
-      images, see `linear_probe`;
+      images, see `fit_probe`;
     - `online_pseudo_label_accuracy`: in [0, 1], of the model's `pseudo_label`, where
       it has this method, as `SemPPL` does;
     - `online_evaluation_seconds`: what all this cost, writing included, as wall
@@ -223,7 +223,7 @@ class OnlineEvaluation(keras.callbacks.Callback):
         train_labels, labels = self._labelled[1], self._validation[1]
         values = {"online_knn_accuracy": np.nan, "online_linear_accuracy": np.nan}
         if finite:
-            probe = linear_probe(train_features, train_labels, seed=self.seed)
+            probe = fit_probe(train_features, train_labels, seed=self.seed)
             values = {
                 "online_knn_accuracy": knn_accuracy(
                     train_features, train_labels, features, labels, self.neighbours
@@ -359,12 +359,7 @@ def _images_and_labels(name, data):
             f"`{name}` must hold images of shape (N, H, W, C), at least one. Received: "
             f"images of shape {images.shape}."
         )
-    labels = as_labels(data[1], f"{name}[1]", len(images))
-    if labels.min() < 0:
-        raise ValueError(
-            f"`{name}` must hold labels that are not negative. Received: "
-            f"{labels.min()}. Leave out images without a label."
-        )
+    labels = all_known(data[1], f"{name}[1]", len(images))
     return images, labels
 
 

@@ -3,21 +3,21 @@
 import numpy as np
 
 from semppl_keras.cli import classifier_training
-from semppl_keras.cli.finished_run import fit_probe
 from semppl_keras.evaluation import (
     SEVERITIES,
     as_pixels,
+    calibration_curve,
     corrupt,
+    fit_probe,
     knn_probabilities,
     mean_corruption_error,
     summarize,
+    top_k_accuracy,
 )
 
 # Wu et al. (2018), who have more than a thousand labelled images of each class.
 _MOST_NEIGHBOURS = 200
 _KNN_TEMPERATURE = 0.07
-
-_CALIBRATION_BINS = 15
 
 
 def measure(
@@ -58,13 +58,13 @@ def measure(
     baseline = fit_probe(
         as_pixels(task.x_labelled),
         task.y_labelled,
-        seed,
+        seed=seed,
         standardize=False,
         single_label_c=1.0,
     )
-    classifiers["supervised"] = lambda x: baseline.predict_proba(as_pixels(x))
-    shares["supervised"] = classifiers["supervised"](task.x_test)
-    rows["supervised"] = {"title": "supervised only, logistic regression"}
+    classifiers["logistic_regression"] = lambda x: baseline.predict_proba(as_pixels(x))
+    shares["logistic_regression"] = classifiers["logistic_regression"](task.x_test)
+    rows["logistic_regression"] = {"title": "supervised only, logistic regression"}
 
     print("Features, nearest neighbours and linear probe ...", flush=True)
     labelled, test = model.embed(task.x_labelled), model.embed(task.x_test)
@@ -86,7 +86,7 @@ def measure(
         "k": k,
         "temperature": _KNN_TEMPERATURE,
     }
-    probe = fit_probe(labelled, task.y_labelled, seed)
+    probe = fit_probe(labelled, task.y_labelled, seed=seed)
     classifiers["linear_probe"] = lambda x: probe.predict_proba(model.embed(x))
     shares["linear_probe"] = probe.predict_proba(test)
     rows["linear_probe"] = {"title": f"{method}, linear probe"}
@@ -113,42 +113,6 @@ def measure(
     return {"rows": rows, "robustness": robustness}
 
 
-def calibration_curve(probabilities, labels, num_bins=_CALIBRATION_BINS):
-    """Confidence and accuracy in bins of equal width: what a reliability plot shows.
-
-    Args:
-        probabilities: `(N, C)`, rows that sum to 1.
-        labels: `(N,)` integers in [0, C).
-        num_bins: At least 1. The bins are those of `expected_calibration_error`.
-
-    Returns:
-        A dict of lists of `num_bins` numbers: `count`, and `confidence` and `accuracy`,
-        the means of the rows in the bin, None for an empty one.
-
-    Example:
-        >>> calibration_curve(np.array([[0.9, 0.1], [0.9, 0.1]]), [0, 1], num_bins=2)
-        {'count': [0, 2], 'confidence': [None, 0.9], 'accuracy': [None, 0.5]}
-    """
-    probabilities = np.asarray(probabilities, "float64")
-    edges = np.linspace(0, 1, num_bins + 1)[1:-1]
-    confidence = probabilities.max(axis=1)
-    bins = np.digitize(confidence, edges, right=True)
-    count = np.bincount(bins, minlength=num_bins)
-
-    def means(values):
-        sums = np.bincount(bins, values, minlength=num_bins)
-        return [
-            float(total / number) if number else None
-            for total, number in zip(sums, count, strict=True)
-        ]
-
-    return {
-        "count": count.tolist(),
-        "confidence": means(confidence),
-        "accuracy": means(probabilities.argmax(axis=1) == np.asarray(labels)),
-    }
-
-
 def _robustness(classifiers, task, corruptions, severities, seed):
     errors = {name: {} for name in classifiers}
     for index, corruption in enumerate(corruptions, start=1):
@@ -162,9 +126,9 @@ def _robustness(classifiers, task, corruptions, severities, seed):
             # Once for all classifiers: it can take longer than they do.
             images = corrupt(task.x_test, corruption, severity, seed)
             for name, classify in classifiers.items():
-                wrong = np.argmax(classify(images), axis=1) != task.y_test
-                errors[name][corruption].append(float(np.mean(wrong)))
-    baseline = errors["supervised"]
+                accuracy = top_k_accuracy(classify(images), task.y_test)
+                errors[name][corruption].append(1 - accuracy)
+    baseline = errors["logistic_regression"]
     defined = all(sum(values) > 0 for values in baseline.values())
     return {
         "severities": list(severities),

@@ -9,7 +9,7 @@ from semppl_keras.cli.report_picture import draw_confusion
 
 # Each classifier keeps its colour from plot to plot, whichever others are there.
 _COLORS = {
-    "supervised": "tab:gray",
+    "logistic_regression": "tab:gray",
     "memory_knn": "tab:blue",
     "weighted_knn": "tab:green",
     "linear_probe": "tab:orange",

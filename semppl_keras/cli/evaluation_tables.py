@@ -95,7 +95,7 @@ def format_means(means, evaluations):
             )
         )
     for name, value in means["mean_corruption_error"].items():
-        if name != "supervised":
+        if name != "logistic_regression":
             title = f"  {means['rows'][name]['title']}, mCE"
             lines.append(_row(title, _plus_minus(value, 1, 1), "", "", width=15))
     return "\n".join(lines)
@@ -136,7 +136,7 @@ def _robustness_lines(evaluation):
     robustness, rows = evaluation["robustness"], evaluation["rows"]
     errors = robustness["errors"]
     names = {
-        "supervised": "regression",
+        "logistic_regression": "regression",
         "linear_probe": "probe",
         "fine_tuned": "fine-tuned",
     }

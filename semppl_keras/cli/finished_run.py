@@ -28,13 +28,11 @@ from semppl_keras.data.image_lists import open_images
 from semppl_keras.data.own_images import images_folder
 from semppl_keras.data.spreadsheets import content_of
 from semppl_keras.distillation import ImageClassifier
-from semppl_keras.evaluation import linear_probe, sgd_linear_probe
+from semppl_keras.evaluation import fit_probe
 from semppl_keras.export import ImageEmbedder, linear_classifier
 
 CLASSIFIER = "classifier.keras"
 
-# Up to here the exact optimum of the probe is found in seconds to a minute.
-_MOST_ROWS_FOR_EXACT_PROBE = 5000
 _ROWS_AT_ONCE = 4096
 
 
@@ -319,7 +317,8 @@ class FinishedRun:
     def linear_classifier(self):
         """The linear probe on the frozen network, an `ImageClassifier`."""
         images, labels, _ = self.labelled
-        probe = fit_probe(self.model.embed(images), labels, self.settings["seed"])
+        features = self.model.embed(images)
+        probe = fit_probe(features, labels, seed=self.settings["seed"])
         return linear_classifier(
             self.model.backbone,
             self.model.views,
@@ -327,23 +326,6 @@ class FinishedRun:
             len(self.class_names),
             self.class_names,
         )
-
-
-def fit_probe(features, labels, seed, **options):
-    """A linear probe, exact where that does not take too long.
-
-    Args:
-        features: `(N, F)`.
-        labels: `(N,)` integers.
-        seed: Of cross-validation, or of batches.
-        **options: As for `linear_probe`; without effect on many rows.
-
-    Returns:
-        What `linear_probe` or `sgd_linear_probe` returns.
-    """
-    if len(features) > _MOST_ROWS_FOR_EXACT_PROBE:
-        return sgd_linear_probe(features, labels, seed=seed)
-    return linear_probe(features, labels, seed=seed, **options)
 
 
 def how_it_was_trained(path):

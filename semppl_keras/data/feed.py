@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from semppl_keras.data.sources import StreamSource, make_source
+from semppl_keras.data.stratified import StratifiedSource
 
 DEFAULT_BATCH_SIZE = 96
 
@@ -125,6 +126,7 @@ def make_feed(
     own_labels_required=False,
     batch_size=None,
     labelled_batch_size=None,
+    images_per_class=None,
     steps_per_epoch=None,
     seed,
     num_replicas=1,
@@ -145,6 +147,7 @@ def make_feed(
         labelled_batch_size: int or None, labelled images per step; that of the
             dataset's own batches where None, or a third of `batch_size`, at most
             as many as there are.
+        images_per_class: int or None, see `StratifiedSource`.
         steps_per_epoch: int or None; required where the unlabelled images have no
             end, refused where they are known to have one. What is of unknown length
             is counted by reading it once, or with `steps_per_epoch` not at all; so is
@@ -166,12 +169,13 @@ def make_feed(
         ValueError, TypeError: where the data does not fit, naming the argument.
     """
     sizes = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size}
-    for argument, value in sizes.items():
+    for argument, value in {**sizes, "images_per_class": images_per_class}.items():
         if value is not None and not _is_count(value):
             raise ValueError(
                 f"`{argument}` must be a positive integer. Received: {argument}="
                 f"{value}."
             )
+    for argument, value in sizes.items():
         if value is not None and value % num_replicas:
             raise ValueError(
                 f"`{argument}` must be a multiple of the {num_replicas} replicas, "
@@ -219,6 +223,10 @@ def make_feed(
                 )
         # One labelled image at least for every replica, if it comes round twice.
         labelled_batch_size = _rounded(labelled_batch_size, num_replicas)
+    if images_per_class is not None:
+        labelled_source = StratifiedSource(
+            labelled_source, images_per_class, labelled_batch_size, seed
+        )
     steps = _steps(unlabelled_source, batch_size, steps_per_epoch)
     arguments = (
         unlabelled_source,

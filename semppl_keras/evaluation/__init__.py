@@ -12,6 +12,7 @@ from semppl_keras.evaluation.features import encode_dataset
 from semppl_keras.evaluation.knn import knn_accuracy, knn_predict, knn_probabilities
 from semppl_keras.evaluation.linear_probe import linear_probe
 from semppl_keras.evaluation.metrics import (
+    calibration_curve,
     confidence_interval,
     confusion_matrix,
     expected_calibration_error,
@@ -20,6 +21,7 @@ from semppl_keras.evaluation.metrics import (
     top_k_accuracy,
 )
 from semppl_keras.evaluation.pixels import as_pixels
+from semppl_keras.evaluation.probe import fit_probe
 from semppl_keras.evaluation.sgd_probe import SGDProbe, sgd_linear_probe
 from semppl_keras.evaluation.supervised import SupervisedAccuracy, supervised_accuracy
 
@@ -29,6 +31,7 @@ __all__ = [
     "SGDProbe",
     "SupervisedAccuracy",
     "as_pixels",
+    "calibration_curve",
     "confidence_interval",
     "confusion_matrix",
     "corrupt",
@@ -36,6 +39,7 @@ __all__ = [
     "cross_validated_predictions",
     "encode_dataset",
     "expected_calibration_error",
+    "fit_probe",
     "knn_accuracy",
     "knn_predict",
     "knn_probabilities",

@@ -6,7 +6,8 @@ import math
 import keras
 import numpy as np
 
-from semppl_keras.evaluation.inputs import as_array, as_labels
+from semppl_keras.evaluation.inputs import as_array, known_rows
+from semppl_keras.evaluation.metrics import predicted_classes
 
 SEVERITIES = (1, 2, 3, 4, 5)
 
@@ -88,7 +89,7 @@ def corruption_errors(
         predict: Takes images like `images` to labels `(N,)`, or to scores `(N, C)`
             of which the largest wins; for example `model.predict`.
         images: `(N, H, W, C)` in [0, 255], as for `corrupt`.
-        labels: `(N,)` integers.
+        labels: `(N,)` integers; images of label -1 are left out, and told.
         corruptions: Names out of `CORRUPTIONS`. None: all 15.
         severities: Out of 1 to 5.
         seed: As for `corrupt`.
@@ -107,15 +108,15 @@ def corruption_errors(
         >>> mean_corruption_error(errors, baseline_errors)
     """
     images = as_array(images)
-    labels = as_labels(labels, "labels", len(images))
+    labels, images = known_rows(labels, "labels", images)
     names = CORRUPTIONS if corruptions is None else tuple(corruptions)
     progress = keras.utils.Progbar(len(names) * len(severities), verbose=verbose)
     errors = {name: [] for name in names}
     for name in names:
         for severity in severities:
             predicted = as_array(predict(corrupt(images, name, severity, seed)))
-            if predicted.ndim == 2:
-                predicted = np.argmax(predicted, axis=1)
+            if predicted.ndim == 2 and len(predicted) == len(labels):
+                predicted = predicted_classes(predicted, labels)
             if predicted.shape != labels.shape:
                 raise ValueError(
                     "`predict` must return labels (N,) or scores (N, C). Received: "

@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 
-from semppl_keras.evaluation.inputs import as_features, as_labels
-from semppl_keras.evaluation.linear_probe import linear_probe
+from semppl_keras.evaluation.inputs import all_known, as_features
+from semppl_keras.evaluation.probe import fit_probe
 
 _MAX_FOLDS = 5
 
@@ -18,15 +18,17 @@ def cross_validated_predictions(features, labels, *, seed=0, **options):
 
     Args:
         features: `(N, F)`, finite.
-        labels: `(N,)` integers, at least two rows of each class and two classes.
+        labels: `(N,)` integers, at least two rows of each class and two classes, none
+            unknown (-1).
         seed: Shuffles the folds.
-        options: As for `linear_probe`.
+        options: As for `fit_probe`, which fits the probes.
 
     Returns:
         `(N,)` integers.
 
     Raises:
-        ValueError: Wrong shapes, a single class, or a class with a single row.
+        ValueError: Wrong shapes, a single class, a class with a single row, or
+            labels of -1.
 
     Example:
         >>> predicted = cross_validated_predictions(features, labels)
@@ -35,7 +37,7 @@ def cross_validated_predictions(features, labels, *, seed=0, **options):
     from sklearn.model_selection import StratifiedKFold
 
     features = as_features(features, "features")
-    labels = as_labels(labels, "labels", len(features))
+    labels = all_known(labels, "labels", len(features))
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2 or counts.min() < 2:
         raise ValueError(
@@ -52,6 +54,6 @@ def cross_validated_predictions(features, labels, *, seed=0, **options):
         warnings.filterwarnings("ignore", "The number of unique classes is greater")
         splits = list(folds.split(features, labels))
     for fitted, held_out in splits:
-        probe = linear_probe(features[fitted], labels[fitted], seed=seed, **options)
+        probe = fit_probe(features[fitted], labels[fitted], seed=seed, **options)
         predicted[held_out] = probe.predict(features[held_out])
     return predicted

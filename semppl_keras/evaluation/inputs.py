@@ -1,6 +1,11 @@
 """Checks that the evaluators share."""
 
+import warnings
+
 import numpy as np
+
+# What stands for an unknown label everywhere in the package.
+UNKNOWN = -1
 
 
 def as_array(values):
@@ -34,7 +39,20 @@ def as_features(features, name):
 
 
 def as_labels(labels, name, length):
-    """Integer labels `(length,)` as a NumPy array, or an error that says why not."""
+    """Labels `(length,)` as a NumPy array, or an error that says why not.
+
+    They are integers: classes, from 0 on, or -1 where no class is known.
+    """
+    labels = _as_integers(labels, name, length)
+    if len(labels) and labels.min() < UNKNOWN:
+        raise ValueError(
+            f"`{name}` must be classes, from 0 on, or -1 where the class is not known. "
+            f"Received: {labels.min()}."
+        )
+    return labels
+
+
+def _as_integers(labels, name, length):
     labels = as_array(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
@@ -49,9 +67,60 @@ def as_labels(labels, name, length):
     return labels
 
 
+def known_rows(labels, name, *rows, num_classes=None):
+    """Labels and what belongs to them, without the rows of unknown label, -1.
+
+    How many rows are left out is told by a warning.
+
+    Args:
+        labels: `(N,)` integers, of which all others lie in [0, num_classes).
+        name: What they are called in a message.
+        *rows: Arrays of N rows, at least one.
+        num_classes: None for any.
+
+    Returns:
+        A tuple of the labels and `rows`, as NumPy arrays, at least one row of each.
+
+    Raises:
+        ValueError: Labels that do not fit, or none that is known.
+    """
+    labels = as_labels(labels, name, len(rows[0]))
+    if num_classes is not None and len(labels) and labels.max() >= num_classes:
+        raise ValueError(
+            f"`{name}` must lie in [0, {num_classes}), the number of classes. "
+            f"Received: {labels.min()} to {labels.max()}."
+        )
+    known = labels != UNKNOWN
+    if known.all():
+        return labels, *rows
+    if not known.any():
+        raise ValueError(
+            f"`{name}` must hold some known classes. Received: {len(labels)} labels, "
+            "all -1, which stands for an unknown one."
+        )
+    warnings.warn(
+        f"{np.sum(~known):,} of {len(labels):,} rows are left out: their label in "
+        f"`{name}` is -1, which stands for an unknown one.",
+        stacklevel=3,
+    )
+    return labels[known], *(row[known] for row in rows)
+
+
+def all_known(labels, name, length):
+    """Labels `(length,)` of which none is -1, or an error that says why not."""
+    labels = as_labels(labels, name, length)
+    unknown = int(np.sum(labels == UNKNOWN))
+    if unknown:
+        raise ValueError(
+            f"`{name}` must all be known here. Received: {unknown} of {len(labels)} "
+            "that are -1, which stands for an unknown one. Leave these rows out."
+        )
+    return labels
+
+
 def as_class_indices(labels, name, length, num_classes):
     """Labels `(length,)` in [0, num_classes), or an error that says why not."""
-    labels = as_labels(labels, name, length)
+    labels = _as_integers(labels, name, length)
     if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
         raise ValueError(
             f"`{name}` must lie in [0, {num_classes}), the number of classes. "

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from semppl_keras.evaluation.inputs import as_class_indices, as_features, as_labels
+from semppl_keras.evaluation.inputs import as_features, known_rows
 
 
 def knn_predict(
@@ -26,7 +26,8 @@ def knn_predict(
 
     Args:
         train_features: `(N, F)`, finite.
-        train_labels: `(N,)` integers, any values.
+        train_labels: `(N,)` integers, classes from 0 on, or -1: such rows are left out,
+            and told.
         test_features: `(M, F)`, finite.
         k: Number of neighbours, in [1, N].
         temperature: Positive, or None for equal votes.
@@ -47,7 +48,9 @@ def knn_predict(
         array([7])
     """
     train_features = as_features(train_features, "train_features")
-    train_labels = as_labels(train_labels, "train_labels", len(train_features))
+    train_labels, train_features = known_rows(
+        train_labels, "train_labels", train_features
+    )
     classes, train_classes = np.unique(train_labels, return_inverse=True)
     chunks = _votes(
         train_features,
@@ -59,10 +62,7 @@ def knn_predict(
         chunk_size,
         verbose,
     )
-    predicted = []
-    for votes, similarities in chunks:
-        leading = votes == votes.max(axis=1, keepdims=True)
-        predicted.append(np.argmax(np.where(leading, similarities, -np.inf), axis=1))
+    predicted = [np.argmax(_ranked(*chunk), axis=1) for chunk in chunks]
     return classes[np.concatenate(predicted)]
 
 
@@ -81,7 +81,8 @@ def knn_probabilities(
 
     Args:
         train_features: `(N, F)`, finite.
-        train_labels: `(N,)` integers in [0, num_classes).
+        train_labels: `(N,)` integers in [0, num_classes), or -1: such rows are left
+            out, and told.
         test_features: `(M, F)`, finite.
         k: Number of neighbours, in [1, N].
         num_classes: Columns of the result. None: the largest label and one.
@@ -89,8 +90,9 @@ def knn_probabilities(
         chunk_size, verbose: As for `knn_predict`.
 
     Returns:
-        `(M, num_classes)` float32, rows that sum to 1. Where classes tie, the first
-        largest share need not be the class that `knn_predict` names.
+        `(M, num_classes)` float32, rows that sum to 1. A millionth of the mass goes to
+        the class that `knn_predict` names, so that its share is the largest where
+        classes tie; to all of them alike where their similarities tie, too.
 
     Raises:
         ValueError: Shapes that do not fit each other, labels, `k`, `temperature` or
@@ -99,15 +101,14 @@ def knn_probabilities(
     Example:
         >>> train = np.array([[1.0, 0.0], [0.0, 1.0], [0.1, 1.0]])
         >>> knn_probabilities(train, np.array([0, 1, 2]), np.array([[0.1, 5.0]]), k=2)
-        array([[0. , 0.5, 0.5]], dtype=float32)
+        array([[0.       , 0.5000005, 0.4999995]], dtype=float32)
     """
     train_features = as_features(train_features, "train_features")
-    train_labels = as_labels(train_labels, "train_labels", len(train_features))
+    train_labels, train_features = known_rows(
+        train_labels, "train_labels", train_features, num_classes=num_classes
+    )
     if num_classes is None:
         num_classes = int(train_labels.max()) + 1
-    train_labels = as_class_indices(
-        train_labels, "train_labels", len(train_features), num_classes
-    )
     chunks = _votes(
         train_features,
         train_labels,
@@ -118,12 +119,14 @@ def knn_probabilities(
         chunk_size,
         verbose,
     )
-    return np.concatenate(
-        [
-            (votes / votes.sum(axis=1, keepdims=True)).astype("float32")
-            for votes, _ in chunks
-        ]
-    )
+    shares = []
+    for votes, similarities in chunks:
+        share = votes / votes.sum(axis=1, keepdims=True)
+        ranked = _ranked(votes, similarities)
+        winners = ranked == ranked.max(axis=1, keepdims=True)
+        winners = winners / winners.sum(axis=1, keepdims=True)
+        shares.append(((1 - 1e-6) * share + 1e-6 * winners).astype("float32"))
+    return np.concatenate(shares)
 
 
 def knn_accuracy(
@@ -141,9 +144,10 @@ def knn_accuracy(
 
     Args:
         train_features: `(N, F)`, finite.
-        train_labels: `(N,)` integers.
+        train_labels: `(N,)` integers, classes from 0 on.
         test_features: `(M, F)`, finite.
-        test_labels: `(M,)` integers.
+        test_labels: `(M,)` integers. Rows of -1, here and in `train_labels`, are left
+            out, and told.
         k: Number of neighbours, in [1, N].
         temperature: As for `knn_predict`.
         chunk_size, verbose: As for `knn_predict`.
@@ -161,7 +165,7 @@ def knn_accuracy(
         1.0
     """
     test_features = as_features(test_features, "test_features")
-    test_labels = as_labels(test_labels, "test_labels", len(test_features))
+    test_labels, test_features = known_rows(test_labels, "test_labels", test_features)
     predicted = knn_predict(
         train_features,
         train_labels,
@@ -172,6 +176,12 @@ def knn_accuracy(
         verbose=verbose,
     )
     return float(np.mean(predicted == test_labels))
+
+
+def _ranked(votes, similarities):
+    """Summed similarities of the classes with the most votes, -inf elsewhere."""
+    leading = votes == votes.max(axis=1, keepdims=True)
+    return np.where(leading, similarities, -np.inf)
 
 
 def _votes(

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from semppl_keras.evaluation.inputs import as_features, as_labels
+from semppl_keras.evaluation.inputs import as_features, known_rows
 
 # Inverse strengths of the L2 penalty, the strongest penalty first.
 _CANDIDATES = np.logspace(-4, 2, 7)
@@ -22,7 +22,8 @@ def linear_probe(features, labels, *, standardize=True, single_label_c=0.1, seed
 
     Args:
         features: `(N, F)`, finite; for example `model.embed(x_labelled)`.
-        labels: `(N,)` integers, at least two classes.
+        labels: `(N,)` integers, at least two classes; rows of -1 are left out, and
+            told.
         standardize: Whether to give each feature mean 0 and deviation 1 (those of
             the rows given).
         single_label_c: scikit-learn's `C`, the inverse strength of the penalty, for
@@ -48,7 +49,7 @@ def linear_probe(features, labels, *, standardize=True, single_label_c=0.1, seed
     from threadpoolctl import threadpool_limits
 
     features = as_features(features, "features").astype("float64")
-    labels = as_labels(labels, "labels", len(features))
+    labels, features = known_rows(labels, "labels", features)
     if not single_label_c > 0:
         raise ValueError(
             "`single_label_c` must be positive. Received: "

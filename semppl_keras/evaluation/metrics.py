@@ -2,17 +2,26 @@
 
 import numpy as np
 
-from semppl_keras.evaluation.inputs import as_array, as_class_indices, as_features
+from semppl_keras.evaluation.inputs import (
+    as_array,
+    as_class_indices,
+    as_features,
+    known_rows,
+)
+
+CALIBRATION_BINS = 15
 
 
 def top_k_accuracy(probabilities, labels, k=1):
     """Share of the rows whose true class is among the `k` with the largest score.
 
-    Of classes with equal scores the smaller label comes first, as in `argmax`.
+    Of classes with equal scores the true one comes last: it counts where fewer than k
+    others score as high. So no class is found by its number, nor one without any vote
+    among others without.
 
     Args:
         probabilities: `(N, C)`, finite: probabilities, or any scores.
-        labels: `(N,)` integers in [0, C).
+        labels: `(N,)` integers in [0, C), or -1: such rows are left out, and told.
         k: In [1, C].
 
     Returns:
@@ -27,16 +36,36 @@ def top_k_accuracy(probabilities, labels, k=1):
     """
     scores = as_features(probabilities, "probabilities")
     num_classes = scores.shape[1]
-    labels = as_class_indices(labels, "labels", len(scores), num_classes)
+    labels, scores = known_rows(labels, "labels", scores, num_classes=num_classes)
     if not 1 <= k <= num_classes:
         raise ValueError(
             f"`k` must lie in [1, {num_classes}], the number of classes. Received: "
             f"k={k}."
         )
     true = np.take_along_axis(scores, labels[:, None], axis=1)
-    earlier = np.arange(num_classes) < labels[:, None]
-    before = (scores > true) | ((scores == true) & earlier)
-    return float(np.mean(before.sum(axis=1) < k))
+    # The class itself is among those that score as high.
+    return float(np.mean((scores >= true).sum(axis=1) <= k))
+
+
+def predicted_classes(scores, labels):
+    """The class with the largest score of each row; of equals never the true one.
+
+    Args:
+        scores: `(N, C)`, finite.
+        labels: `(N,)` integers in [0, C).
+
+    Returns:
+        `(N,)` integers: equal to `labels` in as many rows as `top_k_accuracy` counts.
+
+    Example:
+        >>> predicted_classes(np.array([[0.5, 0.5], [0.6, 0.4]]), np.array([0, 0]))
+        array([1, 0])
+    """
+    rows = np.arange(len(scores))
+    others = scores.astype("float64")
+    others[rows, labels] = -np.inf
+    rival = np.argmax(others, axis=1)
+    return np.where(others[rows, rival] >= scores[rows, labels], rival, labels)
 
 
 def per_class_accuracy(predicted, labels, num_classes):
@@ -44,7 +73,8 @@ def per_class_accuracy(predicted, labels, num_classes):
 
     Args:
         predicted: `(N,)` integers in [0, num_classes).
-        labels: `(N,)` integers in [0, num_classes).
+        labels: `(N,)` integers in [0, num_classes), or -1: such rows are left out, and
+            told.
         num_classes: At least 1.
 
     Returns:
@@ -67,7 +97,8 @@ def confusion_matrix(predicted, labels, num_classes):
 
     Args:
         predicted: `(N,)` integers in [0, num_classes).
-        labels: `(N,)` integers in [0, num_classes).
+        labels: `(N,)` integers in [0, num_classes), or -1: such rows are left out, and
+            told.
         num_classes: At least 1.
 
     Returns:
@@ -88,15 +119,15 @@ def confusion_matrix(predicted, labels, num_classes):
         )
     labels = as_array(labels)
     length = labels.shape[0] if labels.ndim else 0
-    labels = as_class_indices(labels, "labels", length, num_classes)
     predicted = as_class_indices(predicted, "predicted", length, num_classes)
+    labels, predicted = known_rows(labels, "labels", predicted, num_classes=num_classes)
     # int64: small label types would overflow.
     cells = labels.astype("int64") * num_classes + predicted
     counts = np.bincount(cells, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
 
-def expected_calibration_error(probabilities, labels, num_bins=15):
+def expected_calibration_error(probabilities, labels, num_bins=CALIBRATION_BINS):
     """How far confidence and accuracy are apart (ECE, Guo et al. 2017).
 
     Rows are put in `num_bins` bins of equal width, ((m - 1) / num_bins, m / num_bins],
@@ -106,7 +137,7 @@ def expected_calibration_error(probabilities, labels, num_bins=15):
 
     Args:
         probabilities: `(N, C)` in [0, 1], rows that sum to 1.
-        labels: `(N,)` integers in [0, C).
+        labels: `(N,)` integers in [0, C), or -1: such rows are left out, and told.
         num_bins: At least 1.
 
     Returns:
@@ -120,21 +151,63 @@ def expected_calibration_error(probabilities, labels, num_bins=15):
         >>> expected_calibration_error([[0.9, 0.1], [0.9, 0.1]], [0, 1])
         0.4
     """
+    curve = calibration_curve(probabilities, labels, num_bins)
+    count = np.array(curve["count"])
+    gaps = [
+        0 if confidence is None else abs(accuracy - confidence)
+        for confidence, accuracy in zip(
+            curve["confidence"], curve["accuracy"], strict=True
+        )
+    ]
+    return float(np.sum(count * gaps) / count.sum())
+
+
+def calibration_curve(probabilities, labels, num_bins=CALIBRATION_BINS):
+    """Confidence and accuracy in bins of equal width: what a reliability plot shows.
+
+    Args:
+        probabilities: `(N, C)` in [0, 1], rows that sum to 1.
+        labels: `(N,)` integers in [0, C), or -1: such rows are left out, and told.
+        num_bins: At least 1. The bins are those of `expected_calibration_error`.
+
+    Returns:
+        A dict of lists of `num_bins` numbers: `count`, and `confidence` and `accuracy`,
+        the means of the rows in the bin, None for an empty one.
+
+    Raises:
+        ValueError: As for `expected_calibration_error`.
+
+    Example:
+        >>> calibration_curve(np.array([[0.9, 0.1], [0.9, 0.1]]), [0, 1], num_bins=2)
+        {'count': [0, 2], 'confidence': [None, 0.9], 'accuracy': [None, 0.5]}
+    """
     probabilities = _as_probabilities(probabilities)
-    labels = as_class_indices(
-        labels, "labels", len(probabilities), probabilities.shape[1]
+    labels, probabilities = known_rows(
+        labels, "labels", probabilities, num_classes=probabilities.shape[1]
     )
     if num_bins < 1:
         raise ValueError(
             f"`num_bins` must be at least 1. Received: num_bins={num_bins}."
         )
     confidence = probabilities.max(axis=1).astype("float64")
-    correct = np.argmax(probabilities, axis=1) == labels
+    correct = predicted_classes(probabilities, labels) == labels
     # The inner edges are enough: rounding may take a confidence above 1.
     edges = np.linspace(0, 1, num_bins + 1)[1:-1]
     bins = np.digitize(confidence, edges, right=True)
-    gaps = np.bincount(bins, correct - confidence, minlength=num_bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    count = np.bincount(bins, minlength=num_bins)
+
+    def means(values):
+        sums = np.bincount(bins, values, minlength=num_bins)
+        return [
+            float(total / number) if number else None
+            for total, number in zip(sums, count, strict=True)
+        ]
+
+    return {
+        "count": count.tolist(),
+        "confidence": means(confidence),
+        "accuracy": means(correct),
+    }
 
 
 def confidence_interval(values, level=0.95):
@@ -178,12 +251,13 @@ def summarize(probabilities, labels):
 
     Args:
         probabilities: `(N, C)` in [0, 1], rows that sum to 1.
-        labels: `(N,)` integers in [0, C).
+        labels: `(N,)` integers in [0, C), or -1: such rows are left out, and told.
 
     Returns:
         A dict: `top1`; `top5`, None with fewer than six classes, where it is always 1;
         `per_class`, a list of accuracies, None for a class without rows; `confusion`,
-        a list of rows; `ece`, with 15 bins.
+        a list of rows; `ece`, with 15 bins. Where classes tie for a place, the true
+        one comes last in all of them, see `top_k_accuracy`.
 
     Raises:
         ValueError: Shapes that do not fit, rows that are no distribution, or labels
@@ -194,8 +268,10 @@ def summarize(probabilities, labels):
     """
     probabilities = _as_probabilities(probabilities)
     num_classes = probabilities.shape[1]
-    labels = as_class_indices(labels, "labels", len(probabilities), num_classes)
-    predicted = np.argmax(probabilities, axis=1)
+    labels, probabilities = known_rows(
+        labels, "labels", probabilities, num_classes=num_classes
+    )
+    predicted = predicted_classes(probabilities, labels)
     per_class = per_class_accuracy(predicted, labels, num_classes).tolist()
     return {
         "top1": top_k_accuracy(probabilities, labels, 1),

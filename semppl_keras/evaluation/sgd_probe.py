@@ -6,7 +6,7 @@ import itertools
 import keras
 import numpy as np
 
-from semppl_keras.evaluation.inputs import as_features, as_labels
+from semppl_keras.evaluation.inputs import as_features, known_rows
 
 _MOMENTUM = 0.9
 _PREDICTED_AT_ONCE = 4096
@@ -59,9 +59,12 @@ class SGDProbe:
         return self.classes_[np.argmax(self.predict_proba(features), axis=1)]
 
     def score(self, features, labels):
-        """Share of the features `(N, F)` whose labels `(N,)` are predicted."""
-        predicted = self.predict(features)
-        return float(np.mean(predicted == as_labels(labels, "labels", len(predicted))))
+        """Share of the features `(N, F)` whose labels `(N,)` are predicted.
+
+        Rows of label -1 are left out, and told.
+        """
+        labels, predicted = known_rows(labels, "labels", self.predict(features))
+        return float(np.mean(predicted == labels))
 
 
 def sgd_linear_probe(
@@ -73,6 +76,7 @@ def sgd_linear_probe(
     learning_rates=None,
     weight_decays=(0.0, 1e-4, 1e-3),
     held_out=0.1,
+    standardize=True,
     seed=0,
     verbose=0,
 ):
@@ -81,7 +85,7 @@ def sgd_linear_probe(
     The settings of SemPPL's linear evaluation (Bošnjak et al. 2023): Nesterov momentum
     0.9, a learning rate of 0.3 * batch / 256, a cosine decay to 0 over 100 epochs.
     For a few thousand rows, or with few labels, take `linear_probe`: it finds the
-    optimum itself. Features are standardised by the mean and deviation of the rows.
+    optimum itself.
 
     Learning rate and L2 penalty are those with the best mean log-likelihood of
     held-out rows, a share of each class drawn from these rows alone; then all rows
@@ -90,7 +94,8 @@ def sgd_linear_probe(
 
     Args:
         features: `(N, F)`, finite.
-        labels: `(N,)` integers, at least two classes.
+        labels: `(N,)` integers, at least two classes; rows of -1 are left out, and
+            told.
         epochs: At least 1.
         batch_size: At least 1; a set with fewer rows is one batch.
         learning_rates: Candidates, each positive. None: 0.3 * batch / 256, a tenth
@@ -101,6 +106,8 @@ def sgd_linear_probe(
         held_out: Share of each class, in (0, 1): at least one row of each class that
             has two, never all. With one candidate, or one row of every class,
             nothing is held out, and the first of the candidates are taken.
+        standardize: Whether to give each feature mean 0 and deviation 1 (those of the
+            rows given).
         seed: Draws the held-out rows and the order of the batches. Non-negative.
         verbose: 1 shows a progress bar over all fits.
 
@@ -116,7 +123,7 @@ def sgd_linear_probe(
         >>> probe.score(test, test_labels)
     """
     features = as_features(features, "features")
-    labels = as_labels(labels, "labels", len(features))
+    labels, features = known_rows(labels, "labels", features)
     classes, targets, counts = np.unique(
         labels, return_inverse=True, return_counts=True
     )
@@ -165,6 +172,7 @@ def sgd_linear_probe(
             epochs,
             batch_size,
             *candidate,
+            standardize,
             # The same order for each candidate: only the candidates differ.
             np.random.default_rng([seed, 1]),
             progress,
@@ -189,6 +197,7 @@ def _fit(
     batch_size,
     learning_rate,
     weight_decay,
+    standardize,
     generator,
     progress,
 ):
@@ -197,6 +206,8 @@ def _fit(
     deviation = features.std(axis=0, dtype="float64").astype("float32")
     # A constant feature stays 0, whatever it is divided by.
     scale = np.where(deviation > 0, deviation, 1)
+    if not standardize:
+        centre, scale = np.zeros_like(centre), np.ones_like(scale)
     weights = np.zeros((width, len(classes)), "float32")
     bias = np.zeros(len(classes), "float32")
     weights_velocity, bias_velocity = np.zeros_like(weights), np.zeros_like(bias)

@@ -5,9 +5,9 @@ import dataclasses
 import keras
 import numpy as np
 
-from semppl_keras.evaluation.inputs import as_labels
-from semppl_keras.evaluation.linear_probe import linear_probe
+from semppl_keras.evaluation.inputs import known_rows
 from semppl_keras.evaluation.pixels import as_pixels
+from semppl_keras.evaluation.probe import fit_probe
 
 # Augmenting a few batches in one call costs little more than augmenting one.
 _BATCHES_PER_DRAW = 10
@@ -57,7 +57,8 @@ def supervised_accuracy(
         x_labelled: `(n, h, w, c)` in [0, 255].
         y_labelled: `(n,)` integers, at least two classes.
         x_test: `(m, h, w, c)` in the same range.
-        y_test: `(m,)` integers.
+        y_test: `(m,)` integers. Images of label -1, here and above, are left out, and
+            told.
         make_backbone: Returns a new `keras.Model` from images to features `(B, F)`
             or `(B, h', w', F)`. None: logistic regression alone.
         augment: Takes images `(B, h, w, c)` in [0, 255] to what the backbone is
@@ -90,15 +91,15 @@ def supervised_accuracy(
             "`x_labelled` and `x_test` must be images of one shape, (N, h, w, c). "
             f"Received: {x_labelled.shape} and {x_test.shape}."
         )
-    y_labelled = as_labels(y_labelled, "y_labelled", len(x_labelled))
-    y_test = as_labels(y_test, "y_test", len(x_test))
+    y_labelled, x_labelled = known_rows(y_labelled, "y_labelled", x_labelled)
+    y_test, x_test = known_rows(y_test, "y_test", x_test)
     for name, value in (("steps", steps), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
 
     # Pixels share one scale already. Standardising each of them would blow up those
     # at the border, which are empty in all but a few images.
-    pixels = linear_probe(
+    pixels = fit_probe(
         as_pixels(x_labelled),
         y_labelled,
         standardize=False,

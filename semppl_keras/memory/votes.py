@@ -206,6 +206,27 @@ def vote_shares(queries, memory, labels, k, num_classes):
     return shares * ops.cast(enough_neighbours(labels, k), "float32")
 
 
+def behind_its_ties(shares, labels):
+    """Shares as a metric is to see them: the true class comes after its equals.
+
+    Votes are few, so that classes tie, most of them without any vote. Which of them a
+    metric finds among its first k would depend on their numbers, or, as Keras counts,
+    be all of them. The true class is lowered by less than what tells the winner from
+    its equals, and the others are raised above 0: it is found where fewer than k others
+    have as large a share, and in no row without votes.
+
+    Args:
+        shares: `(B, num_classes)`, as `vote_shares` gives them.
+        labels: `(B,)` int.
+
+    Returns:
+        `(B, num_classes)`, of which no number differs by more than 3e-7.
+    """
+    true = ops.one_hot(labels, shares.shape[-1], dtype="bool")
+    lowered = shares * (1.0 - 2.0**-22)
+    return ops.where(true, lowered, ops.maximum(shares, 1e-12))
+
+
 def _check(queries, memory, labels, k, num_classes):
     shapes = tuple(queries.shape), tuple(memory.shape), tuple(labels.shape)
     ranks = tuple(len(shape) for shape in shapes)

@@ -153,6 +153,7 @@ class Pretraining(ViewModel):
         epochs=1,
         batch_size=None,
         labelled_batch_size=None,
+        images_per_class=None,
         steps_per_epoch=None,
         validation_data=None,
         validation_batch_size=None,
@@ -185,6 +186,10 @@ class Pretraining(ViewModel):
             labelled_batch_size: int or None, labelled images per step. None for
                 that of the dataset's own batches, or a third of `batch_size`, at
                 most as many as there are.
+            images_per_class: int or None. With it the labelled images of a step are so
+                many of each of labelled_batch_size / images_per_class classes, which
+                take turns: rare classes come up as often as others, and `SuNCEt` has
+                its pairs. For `labelled` as arrays. None: as they come.
             steps_per_epoch: int, only where `unlabelled` has no end, or none that can
                 be told: without it such images are counted by reading them once.
             validation_data: (images, labels) or a dataset of them, for a model that
@@ -211,6 +216,7 @@ class Pretraining(ViewModel):
             labels_required=self.needs_labels,
             batch_size=batch_size,
             labelled_batch_size=labelled_batch_size,
+            images_per_class=images_per_class,
             steps_per_epoch=steps_per_epoch,
             seed=self.seed,
             num_replicas=self.num_replicas,

@@ -1,12 +1,16 @@
 """SemPPL: semantic positives via pseudo-labels."""
 
+import warnings
+
 import keras
 import numpy as np
 from keras import ops
 
+from semppl_keras.data.checks import listed
 from semppl_keras.losses import byol_loss, semppl_loss
 from semppl_keras.memory import (
     LabelledMemory,
+    behind_its_ties,
     knn_votes,
     sample_negatives,
     sample_semantic_positives,
@@ -29,6 +33,7 @@ _METRICS = {
     "relicv2": ("augmentation", "semantic", "invariance", "semantic_invariance"),
     "byol": ("regression", "semantic"),
 }
+_POLICIES = ("balanced", "fifo")
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -72,9 +77,15 @@ class SemPPL(Pretraining):
             negatives, temperature, contrastive and invariance weight mean nothing.
         projection_dim: int, D.
         hidden_dim: int, width of projector and predictor.
-        memory_size: int, C, labelled embeddings in the queue. Some 10 to 20
+        memory_size: int, C, labelled embeddings in the memory. Some 10 to 20
             labelled batches: older ones are of a network that is long gone.
-        neighbours: int, k.
+        memory_policy: what the labelled images of a batch overwrite: "balanced", the
+            oldest of their own class, each class having C / num_classes entries to
+            itself, so that rare classes stay; or "fifo", the oldest of all, one queue
+            as in the paper, in which the classes are as frequent as among the labels.
+            With more classes than entries it is "fifo", and a warning says so.
+        neighbours: int, k. Balanced, a class can have the majority of them where k
+            is below twice its entries.
         num_negatives: int, K; a batch holds at least K + 1 images.
         num_semantic_positives: int, P.
         temperature: float, tau, positive.
@@ -102,6 +113,7 @@ class SemPPL(Pretraining):
         "projection_dim",
         "hidden_dim",
         "memory_size",
+        "memory_policy",
         "neighbours",
         "num_negatives",
         "num_semantic_positives",
@@ -124,6 +136,7 @@ class SemPPL(Pretraining):
         projection_dim=256,
         hidden_dim=4096,
         memory_size=640,
+        memory_policy="balanced",
         neighbours=1,
         num_negatives=10,
         num_semantic_positives=3,
@@ -161,6 +174,9 @@ class SemPPL(Pretraining):
                 "`neighbours` must be at most `memory_size`. Received: "
                 f"neighbours={neighbours}, memory_size={memory_size}."
             )
+        memory_policy = _checked_policy(
+            memory_policy, memory_size, num_classes, neighbours
+        )
         super().__init__(
             backbone,
             views=views,
@@ -179,6 +195,7 @@ class SemPPL(Pretraining):
         self.projection_dim = projection_dim
         self.hidden_dim = hidden_dim
         self.memory_size = memory_size
+        self.memory_policy = memory_policy
         self.neighbours = neighbours
         self.num_negatives = num_negatives
         self.num_semantic_positives = num_semantic_positives
@@ -187,8 +204,13 @@ class SemPPL(Pretraining):
         self.semantic_weight = semantic_weight
         self.invariance_weight = invariance_weight
         self.memory = LabelledMemory(
-            self.views.num_large, memory_size, projection_dim, name="memory"
+            self.views.num_large,
+            memory_size,
+            projection_dim,
+            num_classes if memory_policy == "balanced" else None,
+            name="memory",
         )
+        self._missing_told = None
         self._pseudo_label_accuracy = keras.metrics.Mean("pseudo_label_accuracy")
 
     @known_arguments
@@ -249,6 +271,12 @@ class SemPPL(Pretraining):
             self.neighbours,
             self.num_classes,
         )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """As everywhere; no class is found by coming first among equal shares."""
+        if not isinstance(y_pred, dict):
+            y_pred = behind_its_ties(y_pred, self.as_indices(y))
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def loss_parts(self, online, target, labels, batch):
         """SemPPL's loss of the own images; also writes the memory."""
@@ -337,10 +365,83 @@ class SemPPL(Pretraining):
                 f"{labelled_batch_size}."
             )
 
+    def fit_feed(self, feed, **arguments):
+        """As everywhere; classes that are then missing in the memory are told."""
+        history = super().fit_feed(feed, **arguments)
+        # Before it could be full, there is nothing to wonder about.
+        step = int(ops.convert_to_numpy(self.step))
+        written = step * feed.labelled_batch_size
+        if written >= self.memory_size and self.num_processes == 1:
+            self._tell_missing_classes(self._labels_in_memory())
+        return history
+
     def _check_ready(self, method):
-        filled = int(np.sum(ops.convert_to_numpy(self.memory.labels.value) >= 0))
+        labels = self._labels_in_memory()
+        filled = int(np.sum(labels >= 0))
         if filled < self.neighbours:
             raise ValueError(
                 f"`{method}` needs labelled embeddings in the memory, at least "
                 f"neighbours={self.neighbours}. Received: {filled}. Call `fit` first."
             )
+        self._tell_missing_classes(labels)
+
+    def _labels_in_memory(self):
+        return ops.convert_to_numpy(self.memory.labels)
+
+    def _tell_missing_classes(self, labels):
+        """Warns of classes that no vote can be for, once for each set of them."""
+        missing = np.setdiff1d(np.arange(self.num_classes), labels).tolist()
+        if missing and missing != self._missing_told:
+            remedy = "Label images of each class, and train until all were seen"
+            if self.memory_policy == "fifo":
+                remedy += (
+                    f'; with memory_policy="balanced" and memory_size of at least '
+                    f"{self.num_classes} none falls out"
+                )
+            warnings.warn(
+                f"{len(missing)} of {self.num_classes} classes have no image in the "
+                f"memory, and no image can be taken for one of them: "
+                f"{listed(missing)}. {remedy}.",
+                stacklevel=3,
+            )
+        self._missing_told = missing
+
+    # -- saving ---------------------------------------------------------------
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        # Models that were saved without a policy have one queue.
+        config = {"memory_policy": "fifo", **config}
+        return super().from_config(config, custom_objects)
+
+
+def _checked_policy(policy, memory_size, num_classes, neighbours):
+    """The policy that can be kept, or a ValueError for one that is not known."""
+    if policy not in _POLICIES:
+        raise ValueError(
+            f"`memory_policy` must be one of {_POLICIES}. Received: memory_policy="
+            f"{policy!r}."
+        )
+    if policy == "fifo":
+        return policy
+    if memory_size < num_classes:
+        warnings.warn(
+            "`memory_size` should be at least `num_classes`, so that every class can "
+            f"stay in the memory. Received: memory_size={memory_size} for "
+            f"{num_classes} classes. It is one queue for all of them now "
+            f'(memory_policy="fifo"), in which some are always missing; {num_classes} '
+            "entries would do.",
+            stacklevel=3,
+        )
+        return "fifo"
+    length = memory_size // num_classes
+    if neighbours >= 2 * length:
+        warnings.warn(
+            "`neighbours` should be less than twice the entries that a class has in "
+            "the memory, so that each can have the majority. Received: neighbours="
+            f"{neighbours}, with {length} entries for a class (memory_size="
+            f"{memory_size}, {num_classes} classes). Take at most {2 * length - 1} "
+            f"neighbours, or memory_size={num_classes * (neighbours // 2 + 1)}.",
+            stacklevel=3,
+        )
+    return policy

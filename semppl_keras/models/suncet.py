@@ -15,7 +15,9 @@ class SuNCEt(SimCLR):
 
     To the instance loss of all images comes a term on the labelled ones, which are
     to be nearer to each other within a class than between classes. It needs batches
-    with several labelled images per class.
+    with several labelled images per class: with many classes a random one holds hardly
+    a pair. The authors draw 20 classes of 2 images, `fit(..., labelled_batch_size=40,
+    images_per_class=2)`.
 
     `fit` tells contrastive_accuracy and suncet, the term before its weight.
 

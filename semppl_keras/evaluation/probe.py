@@ -1,0 +1,42 @@
+"""The linear probe of a training: one for every measure of it."""
+
+from semppl_keras.evaluation.linear_probe import linear_probe
+from semppl_keras.evaluation.sgd_probe import sgd_linear_probe
+
+# Up to here the exact optimum is found in seconds to a minute.
+MOST_ROWS_FOR_EXACT_PROBE = 5000
+
+
+def fit_probe(features, labels, *, standardize=True, single_label_c=0.1, seed=0):
+    """A linear probe, exact where that does not take too long.
+
+    What `semppl train`, `semppl evaluate` and `OnlineEvaluation` call linear accuracy
+    is that of this probe: the same of the same features, labels and seed.
+
+    Args:
+        features: `(N, F)`, finite.
+        labels: `(N,)` integers, at least two classes; rows of -1 are left out.
+        standardize: Whether to give each feature mean 0 and deviation 1.
+        single_label_c: As for `linear_probe`; of no effect on more than 5,000 rows.
+        seed: Of cross-validation, or of held-out rows and batches.
+
+    Returns:
+        What `linear_probe`, or beyond 5,000 rows `sgd_linear_probe`, returns: both have
+        `classes_`, `predict`, `predict_proba` and `score`.
+
+    Raises:
+        ValueError: As for these.
+
+    Example:
+        >>> probe = fit_probe(model.embed(x_labelled), y_labelled)
+        >>> probe.score(model.embed(x_test), y_test)
+    """
+    if len(features) > MOST_ROWS_FOR_EXACT_PROBE:
+        return sgd_linear_probe(features, labels, standardize=standardize, seed=seed)
+    return linear_probe(
+        features,
+        labels,
+        standardize=standardize,
+        single_label_c=single_label_c,
+        seed=seed,
+    )
