@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from semppl_keras.models.saved_parts import with_parts
+from semppl_keras.models.saved_parts import made_of_parts, with_frozen
 from semppl_keras.networks import make_servable, pooled
 
 
@@ -26,6 +26,8 @@ class ImageClassifier(keras.Model):
     Raises:
         ValueError: if there is not one name for each class.
     """
+
+    freezable = ("backbone", "head")
 
     def __init__(self, backbone, head, views, class_names=None, **kwargs):
         # Images stay in float32; the networks cast their inputs themselves.
@@ -89,7 +91,7 @@ class ImageClassifier(keras.Model):
         super().export(filepath, format=format, **kwargs)
 
     def get_config(self):
-        return {
+        config = {
             **super().get_config(),
             **{
                 name: keras.saving.serialize_keras_object(getattr(self, name))
@@ -97,7 +99,8 @@ class ImageClassifier(keras.Model):
             },
             "class_names": self.class_names,
         }
+        return with_frozen(config, self)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(**with_parts(config, ("backbone", "head", "views"), custom_objects))
+        return made_of_parts(cls, config, ("backbone", "head", "views"), custom_objects)

@@ -14,7 +14,7 @@ from semppl_keras.models.global_batch import share_of_loss
 from semppl_keras.models.image_embedder import ImageEmbedder
 from semppl_keras.models.latest import Latest
 from semppl_keras.models.random_state import draw_seeds
-from semppl_keras.models.saved_parts import with_parts
+from semppl_keras.models.saved_parts import made_of_parts, with_frozen
 from semppl_keras.models.target_ema import TargetEMA
 from semppl_keras.models.target_schedule import TargetSchedule
 from semppl_keras.models.view_model import ViewModel, inference
@@ -54,6 +54,7 @@ class Pretraining(ViewModel):
     """
 
     settings = ()
+    freezable = ("online",)
     needs_labels = False
 
     def __init__(
@@ -87,7 +88,7 @@ class Pretraining(ViewModel):
         sizes = [self.views.large_size]
         if self.views.num_small:
             sizes.append(self.views.small_size)
-        channels, feature_dim = check_backbone(backbone, sizes)
+        channels, feature_dim = check_backbone(backbone, sizes, self.views.output_range)
         make_servable(backbone)
         masked = self.views.background_removal > 0
         self.image_spec = ImageSpec(
@@ -105,7 +106,10 @@ class Pretraining(ViewModel):
         self.target = self._target_schedule = None
         if num_target_heads is not None:
             self.target = TargetEncoder.copy_of(
-                self.online, num_heads=num_target_heads, name="target"
+                self.online,
+                num_heads=num_target_heads,
+                name="target",
+                image_size=min(sizes),
             )
             self._target_schedule = TargetSchedule(name="target_schedule")
             latest = (*latest, "target_momentum")
@@ -271,6 +275,8 @@ class Pretraining(ViewModel):
         """
         if not training:
             return self.online.features(self.views.center_view(inputs))
+        if self.target is not None:
+            self.target.follow_frozen(self.online)
         views = list(inputs.values())
         if len({view.shape[2:] for view in views}) == 1:
             # Views of one size pass the network as one batch.
@@ -360,17 +366,18 @@ class Pretraining(ViewModel):
         return ImageEmbedder(self.backbone, self.views)
 
     def get_config(self):
-        return {
+        config = {
             **super().get_config(),
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "views": keras.saving.serialize_keras_object(self.views),
             "seed": self.seed,
             **{name: getattr(self, name) for name in self.settings},
         }
+        return with_frozen(config, self)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(**with_parts(config, ("backbone", "views"), custom_objects))
+        return made_of_parts(cls, config, ("backbone", "views"), custom_objects)
 
 
 def _standard_deviation(embeddings, batch):

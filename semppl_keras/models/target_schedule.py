@@ -38,6 +38,34 @@ class TargetSchedule(keras.layers.Layer):
         self._start.assign(start)
         self._steps.assign(steps)
 
+    def begin_open(self, base_momentum, start):
+        """Keeps the momentum at `base_momentum`, where no end is known."""
+        self.begin(base_momentum, start, _OPEN)
+
+    def progress_at(self, step):
+        """The share of the schedule that is done at a step, 0 where it has no end.
+
+        Args:
+            step: int.
+
+        Returns:
+            float in [0, 1], or None for a schedule that was never begun.
+        """
+        start, steps = (
+            int(ops.convert_to_numpy(variable.value))
+            for variable in (self._start, self._steps)
+        )
+        if steps == _OPEN:
+            return 0.0
+        if (start, steps) == (0, 1) and step > 1:
+            return None
+        return min(max((step - start) / steps, 0.0), 1.0)
+
+    @property
+    def is_open(self):
+        """Whether it has no end."""
+        return int(ops.convert_to_numpy(self._steps.value)) == _OPEN
+
     def hold(self):
         """Keeps the target as it is."""
         self._base_momentum.assign(1.0)
