@@ -190,7 +190,9 @@ class Pretraining(ViewModel):
             validation_data: (images, labels) or a dataset of them, for a model that
                 predicts classes.
             validation_batch_size, validation_steps, validation_freq,
-            initial_epoch, callbacks, verbose: as in `keras.Model.fit`.
+            initial_epoch, callbacks, verbose: as in `keras.Model.fit`. In a loop of
+                `fit(initial_epoch=e, epochs=e + 1)` give `TargetEMA` the length of the
+                target's schedule, see there.
             initial_batch: int, batches of epoch `initial_epoch` that were done before
                 the model was saved; the rest of the epoch comes first.
 
@@ -336,7 +338,7 @@ class Pretraining(ViewModel):
         Args:
             base_momentum: float in [0, 1].
             start: int, the model's step at which the schedule begins.
-            steps: int, its length.
+            steps: int, its length, or None: the momentum stays as it begins.
 
         Raises:
             TypeError: if the model has no target network.
@@ -347,6 +349,11 @@ class Pretraining(ViewModel):
                 "move."
             )
         self._target_schedule.begin(base_momentum, start, steps)
+
+    def target_progress(self):
+        """The share of the target's schedule that is done, None if it never began."""
+        step = int(ops.convert_to_numpy(self.step.value))
+        return self._target_schedule.progress_at(step)
 
     def hold_target(self):
         """Keeps the target as it is."""

@@ -45,7 +45,7 @@ def pooled(features):
     return features
 
 
-def check_backbone(backbone, image_sizes, output_range):
+def check_backbone(backbone, image_sizes, output_range=(0.0, 1.0)):
     """Checks a backbone and tells what goes in and comes out.
 
     Args:
