@@ -352,7 +352,7 @@ class Pretraining(ViewModel):
 
     def target_progress(self):
         """The share of the target's schedule that is done, None if it never began."""
-        step = int(ops.convert_to_numpy(self.step.value))
+        step = int(self.step.numpy())
         return self._target_schedule.progress_at(step)
 
     def hold_target(self):

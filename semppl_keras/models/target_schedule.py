@@ -55,8 +55,7 @@ class TargetSchedule(keras.layers.Layer):
             begun.
         """
         start, steps = (
-            int(ops.convert_to_numpy(variable.value))
-            for variable in (self._start, self._steps)
+            int(variable.numpy()) for variable in (self._start, self._steps)
         )
         if steps == _OPEN:
             return 1.0

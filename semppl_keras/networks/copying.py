@@ -65,14 +65,12 @@ def _copy_state(model, copy):
     """Gives a copy all that saving and loading would."""
     # Seeds are no weights, and a layer that saves its state itself may leave some out.
     for source, variable in zip(model.variables, copy.variables, strict=True):
-        variable.assign(source)
+        variable.assign(source.numpy())
     for layer, twin in _pairs(model, copy):
         # Layers derive from their variables what they need when they load them.
         store = {}
         layer.save_own_variables(store)
-        twin.load_own_variables(
-            {key: ops.convert_to_numpy(value) for key, value in store.items()}
-        )
+        twin.load_own_variables({key: _as_array(value) for key, value in store.items()})
         if hasattr(layer, "save_assets") and hasattr(twin, "load_assets"):
             with tempfile.TemporaryDirectory() as folder:
                 layer.save_assets(folder)
@@ -135,6 +133,8 @@ def _pairs(model, copy):
 
 
 def _as_array(value):
+    if isinstance(value, keras.Variable):
+        return value.numpy()  # Of one replica, where several have it.
     return ops.convert_to_numpy(value)
 
 

@@ -48,7 +48,7 @@ def input_shape(network):
 def outputs_of(network, inputs):
     """What a network gives in inference, a float32 array; its random state stays."""
     states = [
-        (variable, ops.convert_to_numpy(variable.value))
+        (variable, variable.numpy())
         for variable in network.variables
         if variable.path.endswith("seed_generator_state")
     ]
