@@ -750,7 +750,10 @@ def test_a_kerashub_backbone_from_its_configuration():
             (None, None, 3), alpha=0.35, include_top=False, weights=None
         ),
         lambda: keras.applications.EfficientNetV2B0(
-            input_shape=(None, None, 3), include_top=False, weights=None
+            input_shape=(None, None, 3),
+            include_top=False,
+            weights=None,
+            include_preprocessing=False,
         ),
         lambda: backbones.ResNet18(stem="small", input_shape=(None, None, 3)),
         lambda: backbones.ResNet50(),

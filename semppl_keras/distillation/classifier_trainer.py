@@ -23,6 +23,7 @@ class ClassifierTrainer(ViewModel):
     """
 
     predicts_classes = True
+    freezable = ("classifier",)
     has_loss_on_images = True
 
     def __init__(self, classifier, draw_seed, seed, **kwargs):

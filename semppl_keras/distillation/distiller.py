@@ -25,7 +25,7 @@ from semppl_keras.distillation.starting_point import (
 from semppl_keras.models.arguments import check_positive, check_seed, check_share
 from semppl_keras.models.known_arguments import known_arguments
 from semppl_keras.models.random_state import draw_seeds
-from semppl_keras.models.saved_parts import with_parts
+from semppl_keras.models.saved_parts import made_of_parts, with_frozen
 from semppl_keras.networks import input_channels
 from semppl_keras.views import MultiCrop
 
@@ -381,7 +381,7 @@ class Distiller(ClassifierTrainer):
         teacher = keras.saving.serialize_keras_object(self.teacher)
         # How the teacher was trained is of no use here.
         teacher.pop("compile_config", None)
-        return {
+        config = {
             **super().get_config(),
             "student": keras.saving.serialize_keras_object(self.classifier),
             "teacher": teacher,
@@ -392,11 +392,12 @@ class Distiller(ClassifierTrainer):
             "views": keras.saving.serialize_keras_object(self.views),
             "seed": self.seed,
         }
+        return with_frozen(config, self)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(
-            **with_parts(config, ("student", "teacher", "views"), custom_objects)
+        return made_of_parts(
+            cls, config, ("student", "teacher", "views"), custom_objects
         )
 
 

@@ -14,7 +14,7 @@ from semppl_keras.distillation.starting_point import chosen_views, make_classifi
 from semppl_keras.models.arguments import check_integers, check_seed
 from semppl_keras.models.known_arguments import known_arguments
 from semppl_keras.models.random_state import draw_seeds
-from semppl_keras.models.saved_parts import with_parts
+from semppl_keras.models.saved_parts import made_of_parts, with_frozen
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -262,7 +262,7 @@ class FineTuner(ClassifierTrainer):
     # -- saving ---------------------------------------------------------------
 
     def get_config(self):
-        return {
+        config = {
             **super().get_config(),
             "model": keras.saving.serialize_keras_object(self.classifier),
             "num_classes": self.num_classes,
@@ -270,7 +270,8 @@ class FineTuner(ClassifierTrainer):
             "label_smoothing": self.label_smoothing,
             "seed": self.seed,
         }
+        return with_frozen(config, self)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(**with_parts(config, ("model",), custom_objects))
+        return made_of_parts(cls, config, ("model",), custom_objects)

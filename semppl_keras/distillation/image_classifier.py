@@ -6,7 +6,7 @@ from keras import ops
 from semppl_keras.data.checked_batches import check_opening, checked_inputs
 from semppl_keras.data.explanations import explained
 from semppl_keras.models.keras_file import check_keras_file
-from semppl_keras.models.saved_parts import with_parts
+from semppl_keras.models.saved_parts import made_of_parts, with_frozen
 from semppl_keras.networks import input_channels, make_servable, pooled
 
 
@@ -29,6 +29,8 @@ class ImageClassifier(keras.Model):
     Raises:
         ValueError: if there is not one name for each class.
     """
+
+    freezable = ("backbone", "head")
 
     def __init__(self, backbone, head, views, class_names=None, **kwargs):
         # Images stay in float32; the networks cast their inputs themselves.
@@ -130,7 +132,7 @@ class ImageClassifier(keras.Model):
         super().export(filepath, format=format, **kwargs)
 
     def get_config(self):
-        return {
+        config = {
             **super().get_config(),
             **{
                 name: keras.saving.serialize_keras_object(getattr(self, name))
@@ -138,7 +140,8 @@ class ImageClassifier(keras.Model):
             },
             "class_names": self.class_names,
         }
+        return with_frozen(config, self)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(**with_parts(config, ("backbone", "head", "views"), custom_objects))
+        return made_of_parts(cls, config, ("backbone", "head", "views"), custom_objects)

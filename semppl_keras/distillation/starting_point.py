@@ -49,10 +49,12 @@ def make_classifier(
                 "name of a recipe of semppl_keras.views."
             )
         views = crop_and_flip(model.views)
-    backbone = _trainable_copy(model if encoder is None else encoder.backbone)
+    backbone = _trainable_copy(
+        model if encoder is None else encoder.backbone, views.large_size
+    )
     projector = encoder.heads[0] if encoder is not None and encoder.heads else None
     hidden = _hidden_layers(projector, from_layer, argument)
-    _, size = check_backbone(backbone, [views.large_size])
+    _, size = check_backbone(backbone, [views.large_size], views.output_range)
     head = keras.Sequential(
         [
             layers.Input((size,)),
@@ -146,14 +148,11 @@ def _changed(views, **changes):
     return type(views).from_config({**views.get_config(), **changes})
 
 
-def _trainable_copy(backbone):
+def _trainable_copy(backbone, image_size):
     """A copy of a backbone, released if it is frozen as a whole."""
-    copy = copy_model(backbone)
+    copy = copy_model(backbone, image_size)
     if not copy.trainable_weights:
-        # One by one: on TensorFlow a layer that is said to be trainable already
-        # does not pass it on, and copies of frozen models say so of parts.
-        for layer in copy._flatten_layers():
-            layer.trainable = True
+        copy.trainable = True
     return copy
 
 
@@ -169,9 +168,9 @@ def _copy_of_classifier(classifier, num_classes, argument, from_layer, views):
             f"{classifier.num_classes} classes. Received: num_classes={num_classes}. "
             "For other classes pass its `backbone`."
         )
-    backbone = _trainable_copy(classifier.backbone)
     views = views or classifier.views
-    check_backbone(backbone, [views.large_size])
+    backbone = _trainable_copy(classifier.backbone, views.large_size)
+    check_backbone(backbone, [views.large_size], views.output_range)
     return ImageClassifier(
         backbone,
         copy_model(classifier.head),

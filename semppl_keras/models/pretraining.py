@@ -15,7 +15,7 @@ from semppl_keras.models.image_embedder import ImageEmbedder
 from semppl_keras.models.known_arguments import known_arguments
 from semppl_keras.models.latest import Latest
 from semppl_keras.models.random_state import draw_seeds
-from semppl_keras.models.saved_parts import with_parts
+from semppl_keras.models.saved_parts import made_of_parts, with_frozen
 from semppl_keras.models.target_ema import TargetEMA
 from semppl_keras.models.target_schedule import TargetSchedule
 from semppl_keras.models.view_model import ViewModel, inference
@@ -55,6 +55,7 @@ class Pretraining(ViewModel):
     """
 
     settings = ()
+    freezable = ("online",)
     needs_labels = False
 
     def __init__(
@@ -88,7 +89,7 @@ class Pretraining(ViewModel):
         sizes = [self.views.large_size]
         if self.views.num_small:
             sizes.append(self.views.small_size)
-        channels, feature_dim = check_backbone(backbone, sizes)
+        channels, feature_dim = check_backbone(backbone, sizes, self.views.output_range)
         self.views.check_channels(channels)
         make_servable(backbone)
         masked = self.views.background_removal > 0
@@ -108,7 +109,10 @@ class Pretraining(ViewModel):
         self.target = self._target_schedule = None
         if num_target_heads is not None:
             self.target = TargetEncoder.copy_of(
-                self.online, num_heads=num_target_heads, name="target"
+                self.online,
+                num_heads=num_target_heads,
+                name="target",
+                image_size=min(sizes),
             )
             self._target_schedule = TargetSchedule(name="target_schedule")
             latest = (*latest, "target_momentum")
@@ -195,7 +199,9 @@ class Pretraining(ViewModel):
             validation_data: (images, labels) or a dataset of them, for a model that
                 predicts classes.
             validation_batch_size, validation_steps, validation_freq,
-            initial_epoch, callbacks, verbose: as in `keras.Model.fit`.
+            initial_epoch, callbacks, verbose: as in `keras.Model.fit`. In a loop of
+                `fit(initial_epoch=e, epochs=e + 1)` give `TargetEMA` the length of the
+                target's schedule, see there.
             initial_batch: int, batches of epoch `initial_epoch` that were done before
                 the model was saved; the rest of the epoch comes first.
 
@@ -303,6 +309,8 @@ class Pretraining(ViewModel):
         """
         if not training:
             return self.online.features(self.views.center_view(inputs))
+        if self.target is not None:
+            self.target.follow_frozen(self.online)
         views = list(inputs.values())
         if len({view.shape[2:] for view in views}) == 1:
             # Views of one size pass the network as one batch.
@@ -362,7 +370,7 @@ class Pretraining(ViewModel):
         Args:
             base_momentum: float in [0, 1].
             start: int, the model's step at which the schedule begins.
-            steps: int, its length.
+            steps: int, its length, or None: the momentum stays as it begins.
 
         Raises:
             TypeError: if the model has no target network.
@@ -373,6 +381,11 @@ class Pretraining(ViewModel):
                 "move."
             )
         self._target_schedule.begin(base_momentum, start, steps)
+
+    def target_progress(self):
+        """The share of the target's schedule that is done, None if it never began."""
+        step = int(self.step.numpy())
+        return self._target_schedule.progress_at(step)
 
     def hold_target(self):
         """Keeps the target as it is."""
@@ -392,17 +405,18 @@ class Pretraining(ViewModel):
         return ImageEmbedder(self.backbone, self.views)
 
     def get_config(self):
-        return {
+        config = {
             **super().get_config(),
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "views": keras.saving.serialize_keras_object(self.views),
             "seed": self.seed,
             **{name: getattr(self, name) for name in self.settings},
         }
+        return with_frozen(config, self)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(**with_parts(config, ("backbone", "views"), custom_objects))
+        return made_of_parts(cls, config, ("backbone", "views"), custom_objects)
 
 
 def _standard_deviation(embeddings, batch):

@@ -1,5 +1,7 @@
 """The target network's schedule."""
 
+import warnings
+
 import keras
 from keras import ops
 
@@ -21,10 +23,24 @@ class TargetEMA(keras.callbacks.Callback):
     any `steps_per_execution`. Without the callback the target stays as it is.
     `fit` adds one, with the model's `target_momentum`, where none is given.
 
+    A training that is divided into several calls of `fit` follows one schedule if each
+    is given the same `epochs`, as one that was interrupted is, or the same
+    `total_steps`:
+
+    ```python
+    for epoch in range(100):
+        schedule = semppl_keras.callbacks.TargetEMA(0.996, total_steps=100 * steps)
+        model.fit(..., initial_epoch=epoch, epochs=epoch + 1, callbacks=[schedule])
+    ```
+
+    Without them the end is not known: a `fit` that goes on (`initial_epoch` above 0)
+    after its schedule's end keeps m at m0, so that the target does not stand still, and
+    one that moves the end takes the new one. Both warn.
+
     Args:
         base_momentum: float in [0, 1], m0. 1 holds the target still.
-        total_steps: int or None, the steps over which m rises from m0 to 1; all
-            of `fit`'s, from epoch 0 on, where None.
+        total_steps: int or None, the steps over which m rises from m0 to 1, from epoch
+            0 on; the `epochs` of `fit` where None.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -53,14 +69,46 @@ class TargetEMA(keras.callbacks.Callback):
         if self._scheduled:
             return
         steps = self.params["steps"]
+        done = epoch * steps + self.params.get("initial_batch", 0)
         self.model.schedule_target(
             self.base_momentum,
-            start=int(ops.convert_to_numpy(self.model.step))
-            - epoch * steps
-            - self.params.get("initial_batch", 0),
-            steps=self.total_steps or self.params["epochs"] * steps,
+            start=int(ops.convert_to_numpy(self.model.step)) - done,
+            steps=self._length(done, steps),
         )
         self._scheduled = True
+
+    def _length(self, done, steps):
+        """The steps of the schedule, None where they cannot be known.
+
+        Args:
+            done: int, the steps of this training that were done in earlier calls.
+            steps: int, those of an epoch.
+        """
+        epochs = self.params["epochs"]
+        if self.total_steps is not None:
+            if self.total_steps < epochs * steps:
+                _warn(
+                    f"reaches 1 after total_steps={self.total_steps}, and the target "
+                    f"stands still from then on. Received: epochs={epochs} of {steps} "
+                    f"steps. Give total_steps={epochs * steps}, or fewer epochs."
+                )
+            return self.total_steps
+        before = self.model.target_progress() if done else None
+        if before is None or abs(before - done / (epochs * steps)) < 1e-6:
+            return epochs * steps
+        ended = before == 1.0
+        _warn(
+            (
+                f"had reached its end, and stays at {self.base_momentum}"
+                if ended
+                else f"had another end, and now rises until epoch {epochs}"
+            )
+            + f". Received: a `fit` that goes on after {done} steps, with epochs="
+            f"{epochs}. For one schedule over several calls of `fit` tell each its "
+            "length: callbacks=[semppl_keras.callbacks.TargetEMA("
+            f"{self.base_momentum}, total_steps=ALL_EPOCHS * {steps})]."
+        )
+        return None if ended else epochs * steps
 
     def on_train_end(self, logs=None):
         self.model.hold_target()
@@ -71,3 +119,7 @@ class TargetEMA(keras.callbacks.Callback):
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def _warn(what):
+    warnings.warn(f"The schedule of the target's momentum {what}", stacklevel=2)

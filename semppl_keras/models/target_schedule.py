@@ -5,6 +5,9 @@ import math
 import keras
 from keras import ops
 
+# The length of a schedule whose end is not known: no training comes near it.
+_OPEN = 2**31 - 1
+
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class TargetSchedule(keras.layers.Layer):
@@ -32,11 +35,33 @@ class TargetSchedule(keras.layers.Layer):
         self._steps = state("steps", "int32", "ones")
         self.built = True
 
-    def begin(self, base_momentum, start, steps):
-        """Lets the momentum rise from `base_momentum` at a step to 1, `steps` on."""
+    def begin(self, base_momentum, start, steps=None):
+        """Lets the momentum rise from `base_momentum` at a step to 1, `steps` on.
+
+        Without `steps` it stays at `base_momentum`.
+        """
         self._base_momentum.assign(base_momentum)
         self._start.assign(start)
-        self._steps.assign(steps)
+        self._steps.assign(_OPEN if steps is None else steps)
+
+    def progress_at(self, step):
+        """The share of the schedule, as it was begun, that is done at a step.
+
+        Args:
+            step: int.
+
+        Returns:
+            float in [0, 1]; 1 for one without an end, and None for one that was never
+            begun.
+        """
+        start, steps = (
+            int(variable.numpy()) for variable in (self._start, self._steps)
+        )
+        if steps == _OPEN:
+            return 1.0
+        if step == 0 or ((start, steps) == (0, 1) and step > 1):
+            return None
+        return min(max((step - start) / steps, 0.0), 1.0)
 
     def hold(self):
         """Keeps the target as it is."""

@@ -1,7 +1,41 @@
 """What a model must be to serve as a backbone."""
 
+import contextlib
+import contextvars
+import warnings
+
 import keras
+import numpy as np
 from keras import ops
+
+from semppl_keras.networks.probing import (
+    input_shape,
+    probe_inputs,
+    seen_by_first_weights,
+)
+
+# Names of the last layer of the classifiers of keras.applications and KerasHub, and
+# the number of their classes.
+_TOPS = ("predictions", "logits", "probabilities")
+_IMAGENET_CLASSES = 1000
+_SHARES = ("softmax", "sigmoid")
+# What the first layer with weights sees of images that fill the range of the views:
+# a spread below the first, or above the second, is that of images of another range.
+# Known good ones go from 1 ([0, 1] as it is) to 20 (scaled by the deviation of dark
+# images).
+_SPREADS = (0.1, 100.0)
+_made_before = contextvars.ContextVar("made_before", default=False)
+
+
+@contextlib.contextmanager
+def as_before():
+    """Within it a model is made that was saved: what it would be refused for if it
+    were new is a warning, and it may be frozen."""
+    token = _made_before.set(True)
+    try:
+        yield
+    finally:
+        _made_before.reset(token)
 
 
 def pooled(features):
@@ -11,12 +45,13 @@ def pooled(features):
     return features
 
 
-def check_backbone(backbone, image_sizes):
+def check_backbone(backbone, image_sizes, output_range=(0.0, 1.0)):
     """Checks a backbone and tells what goes in and comes out.
 
     Args:
         backbone: any built Keras model from images to `(B, F)` or `(B, h, w, F)`.
         image_sizes: the sizes of the (square) views that it will get.
+        output_range: (low, high) of these views.
 
     Returns:
         The number of channels of its images and the size F of its features.
@@ -24,7 +59,8 @@ def check_backbone(backbone, image_sizes):
     Raises:
         TypeError: if it is not a Keras model.
         ValueError: if it is not built, has nothing to train, does not take images
-            of these sizes, or its features have another rank or no fixed size.
+            of these sizes, its features have another rank or no fixed size, it is a
+            classifier, or it scales images of another range than that of the views.
     """
     if not isinstance(backbone, keras.Model):
         raise TypeError(
@@ -32,7 +68,7 @@ def check_backbone(backbone, image_sizes):
             f"{type(backbone).__name__}."
         )
     channels = input_channels(backbone)
-    if not backbone.trainable_weights:
+    if not backbone.trainable_weights and not _made_before.get():
         raise ValueError(
             f"`backbone` '{backbone.name}' has no trainable weights: there is nothing "
             "to train. If it is frozen, set `backbone.trainable = True`."
@@ -65,7 +101,71 @@ def check_backbone(backbone, image_sizes):
             f"`backbone` '{backbone.name}' must give features of one size. Received: "
             f"{shapes} by image size. Average the feature maps instead of flattening."
         )
+    _check_is_no_classifier(backbone)
+    _check_scale(backbone, min(image_sizes), output_range)
     return channels, sizes.pop()
+
+
+def _check_is_no_classifier(backbone):
+    """Refuses a model that ends in classes rather than features."""
+    last = _last_operation(backbone)
+    kind = type(last).__name__
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    units = getattr(last, "units", None)
+    what = None
+    if kind.lower() in _SHARES or activation in _SHARES:
+        what = f"class probabilities ({activation or kind.lower()})"
+    elif last.name in _TOPS:
+        what = "a classifier's outputs"
+    elif units == _IMAGENET_CLASSES:
+        what = f"a Dense layer of {units} units, the classes of ImageNet"
+    if what is not None:
+        _refuse(
+            f"`backbone` '{backbone.name}' must give features. Received: a classifier, "
+            f"which ends in {what}, in its layer '{last.name}'. Make it without its "
+            "top (include_top=False), or take what is before it: "
+            "keras.Model(classifier.input, classifier.layers[-2].output)."
+        )
+
+
+def _last_operation(model):
+    """The last layer or operation of a graph, in the model that it ends with."""
+    operations = getattr(model, "operations", None) or getattr(model, "layers", [])
+    if not hasattr(model, "inputs") or not operations:
+        return model
+    return _last_operation(operations[-1])
+
+
+def _check_scale(backbone, size, output_range):
+    """Refuses a backbone that scales images of another range than that of the views."""
+    low, high = output_range
+    inputs = probe_inputs(backbone, size, low, high)
+    seen = None if inputs is None else seen_by_first_weights(backbone, inputs)
+    if seen is None or len(seen) != len(inputs):
+        return
+    # At each place over the images: a border that is added is no contrast.
+    spread = float(np.max(np.ptp(seen, axis=0), initial=0.0))
+    least, most = _SPREADS
+    if spread >= min(least, 0.1 * (high - low)) and not (
+        spread > max(most, 1.5 * (high - low))
+    ):
+        return
+    begins = "[0, 255]" if spread < least else "[0, 1]"
+    other = (0, 255) if spread < least else (0, 1)
+    _refuse(
+        f"`backbone` '{backbone.name}' scales images by itself, as if they were in "
+        f"{begins} or another range than that of the views. Received: views in "
+        f"[{low:g}, {high:g}], of which its first layer with weights sees values that "
+        f"differ by {spread:.3g} at most. Give views of the range that it expects, "
+        f"semppl_keras.views.MultiCrop(output_range={other}), or make it without "
+        "scaling (include_preprocessing=False in keras.applications)."
+    )
+
+
+def _refuse(message):
+    if not _made_before.get():
+        raise ValueError(message)
+    warnings.warn(message, stacklevel=2)
 
 
 def input_channels(backbone):
@@ -77,11 +177,7 @@ def input_channels(backbone):
     Raises:
         ValueError: if it is not built, or takes something else than images.
     """
-    # Functional and Sequential models know their input; a subclassed model what
-    # it was built with.
-    shape = getattr(backbone, "input_shape", None)
-    if shape is None and backbone.built:
-        shape = (backbone.get_build_config() or {}).get("input_shape")
+    shape = input_shape(backbone)
     if shape is None:
         raise ValueError(
             f"`backbone` '{backbone.name}' must be built, so that its features can be "

@@ -4,6 +4,8 @@ import keras
 from keras import ops
 
 from semppl_keras.networks.backbone_contract import pooled
+from semppl_keras.networks.copying import copy_model
+from semppl_keras.networks.trainable_state import copy_trainable_flags
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -95,12 +97,22 @@ class TargetEncoder(Encoder):
             weight.trainable = False
 
     @classmethod
-    def copy_of(cls, encoder, num_heads, name=None):
-        """A target that starts equal to an encoder, with its first heads only."""
+    def copy_of(cls, encoder, num_heads, name=None, image_size=32):
+        """A target that starts equal to an encoder, with its first heads only.
+
+        Args:
+            encoder: `Encoder`.
+            num_heads: int, how many of its heads the target has.
+            name: str or None.
+            image_size: int, a size of the images that it takes, see `copy_model`.
+
+        Raises:
+            ValueError: if a network cannot be copied.
+        """
         # Paths of their own: on torch Keras registers weights by their path, and
         # of two with the same one resets the gradient of one alone.
         with keras.name_scope("target"):
-            backbone = copy_model(encoder.backbone)
+            backbone = copy_model(encoder.backbone, image_size)
             heads = [copy_model(head) for head in encoder.heads[:num_heads]]
         return cls(backbone, heads, dtype=encoder.dtype_policy, name=name)
 
@@ -112,10 +124,24 @@ class TargetEncoder(Encoder):
     def trainable(self, value):
         """Stays as it is when `trainable` of the whole model is set."""
 
+    def follow_frozen(self, online):
+        """Lets layers that are frozen in the online network run as frozen here.
+
+        Batch normalisation that is frozen takes its moving statistics in place of the
+        batch's. It is read while a step is traced.
+
+        Args:
+            online: the encoder of which this is a copy.
+        """
+        copy_trainable_flags(online.backbone, self.backbone)
+        for head, copy in zip(online.heads, self.heads, strict=False):
+            copy_trainable_flags(head, copy)
+
     def moving_pairs(self, online):
         """(target weight, online weight) of all that training moves.
 
-        Batch normalisation's moving statistics are the target's own.
+        Frozen weights stay, and batch normalisation's moving statistics are the
+        target's own.
 
         Args:
             online: the encoder of which this is a copy.
@@ -129,28 +155,3 @@ class TargetEncoder(Encoder):
             for copy, source in zip(copies, sources, strict=True)
             if source.trainable
         ]
-
-
-def copy_model(model):
-    """A model of the same configuration and weights, sharing nothing.
-
-    Args:
-        model: a built `keras.Model`.
-
-    Returns:
-        A `keras.Model` of its class.
-
-    Raises:
-        ValueError: if the model cannot be made again from its configuration.
-    """
-    try:
-        copy = keras.models.clone_model(model)
-        copy.set_weights(model.get_weights())
-    except (TypeError, NotImplementedError, ValueError) as error:
-        raise ValueError(
-            "A copy of a network is made from its configuration, and "
-            f"{type(model).__name__} '{model.name}' cannot be copied. Give it "
-            "`get_config` (and `from_config`), or use a functional model. "
-            f"({type(error).__name__}: {error})"
-        ) from error
-    return copy
