@@ -1,12 +1,17 @@
 """The suite runs once per backend: `KERAS_BACKEND=jax pytest`."""
 
 import os
+import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # As the package sets it, and the processes that tests start will find it: before
 # TensorFlow loads.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+# The key by which runs are known as one's own is not that of whoever runs the tests.
+_HOME = tempfile.TemporaryDirectory()
+os.environ["SEMPPL_HOME"] = _HOME.name
 
 # Keras' own suite found that torch has to be loaded before the others.
 if os.environ["KERAS_BACKEND"] == "torch":

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.cli.own_runs import check_sources
 from semppl_keras.cli.run_folder import (
     CommandError,
     Progress,
@@ -68,7 +69,7 @@ def task_of_run(settings, arguments, folder):
     Args:
         settings: Dict, what `run.json` holds.
         arguments: Namespace with `data`, `test`, `labels_per_class`, `seed` (None
-            where not given) and `same_classes`.
+            where not given), `same_classes` and `trust`.
         folder: Path of the run.
 
     Returns:
@@ -79,7 +80,8 @@ def task_of_run(settings, arguments, folder):
     """
     seed = settings["seed"] if arguments.seed is None else arguments.seed
     if arguments.test is not None:
-        return _own_test(arguments.test, FinishedRun(folder)), seed
+        finished = FinishedRun(folder, trust=arguments.trust)
+        return _own_test(arguments.test, finished), seed
     asked = resolved(arguments.data)
     other = asked if asked != settings["dataset"] else None
     if arguments.same_classes and other is None:
@@ -94,6 +96,7 @@ def task_of_run(settings, arguments, folder):
         labels_per_class = arguments.labels_per_class
 
     if other is None or arguments.same_classes:
+        check_sources(folder, settings, trust=arguments.trust)
         # The split that the run was trained on: the same seed.
         data = load_data(
             settings["dataset"],

@@ -3,6 +3,7 @@
 import pathlib
 
 from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.cli.out_paths import check_can_write
 from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.export import FORMATS, export_model
 
@@ -20,12 +21,13 @@ def run(arguments):
     Raises:
         CommandError: What the user asked for cannot be done.
     """
-    finished = FinishedRun(arguments.run)
+    finished = FinishedRun(arguments.run, trust=arguments.trust)
     if arguments.out is None:
         name = f"{arguments.what}{FORMATS[arguments.format]}"
         path = finished.folder / "exported" / name
     else:
         path = pathlib.Path(arguments.out)
+    check_can_write(path)
     if path.exists():
         raise CommandError(
             f"{path} exists already. Delete it, or choose another --out."

@@ -5,6 +5,7 @@ import pathlib
 import keras
 
 from semppl_keras import checkpoints
+from semppl_keras.cli.out_paths import check_can_write
 from semppl_keras.cli.run_folder import CommandError, user_errors
 
 ENDINGS = {"keras": ".keras", "saved_model": ""}
@@ -26,6 +27,7 @@ def run(arguments):
     """
     source = pathlib.Path(arguments.checkpoint)
     target = _target(arguments, source)
+    check_can_write(target)
     load = {
         "deepmind": checkpoints.load_deepmind,
         "simclr": checkpoints.load_simclr,

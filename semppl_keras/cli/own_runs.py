@@ -64,9 +64,9 @@ def check_sources(folder, settings, *, trust=False):
     except OSError:
         key = b""
     given = settings.get(_SIGNATURE)
-    if key and isinstance(given, str) and given.isascii():
-        if hmac.compare_digest(given, _signature(key, dataset)):
-            return
+    signature = _signature(key, dataset).encode()
+    if key and hmac.compare_digest(str(given).encode(), signature):
+        return
     if isinstance(dataset, dict):
         roles = ("unlabelled", "labelled", "test")
         sources = [dataset[role] for role in roles if dataset[role] is not None]

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 
 from semppl_keras import recipes
+from semppl_keras.cli.out_paths import check_can_write
 from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.cli.view_grid import draw_views
 from semppl_keras.data.image_decoding import decode_into
@@ -38,6 +39,7 @@ def run(arguments):
         raise CommandError(
             f"{out} exists already. Choose another --out, or add --overwrite."
         )
+    check_can_write(out)
     with user_errors():
         listed = open_images(arguments.source, "unlabelled")
         size = arguments.image_size or _usual_size(listed)
