@@ -9,16 +9,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # TensorFlow loads.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-# The key by which runs are known as one's own is not that of whoever runs the tests.
-_HOME = tempfile.TemporaryDirectory()
-os.environ["SEMPPL_HOME"] = _HOME.name
-
 # Keras' own suite found that torch has to be loaded before the others.
 if os.environ["KERAS_BACKEND"] == "torch":
     import torch  # noqa: F401
 
 import keras
 import pytest
+
+# The key by which runs are known as one's own is not that of whoever runs the tests.
+_HOME = tempfile.TemporaryDirectory()
+os.environ["SEMPPL_HOME"] = _HOME.name
 
 
 def pytest_addoption(parser):

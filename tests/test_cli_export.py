@@ -364,7 +364,7 @@ def test_a_damaged_file_is_named(
     [
         ({"seed": "0"}, "an entry 'seed' (int). Received: '0'"),
         ({"dataset": {"labelled": "x"}}, "an entry 'unlabelled' (str)"),
-        ({"class_names": "abc"}, "`class_names`"),
+        ({"class_names": "abc"}, "an entry 'class_names' (list | None)"),
     ],
 )
 def test_settings_of_another_kind_are_told(run, tmp_path, changes, message, capsys):
@@ -406,7 +406,8 @@ def test_a_model_that_keras_cannot_load_is_told(run, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     with zipfile.ZipFile(folder / "model.keras", "w") as archive:
-        archive.writestr("config.json", '{"class_name": "Unknown", "config": {}}')
+        config = {"module": "keras.layers", "class_name": "Dense", "config": {}}
+        archive.writestr("config.json", json.dumps(config))
         archive.writestr("metadata.json", "{}")
     assert main(["export", str(folder), "--format", "keras"]) == 2
     assert "Received one that Keras cannot load" in capsys.readouterr().err

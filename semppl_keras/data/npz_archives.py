@@ -98,7 +98,7 @@ def _check_sizes(path):
 
 
 def _check_header(path, entry, member):
-    """NumPy makes room for what an array's header says before it looks what is there."""
+    """NumPy makes room for what a header says before it looks what is there."""
     start = io.BytesIO(member.read(_MOST_HEADER_BYTES))
     try:
         version = np.lib.format.read_magic(start)
