@@ -75,6 +75,9 @@ def run(arguments):
     out = pathlib.Path(arguments.out)
     if not out.name:
         raise CommandError(f"{out} must be a file. Received: a folder.")
+    check_can_write(out)
+    check_can_write(arguments.review_out, "--review-out")
+    check_can_write(arguments.move_into, "--move-into", folder=True)
     sheet = None
     if arguments.review:
         sheet = pathlib.Path(arguments.review_out or out.with_suffix(".review.html"))
@@ -339,9 +342,6 @@ def _check_options(arguments, files):
                 f"--{option} is for --{needed}. Received: --{option} without it. Add "
                 f"--{needed}."
             )
-    check_can_write(arguments.out)
-    check_can_write(arguments.review_out, "--review-out")
-    check_can_write(arguments.move_into, "--move-into", folder=True)
     for path in files:
         if path.is_dir():
             raise CommandError(f"{path} must be a file. Received: a folder.")

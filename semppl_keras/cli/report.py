@@ -85,6 +85,9 @@ def run(arguments):
         check_can_write(out)
         if out.exists():
             raise CommandError(f"{out} exists already. Choose another --out.")
+    # Before anything takes long.
+    read_metrics(finished.folder)
+    _history(finished.folder / "history.json")
     classifier, how = finished.classifier(arguments.classifier)
     print(f"Reporting {finished.folder} with its {how} ...", flush=True)
     text = report_page(finished, classifier, how)
