@@ -27,7 +27,6 @@ def run(arguments):
     """
     source = pathlib.Path(arguments.checkpoint)
     target = _target(arguments, source)
-    check_can_write(target)
     load = {
         "deepmind": checkpoints.load_deepmind,
         "simclr": checkpoints.load_simclr,
@@ -80,6 +79,7 @@ def _target(arguments, source):
         target = pathlib.Path(arguments.out)
     if not target.name.endswith(ending):
         raise CommandError(f"--out must end in {ending}; received {target}")
+    check_can_write(target)
     if target.exists():
         raise CommandError(f"{target} exists already; choose another --out")
     return target

@@ -38,9 +38,10 @@ def check_can_write(path, option="--out", *, folder=False):
     while not os.path.lexists(there) and there != there.parent:
         there = there.parent
     if not there.is_dir():
+        where = "which" if there == path else f"where {_short(there)}"
         raise CommandError(
             f"{option} must be {'a folder' if folder else 'in a folder'}. Received: "
-            f"{_short(path)}, where {_short(there)} is a file. Choose another."
+            f"{_short(path)}, {where} is a file. Choose another."
         )
     if not os.access(there, os.W_OK | os.X_OK):
         raise CommandError(

@@ -35,11 +35,11 @@ def run(arguments):
     out = pathlib.Path(arguments.out)
     if out.suffix.lower() != ".png":
         raise CommandError(f"--out must end in .png. Received: {out}.")
+    check_can_write(out)
     if out.exists() and not arguments.overwrite:
         raise CommandError(
             f"{out} exists already. Choose another --out, or add --overwrite."
         )
-    check_can_write(out)
     with user_errors():
         listed = open_images(arguments.source, "unlabelled")
         size = arguments.image_size or _usual_size(listed)
