@@ -15,7 +15,7 @@ import pytest
 from toys import toy_backbone, toy_model, toy_views
 
 import semppl_keras
-from semppl_keras.callbacks import TrainingState
+from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import own_runs
 from semppl_keras.cli.command_error import CommandError
 from semppl_keras.cli.json_files import read_run_json
@@ -268,6 +268,26 @@ def test_what_is_not_known_is_refused_by_its_name(
     assert "It was not loaded." in told
     # The rest of the file is what it was.
     load_model(rewritten(saved, tmp_path / "same.keras", lambda config: None))
+
+
+@any_backend
+@pytest.mark.parametrize("damage", ["encrypted", "packed"])
+def test_an_archive_that_nobody_can_read_is_told(saved, tmp_path, damage, monkeypatch):
+    path = rewritten(saved, tmp_path / "checkpoint_000000001.keras")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "{}" + " " * 100)
+    content = bytearray(path.read_bytes())
+    if damage == "encrypted":
+        content[6] |= 1
+        content[content.index(b"PK\x01\x02") + 8] |= 1
+    else:
+        start = 30 + len("config.json")
+        content[start : start + 2] = b"\xff\xff"
+    path.write_bytes(content)
+    assert "configuration that can be read" in refused(path, monkeypatch)
+    assert latest_checkpoint(tmp_path) is None
+    with pytest.raises(ValueError, match="must be a checkpoint"):
+        TrainingState.read(path)
 
 
 @any_backend

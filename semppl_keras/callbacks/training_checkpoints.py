@@ -9,6 +9,7 @@ import re
 import time
 import warnings
 import zipfile
+import zlib
 
 import keras
 import numpy as np
@@ -66,13 +67,14 @@ class TrainingState:
                 state = cls(**json.loads(archive.read(_STATE_ENTRY)))
             state._check()
             return state
-        # Deep nesting is the last.
+        # Deep nesting and encrypted data are the last.
         except (
             KeyError,
             TypeError,
             ValueError,
             zipfile.BadZipFile,
-            RecursionError,
+            zlib.error,
+            RuntimeError,
         ) as error:
             raise ValueError(
                 f"`path` must be a checkpoint of `TrainingCheckpoints`. Received: "
@@ -336,7 +338,8 @@ def _is_whole(path):
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None and _STATE_ENTRY in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    # Of damaged or encrypted data.
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return False
 
 

@@ -7,6 +7,7 @@ import math
 import os
 import threading
 import zipfile
+import zlib
 
 import h5py
 import keras
@@ -50,15 +51,14 @@ def read_archive(path):
             _check_entries(path, archive)
             config = json.loads(archive.read(_CONFIG))
             weights = archive.read(_WEIGHTS) if _holds(archive, _WEIGHTS) else None
-    # Deep nesting is the last but one, an encrypted archive the last.
+    # Deep nesting and encrypted data are the last.
     except (
         KeyError,
         ValueError,
         OSError,
         EOFError,
         zipfile.BadZipFile,
-        NotImplementedError,
-        RecursionError,
+        zlib.error,
         RuntimeError,
     ) as error:
         raise CommandError(
