@@ -57,7 +57,7 @@ def train(
         seed: Integer.
         out: Run folder to write.
         resume: Folder of a run to go on with; True for `out`.
-        **options: `value_range`, `max_skipped`, `cache`, `checkpoint_minutes`.
+        **options: `value_range`, `max_skipped`, `cache`, `checkpoint_minutes`, `trust`.
 
     Returns:
         The dict that `metrics.json` holds.
@@ -96,7 +96,7 @@ def label(
         move: Whether they are moved instead.
         overwrite: Whether files that are there already are replaced.
         classifier: Another `classifier.keras`.
-        **options: Others of the command, if there are any.
+        **options: `trust`: whether the run may be somebody else's.
 
     Returns:
         `Labels`, a named tuple: `names`, list of N texts; `images`, `(N, s, s, c)`;
@@ -154,7 +154,7 @@ def report(run, *, classifier=None, out=None, **options):
         run: Run folder.
         classifier: Another `classifier.keras`.
         out: The page to write; None for `report.html` in the run folder.
-        **options: Others of the command, if there are any.
+        **options: `trust`: whether the run may be somebody else's.
 
     Returns:
         `pathlib.Path` of the page.
@@ -195,7 +195,7 @@ def evaluate(
         corruptions: A list of names among `evaluation.CORRUPTIONS`.
         seed: Integer.
         out: Folder to write to, in the place of the run's.
-        **options: Others of the command, if there are any.
+        **options: `trust`: whether the run may be somebody else's.
 
     Returns:
         A list of the dicts that the `evaluation.json` of each run holds.
@@ -227,7 +227,7 @@ def finetune(
         learning_rate: At the beginning.
         seed: Integer.
         out: Folder to write `classifier.keras` to, in the place of the run's.
-        **options: Others of the command, if there are any.
+        **options: `trust`: whether the run may be somebody else's.
 
     Returns:
         The dict that `classifier.json` holds.
@@ -261,7 +261,7 @@ def distil(
         learning_rate: At the beginning.
         seed: Integer.
         out: Folder to write `classifier.keras` to, in the place of the run's.
-        **options: Others of the command, if there are any.
+        **options: `trust`: whether the run may be somebody else's.
 
     Returns:
         The dict that `classifier.json` holds.
@@ -281,7 +281,7 @@ def export(run, *, format, what=None, classifier=None, out=None, **options):
         what: "classifier", images to probabilities, or "backbone", to features.
         classifier: Another `classifier.keras`.
         out: Where to write it.
-        **options: Others of the command, if there are any.
+        **options: `trust`: whether the run may be somebody else's.
 
     Returns:
         `pathlib.Path` of what was written.

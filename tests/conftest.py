@@ -1,6 +1,7 @@
 """The suite runs once per backend: `KERAS_BACKEND=jax pytest`."""
 
 import os
+import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -14,6 +15,10 @@ if os.environ["KERAS_BACKEND"] == "torch":
 
 import keras
 import pytest
+
+# The key by which runs are known as one's own is not that of whoever runs the tests.
+_HOME = tempfile.TemporaryDirectory()
+os.environ["SEMPPL_HOME"] = _HOME.name
 
 
 def pytest_addoption(parser):

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import json
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import semppl_keras
 from semppl_keras import recipes
 from semppl_keras.cli import classifier_training, main, run_metrics
+from semppl_keras.cli.own_runs import signed
 from semppl_keras.distillation import Distiller, FineTuner
 from semppl_keras.evaluation import supervised_accuracy
 
@@ -74,6 +76,19 @@ def short_run(folder, *options, num_small=0):
         with contextlib.redirect_stdout(io.StringIO()):
             assert main(["train", "--epochs", "1", "--out", str(folder), *options]) == 0
         yield folder
+
+
+def move_sources(folder, **sources):
+    """Makes a run of a person's own images one of others, as if trained with them.
+
+    Args:
+        folder: of the run.
+        **sources: what is `unlabelled`, `labelled` or `test` from then on.
+    """
+    path = folder / "run.json"
+    settings = json.loads(path.read_text())
+    settings["dataset"].update(sources)
+    path.write_text(json.dumps(signed(settings)))
 
 
 def make_training_quick(patch):

@@ -199,7 +199,7 @@ def test_errors_are_one_line_and_leave_nothing_behind(new, tmp_path, capsys):
     file = tmp_path / "file"
     file.touch()
     assert "which is a file" in told("--out", str(file))
-    assert "Not a directory" in told(*dataset, "--out", str(file / "sub"))
+    assert "is a file. Choose another" in told(*dataset, "--out", str(file / "sub"))
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "model.keras").touch()

@@ -6,7 +6,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from short_run import make_training_quick, short_run, write_own_images
+from short_run import make_training_quick, move_sources, short_run, write_own_images
 from tiny_runs import interrupting
 
 from semppl_keras import backbones
@@ -178,12 +178,10 @@ def test_own_images_with_and_without_a_test_set(quick, tmp_path, capsys):
         assert main(["finetune", str(folder)]) == 0
         assert "Not measured" in capsys.readouterr().out
         assert _note(folder)["test"] is None
-        settings = json.loads((folder / "run.json").read_text())
         # A class that the run does not know is left out.
         shutil.copytree(tmp_path / "photos" / "few", tmp_path / "tested")
         (tmp_path / "tested" / "dark").rename(tmp_path / "tested" / "new")
-        settings["dataset"]["test"] = str(tmp_path / "tested")
-        (folder / "run.json").write_text(json.dumps(settings))
+        move_sources(folder, test=str(tmp_path / "tested"))
         assert main(["finetune", str(folder)]) == 0
         note = _note(folder)
         assert note["num_test"] == 3

@@ -10,7 +10,7 @@ import types
 import keras
 import numpy as np
 import pytest
-from short_run import make_training_quick, short_run, write_own_images
+from short_run import make_training_quick, move_sources, short_run, write_own_images
 
 import semppl_keras
 from semppl_keras import recipes
@@ -331,9 +331,7 @@ def test_own_images_to_test_a_run_on_own_images(tmp_path, quick, capsys):
         # With labels, archives and test images of its own, the run is tested as then.
         images = np.full((2, 9, 12, 3), [[[[200] * 3]], [[[50] * 3]]], "uint8")
         np.savez(tmp_path / "held.npz", images=images, labels=["bright", "dark"])
-        settings = json.loads((folder / "run.json").read_text())
-        settings["dataset"]["test"] = str(photos / "gone")
-        (folder / "run.json").write_text(json.dumps(settings))
+        move_sources(folder, test=str(photos / "gone"))
         arguments[3] = f"npz:{tmp_path / 'held.npz'}"
         assert main(arguments) == 0
         assert _evaluation(out)["num_test"] == 2

@@ -1,6 +1,7 @@
 """`semppl export`: served by others with the same numbers; folders that are refused."""
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -11,9 +12,11 @@ import keras
 import numpy as np
 import pytest
 from short_run import short_run
+from toys import toy_backbone, toy_model
 
 from semppl_keras.cli import main
 from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.cli.run_lock import locked
 from semppl_keras.cli.safe_loading import check_folder
 from semppl_keras.distillation import FineTuner
 from semppl_keras.evaluation import linear_probe
@@ -364,7 +367,7 @@ def test_a_damaged_file_is_named(
     [
         ({"seed": "0"}, "an entry 'seed' (int). Received: '0'"),
         ({"dataset": {"labelled": "x"}}, "an entry 'unlabelled' (str)"),
-        ({"class_names": "abc"}, "`class_names`"),
+        ({"class_names": "abc"}, "an entry 'class_names' (list | None)"),
     ],
 )
 def test_settings_of_another_kind_are_told(run, tmp_path, changes, message, capsys):
@@ -374,6 +377,153 @@ def test_settings_of_another_kind_are_told(run, tmp_path, changes, message, caps
     for command in (["evaluate"], ["train", "--resume"]):
         assert main([*command, str(folder)]) == 2
         assert message in capsys.readouterr().err
+
+
+_COMMANDS = {
+    "evaluate": [],
+    "export": ["--format", "keras"],
+    "finetune": ["--epochs", "1"],
+    "distil": ["--epochs", "1"],
+    "report": [],
+    "label": ["images", "--out", "labels.csv"],
+    "train": ["--resume"],
+}
+
+
+def _told(command, folder, capsys, *more):
+    """The one line that a command fails with on a run."""
+    options = _COMMANDS[command]
+    if command == "label":
+        options = [options[0], "--out", str(folder / "labels.csv")]
+    words = [*options, str(folder)] if command == "train" else [str(folder), *options]
+    assert main([command, *words, *more]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_absurd_settings_are_told_by_every_command(run, tmp_path, command, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    settings = json.loads((folder / "run.json").read_text())
+    for name, value in (
+        ("seed", -1),
+        ("epochs", 10**400),
+        ("labels_per_class", "x%"),
+        ("learning_rate", float("nan")),
+        ("class_names", ["a", "a"]),
+    ):
+        (folder / "run.json").write_text(json.dumps({**settings, name: value}))
+        assert f"must have an entry {name!r}" in _told(command, folder, capsys)
+    (folder / "run.json").write_text("[" * 100_000)
+    assert "must hold JSON" in _told(command, folder, capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("metrics.json", {"linear_accuracy": "x%"}),
+        ("metrics.json", {"linear_accuracy": 10**400}),
+        ("metrics.json", {"train_seconds": float("nan")}),
+        ("metrics.json", {"num_test": -1}),
+        ("metrics.json", {"cross_validated": {}}),
+        ("metrics.json", {"pseudo_labels": {"num_images": 1}}),
+        ("history.json", {"loss": ["x"]}),
+        ("history.json", {"loss": [10**400]}),
+        ("history.json", {"loss": [[]]}),
+    ],
+)
+def test_absurd_measures_are_told(run, tmp_path, name, changes, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**content, **changes}))
+    told = _told("report", folder, capsys)
+    assert str(folder / name) in told
+    assert "must have an entry" in told
+    if name == "metrics.json":
+        _told("train", folder, capsys)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "export", "label", "report"])
+def test_a_model_of_another_run_is_told(run, tmp_path, command, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    toy_model(num_classes=3).save(folder / "model.keras")
+    assert "must be a model of the 10 classes" in _told(command, folder, capsys)
+    toy_backbone().save(folder / "model.keras")
+    assert "must be a Pretraining that semppl has written" in (
+        _told(command, folder, capsys)
+    )
+
+
+def test_checkpoints_of_another_run_are_told(run, tmp_path, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "metrics.json").unlink()
+    (folder / "checkpoints").mkdir()
+    path = folder / "checkpoints" / "checkpoint_000000001.keras"
+
+    def told(model, state):
+        model.save(path)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("semppl_training_state.json", json.dumps(state))
+        return _told("train", folder, capsys)
+
+    assert "must be a SemPPL" in told(toy_backbone(), {})
+    assert "must be a model of the 10 classes" in told(toy_model(), {})
+    other = toy_model(toy_backbone(channels=3), num_classes=10)
+    assert "Received: a network for 3" in told(other, {})
+    assert "Received: one within epoch 8" in (
+        told(toy_model(num_classes=10), {"epoch": 7})
+    )
+    assert "is no count" in told(toy_model(num_classes=10), {"epoch": -1})
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_sources_of_somebody_else_are_not_followed(run, tmp_path, command, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    settings = json.loads((folder / "run.json").read_text())
+    settings["dataset"] = f"npz:{tmp_path / 'private.npz'}"
+    (folder / "run.json").write_text(json.dumps(settings))
+    if command == "train":
+        (folder / "metrics.json").unlink()
+    told = _told(command, folder, capsys)
+    assert f"it names npz:{tmp_path / 'private.npz'}. If these may be read: " in told
+    # Then it is asked for.
+    told = _told(command, folder, capsys, "--trust")
+    assert "There must be an .npz file at" in told
+    if command == "train":
+        again = _told(command, folder, capsys, "--dataset", settings["dataset"])
+        assert "There must be an .npz file at" in again
+
+
+@pytest.mark.parametrize("command", ["train", "finetune", "distil"])
+def test_two_trainings_do_not_write_to_one_folder(run, tmp_path, command, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    with locked(folder):
+        told = _told(command, folder, capsys)
+        assert f"process {os.getpid()} on " in told
+    assert main(["train", "--resume", str(folder)]) == 0
+    new = tmp_path / "new"
+    with locked(new):
+        assert main(["train", "--out", str(new)]) == 2
+        assert "One training at a time" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [*_COMMANDS, "views", "import"])
+def test_out_that_cannot_be_is_told_at_once(run, tmp_path, command, capsys):
+    (tmp_path / "file").write_text("x")
+    words = {
+        "train": ["train"],
+        "views": ["views", str(tmp_path)],
+        "import": ["import", str(tmp_path / "file")],
+        "label": ["label", str(run), str(tmp_path)],
+    }.get(command, [command, str(run), *_COMMANDS.get(command, [])])
+    ending = {"views": ".png", "import": ".keras"}.get(command, "")
+    for out in ("x" * 300, "x/" * 2500 + "x", "a\0b", "file/within"):
+        assert main([*words, "--out", str(tmp_path / out) + ending]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "--out must be" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("name", ["run.json", "metrics.json"])
@@ -406,7 +556,8 @@ def test_a_model_that_keras_cannot_load_is_told(run, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     with zipfile.ZipFile(folder / "model.keras", "w") as archive:
-        archive.writestr("config.json", '{"class_name": "Unknown", "config": {}}')
+        config = {"module": "keras.layers", "class_name": "Dense", "config": {}}
+        archive.writestr("config.json", json.dumps(config))
         archive.writestr("metadata.json", "{}")
     assert main(["export", str(folder), "--format", "keras"]) == 2
     assert "Received one that Keras cannot load" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from short_run import short_run, write_own_images
+from short_run import move_sources, short_run, write_own_images
 
 from semppl_keras.cli import main
 from semppl_keras.cli.finished_run import FinishedRun
@@ -475,8 +475,7 @@ def _read_few_from_table(folder):
         f"few/{path.parent.name}/{path.name},{path.parent.name}" for path in images
     ]
     table.write_text("\n".join(["path,label", *lines, ""]))
-    settings["dataset"]["labelled"] = str(table)
-    (folder / "run.json").write_text(json.dumps(settings))
+    move_sources(folder, labelled=str(table))
     return table
 
 
@@ -507,9 +506,7 @@ def test_labels_of_a_person_are_never_replaced(tmp_path, monkeypatch, capsys):
     assert main(["label", str(folder), str(listed), "--overwrite"]) == 2
     assert "the one that names the images to label" in capsys.readouterr().err
     assert listed.read_text() == "many/bright_3.png\n"
-    settings = json.loads((folder / "run.json").read_text())
-    settings["dataset"]["test"] = str(tmp_path / "a.skipped.tsv")
-    (folder / "run.json").write_text(json.dumps(settings))
+    move_sources(folder, test=str(tmp_path / "a.skipped.tsv"))
     assert _label(folder, images, tmp_path / "a.csv", "--overwrite") == 2
     assert "names the test images" in capsys.readouterr().err
 

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import re
 import time
 import warnings
 import zipfile
+import zlib
 
 import keras
 import numpy as np
@@ -19,6 +21,8 @@ from semppl_keras.models.arguments import check_integers, check_positive
 # An entry of our own in the model's archive, which Keras does not look at: the weights
 # and what belongs to them become visible together or not at all.
 _STATE_ENTRY = "semppl_training_state.json"
+# More than a training of 10,000 epochs writes.
+_MOST_STATE_BYTES = 2**24
 
 _NAME = re.compile(r"checkpoint_(\d+)\.keras")
 # Keras wants the name of a model to end in .keras.
@@ -57,12 +61,45 @@ class TrainingState:
         """
         try:
             with zipfile.ZipFile(path) as archive:
-                return cls(**json.loads(archive.read(_STATE_ENTRY)))
-        except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+                size = archive.getinfo(_STATE_ENTRY).file_size
+                if size > _MOST_STATE_BYTES:
+                    raise ValueError(f"its {_STATE_ENTRY} has {size:,} bytes")
+                state = cls(**json.loads(archive.read(_STATE_ENTRY)))
+            state._check()
+            return state
+        # Deep nesting and encrypted data are the last.
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            zipfile.BadZipFile,
+            zlib.error,
+            RuntimeError,
+        ) as error:
             raise ValueError(
                 f"`path` must be a checkpoint of `TrainingCheckpoints`. Received: "
                 f"{str(path)!r} ({error})."
             ) from error
+
+    def _check(self):
+        """Raises a ValueError unless a training can be where it says."""
+        for name in ("step", "epoch", "batch"):
+            value = getattr(self, name)
+            if type(value) is not int or not 0 <= value < 2**62:
+                raise ValueError(f"{name} {value!r:.40} is no count")
+        if not (_is_number(self.seconds) and 0 <= self.seconds < math.inf):
+            raise ValueError(f"seconds {self.seconds!r:.40} is no duration")
+        if not isinstance(self.metrics, list):
+            raise ValueError("metrics are no list")
+        if not isinstance(self.history, dict):
+            raise ValueError("history is no object")
+        for name, values in self.history.items():
+            if not (isinstance(values, list) and all(map(_is_number, values))):
+                raise ValueError(f"the history of {name!r:.40} is no list of numbers")
+
+
+def _is_number(value):
+    return type(value) is float or (type(value) is int and abs(value) < 2**62)
 
 
 def latest_checkpoint(folder):
@@ -301,7 +338,8 @@ def _is_whole(path):
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None and _STATE_ENTRY in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    # Of damaged or encrypted data.
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return False
 
 

@@ -185,6 +185,10 @@ def _run(arguments):
         message = " ".join(str(error).split())
         print(f"semppl {arguments.command}: error: {message}", file=sys.stderr)
         return 2
+    # What the commands do not tell in words of their own.
+    except OSError as error:
+        print(f"semppl {arguments.command}: error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"\nInterrupted. {command.how_to_go_on(arguments)}", file=sys.stderr)
         return 130
@@ -360,6 +364,7 @@ def _add_train(commands):
         help="go on with the run in DIR (or --out) where it was interrupted, by Ctrl-C "
         "or in any other way; its options are read from there",
     )
+    run_commands.add_trust(train)
 
 
 def _add_evaluate(commands):
@@ -373,6 +378,7 @@ def _add_evaluate(commands):
     evaluate.add_argument(
         "runs", nargs="+", metavar="RUN", help="folder of a run that is finished"
     )
+    run_commands.add_trust(evaluate)
     evaluate.add_argument(
         "--data",
         type=_dataset,

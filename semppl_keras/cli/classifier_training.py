@@ -11,7 +11,6 @@ import numpy as np
 
 from semppl_keras.cli.finished_run import CLASSIFIER
 from semppl_keras.cli.run_folder import (
-    CommandError,
     user_errors,
     versions,
     write_json,
@@ -47,6 +46,7 @@ def fine_tune(
     seed=0,
     checkpoints=None,
     depends_on=None,
+    trust=False,
     verbose=0,
 ):
     """Fine-tunes a copy of a pre-trained network.
@@ -63,6 +63,7 @@ def fine_tune(
         seed: Of views, order and the linear layer.
         checkpoints: `pathlib.Path` of a folder for them, to go on from; None for none.
         depends_on: Dict of what else the training depends on, as JSON has it.
+        trust: Whether its checkpoints may name what is not known here.
         verbose: As in `keras.Model.fit`.
 
     Returns:
@@ -107,6 +108,7 @@ def fine_tune(
         labels,
         epochs=epochs,
         batch_size=batch_size,
+        trust=trust,
         verbose=verbose,
     )
     return tuner, settings
@@ -123,6 +125,7 @@ def distil(
     seed=0,
     checkpoints=None,
     depends_on=None,
+    trust=False,
     verbose=0,
 ):
     """Teaches a network what a classifier says of images.
@@ -137,6 +140,7 @@ def distil(
         seed: Of views, order and the linear layer.
         checkpoints: `pathlib.Path` of a folder for them, to go on from; None for none.
         depends_on: Dict of what else the training depends on, as JSON has it.
+        trust: Whether its checkpoints may name what is not known here.
         verbose: As in `keras.Model.fit`.
 
     Returns:
@@ -173,29 +177,10 @@ def distil(
         images,
         epochs=epochs,
         batch_size=batch_size,
+        trust=trust,
         verbose=verbose,
     )
     return distiller, settings
-
-
-def check_out(out):
-    """Fails before anything takes long.
-
-    Args:
-        out: As for `keep_classifier`.
-
-    Raises:
-        CommandError: It cannot be a folder, since a file is there.
-    """
-    if out is None:
-        return
-    out = pathlib.Path(out)
-    for path in (out, *out.parents):
-        if path.exists() and not path.is_dir():
-            raise CommandError(
-                f"--out must be a folder. Received: {str(out)!r}, where {str(path)!r} "
-                "is a file. Choose another."
-            )
 
 
 def checkpoint_folder(out, finished):

@@ -6,13 +6,14 @@ import time
 
 from semppl_keras import recipes
 from semppl_keras.cli.classifier_training import (
-    check_out,
     checkpoint_folder,
     distil,
     file_state,
     keep_classifier,
 )
 from semppl_keras.cli.finished_run import CLASSIFIER, FinishedRun
+from semppl_keras.cli.out_paths import check_can_write
+from semppl_keras.cli.run_lock import locked
 
 
 def run(arguments):
@@ -20,7 +21,7 @@ def run(arguments):
 
     Args:
         arguments: Namespace with `run`, `student` ("same" or one of
-            `recipes.BACKBONES`), `temperature`, and `classifier`, `epochs`,
+            `recipes.BACKBONES`), `temperature`, `trust`, and `classifier`, `epochs`,
             `learning_rate`, `seed`, `out` (None where not given).
 
     Returns:
@@ -29,8 +30,19 @@ def run(arguments):
     Raises:
         CommandError: What the user asked for cannot be done.
     """
-    check_out(arguments.out)
-    finished = FinishedRun(arguments.run)
+    check_can_write(arguments.out, folder=True)
+    finished = FinishedRun(arguments.run, trust=arguments.trust)
+    with locked(pathlib.Path(arguments.out or finished.folder)):
+        return _trained(arguments, finished)
+
+
+def how_to_go_on(arguments):
+    """The sentence for someone who has just interrupted it."""
+    return "Run the same command again: it goes on where it was saved."
+
+
+def _trained(arguments, finished):
+    """The same of a `FinishedRun`, to whose folder nothing else writes meanwhile."""
     seed = finished.settings["seed"] if arguments.seed is None else arguments.seed
     teacher, how = finished.classifier(arguments.classifier)
     if arguments.student == "same":
@@ -59,14 +71,10 @@ def run(arguments):
         seed=seed,
         checkpoints=checkpoint_folder(arguments.out, finished),
         depends_on={**chosen, "how": "distilled", "model": file_state(teaching)},
+        trust=arguments.trust,
         verbose=1 if sys.stdout.isatty() else 0,
     )
     settings = {**settings, **chosen}
     return keep_classifier(
         arguments.out, distiller.classifier, finished, "distilled", settings, begun
     )
-
-
-def how_to_go_on(arguments):
-    """The sentence for someone who has just interrupted it."""
-    return "Run the same command again: it goes on where it was saved."

@@ -12,13 +12,14 @@ from semppl_keras.cli.evaluation_tables import (
     mean_over_runs,
 )
 from semppl_keras.cli.evaluation_task import check_images_fit, task_of_run
+from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.cli.out_paths import check_can_write
 from semppl_keras.cli.run_folder import (
     CommandError,
     read_finished_run,
     versions,
     write_json,
 )
-from semppl_keras.cli.safe_loading import check_folder, load_model
 from semppl_keras.cli.table_settings import check_tables_named, given_tables
 from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
 
@@ -32,7 +33,7 @@ def run(arguments):
     Args:
         arguments: Namespace with `runs` (a list of folders), `data`, `test`,
             `labels_per_class`, `severities`, `corruptions`, `out`, `seed`, `from_layer`
-            (None where not given), `same_classes`, `fine_tune` and `robustness`.
+            (None where not given), `same_classes`, `fine_tune`, `robustness`, `trust`.
 
     Returns:
         A list of the dicts that the `evaluation.json` of each run holds.
@@ -40,6 +41,7 @@ def run(arguments):
     Raises:
         CommandError: What the user asked for cannot be done.
     """
+    check_can_write(arguments.out, folder=True)
     folders = [pathlib.Path(name) for name in arguments.runs]
     _check_options(arguments)
     runs = {folder: read_finished_run(folder) for folder in folders}
@@ -49,6 +51,7 @@ def run(arguments):
     evaluations = []
     for folder, settings in runs.items():
         begun = time.monotonic()
+        finished = FinishedRun(folder, trust=arguments.trust)
         task, seed = task_of_run(settings, arguments, folder)
         print(
             f"{folder}: {task.name}, {len(task.x_labelled):,} labelled images of "
@@ -56,8 +59,7 @@ def run(arguments):
             f"{keras.backend.backend()}.",
             flush=True,
         )
-        check_folder(folder)
-        model = load_model(folder / "model.keras")
+        model = finished.model
         check_images_fit(model, task, arguments.corruptions)
         measured = measure(
             model,

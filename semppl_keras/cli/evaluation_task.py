@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.cli.own_runs import check_sources
 from semppl_keras.cli.run_folder import (
     CommandError,
     Progress,
@@ -72,7 +73,7 @@ def task_of_run(settings, arguments, folder):
     Args:
         settings: Dict, what `run.json` holds.
         arguments: Namespace with `data`, `test`, `labels_per_class`, `seed` (None
-            where not given) and `same_classes`.
+            where not given), `same_classes` and `trust`.
         folder: Path of the run.
 
     Returns:
@@ -83,7 +84,7 @@ def task_of_run(settings, arguments, folder):
     """
     seed = settings["seed"] if arguments.seed is None else arguments.seed
     if arguments.test is not None:
-        finished = FinishedRun(folder)
+        finished = FinishedRun(folder, trust=arguments.trust)
         tables = asked_tables(arguments, tables_of(finished.settings))
         return _own_test(arguments.test, finished, tables), seed
     asked = resolved(arguments.data)
@@ -100,6 +101,7 @@ def task_of_run(settings, arguments, folder):
         labels_per_class = arguments.labels_per_class
 
     if other is None or arguments.same_classes:
+        check_sources(folder, settings, trust=arguments.trust)
         # The split that the run was trained on: the same seed.
         data = load_data(
             settings["dataset"],

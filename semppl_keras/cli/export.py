@@ -3,6 +3,7 @@
 import pathlib
 
 from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.cli.out_paths import check_can_write
 from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.data.value_ranges import as_ranges, brought_to_eight_bits
 from semppl_keras.export import FORMATS, export_model, script_path
@@ -21,12 +22,13 @@ def run(arguments):
     Raises:
         CommandError: What the user asked for cannot be done.
     """
-    finished = FinishedRun(arguments.run)
+    finished = FinishedRun(arguments.run, trust=arguments.trust)
     if arguments.out is None:
         name = f"{arguments.what}{FORMATS[arguments.format]}"
         path = finished.folder / "exported" / name
     else:
         path = pathlib.Path(arguments.out)
+    check_can_write(path)
     if path.exists():
         raise CommandError(
             f"{path} exists already. Delete it, or choose another --out."

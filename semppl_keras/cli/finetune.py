@@ -1,16 +1,18 @@
 """`semppl finetune`: a classifier out of a finished run, trained on its labels."""
 
+import pathlib
 import sys
 import time
 
 from semppl_keras.cli.classifier_training import (
-    check_out,
     checkpoint_folder,
     file_state,
     fine_tune,
     keep_classifier,
 )
 from semppl_keras.cli.finished_run import FinishedRun
+from semppl_keras.cli.out_paths import check_can_write
+from semppl_keras.cli.run_lock import locked
 
 
 def run(arguments):
@@ -18,7 +20,7 @@ def run(arguments):
 
     Args:
         arguments: Namespace with `run`, `from_layer`, `epochs`, `learning_rate`,
-            `seed`, `out` (None where not given) and `freeze_backbone`.
+            `seed`, `out` (None where not given), `freeze_backbone` and `trust`.
 
     Returns:
         The dict that `classifier.json` holds.
@@ -26,8 +28,19 @@ def run(arguments):
     Raises:
         CommandError: What the user asked for cannot be done.
     """
-    check_out(arguments.out)
-    finished = FinishedRun(arguments.run)
+    check_can_write(arguments.out, folder=True)
+    finished = FinishedRun(arguments.run, trust=arguments.trust)
+    with locked(pathlib.Path(arguments.out or finished.folder)):
+        return _trained(arguments, finished)
+
+
+def how_to_go_on(arguments):
+    """The sentence for someone who has just interrupted it."""
+    return "Run the same command again: it goes on where it was saved."
+
+
+def _trained(arguments, finished):
+    """The same of a `FinishedRun`, to whose folder nothing else writes meanwhile."""
     seed = finished.settings["seed"] if arguments.seed is None else arguments.seed
     images, labels, _ = finished.labelled
     chosen = {
@@ -53,14 +66,10 @@ def run(arguments):
             "how": "fine-tuned",
             "model": file_state(finished.folder / "model.keras"),
         },
+        trust=arguments.trust,
         verbose=1 if sys.stdout.isatty() else 0,
     )
     settings = {**settings, **chosen}
     return keep_classifier(
         arguments.out, tuner.classifier, finished, "fine-tuned", settings, begun
     )
-
-
-def how_to_go_on(arguments):
-    """The sentence for someone who has just interrupted it."""
-    return "Run the same command again: it goes on where it was saved."

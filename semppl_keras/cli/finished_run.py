@@ -8,11 +8,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from semppl_keras.cli.json_files import integer, read_json
+from semppl_keras.cli.own_runs import check_sources
 from semppl_keras.cli.run_folder import (
     CommandError,
     load_data,
     read_finished_run,
-    read_json,
     recipe_of,
     tables_of,
     user_errors,
@@ -30,6 +31,7 @@ from semppl_keras.data.spreadsheets import content_of
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.evaluation import fit_probe
 from semppl_keras.export import ImageEmbedder, linear_classifier
+from semppl_keras.models import Pretraining
 
 CLASSIFIER = "classifier.keras"
 
@@ -55,22 +57,31 @@ class FinishedRun:
 
     Args:
         folder: path.
+        trust: Whether what it names is followed and imported, whoever has written it.
 
     Raises:
         CommandError: There is no run, none that is finished, or one that holds
             something that could be executed.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, *, trust=False):
         self.folder = pathlib.Path(folder)
+        self.trust = trust
         self.settings = read_finished_run(self.folder)
         check_folder(self.folder)
         self._told = False
 
     @functools.cached_property
     def model(self):
-        """The pre-trained model."""
-        return load_model(self.folder / "model.keras")
+        """The pre-trained model.
+
+        Raises:
+            CommandError: The file holds another, or one that is none of this run.
+        """
+        path = self.folder / "model.keras"
+        model = load_model(path, Pretraining, trust=self.trust)
+        check_model(path, model, self.settings.get("class_names"))
+        return model
 
     @functools.cached_property
     def recipe(self):
@@ -81,7 +92,7 @@ class FinishedRun:
     def data(self):
         """`FewLabels`, split and labelled as in training."""
         data = load_data(
-            self.settings["dataset"],
+            self._dataset(),
             self.settings["labels_per_class"],
             self.settings["seed"],
             self.recipe,
@@ -128,7 +139,7 @@ class FinishedRun:
         Raises:
             CommandError: They are no longer what they were.
         """
-        if isinstance(self.settings["dataset"], dict):
+        if isinstance(self._dataset(), dict):
             with user_errors():
                 return self._own_labelled()
         data = self.data
@@ -138,7 +149,7 @@ class FinishedRun:
     @functools.cached_property
     def test(self):
         """The `LabelledImages` to test on, or None where there are none."""
-        dataset = self.settings["dataset"]
+        dataset = self._dataset()
         if isinstance(dataset, dict):
             if dataset["test"] is None:
                 return None
@@ -156,6 +167,11 @@ class FinishedRun:
             return None
         names = [f"test image {index}" for index in range(len(data.x_test))]
         return LabelledImages(data.x_test, data.y_test, names)
+
+    def _dataset(self):
+        """Where its images are, if that may be followed."""
+        check_sources(self.folder, self.settings, trust=self.trust)
+        return self.settings["dataset"]
 
     def _own_labelled(self):
         source, names = self.settings["dataset"]["labelled"], self.class_names
@@ -177,7 +193,7 @@ class FinishedRun:
             self.settings["seed"],
         )
         # Of a folder, what is gone is not even listed.
-        before = read_json(self.folder / "metrics.json", {"num_labelled": int})
+        before = read_json(self.folder / "metrics.json", {"num_labelled": integer(1)})
         missing = max(len(lost), before["num_labelled"] - len(chosen))
         if missing > 0:
             such_as = f": {listed(lost)}" if lost else ""
@@ -284,7 +300,7 @@ class FinishedRun:
         path = pathlib.Path(path)
         if not path.is_file():
             raise CommandError(f"There must be a classifier at {path}. Received: none.")
-        classifier = load_model(path)
+        classifier = load_model(path, trust=self.trust)
         if not isinstance(classifier, ImageClassifier):
             raise CommandError(
                 f"{str(path)!r} must be a classifier that semppl finetune or semppl "
@@ -325,6 +341,32 @@ class FinishedRun:
             probe,
             len(self.class_names),
             self.class_names,
+        )
+
+
+def check_model(path, model, class_names=None):
+    """Fails where a pre-trained model is none of a run.
+
+    Args:
+        path: Of the model.
+        model: `Pretraining`.
+        class_names: One text for each class of the run, or None where not known.
+
+    Raises:
+        CommandError: It takes no images, or knows other classes.
+    """
+    shape = model.backbone.input_shape
+    if len(shape) != 4 or shape[-1] is None:
+        raise CommandError(
+            f"{str(path)!r} must take images (B, height, width, channels). Received: "
+            f"a model of inputs {shape}. Bring it back from a copy, or train again."
+        )
+    known = getattr(model, "num_classes", None)
+    if class_names is not None and known not in (None, len(class_names)):
+        raise CommandError(
+            f"{str(path)!r} must be a model of the {len(class_names)} classes that "
+            f"run.json names. Received: one of {known}. Bring both back from a copy, "
+            "or train again."
         )
 
 

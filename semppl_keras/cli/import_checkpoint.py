@@ -5,6 +5,7 @@ import pathlib
 import keras
 
 from semppl_keras import checkpoints
+from semppl_keras.cli.out_paths import check_can_write
 from semppl_keras.cli.run_folder import CommandError, user_errors
 
 ENDINGS = {"keras": ".keras", "saved_model": ""}
@@ -78,6 +79,7 @@ def _target(arguments, source):
         target = pathlib.Path(arguments.out)
     if not target.name.endswith(ending):
         raise CommandError(f"--out must end in {ending}; received {target}")
+    check_can_write(target)
     if target.exists():
         raise CommandError(f"{target} exists already; choose another --out")
     return target

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from semppl_keras.cli.finished_run import FinishedRun, as_probabilities
+from semppl_keras.cli.out_paths import check_can_write
 from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.cli.terminal import shown
 from semppl_keras.data.image_cache import decode_cached
@@ -81,11 +82,14 @@ def run(arguments):
     out = pathlib.Path(arguments.out)
     if not out.name:
         raise CommandError(f"{out} must be a file. Received: a folder.")
+    check_can_write(out)
+    check_can_write(arguments.review_out, "--review-out")
+    check_can_write(arguments.move_into, "--move-into", folder=True)
     sheet = None
     if arguments.review:
         sheet = pathlib.Path(arguments.review_out or out.with_suffix(".review.html"))
     files = [out, _skipped_path(out), *([] if sheet is None else [sheet])]
-    finished = FinishedRun(arguments.run)
+    finished = FinishedRun(arguments.run, trust=arguments.trust)
     _check_sources(arguments.source, finished, files)
     _check_options(arguments, files)
     classifier, how = finished.classifier(arguments.classifier)

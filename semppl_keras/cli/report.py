@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import json
+import math
 import os
 import pathlib
 
@@ -13,8 +14,10 @@ from semppl_keras.cli.embedding_map import STYLE as _MAP_STYLE
 from semppl_keras.cli.embedding_map import embedding_map
 from semppl_keras.cli.finished_run import FinishedRun, as_probabilities
 from semppl_keras.cli.html_pages import page, picture, table
+from semppl_keras.cli.json_files import Entry, check_entries, read_json
+from semppl_keras.cli.out_paths import check_can_write
 from semppl_keras.cli.report_picture import embed_in_plane
-from semppl_keras.cli.run_folder import CommandError, read_json, user_errors
+from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.cli.run_metrics import format_table, read_metrics
 from semppl_keras.cli.svg_charts import line_chart
 from semppl_keras.cli.view_grid import draw_views
@@ -75,12 +78,16 @@ def run(arguments):
     Raises:
         CommandError: What the user asked for cannot be done.
     """
-    finished = FinishedRun(arguments.run)
+    finished = FinishedRun(arguments.run, trust=arguments.trust)
     out = finished.folder / "report.html"
     if arguments.out is not None:
         out = pathlib.Path(arguments.out)
+        check_can_write(out)
         if out.exists():
             raise CommandError(f"{out} exists already. Choose another --out.")
+    # Before anything takes long.
+    read_metrics(finished.folder)
+    _history(finished.folder / "history.json")
     classifier, how = finished.classifier(arguments.classifier)
     print(f"Reporting {finished.folder} with its {how} ...", flush=True)
     text = report_page(finished, classifier, how)
@@ -216,8 +223,26 @@ def _summary(metrics, folder, finished):
 def _history(path):
     """By name the values of every epoch."""
     history = read_json(path)
-    read_json(path, dict.fromkeys(history, list))
+    check_entries(path, history, dict.fromkeys(history, _VALUES))
     return history
+
+
+def _are_numbers(values):
+    """Whether all can be drawn, or are left out of charts since they are not finite."""
+    return all(
+        value is None
+        or (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and not 1e300 < abs(value) < math.inf
+            and not 0 < abs(value) < 1e-300
+        )
+        for value in values
+    )
+
+
+# In `history.json`: of every epoch.
+_VALUES = Entry(list, _are_numbers, "that is a list of numbers")
 
 
 def _curves(history):

@@ -149,6 +149,18 @@ def new_command(commands, name, help, description, epilog):
 
 def _add_run(parser):
     parser.add_argument("run", metavar="RUN", help="folder of a run that is finished")
+    add_trust(parser)
+
+
+def add_trust(parser):
+    """Adds the option by which somebody else's run folder is trusted."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="RUN is from someone whom you trust, or has layers of your own: read the "
+        "images where it says, and import the modules that its models name; pickles "
+        "are refused all the same",
+    )
 
 
 def _add_source(parser):

@@ -16,35 +16,13 @@ import numpy as np
 from semppl_keras import data as datasets
 from semppl_keras import recipes
 from semppl_keras.callbacks import TrainingDiverged
+from semppl_keras.cli.command_error import CommandError
+from semppl_keras.cli.json_files import read_run_json
 from semppl_keras.data.image_lists import resolved_source
 from semppl_keras.data.own_images import own_name
-from semppl_keras.data.value_ranges import as_ranges
 from semppl_keras.version import __version__
 
 _SECONDS_BETWEEN_LINES = 5
-
-# What `run.json` holds at least, and of a person's own images its `dataset`.
-_SETTINGS = {
-    "dataset": str | dict,
-    "labels_per_class": int | str,
-    "epochs": int,
-    "seed": int,
-    "backend": str,
-}
-_OWN_DATASET = {
-    "unlabelled": str,
-    "labelled": str,
-    "test": str | None,
-    "image_size": int,
-    "backbone": str | None,
-    "max_skipped": int | float,
-    "cache": str,
-}
-_BRING_BACK = "Bring it back from a copy, or train again."
-
-
-class CommandError(Exception):
-    """A mistake of the user's, told without a traceback."""
 
 
 @contextlib.contextmanager
@@ -301,81 +279,12 @@ def read_settings(folder):
         The dict that `run.json` holds.
 
     Raises:
-        CommandError: The file cannot be read, or holds something else.
+        CommandError: The file cannot be read, or holds what no run is trained with.
     """
-    path = folder / "run.json"
-    settings = read_json(path, _SETTINGS)
-    if isinstance(settings["dataset"], dict):
-        _check_entries(path, settings["dataset"], _OWN_DATASET, _BRING_BACK)
-    if settings.get("value_range") is not None:
-        try:
-            as_ranges(settings["value_range"])
-        except ValueError as error:
-            raise CommandError(f"In {str(path)!r}: {error} {_BRING_BACK}") from error
-    names = settings.get("class_names")
-    if not (names is None or _is_list_of(names, str)):
-        raise CommandError(
-            f"`class_names` in {str(path)!r} must be a list of texts. Received: "
-            f"{names!r}. {_BRING_BACK}"
-        )
+    settings = read_run_json(folder / "run.json")
     # Tells what is wrong with them.
     tables_of(settings)
     return settings
-
-
-def read_json(path, entries=None, advice=_BRING_BACK):
-    """What a JSON file of a run folder holds, which may be damaged or somebody else's.
-
-    Args:
-        path: `pathlib.Path`.
-        entries: Dict of the entries that it has to have and their types, or None.
-        advice: A sentence: what to do where it is not so.
-
-    Returns:
-        Dict.
-
-    Raises:
-        CommandError: The file cannot be read, or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CommandError(
-            f"There must be a file {str(path)!r} that can be read. Received: "
-            f"{error.strerror or error}. {advice}"
-        ) from error
-    # Texts in another encoding are among the former, deep nesting is the latter.
-    except (ValueError, RecursionError) as error:
-        raise CommandError(
-            f"{str(path)!r} must hold JSON, as semppl has written it. Received "
-            f"something else, or a part of it ({error}). {advice}"
-        ) from error
-    if not isinstance(content, dict):
-        raise CommandError(
-            f"{str(path)!r} must hold a JSON object, as semppl has written it. "
-            f"Received: a {type(content).__name__}. {advice}"
-        )
-    _check_entries(path, content, entries or {}, advice)
-    return content
-
-
-def _check_entries(path, content, entries, advice):
-    for name, kinds in entries.items():
-        if name not in content:
-            received = "none"
-        elif not isinstance(content[name], kinds):
-            received = repr(content[name])[:80]
-        else:
-            continue
-        expected = getattr(kinds, "__name__", None) or str(kinds)
-        raise CommandError(
-            f"{str(path)!r} must have an entry {name!r} ({expected}). Received: "
-            f"{received}. {advice}"
-        )
-
-
-def _is_list_of(value, kind):
-    return isinstance(value, list) and all(isinstance(one, kind) for one in value)
 
 
 def save_model(model, path):

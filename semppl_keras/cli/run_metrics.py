@@ -5,7 +5,9 @@ import pathlib
 import keras
 import numpy as np
 
-from semppl_keras.cli.run_folder import dataset_name, read_json
+from semppl_keras.cli import json_files
+from semppl_keras.cli.json_files import check_entries, integer, number, read_json
+from semppl_keras.cli.run_folder import dataset_name
 from semppl_keras.cli.terminal import shown
 from semppl_keras.evaluation import (
     as_pixels,
@@ -16,25 +18,40 @@ from semppl_keras.evaluation import (
 
 # What metrics.json holds at least, the latter where there are test images.
 _METRICS = {
-    "dataset": str | dict,
-    "labels_per_class": int | str,
-    "seed": int,
+    "dataset": json_files.DATASET,
+    "labels_per_class": json_files.LABELS_PER_CLASS,
+    "seed": integer(),
     "backend": str,
-    "num_labelled": int,
-    "num_unlabelled": int,
-    "num_test": int,
-    "read_seconds": int | float,
-    "train_seconds": int | float,
-    "pseudo_label_accuracy": int | float | None,
+    "num_labelled": integer(),
+    "num_unlabelled": integer(),
+    "num_test": integer(),
+    "num_skipped": integer(optional=True),
+    "read_seconds": number(0),
+    "train_seconds": number(0),
+    "pseudo_label_accuracy": json_files.SHARE_OR_NONE,
+    "pseudo_labels": json_files.Entry(dict | None, optional=True),
     "cross_validated": dict | None,
     "versions": dict,
 }
-_TEST_METRICS = {
-    "supervised_accuracy": int | float,
-    "supervised_logistic_regression_accuracy": int | float,
-    "supervised_network_accuracy": int | float,
-    "knn_accuracy": int | float,
-    "linear_accuracy": int | float,
+_TEST_METRICS = dict.fromkeys(
+    (
+        "supervised_accuracy",
+        "supervised_logistic_regression_accuracy",
+        "supervised_network_accuracy",
+        "knn_accuracy",
+        "linear_accuracy",
+    ),
+    number(0, 1),
+)
+_CROSS_VALIDATED = {
+    "num_labelled": integer(),
+    "supervised_logistic_regression_accuracy": number(0, 1),
+    "linear_accuracy": number(0, 1),
+}
+_PSEUDO_LABELS = {
+    "num_images": integer(),
+    "mean_confidence": number(0, 1.001),
+    "share_by_class": dict,
 }
 
 # Unlabelled images that are asked for their pseudo-labels after training, where only
@@ -187,9 +204,23 @@ def read_metrics(folder):
     Raises:
         CommandError: The file cannot be read, or holds something else.
     """
-    metrics = read_json(folder / "metrics.json", _METRICS)
+    path = folder / "metrics.json"
+    metrics = read_json(path, _METRICS)
+    if isinstance(metrics["dataset"], dict):
+        check_entries(path, metrics["dataset"], json_files.OWN_DATASET)
     if metrics["num_test"]:
-        read_json(folder / "metrics.json", _TEST_METRICS)
+        check_entries(path, metrics, _TEST_METRICS)
+    cross_validated = metrics["cross_validated"]
+    if cross_validated and "supervised_accuracy" in cross_validated:
+        # Version 0.1 wrote it under the name of the better of two classifiers.
+        renamed = cross_validated.pop("supervised_accuracy")
+        cross_validated["supervised_logistic_regression_accuracy"] = renamed
+    for name, entries in (
+        ("cross_validated", _CROSS_VALIDATED),
+        ("pseudo_labels", _PSEUDO_LABELS),
+    ):
+        if metrics.get(name) is not None:
+            check_entries(path, metrics[name], entries)
     return metrics
 
 
@@ -267,11 +298,7 @@ def _cross_validation_lines(measured):
         "test images",
         _row(
             "supervised only, the same labels",
-            # Version 0.1 wrote it under the name of the better of two classifiers.
-            measured.get(
-                "supervised_logistic_regression_accuracy",
-                measured.get("supervised_accuracy"),
-            ),
+            measured["supervised_logistic_regression_accuracy"],
             "logistic regression",
         ),
         _row(

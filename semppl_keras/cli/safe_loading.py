@@ -1,19 +1,24 @@
 """Models out of a run folder, which may be somebody else's: nothing is executed."""
 
+import importlib
 import io
-import json
+import re
 import zipfile
 import zlib
 
 import keras
 import numpy as np
 
+from semppl_keras.cli.known_objects import (
+    EXECUTING,
+    is_known_class,
+    is_known_function,
+    is_known_value,
+    is_schedule,
+)
+from semppl_keras.cli.model_archives import bounded_variables, read_archive
 from semppl_keras.cli.run_folder import CommandError
 
-# Layers that bring code of their own, or load what does.
-_EXECUTING = frozenset(
-    ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer")
-)
 _PICKLE_ENDINGS = (".pkl", ".pickle", ".pck", ".joblib", ".dill", ".pt", ".pth")
 # The first byte of every pickle since protocol 2, then the protocol; the last byte.
 _PICKLE_START, _PICKLE_PROTOCOLS, _PICKLE_END = 0x80, range(2, 6), 0x2E
@@ -59,77 +64,158 @@ def check_folder(folder):
             )
 
 
-def load_model(path, **options):
-    """Loads a model of a run folder, once it is known to bring no code of its own.
+def load_model(path, kind=keras.Model, *, trust=False):
+    """Loads a model of a run folder, once all that it names is known to be harmless.
 
     Args:
         path: `pathlib.Path` of a `.keras` file.
-        **options: As in `keras.models.load_model`.
+        kind: Class that it has to be of.
+        trust: Whether it may name what is not known here, such as layers of one's own:
+            then the modules that it names are imported. Pickles and layers that bring
+            code of their own are refused all the same.
 
     Returns:
         The model.
 
     Raises:
-        CommandError: The file is none of Keras', holds a Lambda layer, another layer
-            with code of its own or a pickle, or cannot be loaded here.
+        CommandError: The file is none of Keras', names something that is not known,
+            announces more than it holds, cannot be loaded here, or is of another kind.
     """
-    _check_archive(path)
-    try:
-        return keras.models.load_model(path, safe_mode=True, **options)
-    # A file that was changed by hand fails in many ways.
-    except Exception as error:
-        raise CommandError(
-            f"{str(path)!r} must be a model that semppl has written. Received one that "
-            f"Keras cannot load: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _check_archive(path):
     if not zipfile.is_zipfile(path):
         received = "a pickle, which can execute anything" if _is_pickle(path) else ""
         raise CommandError(
             f"{str(path)!r} must be a model that semppl has written, an archive of "
             f"Keras'. Received: {received or 'something else'}. It was not loaded."
         )
+    _check_no_pickle_within(path)
+    config, held = read_archive(path)
+    _check_config(path, config, trust)
+    try:
+        with bounded_variables(path, held):
+            model = keras.models.load_model(path, safe_mode=True)
+    except CommandError:
+        raise
+    # A file that was changed by hand fails in many ways.
+    except Exception as error:
+        raise CommandError(
+            f"{str(path)!r} must be a model that semppl has written. Received one that "
+            f"Keras cannot load: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(model, kind):
+        raise CommandError(
+            f"{str(path)!r} must be a {kind.__name__} that semppl has written. "
+            f"Received: {type(model).__name__}."
+        )
+    return model
+
+
+def _check_no_pickle_within(path):
     try:
         with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.lower().endswith(_PICKLE_ENDINGS):
-                    raise CommandError(
-                        f"{str(path)!r} must hold no pickle, since one can execute "
-                        f"anything. Received: {name!r} in it. It was not loaded."
-                    )
-            config = json.loads(archive.read("config.json"))
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            names = archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise CommandError(
             f"{str(path)!r} must be a model that semppl has written. Received an "
-            f"archive without a configuration that can be read ({error})."
+            f"archive that cannot be read ({error})."
         ) from error
-    for entry in _dicts(config):
-        names = {
-            str(entry.get(key)).rpartition(">")[2]
-            for key in ("class_name", "registered_name")
-        }
-        if names & _EXECUTING:
-            kind = (names & _EXECUTING).pop()
-            settings = entry.get("config")
-            name = settings.get("name") if isinstance(settings, dict) else None
+    for name in names:
+        if name.lower().endswith(_PICKLE_ENDINGS):
             raise CommandError(
-                f"{str(path)!r} must hold no layer that brings code of its own. "
-                f"Received: a layer of type {kind}"
-                + (f", {name!r}" if name else "")
-                + ", which would be executed. It was not loaded."
+                f"{str(path)!r} must hold no pickle, since one can execute anything. "
+                f"Received: {name!r} in it. It was not loaded."
             )
 
 
-def _dicts(value):
-    """Every dict within nested containers."""
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for part in value:
-            yield from _dicts(part)
+def _check_config(path, config, trust):
+    """Raises a `CommandError` where a configuration names what is not known."""
+    for where, value in _named(config):
+        if isinstance(value, str):
+            # Keras takes the text for the object, wherever it stands.
+            if not trust and keras.saving.get_registered_object(value) is not None:
+                raise _unknown(path, value, where)
+            continue
+        module, class_name, registered, settings = (
+            value.get(key)
+            for key in ("module", "class_name", "registered_name", "config")
+        )
+        for name in (class_name, registered):
+            kind = re.split(r"[.>]", str(name))[-1]
+            if kind in EXECUTING:
+                called = settings.get("name") if isinstance(settings, dict) else None
+                raise CommandError(
+                    f"{str(path)!r} must hold no layer that brings code of its own. "
+                    f"Received: a layer of type {kind}"
+                    + (f", {called!r}" if called else "")
+                    + ", which would be executed. It was not loaded."
+                )
+        if _is_known(value, where):
+            continue
+        name = settings if class_name == "function" else class_name
+        name = ".".join(str(part) for part in (module, name) if part is not None)
+        if not trust:
+            raise _unknown(path, name, where)
+        _import_own(path, module)
+
+
+def _is_known(entry, where):
+    module, class_name, registered, settings = (
+        entry.get(key) for key in ("module", "class_name", "registered_name", "config")
+    )
+    for name in (module, class_name, registered):
+        if not isinstance(name, str | None):
+            return False
+    if "registered_name" not in entry and "module" not in entry:
+        return is_known_value(class_name, settings)
+    if class_name == "function":
+        # Of a learning rate it would be asked for numbers that it does not give.
+        return (
+            isinstance(settings, str)
+            and where[-1:] != ("learning_rate",)
+            and is_known_function(module, settings, registered)
+        )
+    if where[-1:] == ("learning_rate",) and not is_schedule(module, class_name):
+        return False
+    return is_known_class(module, class_name, registered)
+
+
+def _named(config):
+    """(path of keys, dict that names an object or text that may be one's name)."""
+    left = [((), config)]
+    while left:
+        where, value = left.pop()
+        if isinstance(value, dict):
+            names = "class_name" in value
+            if names:
+                yield where, value
+            for key, part in value.items():
+                if not (names and key in ("class_name", "registered_name", "module")):
+                    left.append(((*where[-5:], key), part))
+        elif isinstance(value, list):
+            left += [(where, part) for part in value]
+        elif isinstance(value, str):
+            yield where, value
+
+
+def _unknown(path, name, where):
+    at = f" as {'.'.join(map(str, where))!r}" if where else ""
+    return CommandError(
+        f"{str(path)!r} must name nothing but harmless parts of Keras and of "
+        f"semppl_keras. Received: {name!r}{at}, which is not known to be one. It was "
+        "not loaded. If it is a layer of your own: --trust."
+    )
+
+
+def _import_own(path, module):
+    """Imports what registers a layer of one's own; Keras finds what is its."""
+    if not isinstance(module, str) or module.split(".")[0] in ("keras", "builtins"):
+        return
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise CommandError(
+            f"{str(path)!r} has layers of the module {module!r}, which must be found. "
+            f"Received: {error}. Set PYTHONPATH to its folder."
+        ) from error
 
 
 def _array_of_objects(path):

@@ -13,6 +13,8 @@ from semppl_keras.callbacks import (
     finishing_the_step,
     latest_checkpoint,
 )
+from semppl_keras.cli.command_error import CommandError
+from semppl_keras.cli.json_files import read_json
 from semppl_keras.cli.run_folder import user_errors, write_json
 from semppl_keras.cli.safe_loading import check_folder, load_model
 
@@ -24,11 +26,13 @@ _MINUTES_BETWEEN_CHECKPOINTS = 5
 _SETTINGS = "settings.json"
 
 
-def begun_training(folder):
+def begun_training(folder, kind=keras.Model, *, trust=False):
     """The model of the newest checkpoint in a folder, and where its training stands.
 
     Args:
         folder: `pathlib.Path`, which need not be there.
+        kind: Class of the model.
+        trust: As for `load_model`.
 
     Returns:
         The model and its `TrainingState`; None and the state before the first step
@@ -42,7 +46,9 @@ def begun_training(folder):
     path = latest_checkpoint(folder)
     if path is None:
         return None, TrainingState()
-    return load_model(path), TrainingState.read(path)
+    model = load_model(path, kind, trust=trust)
+    with user_errors():
+        return model, TrainingState.read(path)
 
 
 def safe_fit(model, state, folder, *data, minutes=None, callbacks=(), **arguments):
@@ -85,7 +91,9 @@ def safe_fit(model, state, folder, *data, minutes=None, callbacks=(), **argument
     return checkpoints.state
 
 
-def resumable_fit(make_model, folder, settings, *data, epochs, **arguments):
+def resumable_fit(
+    make_model, folder, settings, *data, epochs, trust=False, **arguments
+):
     """`safe_fit` of a model that is made, or of one that was begun with in the folder.
 
     Args:
@@ -95,6 +103,7 @@ def resumable_fit(make_model, folder, settings, *data, epochs, **arguments):
         settings: Dict of all that the training depends on, as JSON has it. One that was
             begun with others is begun anew.
         *data, epochs, **arguments: As in `safe_fit`.
+        trust: As for `begun_training`.
 
     Returns:
         The model.
@@ -107,8 +116,8 @@ def resumable_fit(make_model, folder, settings, *data, epochs, **arguments):
     model, state = None, TrainingState()
     settings = {**settings, "backend": keras.backend.backend()}
     noted = folder / _SETTINGS
-    if noted.exists() and json.loads(noted.read_text(encoding="utf-8")) == settings:
-        model, state = begun_training(folder)
+    if noted.exists() and _noted(noted) == json.loads(json.dumps(settings)):
+        model, state = begun_training(folder, trust=trust)
     elif folder.exists():
         shutil.rmtree(folder)
     if model is None:
@@ -120,6 +129,14 @@ def resumable_fit(make_model, folder, settings, *data, epochs, **arguments):
     if state.epoch < epochs:
         safe_fit(model, state, folder, *data, epochs=epochs, **arguments)
     return model
+
+
+def _noted(path):
+    """The settings that a training was begun with, or None where they are damaged."""
+    try:
+        return read_json(path)
+    except CommandError:
+        return None
 
 
 def tell_where(state):

@@ -10,6 +10,9 @@ import keras
 import numpy as np
 
 from semppl_keras.callbacks import ScalarLogs
+from semppl_keras.cli.finished_run import check_model
+from semppl_keras.cli.out_paths import check_can_write
+from semppl_keras.cli.own_runs import check_sources, signed
 from semppl_keras.cli.run_folder import (
     CommandError,
     load_data,
@@ -20,6 +23,7 @@ from semppl_keras.cli.run_folder import (
     versions,
     write_json,
 )
+from semppl_keras.cli.run_lock import locked
 from semppl_keras.cli.run_metrics import format_table, headline, measure, read_metrics
 from semppl_keras.cli.safe_loading import check_folder
 from semppl_keras.cli.safe_training import begun_training, safe_fit, tell_where
@@ -30,10 +34,12 @@ from semppl_keras.cli.train_settings import (
     new_settings,
     run_folder,
     settings_of,
+    sources_are_given,
     with_data,
 )
 from semppl_keras.data.image_decoding import TooManyUnreadable
 from semppl_keras.data.spreadsheets import inert
+from semppl_keras.models import SemPPL
 
 
 def run(arguments):
@@ -43,8 +49,8 @@ def run(arguments):
         arguments: Namespace with `dataset`, `labels_per_class`, `epochs`, `batch_size`,
             `learning_rate`, `seed`, `out`, `unlabelled`, `labelled`, `test`,
             `image_size`, `value_range`, `backbone`, `max_skipped`, `cache`,
-            `checkpoint_minutes` (None where not given) and `resume`: None, True or a
-            folder.
+            `checkpoint_minutes` (None where not given), `trust` and `resume`: None,
+            True or a folder.
 
     Returns:
         The dict that `metrics.json` holds.
@@ -54,6 +60,24 @@ def run(arguments):
         KeyboardInterrupt: On Ctrl-C, in training once the step is done and saved.
     """
     folder = run_folder(arguments)
+    check_can_write(folder, folder=True)
+    if arguments.resume and not folder.is_dir():
+        # Nothing is made where there is no run.
+        settings_of(folder, arguments)
+    with locked(folder):
+        return _run(folder, arguments)
+
+
+def how_to_go_on(arguments):
+    """The sentence for someone who has just interrupted a run."""
+    folder = run_folder(arguments)
+    if not (folder / "run.json").exists():
+        return "Nothing was written."
+    return f"Go on with: semppl train --resume {folder}"
+
+
+def _run(folder, arguments):
+    """The same in a folder to which nothing else writes meanwhile."""
     if arguments.resume:
         settings = settings_of(folder, arguments)
         check_folder(folder)
@@ -62,6 +86,8 @@ def run(arguments):
             print(f"The run in {folder} is finished: nothing to resume.\n")
             print(format_table(metrics, folder))
             return metrics
+        if not sources_are_given(settings, arguments):
+            check_sources(folder, settings, trust=arguments.trust)
     else:
         check_free(folder)
         settings = new_settings(arguments)
@@ -70,10 +96,8 @@ def run(arguments):
     begun = time.monotonic()
     data = _load(settings, recipe, folder)
     read_seconds = time.monotonic() - begun
-    settings = with_data(settings, data, folder)
-    model, state = _trained(
-        folder, settings, data, recipe, arguments.checkpoint_minutes
-    )
+    settings = signed(with_data(settings, data, folder))
+    model, state = _trained(folder, settings, data, recipe, arguments)
     with user_errors():
         save_model(model, folder / "model.keras")
 
@@ -119,7 +143,7 @@ def run(arguments):
     return metrics
 
 
-def _trained(folder, settings, data, recipe, checkpoint_minutes):
+def _trained(folder, settings, data, recipe, arguments):
     """The model after training, or what is left of it, and its `TrainingState`."""
     epochs, seed = settings["epochs"], settings["seed"]
     x_unlabelled = data.x_unlabelled
@@ -129,7 +153,10 @@ def _trained(folder, settings, data, recipe, checkpoint_minutes):
     steps_per_epoch = math.ceil(len(x_unlabelled) / batch_size)
     keras.utils.set_random_seed(seed)
     with user_errors():
-        model, state = _model(folder, data, recipe, seed, steps_per_epoch)
+        model, state = _model(
+            folder, data, recipe, seed, steps_per_epoch, arguments.trust
+        )
+    _check_fits(folder / "checkpoints", model, state, data, epochs)
     _check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
     _check_enough_steps(model.neighbours, epochs, steps_per_epoch, labelled_batch_size)
     print(
@@ -154,7 +181,7 @@ def _trained(folder, settings, data, recipe, checkpoint_minutes):
             folder / "checkpoints",
             (x_unlabelled, data.y_hidden) if known else x_unlabelled,
             (data.x_labelled, data.y_labelled),
-            minutes=checkpoint_minutes,
+            minutes=arguments.checkpoint_minutes,
             # An epoch that counts as done is in the logs.
             callbacks=[
                 _RunFiles(folder, settings, data),
@@ -193,12 +220,22 @@ class _RunFiles(keras.callbacks.Callback):
             (self._folder / "skipped.tsv").unlink(missing_ok=True)
 
 
-def how_to_go_on(arguments):
-    """The sentence for someone who has just interrupted a run."""
-    folder = run_folder(arguments)
-    if not (folder / "run.json").exists():
-        return "Nothing was written."
-    return f"Go on with: semppl train --resume {folder}"
+def _check_fits(checkpoints, model, state, data, epochs):
+    """What goes on must be the training of this run."""
+    check_model(checkpoints, model, data.class_names)
+    expected, received = data.x_train.shape[-1], model.backbone.input_shape[-1]
+    if received != expected:
+        raise CommandError(
+            f"The checkpoints in {str(checkpoints)!r} must take the run's images, of "
+            f"{expected} channel(s). Received: a network for {received}. Remove them "
+            "to begin anew."
+        )
+    if state.epoch + bool(state.batch) > epochs:
+        raise CommandError(
+            f"The checkpoints in {str(checkpoints)!r} must be of the run's {epochs} "
+            f"epoch(s). Received: one within epoch {state.epoch + 1}. Remove them to "
+            "begin anew."
+        )
 
 
 def _check_enough_images(num_negatives, data, batch_size, labelled_batch_size):
@@ -267,9 +304,9 @@ def _num_test(data):
     return 0 if data.x_test is None else len(data.x_test)
 
 
-def _model(folder, data, recipe, seed, steps_per_epoch):
+def _model(folder, data, recipe, seed, steps_per_epoch, trust):
     """The model to train, and the `TrainingState` in which it is."""
-    model, state = begun_training(folder / "checkpoints")
+    model, state = begun_training(folder / "checkpoints", SemPPL, trust=trust)
     if model is None:
         model = recipe.make_model(
             data.x_train.shape[-1],

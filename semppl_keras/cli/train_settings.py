@@ -181,6 +181,23 @@ def settings_of(folder, arguments):
     return settings
 
 
+def sources_are_given(settings, arguments):
+    """Whether the arguments name all the sources of a run, which are the same.
+
+    Args:
+        settings: What `settings_of` returns for the arguments.
+        arguments: Namespace, as `train.run` takes it.
+    """
+    dataset = settings["dataset"]
+    if not isinstance(dataset, dict):
+        return arguments.dataset is not None
+    return all(
+        getattr(arguments, role) is not None
+        for role in ("unlabelled", "labelled", "test")
+        if dataset[role] is not None
+    )
+
+
 def with_data(settings, data, folder):
     """The settings with what tells whether the data are still the same.
 

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 
 from semppl_keras import recipes
+from semppl_keras.cli.out_paths import check_can_write
 from semppl_keras.cli.run_folder import CommandError, user_errors
 from semppl_keras.cli.terminal import shown
 from semppl_keras.cli.view_grid import draw_views
@@ -35,6 +36,7 @@ def run(arguments):
     out = pathlib.Path(arguments.out)
     if out.suffix.lower() != ".png":
         raise CommandError(f"--out must end in .png. Received: {out}.")
+    check_can_write(out)
     if out.exists() and not arguments.overwrite:
         raise CommandError(
             f"{out} exists already. Choose another --out, or add --overwrite."

@@ -1,8 +1,19 @@
 """NumPy archives of images and labels."""
 
+import io
+import math
+import os
 import pathlib
+import zipfile
 
 import numpy as np
+
+# Images of one colour become a thousand times smaller, those of something rarely more
+# than ten times. What most machines have room for may be as small as it likes.
+_MOST_COMPRESSION = 100
+_FREE_BYTES = 2**28
+# NumPy reads no longer one.
+_MOST_HEADER_BYTES = 2**14
 
 
 def open_npz(path, keys, *other_keys):
@@ -58,6 +69,7 @@ def _read_npz(file, path, choices):
             f"Received: {', '.join(sorted(archive.files)) or 'none'}; missing: "
             f"{', '.join(missing)}."
         )
+    _check_sizes(path)
     try:
         arrays = {key: archive[key] for key in keys}
         return arrays, archive.get("class_names")
@@ -66,6 +78,47 @@ def _read_npz(file, path, choices):
             f"The arrays of {str(path)!r} must be plain numbers (dtype=object cannot "
             f"be read safely). Received: {error}"
         ) from error
+
+
+def _check_sizes(path):
+    """Raises a ValueError where arrays take more memory than the file accounts for."""
+    held = os.path.getsize(path)
+    with zipfile.ZipFile(path) as archive:
+        announced = sum(entry.file_size for entry in archive.infolist())
+        if announced > max(_MOST_COMPRESSION * held, _FREE_BYTES):
+            raise ValueError(
+                f"{str(path)!r} must not become more than {_MOST_COMPRESSION} times "
+                f"its size, or {_FREE_BYTES:,} bytes. Received: {held:,} bytes that "
+                f"become {announced:,}. If they are your own, write them with "
+                "numpy.savez, which does not compress them."
+            )
+        for entry in archive.infolist():
+            with archive.open(entry) as member:
+                _check_header(path, entry, member)
+
+
+def _check_header(path, entry, member):
+    """NumPy makes room for what a header says before it looks what is there."""
+    start = io.BytesIO(member.read(_MOST_HEADER_BYTES))
+    try:
+        version = np.lib.format.read_magic(start)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(start)
+    except ValueError:
+        # No array, or one of another kind: whoever asks for it is told.
+        return
+    announced = start.tell() + math.prod(shape) * dtype.itemsize
+    # Objects are elsewhere in the file, and are not read at all.
+    if announced > entry.file_size and not dtype.hasobject:
+        raise ValueError(
+            f"{str(path)!r} must hold the arrays that it announces. Received: "
+            f"{entry.filename!r} of the shape {shape}, {announced:,} bytes of which "
+            f"there are {entry.file_size:,}."
+        )
 
 
 def _listed(choices):
