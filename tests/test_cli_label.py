@@ -292,6 +292,8 @@ def test_labels_that_spreadsheets_would_obey(tmp_path):
         nearest=np.array([[-1], [0], [0]]),
         skipped=[],
         given=["-1", "", ""],
+        remarks=[],
+        ranges=None,
     )
     out = tmp_path / "labels.csv"
     write_table(out, labels, np.arange(3), class_names, ["@x.png"])

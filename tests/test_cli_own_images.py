@@ -19,6 +19,7 @@ from semppl_keras.cli import train as train_command
 from semppl_keras.cli.drawing import drawable
 from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.label import label_images
+from semppl_keras.cli.own_runs import signed
 from semppl_keras.cli.report_picture import write_report
 from semppl_keras.cli.run_folder import (
     CommandError,
@@ -317,7 +318,7 @@ def test_columns_of_tables_are_asked_for(small, tables, tmp_path, capsys):
     del settings["dataset"]["tables"]
     for name in ("class_names", "labels"):
         settings.pop(name)
-    (out / "run.json").write_text(json.dumps(settings))
+    (out / "run.json").write_text(json.dumps(signed(settings)))
     assert FinishedRun(out).class_names == tuple(map(str, range(8)))
     settings["dataset"]["tables"] = {"label_column": 3}
     (out / "run.json").write_text(json.dumps(settings))

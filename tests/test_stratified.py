@@ -34,7 +34,7 @@ def batches(count, per_class=2, classes=2, step=0, seed=3):
     stream = source(per_class, size, seed).stream(size, step)
     return [
         (images[:, 0, 0, 0].astype(int), labels)
-        for images, labels in itertools.islice(stream, count)
+        for images, labels, _ in itertools.islice(stream, count)
     ]
 
 

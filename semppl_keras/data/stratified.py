@@ -69,7 +69,7 @@ class StratifiedSource:
             order = self._generator(0, number).permutation(len(self._rows))
             classes = order[index * self._per_batch : (index + 1) * self._per_batch]
             rows = np.concatenate([self._of_class(number, c) for c in classes])
-            yield self._source.images[rows], self._source.labels[rows]
+            yield self._source.images[rows], self._source.labels[rows], None
             step += 1
 
     def _of_class(self, number, index):

@@ -111,6 +111,10 @@ class Recipe:
             settings["views"] = self.make_views()
         if objective.needs_labels:
             settings["num_classes"] = num_classes
+        if "neighbours" in settings and settings.get("memory_policy") != "fifo":
+            # Each class has room for the majority of the neighbours.
+            least = num_classes * (settings["neighbours"] // 2 + 1)
+            settings["memory_size"] = max(settings["memory_size"], least)
         model = objective(self.make_backbone(channels), seed=seed, **settings)
         model.compile(self.make_optimizer(steps_per_epoch))
         return model
