@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from toys import toy_backbone, toy_images, toy_model, toy_views
+from toys import toy_backbone, toy_images, toy_model, toy_views, weights_of
 
 from semppl_keras import Distiller, FineTuner, SimCLR
 from semppl_keras.data.checks import ImageSpec
@@ -111,13 +111,32 @@ def test_methods_of_one_batch(model, tuner, student):
         told = each.evaluate(IMAGES, LABELS, return_dict=True, verbose=0)
         results = each.test_on_batch(IMAGES, LABELS, return_dict=True)
         assert results["accuracy"] == pytest.approx(told["accuracy"])
-    for each in (model, tuner, student):
+    for each in (model, student):
         with pytest.raises(NotImplementedError, match="`train_on_batch`.*Call `fit`"):
             each.train_on_batch(IMAGES, LABELS)
+    for each in (model, tuner, student):
         with pytest.raises(ValueError, match=r"`x` must lie.*multiply by 255"):
             each.predict_on_batch(IMAGES / 255)
     with pytest.raises(ValueError, match="`y` must hold one label per image"):
         tuner.test_on_batch(IMAGES, LABELS[:5])
+
+
+def test_a_fine_tuner_is_trained_on_one_batch():
+    # The same initial weights.
+    backbone = toy_backbone()
+    tuners = [FineTuner(backbone, 3, views=toy_views(), seed=0) for _ in range(2)]
+    for tuner in tuners:
+        tuner.compile(keras.optimizers.SGD(0.1), run_eagerly=EAGERLY)
+    whole = tuners[0].fit(IMAGES, LABELS, batch_size=len(IMAGES), verbose=0).history
+    loss, accuracy = tuners[1].train_on_batch(IMAGES, LABELS)
+    assert [loss, accuracy] == [whole["loss"][0], whole["accuracy"][0]]
+    for path, value in weights_of(tuners[0]).items():
+        np.testing.assert_array_equal(value, weights_of(tuners[1])[path])
+    results = tuners[1].train_on_batch(IMAGES, LABELS, return_dict=True)
+    assert list(results) == ["loss", "accuracy"]
+    assert results["loss"] < loss
+    with pytest.raises(ValueError, match="`y` must hold integer labels"):
+        tuners[1].train_on_batch(IMAGES, LABELS + 1)
 
 
 def test_export_is_that_of_the_classifier_or_says_what_is(

@@ -187,6 +187,39 @@ class FineTuner(ClassifierTrainer):
             verbose=verbose,
         )
 
+    def train_on_batch(
+        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False
+    ):
+        """One step on one batch: a `fit` of it alone.
+
+        Args:
+            x: images `(B, H, W, C)`.
+            y: labels `(B,)` or one-hot.
+            sample_weight, class_weight: as for `fit`.
+            return_dict: bool, whether the result is a dict by name.
+
+        Returns:
+            Loss and metrics, of this batch alone, as a list or a dict; the loss by
+            itself where there are no metrics.
+
+        Raises:
+            ValueError, TypeError: if the data does not fit; nothing is trained.
+        """
+        history = self.fit(
+            x,
+            y,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            batch_size=None if x is None else len(x),
+            verbose=0,
+        ).history
+        results = {name: values[-1] for name, values in history.items()}
+        # In Keras' order.
+        results = {"loss": results.pop("loss"), **results}
+        if return_dict:
+            return results
+        return list(results.values()) if len(results) > 1 else results["loss"]
+
     # -- the step -------------------------------------------------------------
 
     def make_views(self, images):
