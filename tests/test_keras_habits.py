@@ -6,7 +6,14 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from toys import toy_backbone, toy_images, toy_model, toy_views, weights_of
+from toys import (
+    assert_same_weights,
+    toy_backbone,
+    toy_images,
+    toy_model,
+    toy_views,
+    weights_of,
+)
 
 from semppl_keras import Distiller, FineTuner, SimCLR
 from semppl_keras.data.checks import ImageSpec
@@ -130,8 +137,7 @@ def test_a_fine_tuner_is_trained_on_one_batch():
     whole = tuners[0].fit(IMAGES, LABELS, batch_size=len(IMAGES), verbose=0).history
     loss, accuracy = tuners[1].train_on_batch(IMAGES, LABELS)
     assert [loss, accuracy] == [whole["loss"][0], whole["accuracy"][0]]
-    for path, value in weights_of(tuners[0]).items():
-        np.testing.assert_array_equal(value, weights_of(tuners[1])[path])
+    assert_same_weights(*map(weights_of, tuners))
     results = tuners[1].train_on_batch(IMAGES, LABELS, return_dict=True)
     assert list(results) == ["loss", "accuracy"]
     assert results["loss"] < loss
