@@ -29,6 +29,8 @@ from semppl_keras.evaluation import (
     expected_calibration_error,
 )
 
+pytestmark = pytest.mark.any_backend
+
 _PLOTS = ("confusion.png", "per_class.png", "reliability.png")
 
 # Much is compiled there.

@@ -30,6 +30,8 @@ from semppl_keras.cli.run_folder import (
 from semppl_keras.cli.run_metrics import format_table
 from semppl_keras.cli.train_settings import run_folder, with_data
 
+pytestmark = pytest.mark.any_backend
+
 COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
 
 

@@ -12,6 +12,8 @@ from short_run import make_training_quick, short_run, write_own_images
 import semppl_keras
 from semppl_keras import cli, runs
 
+pytestmark = pytest.mark.any_backend
+
 COMMANDS = {
     "train": {},
     "label": {"run": "RUN", "source": "DIR"},
