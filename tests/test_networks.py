@@ -419,6 +419,23 @@ def with_top(*parts):
     return keras.Model(backbone.input, x)
 
 
+class Classifying(keras.Model):
+    """A classifier of which no graph tells what it ends in."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.convolution = layers.Conv2D(4, 3)
+        self.top = layers.Dense(7, "softmax")
+
+    def call(self, images):
+        return self.top(ops.mean(self.convolution(images), axis=(1, 2)))
+
+
+def called(model):
+    model(IMAGES[:1].astype("float32"))
+    return model
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -428,7 +445,11 @@ def with_top(*parts):
         lambda: with_top(layers.Dense(7), layers.Softmax()),
         lambda: with_top(layers.Dense(7), ops.softmax),
         lambda: with_top(layers.Dense(1000)),
+        lambda: with_top(layers.Dense(1000), layers.Activation("linear")),
         lambda: with_top(layers.Dense(7, name="predictions")),
+        lambda: with_top(layers.Dense(7, "softmax"), layers.Identity()),
+        lambda: with_top(layers.Dense(7), ops.log_softmax),
+        lambda: called(Classifying()),
         lambda: keras.Sequential([layers.Input((8, 8, 3)), with_top(layers.Softmax())]),
     ],
 )
