@@ -92,6 +92,13 @@ class TargetEMA(keras.callbacks.Callback):
                     f"stands still from then on. Received: epochs={epochs} of {steps} "
                     f"steps. Give total_steps={epochs * steps}, or fewer epochs."
                 )
+            before = self.model.target_progress()
+            if not done and before not in (None, 1.0):
+                _warn(
+                    f"begins anew at {self.base_momentum}. Received: a `fit` from "
+                    f"epoch 0 on, {100 * before:.0f}% into a schedule of an earlier "
+                    "one. If it goes on, say where: fit(initial_epoch=e, epochs=e + 1)."
+                )
             return self.total_steps
         before = self.model.target_progress() if done else None
         if before is None or abs(before - done / (epochs * steps)) < 1e-6:
