@@ -296,6 +296,8 @@ def test_weights_come_with_arrays_and_datasets():
         ({"class_weight": {"cat": 1.0}}, "`class_weight`.*'cat'"),
         ({"class_weight": {0: -1.0}}, "`class_weight`.*0: -1.0"),
         ({"class_weight": {0: float("nan")}}, "`class_weight`.*0: nan"),
+        ({"class_weight": {0: 0, 1: 0, 2: 0}}, "above 0 for some class.*all 3"),
+        ({"sample_weight": np.zeros(12)}, "weights that are 0 for all 12"),
         ({"sample_weight": np.ones(5)}, "`sample_weight`.*one weight.*12 images"),
         ({"sample_weight": np.full(12, -1)}, "`sample_weight`.*Received: -1"),
         ({"sample_weight": np.full(12, np.inf)}, "`sample_weight`.*Received: inf"),

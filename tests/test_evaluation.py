@@ -526,6 +526,7 @@ def _partly_known():
             all_x
         ),
         lambda x, y, all_x, all_y: sgd_linear_probe(all_x, all_y).score(x, y),
+        lambda x, y, all_x, all_y: linear_probe(all_x, all_y).score(x, y),
         lambda x, y, all_x, all_y: top_k_accuracy(np.exp(x[:, :3]), y, 2),
         lambda x, y, all_x, all_y: confusion_matrix(np.arange(len(y)) * 0, y, 3),
         lambda x, y, all_x, all_y: per_class_accuracy(np.arange(len(y)) * 0, y, 3),
@@ -581,6 +582,9 @@ def test_one_probe_for_every_measure(monkeypatch):
         expected = sgd_linear_probe(features, labels, standardize=standardize, seed=1)
         np.testing.assert_array_equal(many.weights, expected.weights)
         assert (many.scale == 1).all() == (not standardize)
+    # What is unknown does not count among the rows.
+    with pytest.warns(UserWarning, match="1 of 60 rows"):
+        assert not isinstance(fit_probe(features, [-1, *labels[1:]]), SGDProbe)
 
 
 def test_confusion_matrix_and_per_class_accuracy_against_loops():

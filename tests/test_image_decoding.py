@@ -205,6 +205,10 @@ def test_the_range_is_that_of_the_set(tmp_path):
     assert decoded.beyond == [0]
     (remark,) = remarks_on_files(decoded, 6, "images")
     assert remark.startswith("1 of 6 images hold values beyond the range")
+    assert "--value-range" in remark
+    (remark,) = remarks_on_files(decoded, 6, "images", of_run=True)
+    assert "beyond the range of the run" in remark
+    assert "--value-range" not in remark
     assert find_ranges(images, "each") == (None, [])
     assert find_ranges(images, (5, 6)) == (((5, 6), (5, 6)), [])
 
@@ -218,6 +222,10 @@ def test_floats_are_of_one_range_too(tmp_path):
     assert len(remarks) == 2
     rows, _ = _decoded(images, 4, 1, ranges=ranges)
     assert rows.max(axis=(1, 2, 3)).tolist() == [1, 200, 224]
+    # Of a set that is read like another no range is to be chosen.
+    assert all("--value-range" in remark for remark in remarks)
+    _, (remark,) = find_ranges(images, {"integers": [0, 1023], "floats": None})
+    assert remark.endswith("255 white.")
 
 
 def test_several_frames_are_told(tmp_path):

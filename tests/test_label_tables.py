@@ -148,7 +148,7 @@ def test_no_table(tmp_path):
 
 UNKNOWN = (
     ", ,-1,-1.0,nan,NaN,None,NULL,N/A,NA,n/a,<NA>,#N/A,-nan,?,-,unlabeled,Unlabelled,"
-    "not labelled"
+    "not labelled,N.A.,(none),(blank),No label,\N{MINUS SIGN}1"
 )
 
 
@@ -171,6 +171,10 @@ def _told(tmp_path, content, **options):
 
 
 def test_spellings_are_told_by_number(tmp_path):
+    assert (
+        "Taken for classes: 'Blank' (1 images)"
+        in _told(tmp_path, "path,label\na,cat\nb,Blank\n")[1]
+    )
     content = "path,label\na,cat\nb,nan\nc,NULL\nd,nan\ne,\nf,-1\ng,unknown\n"
     labels, told = _told(tmp_path, content)
     assert labels == ["cat", None, None, None, None, None, "unknown"]

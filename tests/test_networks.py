@@ -108,6 +108,13 @@ def tinted(layer):
     return layer
 
 
+def doubling():
+    """A layer of Keras' that was given another `call`."""
+    layer = layers.Activation("linear", name="doubling")
+    layer.call = lambda images: 2 * images
+    return layer
+
+
 def nested_twice():
     inner = backbone_of(adapted())
     images = keras.Input((None, None, 3))
@@ -174,6 +181,7 @@ def stale():
             lambda: backbone_of(tinted(ForgetfulOfAnArray())),
             "keeps `tint`",
         ),
+        (lambda: backbone_of(doubling()), "layer 'doubling'"),
     ],
 )
 def test_what_cannot_be_copied_faithfully_is_refused(make, message):
@@ -419,6 +427,23 @@ def with_top(*parts):
     return keras.Model(backbone.input, x)
 
 
+class Classifying(keras.Model):
+    """A classifier of which no graph tells what it ends in."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.convolution = layers.Conv2D(4, 3)
+        self.top = layers.Dense(7, "softmax")
+
+    def call(self, images):
+        return self.top(ops.mean(self.convolution(images), axis=(1, 2)))
+
+
+def called(model):
+    model(IMAGES[:1].astype("float32"))
+    return model
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -428,7 +453,11 @@ def with_top(*parts):
         lambda: with_top(layers.Dense(7), layers.Softmax()),
         lambda: with_top(layers.Dense(7), ops.softmax),
         lambda: with_top(layers.Dense(1000)),
+        lambda: with_top(layers.Dense(1000), layers.Activation("linear")),
         lambda: with_top(layers.Dense(7, name="predictions")),
+        lambda: with_top(layers.Dense(7, "softmax"), layers.Identity()),
+        lambda: with_top(layers.Dense(7), ops.log_softmax),
+        lambda: called(Classifying()),
         lambda: keras.Sequential([layers.Input((8, 8, 3)), with_top(layers.Softmax())]),
     ],
 )
@@ -514,6 +543,20 @@ def test_a_loop_of_fits_of_unknown_length_does_not_stop_the_target():
     momenta(model, LOOP[:1])
     with warned(r"TargetEMA\(0.9, total_steps="):
         assert momenta(model, LOOP[1:]) == pytest.approx([0.9, 0.9])
+
+
+def test_a_schedule_that_begins_anew_before_its_end_is_told():
+    model = compiled_byol()
+    momenta(model, [(0, 1)], total_steps=6)
+    with warned("begins anew at 0.9.*33% into"):
+        momenta(model, [(0, 1)], total_steps=6)
+
+
+def test_a_network_that_got_other_weights_than_its_target_is_refused():
+    model = compiled_byol()
+    model.backbone.layers[1].enable_lora(2)
+    with pytest.raises(ValueError, match="'images' must keep the weights.*enable_lora"):
+        train(model)
 
 
 def test_a_fit_that_goes_on_to_the_same_end_is_silent_and_another_end_is_told():

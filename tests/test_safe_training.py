@@ -11,12 +11,14 @@ import pytest
 from toys import (
     SINGLE_OUTCOME,
     assert_same_weights,
+    toy_backbone,
     toy_images,
     toy_model,
     toy_views,
     weights_of,
 )
 
+from semppl_keras import FineTuner
 from semppl_keras.callbacks import (
     TrainingCheckpoints,
     TrainingDiverged,
@@ -27,7 +29,9 @@ from semppl_keras.callbacks import (
     training_checkpoints,
 )
 from semppl_keras.cli import main
+from semppl_keras.cli.classifier_training import file_digest
 from semppl_keras.cli.run_folder import CommandError
+from semppl_keras.cli.safe_training import resumable_fit
 
 IMAGES, LABELS = toy_images(24)
 # 4 steps an epoch.
@@ -418,3 +422,33 @@ def test_the_command_line_tells_of_too_little_memory(tmp_path, monkeypatch, caps
     assert main(["train", "--epochs", "1", "--out", str(tmp_path / "run")]) == 2
     assert "there is less memory than this takes" in capsys.readouterr().err
     assert issubclass(CommandError, Exception)
+
+
+def test_a_classifier_is_begun_anew_on_other_data(tmp_path):
+    made = []
+
+    def make():
+        made.append(FineTuner(toy_backbone(), 3, views=toy_views(), seed=0))
+        made[-1].compile("sgd")
+        return made[-1]
+
+    def number_made(images, labels):
+        arguments = {"epochs": 1, "batch_size": 6, "verbose": 0}
+        resumable_fit(make, tmp_path / "parts", {}, images, labels, **arguments)
+        return len(made)
+
+    assert number_made(IMAGES[:6], LABELS[:6]) == 1
+    assert number_made(IMAGES[:6].copy(), LABELS[:6]) == 1
+    # As many, of one shape.
+    assert number_made(IMAGES[6:12], LABELS[:6]) == 2
+    assert number_made(IMAGES[6:12], (LABELS[:6] + 1) % 3) == 3
+
+
+def test_a_file_of_the_same_size_and_time_is_another(tmp_path):
+    path = tmp_path / "model.keras"
+    digests = []
+    for content in (b"one", b"two", b"one"):
+        path.write_bytes(content)
+        os.utime(path, ns=(0, 0))
+        digests.append(file_digest(path))
+    assert digests[0] == digests[2] != digests[1]

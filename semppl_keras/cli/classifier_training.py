@@ -1,5 +1,6 @@
 """Fine-tuning and distillation as commands do them, and where their results go."""
 
+import hashlib
 import math
 import os
 import pathlib
@@ -195,17 +196,17 @@ def checkpoint_folder(out, finished):
     return pathlib.Path(out or finished.folder) / "classifier_checkpoints"
 
 
-def file_state(path):
-    """What tells a file from what was under its name before.
+def file_digest(path):
+    """What tells a file from what was under its name before, of one size and time too.
 
     Args:
         path: `pathlib.Path`.
 
     Returns:
-        List that JSON can hold.
+        str.
     """
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
 
 
 def keep_classifier(out, classifier, finished, how, settings, begun):

@@ -8,7 +8,7 @@ from semppl_keras import recipes
 from semppl_keras.cli.classifier_training import (
     checkpoint_folder,
     distil,
-    file_state,
+    file_digest,
     keep_classifier,
 )
 from semppl_keras.cli.finished_run import CLASSIFIER, FinishedRun
@@ -70,7 +70,7 @@ def _trained(arguments, finished):
         learning_rate=arguments.learning_rate,
         seed=seed,
         checkpoints=checkpoint_folder(arguments.out, finished),
-        depends_on={**chosen, "how": "distilled", "model": file_state(teaching)},
+        depends_on={**chosen, "how": "distilled", "model": file_digest(teaching)},
         trust=arguments.trust,
         verbose=1 if sys.stdout.isatty() else 0,
     )

@@ -222,7 +222,7 @@ def _own_test(source, finished, tables):
     notes = [
         *tested.remarks,
         *remarks,
-        *remarks_on_files(decoded, len(tested), "test images"),
+        *remarks_on_files(decoded, len(tested), "test images", of_run=True),
     ]
     if unknown:
         notes.append(

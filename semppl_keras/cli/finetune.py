@@ -6,7 +6,7 @@ import time
 
 from semppl_keras.cli.classifier_training import (
     checkpoint_folder,
-    file_state,
+    file_digest,
     fine_tune,
     keep_classifier,
 )
@@ -64,7 +64,7 @@ def _trained(arguments, finished):
         depends_on={
             **chosen,
             "how": "fine-tuned",
-            "model": file_state(finished.folder / "model.keras"),
+            "model": file_digest(finished.folder / "model.keras"),
         },
         trust=arguments.trust,
         verbose=1 if sys.stdout.isatty() else 0,

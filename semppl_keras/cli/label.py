@@ -174,7 +174,7 @@ def label_images(finished, classifier, source):
         remarks=[
             *listed.remarks,
             *remarks,
-            *remarks_on_files(decoded, len(listed), "images"),
+            *remarks_on_files(decoded, len(listed), "images", of_run=True),
         ],
         ranges=ranges,
     )

@@ -1,10 +1,12 @@
 """Training as the commands do it: watched, saved now and then, to be gone on with."""
 
+import hashlib
 import json
 import shutil
 import sys
 
 import keras
+import numpy as np
 
 from semppl_keras.callbacks import (
     TrainingCheckpoints,
@@ -100,9 +102,10 @@ def resumable_fit(
         make_model: Function that gives a compiled model.
         folder: `pathlib.Path` of the checkpoints; the caller removes it in the end.
             None for a training without checkpoints.
-        settings: Dict of all that the training depends on, as JSON has it. One that was
-            begun with others is begun anew.
-        *data, epochs, **arguments: As in `safe_fit`.
+        settings: Dict of all that the training depends on beside the data, as JSON has
+            it. One that was begun with others, or on other data, is begun anew.
+        *data: Arrays, as `fit` takes them.
+        epochs, **arguments: As in `safe_fit`.
         trust: As for `begun_training`.
 
     Returns:
@@ -114,7 +117,11 @@ def resumable_fit(
             model.fit(*data, epochs=epochs, **arguments)
         return model
     model, state = None, TrainingState()
-    settings = {**settings, "backend": keras.backend.backend()}
+    settings = {
+        **settings,
+        "backend": keras.backend.backend(),
+        "data": _digest(data),
+    }
     noted = folder / _SETTINGS
     if noted.exists() and _noted(noted) == json.loads(json.dumps(settings)):
         model, state = begun_training(folder, trust=trust)
@@ -129,6 +136,15 @@ def resumable_fit(
     if state.epoch < epochs:
         safe_fit(model, state, folder, *data, epochs=epochs, **arguments)
     return model
+
+
+def _digest(arrays):
+    """A text that differs where one of the arrays is another."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _noted(path):

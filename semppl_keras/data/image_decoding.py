@@ -19,6 +19,9 @@ from semppl_keras.data.value_ranges import ValueRanges, as_ranges, range_of
 _AHEAD = 8
 _NAMED = 3
 
+# Where it is for a person to say.
+_ADVICE = " --value-range (value_range) says another range."
+
 # Of `ValueRanges` what the kinds are called to people.
 _DEEP = {"integers": "integers of more than 8 bits", "floats": "floats"}
 
@@ -161,6 +164,7 @@ def find_ranges(images, value_range=None, progress=None):
     if value_range == "each":
         return None, []
     known = ValueRanges() if value_range is None else as_ranges(value_range)
+    advice = _ADVICE if value_range is None else ""
     extents = {}
     if None in known:
         results = _in_order(images.contents(), extent)
@@ -183,26 +187,27 @@ def find_ranges(images, value_range=None, progress=None):
         remarks.append(
             f"{count:,} of {len(images):,} images hold {_DEEP[kind]}, from {low:,.6g} "
             f"to {high:,.6g}: of all of them {found[0]:,.6g} becomes black and "
-            f"{found[1]:,.6g} white. --value-range (value_range) says another range."
+            f"{found[1]:,.6g} white.{advice}"
         )
     # In the form that it has from `run.json`: caches are told by it.
     return as_ranges(known), remarks
 
 
-def remarks_on_files(decoded, total, what):
+def remarks_on_files(decoded, total, what, of_run=False):
     """What is worth knowing about images that were read, as a list of str.
 
     Args:
         decoded: `DecodedRows`.
         total: int, how many there are in all.
         what: str, what they are called, such as "test images".
+        of_run: bool, whether their range is that of a run, and not to be chosen.
     """
     remarks = []
     if decoded.beyond:
+        whose = "of the run" if of_run else "that is taken for theirs"
         remarks.append(
             f"{len(decoded.beyond):,} of {total:,} {what} hold values beyond the range "
-            "that is taken for theirs: these become black or white. --value-range "
-            "(value_range) says another range."
+            f"{whose}: these become black or white.{'' if of_run else _ADVICE}"
         )
     if decoded.several:
         remarks.append(

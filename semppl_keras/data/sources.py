@@ -103,6 +103,11 @@ class ArraySource:
         if weights is not None:
             weights = check_weights(name, weights, len(self.images))
         self.weights = _weighted(self.labels, weights, class_weight)
+        if self.weights is not None and not self.weights.any():
+            raise ValueError(
+                f"`{name}` must hold images that count. Received: weights that are 0 "
+                f"for all {len(self.images)} of them (`sample_weight`, `class_weight`)."
+            )
         self.name = name
         self.has_labels = labels is not None
         self.has_weights = self.weights is not None

@@ -16,13 +16,17 @@ UNKNOWN_LABELS = (
     "nan",
     "na",
     "n/a",
+    "n.a.",
     "#n/a",
     "#na",
     "<na>",
     "nat",
     "none",
+    "(none)",
     "null",
     "nil",
+    "(blank)",
+    "no label",
     "unlabeled",
     "unlabelled",
     "not labeled",
@@ -32,7 +36,16 @@ UNKNOWN_LABELS = (
 UNKNOWN_FOLDERS = ("-1", "unlabeled", "unlabelled", "not labeled", "not labelled")
 
 # Often a class, and often not: taken for one, and told.
-_DOUBTFUL_LABELS = ("unknown", "undefined", "unclassified", "missing", "tbd", "todo")
+_DOUBTFUL_LABELS = (
+    "unknown",
+    "undefined",
+    "unclassified",
+    "missing",
+    "blank",
+    "empty",
+    "tbd",
+    "todo",
+)
 
 _WHOLE_FLOAT = re.compile(r"(\d+)\.0*")
 _WHOLE_NUMBER = re.compile(r"\d+(\.0*)?")
@@ -199,7 +212,8 @@ def known_labels(texts, options, *, spellings=UNKNOWN_LABELS):
 
 def _is_no_number(text):
     try:
-        number = float(text)
+        # Word processors write a minus sign in place of the hyphen.
+        number = float(text.replace("\N{MINUS SIGN}", "-"))
     except ValueError:
         return False
     # NaN is unlike itself.

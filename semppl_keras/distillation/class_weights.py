@@ -57,6 +57,11 @@ def class_weights(class_weight, data, spec):
                 f"weights that are at least 0. Received: {label!r}: {weight!r}."
             )
         weights[label] = weight
+    if not weights.any():
+        raise ValueError(
+            "`class_weight` must be above 0 for some class. Received: 0 for all "
+            f"{count} of them: nothing would be learned."
+        )
     return weights
 
 

@@ -44,9 +44,10 @@ def linear_probe(features, labels, *, standardize=True, single_label_c=0.1, seed
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
+
+    from semppl_keras.evaluation.probe_pipeline import ProbePipeline
 
     features = as_features(features, "features").astype("float64")
     labels, features = known_rows(labels, "labels", features)
@@ -61,9 +62,17 @@ def linear_probe(features, labels, *, standardize=True, single_label_c=0.1, seed
             "`labels` must hold at least two classes. Received: "
             f"{len(labels)} labels, all {classes[0]}."
         )
-    probe = make_pipeline(
-        StandardScaler(with_mean=standardize, with_std=standardize),
-        LogisticRegression(C=single_label_c, max_iter=1000),
+    probe = ProbePipeline(
+        [
+            (
+                "standardscaler",
+                StandardScaler(with_mean=standardize, with_std=standardize),
+            ),
+            (
+                "logisticregression",
+                LogisticRegression(C=single_label_c, max_iter=1000),
+            ),
+        ]
     )
     # Hundreds of fits to a few rows: threads cost ten times what they save.
     with warnings.catch_warnings(), threadpool_limits(1):

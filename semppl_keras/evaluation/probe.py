@@ -1,5 +1,6 @@
 """The linear probe of a training: one for every measure of it."""
 
+from semppl_keras.evaluation.inputs import as_features, known_rows
 from semppl_keras.evaluation.linear_probe import linear_probe
 from semppl_keras.evaluation.sgd_probe import sgd_linear_probe
 
@@ -15,7 +16,8 @@ def fit_probe(features, labels, *, standardize=True, single_label_c=0.1, seed=0)
 
     Args:
         features: `(N, F)`, finite.
-        labels: `(N,)` integers, at least two classes; rows of -1 are left out.
+        labels: `(N,)` integers, at least two classes; rows of -1 are left out, and
+            told.
         standardize: Whether to give each feature mean 0 and deviation 1.
         single_label_c: As for `linear_probe`; of no effect on more than 5,000 rows.
         seed: Of cross-validation, or of held-out rows and batches.
@@ -31,6 +33,9 @@ def fit_probe(features, labels, *, standardize=True, single_label_c=0.1, seed=0)
         >>> probe = fit_probe(model.embed(x_labelled), y_labelled)
         >>> probe.score(model.embed(x_test), y_test)
     """
+    features = as_features(features, "features")
+    # Which of the two it is goes by the rows that are fitted.
+    labels, features = known_rows(labels, "labels", features)
     if len(features) > MOST_ROWS_FOR_EXACT_PROBE:
         return sgd_linear_probe(features, labels, standardize=standardize, seed=seed)
     return linear_probe(

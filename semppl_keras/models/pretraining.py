@@ -215,6 +215,8 @@ class Pretraining(ViewModel):
             MemoryError: if a step takes more memory than there is.
         """
         self._check_compiled("fit")
+        if self.target is not None:
+            self.target.check_is_copy(self.online)
         feed = make_feed(
             unlabelled,
             labelled,

@@ -35,7 +35,8 @@ class TargetEMA(keras.callbacks.Callback):
 
     Without them the end is not known: a `fit` that goes on (`initial_epoch` above 0)
     after its schedule's end keeps m at m0, so that the target does not stand still, and
-    one that moves the end takes the new one. Both warn.
+    one that moves the end takes the new one. Both warn, and so does a `fit` from epoch
+    0 on that begins a schedule of `total_steps` anew before it was at its end.
 
     Args:
         base_momentum: float in [0, 1], m0. 1 holds the target still.
@@ -91,6 +92,14 @@ class TargetEMA(keras.callbacks.Callback):
                     f"reaches 1 after total_steps={self.total_steps}, and the target "
                     f"stands still from then on. Received: epochs={epochs} of {steps} "
                     f"steps. Give total_steps={epochs * steps}, or fewer epochs."
+                )
+            before = self.model.target_progress()
+            # Next to nothing of a schedule that is there to keep m where it is.
+            if not done and before is not None and 1e-5 < before < 1:
+                _warn(
+                    f"begins anew at {self.base_momentum}. Received: a `fit` from "
+                    f"epoch 0 on, {100 * before:.0f}% into a schedule of an earlier "
+                    "one. If it goes on, say where: fit(initial_epoch=e, epochs=e + 1)."
                 )
             return self.total_steps
         before = self.model.target_progress() if done else None

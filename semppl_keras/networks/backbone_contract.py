@@ -10,6 +10,7 @@ from keras import ops
 
 from semppl_keras.networks.probing import (
     input_shape,
+    outputs_of,
     probe_inputs,
     seen_by_first_weights,
 )
@@ -18,7 +19,9 @@ from semppl_keras.networks.probing import (
 # the number of their classes.
 _TOPS = ("predictions", "logits", "probabilities")
 _IMAGENET_CLASSES = 1000
-_SHARES = ("softmax", "sigmoid")
+_SHARES = ("softmax", "sigmoid", "log_softmax", "logsoftmax")
+# What leaves values as they are, apart from their shape or dtype.
+_NEUTRAL = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Dropout")
 # What the first layer with weights sees of images that fill the range of the views:
 # a spread below the first, or above the second, is that of images of another range.
 # Known good ones go from 1 ([0, 1] as it is) to 20 (scaled by the deviation of dark
@@ -101,39 +104,61 @@ def check_backbone(backbone, image_sizes, output_range=(0.0, 1.0)):
             f"`backbone` '{backbone.name}' must give features of one size. Received: "
             f"{shapes} by image size. Average the feature maps instead of flattening."
         )
-    _check_is_no_classifier(backbone)
+    _check_is_no_classifier(backbone, shape, min(image_sizes))
     _check_scale(backbone, min(image_sizes), output_range)
     return channels, sizes.pop()
 
 
-def _check_is_no_classifier(backbone):
-    """Refuses a model that ends in classes rather than features."""
+def _check_is_no_classifier(backbone, shape, size):
+    """Refuses a model that ends in classes rather than features.
+
+    Args:
+        backbone: a built model.
+        shape: of what it gives, for a square image of `size`.
+    """
     last = _last_operation(backbone)
     kind = type(last).__name__
     activation = getattr(getattr(last, "activation", None), "__name__", "")
-    units = getattr(last, "units", None)
     what = None
     if kind.lower() in _SHARES or activation in _SHARES:
         what = f"class probabilities ({activation or kind.lower()})"
+    elif last is backbone and _gives_shares(backbone, shape, size):
+        what = "class probabilities"
     elif last.name in _TOPS:
         what = "a classifier's outputs"
-    elif units == _IMAGENET_CLASSES:
-        what = f"a Dense layer of {units} units, the classes of ImageNet"
+    elif len(shape) == 2 and shape[-1] == _IMAGENET_CLASSES:
+        what = f"{_IMAGENET_CLASSES} outputs, the classes of ImageNet"
     if what is not None:
+        where = "" if last is backbone else f", in its layer '{last.name}'"
         _refuse(
             f"`backbone` '{backbone.name}' must give features. Received: a classifier, "
-            f"which ends in {what}, in its layer '{last.name}'. Make it without its "
-            "top (include_top=False), or take what is before it: "
+            f"which ends in {what}{where}. Make it without its top "
+            "(include_top=False), or take what is before it: "
             "keras.Model(classifier.input, classifier.layers[-2].output)."
         )
 
 
 def _last_operation(model):
-    """The last layer or operation of a graph, in the model that it ends with."""
+    """The last layer or operation of a graph that makes other values, in the model that
+    it ends with; a model without a graph itself."""
     operations = getattr(model, "operations", None) or getattr(model, "layers", [])
-    if not hasattr(model, "inputs") or not operations:
+    if not hasattr(model, "inputs"):
         return model
-    return _last_operation(operations[-1])
+    for operation in reversed(operations):
+        kind = type(operation).__name__
+        linear = getattr(operation, "activation", None) is keras.activations.linear
+        if kind not in _NEUTRAL and not (kind == "Activation" and linear):
+            return _last_operation(operation)
+    return model
+
+
+def _gives_shares(model, shape, size):
+    """Whether what a model without a graph gives sums to 1 for each image."""
+    inputs = None if len(shape) != 2 else probe_inputs(model, size)
+    if inputs is None or shape[-1] < 2:
+        return False
+    outputs = outputs_of(model, inputs)
+    return outputs.min() >= 0 and np.allclose(outputs.sum(axis=-1), 1, atol=1e-3)
 
 
 def _check_scale(backbone, size, output_range):

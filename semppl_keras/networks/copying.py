@@ -125,7 +125,12 @@ def _check_outputs(model, copy, image_size):
 def _is_known(layer):
     """Whether a layer is Keras' or this package's own, and runs no foreign code."""
     package = type(layer).__module__.split(".")[0]
-    return package in ("keras", "semppl_keras") and type(layer).__name__ not in _FOREIGN
+    return (
+        package in ("keras", "semppl_keras")
+        and type(layer).__name__ not in _FOREIGN
+        # Somebody may have given this one another `call`.
+        and "call" not in vars(layer)
+    )
 
 
 def _pairs(model, copy):

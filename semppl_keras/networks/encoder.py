@@ -137,6 +137,33 @@ class TargetEncoder(Encoder):
         for head, copy in zip(online.heads, self.heads, strict=False):
             copy_trainable_flags(head, copy)
 
+    def check_is_copy(self, online):
+        """Checks that the online network has the weights that it was copied with.
+
+        Args:
+            online: the encoder of which this is a copy.
+
+        Raises:
+            ValueError: if weights came or went since.
+        """
+        networks = zip(
+            (online.backbone, *online.heads),
+            (self.backbone, *self.heads),
+            strict=False,
+        )
+        for network, copy in networks:
+            own, copied = (
+                [tuple(weight.shape) for weight in each.weights]
+                for each in (network, copy)
+            )
+            if own != copied:
+                raise ValueError(
+                    f"'{network.name}' must keep the weights with which the model was "
+                    "made, since its target network is a copy. Received: "
+                    f"{len(own)} of them, {len(copied)} in the copy, or others. Change "
+                    "it (enable_lora, quantize, new layers) before the model is made."
+                )
+
     def moving_pairs(self, online):
         """(target weight, online weight) of all that training moves.
 
