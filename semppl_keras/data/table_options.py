@@ -13,9 +13,11 @@ UNKNOWN_LABELS = (
     "",
     "?",
     "-",
+    "--",
     "nan",
     "na",
     "n/a",
+    "n.a.",
     "#n/a",
     "#na",
     "<na>",
@@ -27,6 +29,7 @@ UNKNOWN_LABELS = (
     "unlabelled",
     "not labeled",
     "not labelled",
+    "no label",
 )
 # A folder for a class is made by hand: there, none of the others came from a program.
 UNKNOWN_FOLDERS = ("-1", "unlabeled", "unlabelled", "not labeled", "not labelled")
