@@ -507,6 +507,45 @@ def test_arrays_take_no_more_than_their_archive_accounts_for(tmp_path, monkeypat
         open_npz(path, keys)
 
 
+def _unparsed(archive):
+    archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + b"\x88\x13" + b"(" * 5000)
+
+
+def _no_array(archive):
+    archive.writestr("x", b"text")
+
+
+def _shorter(archive):
+    content = io.BytesIO()
+    np.save(content, np.zeros(3))
+    archive.writestr("x.npy", content.getvalue())
+    # What the directory at the end says of it.
+    archive.getinfo("x.npy").file_size = 100
+
+
+@any_backend
+@pytest.mark.parametrize("write", [_unparsed, _no_array, _shorter])
+def test_arrays_that_cannot_be_read_are_told(tmp_path, write):
+    path = tmp_path / "images.npz"
+    np.savez(path, y=np.zeros(3))
+    with zipfile.ZipFile(path, "a") as archive:
+        write(archive)
+    with pytest.raises(ValueError, match="images.npz' must be .* Received"):
+        open_npz(path, ("x", "y"))
+
+
+@any_backend
+def test_a_single_array_is_not_even_read(tmp_path, monkeypatch):
+    path = tmp_path / "images.npz"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (10**15,)}
+        )
+    monkeypatch.setattr(np, "load", None)
+    with pytest.raises(ValueError, match="Received a single array"):
+        open_npz(path, ("x", "y"))
+
+
 # -- checkpoints --------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ import zipfile
 import zlib
 
 import keras
-import numpy as np
 
 from semppl_keras.cli.known_objects import (
     EXECUTING,
@@ -18,6 +17,7 @@ from semppl_keras.cli.known_objects import (
 )
 from semppl_keras.cli.model_archives import bounded_variables, read_archive
 from semppl_keras.cli.run_folder import CommandError
+from semppl_keras.data.npz_archives import array_header
 
 _PICKLE_ENDINGS = (".pkl", ".pickle", ".pck", ".joblib", ".dill", ".pt", ".pth")
 # The first byte of every pickle since protocol 2, then the protocol; the last byte.
@@ -257,13 +257,8 @@ def _holds_objects(file):
     start = file.read(_ARRAY_HEADER)
     if not start.startswith(_ARRAY_START):
         return False
-    start = io.BytesIO(start)
     try:
-        version = np.lib.format.read_magic(start)
-        if version == (1, 0):
-            _, _, kind = np.lib.format.read_array_header_1_0(start)
-        else:
-            _, _, kind = np.lib.format.read_array_header_2_0(start)
+        _, kind = array_header(io.BytesIO(start))
     except ValueError:
         return True
     return kind.hasobject
