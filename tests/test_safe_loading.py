@@ -464,7 +464,37 @@ def test_an_archive_holds_what_it_announces(saved, tmp_path, monkeypatch):
     assert "'config.json', more than once" in refused(path, monkeypatch)
 
 
-@pytest.mark.parametrize("units", [10**6, 10**9, 10**15])
+@any_backend
+@pytest.mark.parametrize("most", [2**23, 10**12, 10**400])
+def test_lists_are_no_longer_than_any_network_needs(saved, tmp_path, monkeypatch, most):
+    metric = {
+        "module": "keras.metrics",
+        "class_name": "AUC",
+        "config": {"num_thresholds": most},
+        "registered_name": None,
+    }
+
+    def change(config):
+        config["compile_config"]["metrics"] = [metric]
+
+    path = rewritten(saved, tmp_path / "model.keras", change)
+    told = refused(path, monkeypatch)
+    assert "at most 4,194,304 of anything. Received: " in told
+    assert "num_thresholds" in told
+
+
+@any_backend
+def test_seeds_and_steps_are_as_large_as_they_like(tmp_path):
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dropout(0.1)])
+    model.add(keras.layers.Dense(2, kernel_initializer=keras.initializers.Zeros()))
+    model.add(keras.layers.Dropout(0.1, seed=2**31 - 1))
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10**9, warmup_steps=10**8)
+    model.compile(keras.optimizers.SGD(schedule), "mean_squared_error")
+    model.save(tmp_path / "model.keras")
+    assert load_model(tmp_path / "model.keras").count_params() == model.count_params()
+
+
+@pytest.mark.parametrize("units", [10**6, 2**22])
 def test_a_network_is_no_larger_than_its_weights(saved, tmp_path, units):
     def change(config):
         layer_of(config)["config"]["units"] = units

@@ -20,6 +20,12 @@ from semppl_keras.cli.run_folder import CommandError
 from semppl_keras.data.npz_archives import array_header
 
 _PICKLE_ENDINGS = (".pkl", ".pickle", ".pck", ".joblib", ".dill", ".pt", ".pth")
+# More no layer has of anything. Lists and arrays are made of as many as are asked for,
+# which no weight of the file accounts for.
+_MOST = 2**22
+# What is drawn with, called by, or counts steps is no size.
+_NO_SIZES = ("seed", "shared_object_id", "steps", "boundaries", "value", "salt")
+
 # The first byte of every pickle since protocol 2, then the protocol; the last byte.
 _PICKLE_START, _PICKLE_PROTOCOLS, _PICKLE_END = 0x80, range(2, 6), 0x2E
 
@@ -127,8 +133,15 @@ def _check_no_pickle_within(path):
 
 
 def _check_config(path, config, trust):
-    """Raises a `CommandError` where a configuration names what is not known."""
+    """Raises a `CommandError` where a configuration names what is not known, or asks
+    for more than there is."""
     for where, value in _named(config):
+        if isinstance(value, int):
+            raise CommandError(
+                f"{str(path)!r} must describe a network of at most {_MOST:,} of "
+                f"anything. Received: {'.'.join(map(str, where))} of "
+                f"{f'{value:,}'[:40]}. It was not loaded."
+            )
         if isinstance(value, str):
             # Keras takes the text for the object, wherever it stands.
             if not trust and keras.saving.get_registered_object(value) is not None:
@@ -179,7 +192,8 @@ def _is_known(entry, where):
 
 
 def _named(config):
-    """(path of keys, dict that names an object or text that may be one's name)."""
+    """(path of keys, dict that names an object, text that may be one's name, or
+    integer that is too large for a size)."""
     left = [((), config)]
     while left:
         where, value = left.pop()
@@ -192,8 +206,14 @@ def _named(config):
                     left.append(((*where[-5:], key), part))
         elif isinstance(value, list):
             left += [(where, part) for part in value]
-        elif isinstance(value, str):
+        elif isinstance(value, str) or _is_too_large(where, value):
             yield where, value
+
+
+def _is_too_large(where, value):
+    if not isinstance(value, int) or abs(value) <= _MOST:
+        return False
+    return not (where and str(where[-1]).endswith(_NO_SIZES))
 
 
 def _unknown(path, name, where):
