@@ -20,7 +20,7 @@ from semppl_keras.cli import own_runs
 from semppl_keras.cli.command_error import CommandError
 from semppl_keras.cli.json_files import read_run_json
 from semppl_keras.cli.run_lock import locked
-from semppl_keras.cli.safe_loading import load_model
+from semppl_keras.cli.safe_loading import check_folder, load_model
 from semppl_keras.cli.safe_training import begun_training
 from semppl_keras.data.npz_archives import open_npz
 from semppl_keras.distillation import Distiller, FineTuner, ImageClassifier
@@ -756,3 +756,28 @@ def test_one_training_at_a_time_writes_to_a_folder(tmp_path):
         locked(folder / "run.json"),
     ):
         pass
+
+
+@any_backend
+def test_nothing_is_written_through_a_link(tmp_path):
+    (tmp_path / "own.txt").write_text("precious")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "training.lock").symlink_to(tmp_path / "own.txt")
+    with pytest.raises(CommandError, match="must be able to write"), locked(folder):
+        pass
+    assert (tmp_path / "own.txt").read_text() == "precious"
+    (folder / "training.lock").unlink()
+    for name, target in (
+        ("run.json.partial", tmp_path / "own.txt"),
+        ("logs", tmp_path),
+        ("lost", tmp_path / "nowhere"),
+    ):
+        (folder / name).symlink_to(target)
+        with pytest.raises(CommandError, match=f"no links.*{name}.*--trust"):
+            check_folder(folder)
+        check_folder(folder, trust=True)
+        (folder / name).unlink()
+    # That of the folder itself is by whoever names it.
+    (tmp_path / "link").symlink_to(folder)
+    check_folder(tmp_path / "link")

@@ -34,17 +34,24 @@ _ARRAY_START, _ARCHIVE_START = b"\x93NUMPY", b"PK"
 _ARRAY_HEADER = 10_000
 
 
-def check_folder(folder):
-    """Refuses a run folder in which there is something that could be executed.
+def check_folder(folder, *, trust=False):
+    """Refuses a run folder in which there is something that could be executed, or
+    through which something elsewhere would be written.
 
     Args:
         folder: `pathlib.Path`.
+        trust: Whether links in it may be followed.
 
     Raises:
         CommandError: There is a pickle in it, a NumPy array of objects, which is one,
-            or a file that cannot be read.
+            a symbolic link, or a file that cannot be read.
     """
     for path in sorted(folder.rglob("*")):
+        if path.is_symlink() and not trust:
+            raise CommandError(
+                "A run folder must hold no links, since what is written through one is "
+                f"elsewhere. Received: {str(path)!r}. If it is your own: --trust."
+            )
         try:
             if not path.is_file():
                 continue

@@ -80,7 +80,7 @@ def _run(folder, arguments):
     """The same in a folder to which nothing else writes meanwhile."""
     if arguments.resume:
         settings = settings_of(folder, arguments)
-        check_folder(folder)
+        check_folder(folder, trust=arguments.trust)
         if (folder / "metrics.json").exists():
             metrics = read_metrics(folder)
             print(f"The run in {folder} is finished: nothing to resume.\n")
