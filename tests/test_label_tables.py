@@ -8,7 +8,7 @@ import pytest
 
 from semppl_keras.data import TableOptions
 from semppl_keras.data.label_tables import read_label_table
-from semppl_keras.data.spreadsheets import content_of, inert, inert_path
+from semppl_keras.data.spreadsheets import content_of, inert, inert_path, table_text
 
 pytestmark = pytest.mark.any_backend
 
@@ -402,6 +402,26 @@ def test_cells_come_back_as_they_were():
         assert pathlib.PurePosixPath(path) == pathlib.PurePosixPath(text)
     # What others have written is not taken for such a cell.
     assert content_of("'tis") == "'tis"
+
+
+def test_tables_are_read_as_they_were_written(read):
+    names = [
+        "a\r=1+1",
+        "b\n=2",
+        "c,d",
+        "e;f",
+        'g"h',
+        "i\r\nj",
+        "k\x0b\x85\u2028l",
+        "m\tn",
+    ]
+    rows = [[f"{index}.png", name] for index, name in enumerate(names)]
+    text = table_text([["path", "label"], *rows])
+    assert [row[2] for row in read(text)] == names
+    tabs = table_text([["path", "label"], *rows], "\t")
+    assert [row[2] for row in read(tabs, "labels.tsv")] == names
+    assert table_text([["a", "b"], ["c", ""]]) == "a,b\nc,\n"
+    assert inert("\uff1d1+1") == "'\uff1d1+1"
 
 
 def test_labels_are_read_as_they_were_before_a_spreadsheet(read):

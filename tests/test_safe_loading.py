@@ -659,6 +659,7 @@ OWN = {
         {"class_names": ["a", "a"]},
         {"class_names": ["a", ""]},
         {"class_names": ["a", 3]},
+        {"class_names": ["a", "\ud800"]},
         {"images_digest": 3},
         {"dataset": {**OWN, "image_size": 0}},
         {"dataset": {**OWN, "image_size": -1}},
