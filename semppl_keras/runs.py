@@ -363,4 +363,8 @@ def _option(argument, value):
 def _text(name, value):
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"`{name}` must be text or a path. Received: {value!r}.")
-    return os.fsdecode(value)
+    text = os.fsdecode(value)
+    if "\0" in text:
+        # No command line could hold one, and no path.
+        raise ValueError(f"`{name}` must have no zero byte in it. Received: {text!r}.")
+    return text

@@ -104,6 +104,28 @@ def test_labels_with_a_gap():
         choose_labelled(np.array([0, 0, 2, 2]), 1, 3)
 
 
+def _archive(path, labels, **arrays):
+    images = np.full((len(labels), 4, 4), 200, "uint8")
+    np.savez(
+        path, x_train=images, y_train=labels, x_test=images, y_test=labels, **arrays
+    )
+    return path
+
+
+@pytest.mark.parametrize("label", [4, 10**6, 2**32 + 1, 10**15])
+def test_a_label_makes_no_more_classes_than_images(tmp_path, label):
+    path = _archive(tmp_path / "a.npz", np.array([0, 1, label, label]))
+    with pytest.raises(ValueError, match="without gaps"):
+        load_npz(path, 1)
+
+
+@pytest.mark.parametrize("names", [["a", "a", "b"], ["a", "b", ""]])
+def test_names_of_classes_are_different_texts(tmp_path, names):
+    path = _archive(tmp_path / "a.npz", np.arange(9) % 3, class_names=np.array(names))
+    with pytest.raises(ValueError, match="`class_names` must be different texts"):
+        load_npz(path, 1)
+
+
 def test_enlarged_keeps_range_and_proportions():
     data = load_digits(1)
     large = data.enlarged(16)

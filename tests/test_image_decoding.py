@@ -564,6 +564,32 @@ def test_another_range_is_another_cache(tmp_path):
     assert [row.max() for row in rows] == [16, 255, 16]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kept": [10**9]},
+        {"kept": "all"},
+        {"several": [-1]},
+        {"digests": []},
+        {"beyond": [[0]]},
+    ],
+)
+def test_a_cache_of_other_images_is_made_anew(tmp_path, images, change):
+    cache = tmp_path / "cache"
+    first, noted = _cached(images, cache, place="disk")
+    first = np.array(first)
+    (notes,) = cache.glob("*.json")
+    content = json.loads(notes.read_text())
+    for changed in (json.dumps({**content, **change}), "[" * 100_000):
+        notes.write_text(changed)
+        rows, decoded = _cached(images, cache, place="disk")
+        np.testing.assert_array_equal(rows, first)
+        assert decoded == noted
+    (held,) = cache.glob("*.npy")
+    np.save(held, first[:, :1])
+    assert _cached(images, cache, place="disk")[0].shape == first.shape
+
+
 def test_a_cache_that_is_damaged_is_made_anew(tmp_path, images):
     cache = tmp_path / "cache"
     first, _ = _cached(images, cache, place="disk")

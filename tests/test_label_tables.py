@@ -8,7 +8,7 @@ import pytest
 
 from semppl_keras.data import TableOptions
 from semppl_keras.data.label_tables import read_label_table
-from semppl_keras.data.spreadsheets import content_of, inert, inert_path
+from semppl_keras.data.spreadsheets import content_of, inert, inert_path, table_text
 
 pytestmark = pytest.mark.any_backend
 
@@ -148,7 +148,7 @@ def test_no_table(tmp_path):
 
 UNKNOWN = (
     ", ,-1,-1.0,nan,NaN,None,NULL,N/A,NA,n/a,<NA>,#N/A,-nan,?,-,unlabeled,Unlabelled,"
-    "not labelled,N.A.,(none),(blank),No label,\N{MINUS SIGN}1"
+    "not labelled,N.A.,(none),(blank),No label,--,\N{MINUS SIGN}1"
 )
 
 
@@ -215,6 +215,7 @@ def test_numbers_that_were_written_as_floats(tmp_path):
         ("path,class,label\na.png,3,cat\n", "'class' and 'label'"),
         ("path,file,label\na,b,cat\nc,d,dog\n", "of paths.*'path' and 'file'"),
         ("path,size,weight\na.png,1,2\n", "Say which it is with --label-column"),
+        ("path,label,label\na.png,1,2\n", "'label' and 'label'"),
     ],
 )
 def test_columns_that_have_to_be_asked_for(read, content, message):
@@ -242,6 +243,28 @@ def test_columns_that_are_asked_for(tmp_path):
     assert "has no column 'species': 'label' is taken" in told
     with pytest.raises(ValueError, match="must name the columns, since options do"):
         _told(tmp_path, "a.png,x\nb.png,y\n", options=other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"label_column": "species"}, "one column that is called 'species'.*: 2"),
+        (
+            {"split_column": "part=a", "label_column": "label"},
+            "must have one column 'part' that --split",
+        ),
+        ({"label_column": "path"}, "Received: 'path' for both"),
+    ],
+)
+def test_columns_that_are_asked_for_are_one(tmp_path, options, message):
+    content = "path,label,species,species,part,part\na.png,x,y,z,a,b\n"
+    with pytest.raises(ValueError, match=message):
+        _told(tmp_path, content, options=TableOptions(**options))
+
+
+def test_labels_that_say_train_and_test_are_labels(tmp_path):
+    labels, _ = _told(tmp_path, "path,vehicle\na.png,train\nb.png,test\n")
+    assert labels == ["train", "test"]
 
 
 def test_a_run_from_before_there_were_options_takes_the_first(tmp_path):
@@ -284,6 +307,9 @@ def _divided(tmp_path, header, cells, **options):
         ("set", ["training", "dev", "unlabelled", "dev"], [0], [1, 3]),
         ("fold,is_valid", ["0,0", "1,0", "2,1", "3,1"], [0, 1], [2, 3]),
         ("fold", ["0", "1", "2", "3"], [0, 1, 2, 3], [0, 1, 2, 3]),
+        ("fold", ["0", "1", "test", "3"], [0, 1, 3], [2]),
+        ("dataset", ["train", "test", "Train", "val"], [0, 2], [1]),
+        ("kind", ["train", "train", "train", "train"], [0, 1, 2, 3], [0, 1, 2, 3]),
         ("split", ["test", "test", "test", "test"], [0, 1, 2, 3], [0, 1, 2, 3]),
         ("testimony", ["a", "b", "test", "train"], [0, 1, 2, 3], [0, 1, 2, 3]),
     ],
@@ -380,6 +406,26 @@ def test_cells_come_back_as_they_were():
         assert pathlib.PurePosixPath(path) == pathlib.PurePosixPath(text)
     # What others have written is not taken for such a cell.
     assert content_of("'tis") == "'tis"
+
+
+def test_tables_are_read_as_they_were_written(read):
+    names = [
+        "a\r=1+1",
+        "b\n=2",
+        "c,d",
+        "e;f",
+        'g"h',
+        "i\r\nj",
+        "k\x0b\x85\u2028l",
+        "m\tn",
+    ]
+    rows = [[f"{index}.png", name] for index, name in enumerate(names)]
+    text = table_text([["path", "label"], *rows])
+    assert [row[2] for row in read(text)] == names
+    tabs = table_text([["path", "label"], *rows], "\t")
+    assert [row[2] for row in read(tabs, "labels.tsv")] == names
+    assert table_text([["a", "b"], ["c", ""]]) == "a,b\nc,\n"
+    assert inert("\uff1d1+1") == "'\uff1d1+1"
 
 
 def test_labels_are_read_as_they_were_before_a_spreadsheet(read):

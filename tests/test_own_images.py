@@ -341,6 +341,24 @@ def test_spellings_and_two_labels(folders):
     assert "One image has two labels" in remarks
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("sea lion", "Sea_lion", True),
+        ("sea lion", "sea-lion", True),
+        ("cat", "cat\u200b", True),
+        ("7", "007", True),
+        ("CD4+", "CD4-", False),
+        ("1.5", "1.05", False),
+        ("sealion", "sea lion", False),
+    ],
+)
+def test_labels_that_look_alike_are_told(folders, one, other, alike):
+    _write(folders / "few" / one, range(300, 302))
+    _write(folders / "few" / other, range(302, 304))
+    assert ("differ in spelling alone" in _remarks(folders)) == alike
+
+
 def test_folders_of_images_without_a_label(folders):
     # By hand nobody writes these two alike.
     _write(folders / "few" / "Unlabelled", range(300, 304))

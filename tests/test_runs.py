@@ -174,6 +174,7 @@ def test_wrong_keywords_are_named(call, message, received):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: runs.label("RUN", "a\0b"), "`source` must have no zero byte"),
         (lambda: runs.train(epochs=0), "--epochs: must be an integer of at least 1"),
         (lambda: runs.train(epochs=2.5), "received '2.5'"),
         (lambda: runs.label("RUN", "DIR", review=True), "received 'True'"),

@@ -20,7 +20,7 @@ from semppl_keras.cli import own_runs
 from semppl_keras.cli.command_error import CommandError
 from semppl_keras.cli.json_files import read_run_json
 from semppl_keras.cli.run_lock import locked
-from semppl_keras.cli.safe_loading import load_model
+from semppl_keras.cli.safe_loading import check_folder, load_model
 from semppl_keras.cli.safe_training import begun_training
 from semppl_keras.data.npz_archives import open_npz
 from semppl_keras.distillation import Distiller, FineTuner, ImageClassifier
@@ -464,7 +464,37 @@ def test_an_archive_holds_what_it_announces(saved, tmp_path, monkeypatch):
     assert "'config.json', more than once" in refused(path, monkeypatch)
 
 
-@pytest.mark.parametrize("units", [10**6, 10**9, 10**15])
+@any_backend
+@pytest.mark.parametrize("most", [2**23, 10**12, 10**400])
+def test_lists_are_no_longer_than_any_network_needs(saved, tmp_path, monkeypatch, most):
+    metric = {
+        "module": "keras.metrics",
+        "class_name": "AUC",
+        "config": {"num_thresholds": most},
+        "registered_name": None,
+    }
+
+    def change(config):
+        config["compile_config"]["metrics"] = [metric]
+
+    path = rewritten(saved, tmp_path / "model.keras", change)
+    told = refused(path, monkeypatch)
+    assert "at most 4,194,304 of anything. Received: " in told
+    assert "num_thresholds" in told
+
+
+@any_backend
+def test_seeds_and_steps_are_as_large_as_they_like(tmp_path):
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dropout(0.1)])
+    model.add(keras.layers.Dense(2, kernel_initializer=keras.initializers.Zeros()))
+    model.add(keras.layers.Dropout(0.1, seed=2**31 - 1))
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10**9, warmup_steps=10**8)
+    model.compile(keras.optimizers.SGD(schedule), "mean_squared_error")
+    model.save(tmp_path / "model.keras")
+    assert load_model(tmp_path / "model.keras").count_params() == model.count_params()
+
+
+@pytest.mark.parametrize("units", [10**6, 2**22])
 def test_a_network_is_no_larger_than_its_weights(saved, tmp_path, units):
     def change(config):
         layer_of(config)["config"]["units"] = units
@@ -505,6 +535,45 @@ def test_arrays_take_no_more_than_their_archive_accounts_for(tmp_path, monkeypat
         archive.writestr("x.npy", header.getvalue())
     with pytest.raises(ValueError, match="20,000,000,128 bytes of which there are 128"):
         open_npz(path, keys)
+
+
+def _unparsed(archive):
+    archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + b"\x88\x13" + b"(" * 5000)
+
+
+def _no_array(archive):
+    archive.writestr("x", b"text")
+
+
+def _shorter(archive):
+    content = io.BytesIO()
+    np.save(content, np.zeros(3))
+    archive.writestr("x.npy", content.getvalue())
+    # What the directory at the end says of it.
+    archive.getinfo("x.npy").file_size = 100
+
+
+@any_backend
+@pytest.mark.parametrize("write", [_unparsed, _no_array, _shorter])
+def test_arrays_that_cannot_be_read_are_told(tmp_path, write):
+    path = tmp_path / "images.npz"
+    np.savez(path, y=np.zeros(3))
+    with zipfile.ZipFile(path, "a") as archive:
+        write(archive)
+    with pytest.raises(ValueError, match="images.npz' must be .* Received"):
+        open_npz(path, ("x", "y"))
+
+
+@any_backend
+def test_a_single_array_is_not_even_read(tmp_path, monkeypatch):
+    path = tmp_path / "images.npz"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (10**15,)}
+        )
+    monkeypatch.setattr(np, "load", None)
+    with pytest.raises(ValueError, match="Received a single array"):
+        open_npz(path, ("x", "y"))
 
 
 # -- checkpoints --------------------------------------------------------------------
@@ -590,6 +659,7 @@ OWN = {
         {"class_names": ["a", "a"]},
         {"class_names": ["a", ""]},
         {"class_names": ["a", 3]},
+        {"class_names": ["a", "\ud800"]},
         {"images_digest": 3},
         {"dataset": {**OWN, "image_size": 0}},
         {"dataset": {**OWN, "image_size": -1}},
@@ -687,3 +757,28 @@ def test_one_training_at_a_time_writes_to_a_folder(tmp_path):
         locked(folder / "run.json"),
     ):
         pass
+
+
+@any_backend
+def test_nothing_is_written_through_a_link(tmp_path):
+    (tmp_path / "own.txt").write_text("precious")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "training.lock").symlink_to(tmp_path / "own.txt")
+    with pytest.raises(CommandError, match="must be able to write"), locked(folder):
+        pass
+    assert (tmp_path / "own.txt").read_text() == "precious"
+    (folder / "training.lock").unlink()
+    for name, target in (
+        ("run.json.partial", tmp_path / "own.txt"),
+        ("logs", tmp_path),
+        ("lost", tmp_path / "nowhere"),
+    ):
+        (folder / name).symlink_to(target)
+        with pytest.raises(CommandError, match=f"no links.*{name}.*--trust"):
+            check_folder(folder)
+        check_folder(folder, trust=True)
+        (folder / name).unlink()
+    # That of the folder itself is by whoever names it.
+    (tmp_path / "link").symlink_to(folder)
+    check_folder(tmp_path / "link")

@@ -33,6 +33,13 @@ def test_nothing_steers_the_terminal(character):
     assert out.getvalue().count("\n") == 2
 
 
+def test_a_name_is_no_progress_bar():
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), plain_output():
+        print("\r\x1b[2J\x1b]0;title\x07\x9b1m\u202e")
+    assert out.getvalue() == "\r\\x1b[2J\\x1b]0;title\\x07\\x9b1m\\u202e\n"
+
+
 def test_text_stays_as_it_is():
     text = "K\u00e4se, \u72ac, \U0001f431, tab\tand\nline \\ 'quoted'"
     out = io.StringIO()

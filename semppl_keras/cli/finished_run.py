@@ -68,7 +68,7 @@ class FinishedRun:
         self.folder = pathlib.Path(folder)
         self.trust = trust
         self.settings = read_finished_run(self.folder)
-        check_folder(self.folder)
+        check_folder(self.folder, trust=trust)
         self._told = False
 
     @functools.cached_property

@@ -95,9 +95,17 @@ def _are_class_names(value):
         return True
     return (
         len(value) > 0
-        and all(isinstance(name, str) and name for name in value)
+        and all(isinstance(name, str) and _is_name(name) for name in value)
         and len(set(value)) == len(value)
     )
+
+
+def _is_name(text):
+    """Whether a file or a cell of a table could be called so."""
+    try:
+        return bool(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return False
 
 
 DATASET = Entry(

@@ -1,9 +1,7 @@
 """`semppl label`: a finished run labels other images."""
 
 import collections
-import csv
 import hashlib
-import io
 import itertools
 import os
 import pathlib
@@ -22,7 +20,7 @@ from semppl_keras.data.image_cache import decode_cached
 from semppl_keras.data.image_decoding import find_ranges, remarks_on_files
 from semppl_keras.data.image_files import UnreadableImage, read_image
 from semppl_keras.data.image_lists import open_images, resolved_source, source_path
-from semppl_keras.data.spreadsheets import inert, inert_path
+from semppl_keras.data.spreadsheets import inert, inert_path, table_text
 from semppl_keras.export import ImageEmbedder
 
 _NEAREST = 3
@@ -294,14 +292,12 @@ def write_table(path, labels, kept, class_names, labelled_names):
     """
     order = np.argsort(-labels.probabilities, axis=1, kind="stable")
     nearest = [f"nearest_{rank + 1}" for rank in range(labels.nearest.shape[1])]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     shares = ["confidence", "second", "second_share"]
-    writer.writerow(["path", "label", *shares, *nearest, "given_label"])
+    rows = [["path", "label", *shares, *nearest, "given_label"]]
     for index in kept:
         best, second = order[index, :2]
         shares = labels.probabilities[index]
-        writer.writerow(
+        rows.append(
             [
                 _from_table(labels.names[index], path),
                 inert(class_names[best]),
@@ -315,7 +311,7 @@ def write_table(path, labels, kept, class_names, labelled_names):
                 inert(labels.given[index]),
             ]
         )
-    _write_text(path, text.getvalue())
+    _write_text(path, table_text(rows))
 
 
 def how_to_go_on(arguments):
@@ -436,11 +432,9 @@ def _write_skipped(out, skipped):
         # One from before would be taken for this one's.
         _skipped_path(out).unlink(missing_ok=True)
         return
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(["path", "reason"])
-    writer.writerows([inert(name), inert(reason)] for name, reason in skipped)
-    _write_text(_skipped_path(out), text.getvalue())
+    rows = [["path", "reason"]]
+    rows += [[inert(name), inert(reason)] for name, reason in skipped]
+    _write_text(_skipped_path(out), table_text(rows, "\t"))
 
 
 def _write_text(path, text):

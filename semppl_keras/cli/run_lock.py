@@ -11,6 +11,8 @@ from semppl_keras.cli.command_error import CommandError
 _NAME = "training.lock"
 # Windows' locks keep others from reading what is locked, but not from what is before.
 _FAR = 2**30
+# A link would have another file overwritten; Windows knows no such flag.
+_OPENED = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
@@ -51,7 +53,7 @@ def locked(folder):
 
 def _take(path):
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(path, _OPENED, 0o666)
         try:
             _lock(descriptor)
             # Its owner may have removed it in between.

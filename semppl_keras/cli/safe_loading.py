@@ -7,7 +7,6 @@ import zipfile
 import zlib
 
 import keras
-import numpy as np
 
 from semppl_keras.cli.known_objects import (
     EXECUTING,
@@ -18,8 +17,15 @@ from semppl_keras.cli.known_objects import (
 )
 from semppl_keras.cli.model_archives import bounded_variables, read_archive
 from semppl_keras.cli.run_folder import CommandError
+from semppl_keras.data.npz_archives import array_header
 
 _PICKLE_ENDINGS = (".pkl", ".pickle", ".pck", ".joblib", ".dill", ".pt", ".pth")
+# More no layer has of anything. Lists and arrays are made of as many as are asked for,
+# which no weight of the file accounts for.
+_MOST = 2**22
+# What is drawn with, called by, or counts steps is no size.
+_NO_SIZES = ("seed", "shared_object_id", "steps", "boundaries", "value", "salt")
+
 # The first byte of every pickle since protocol 2, then the protocol; the last byte.
 _PICKLE_START, _PICKLE_PROTOCOLS, _PICKLE_END = 0x80, range(2, 6), 0x2E
 
@@ -28,17 +34,24 @@ _ARRAY_START, _ARCHIVE_START = b"\x93NUMPY", b"PK"
 _ARRAY_HEADER = 10_000
 
 
-def check_folder(folder):
-    """Refuses a run folder in which there is something that could be executed.
+def check_folder(folder, *, trust=False):
+    """Refuses a run folder in which there is something that could be executed, or
+    through which something elsewhere would be written.
 
     Args:
         folder: `pathlib.Path`.
+        trust: Whether links in it may be followed.
 
     Raises:
         CommandError: There is a pickle in it, a NumPy array of objects, which is one,
-            or a file that cannot be read.
+            a symbolic link, or a file that cannot be read.
     """
     for path in sorted(folder.rglob("*")):
+        if path.is_symlink() and not trust:
+            raise CommandError(
+                "A run folder must hold no links, since what is written through one is "
+                f"elsewhere. Received: {str(path)!r}. If it is your own: --trust."
+            )
         try:
             if not path.is_file():
                 continue
@@ -127,8 +140,15 @@ def _check_no_pickle_within(path):
 
 
 def _check_config(path, config, trust):
-    """Raises a `CommandError` where a configuration names what is not known."""
+    """Raises a `CommandError` where a configuration names what is not known, or asks
+    for more than there is."""
     for where, value in _named(config):
+        if isinstance(value, int):
+            raise CommandError(
+                f"{str(path)!r} must describe a network of at most {_MOST:,} of "
+                f"anything. Received: {'.'.join(map(str, where))} of "
+                f"{f'{value:,}'[:40]}. It was not loaded."
+            )
         if isinstance(value, str):
             # Keras takes the text for the object, wherever it stands.
             if not trust and keras.saving.get_registered_object(value) is not None:
@@ -179,7 +199,8 @@ def _is_known(entry, where):
 
 
 def _named(config):
-    """(path of keys, dict that names an object or text that may be one's name)."""
+    """(path of keys, dict that names an object, text that may be one's name, or
+    integer that is too large for a size)."""
     left = [((), config)]
     while left:
         where, value = left.pop()
@@ -192,8 +213,14 @@ def _named(config):
                     left.append(((*where[-5:], key), part))
         elif isinstance(value, list):
             left += [(where, part) for part in value]
-        elif isinstance(value, str):
+        elif isinstance(value, str) or _is_too_large(where, value):
             yield where, value
+
+
+def _is_too_large(where, value):
+    if not isinstance(value, int) or abs(value) <= _MOST:
+        return False
+    return not (where and str(where[-1]).endswith(_NO_SIZES))
 
 
 def _unknown(path, name, where):
@@ -257,13 +284,8 @@ def _holds_objects(file):
     start = file.read(_ARRAY_HEADER)
     if not start.startswith(_ARRAY_START):
         return False
-    start = io.BytesIO(start)
     try:
-        version = np.lib.format.read_magic(start)
-        if version == (1, 0):
-            _, _, kind = np.lib.format.read_array_header_1_0(start)
-        else:
-            _, _, kind = np.lib.format.read_array_header_2_0(start)
+        _, kind = array_header(io.BytesIO(start))
     except ValueError:
         return True
     return kind.hasobject

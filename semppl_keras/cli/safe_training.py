@@ -44,7 +44,7 @@ def begun_training(folder, kind=keras.Model, *, trust=False):
         CommandError: The folder may be somebody else's, and would execute something.
     """
     if folder.is_dir():
-        check_folder(folder)
+        check_folder(folder, trust=trust)
     path = latest_checkpoint(folder)
     if path is None:
         return None, TrainingState()

@@ -10,6 +10,9 @@ _STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
     "\ud800-\udfff]"
 )
+# What begins a progress bar, and what moves and colours it.
+_BAR_STARTS = ("\r", "\b")
+_BAR = re.compile("([\r\b]|\x1b\\[[0-9;]*m)")
 
 
 def shown(name):
@@ -32,8 +35,8 @@ def shown(name):
 def plain_output():
     """What is written to stdout and stderr sends no control characters to a terminal.
 
-    Progress bars, which begin with a carriage return, go through as they are. What the
-    encoding of the stream has no character for is written as its code.
+    Progress bars, which begin with a carriage return, may go back and have colours.
+    What the encoding of the stream has no character for is written as its code.
     """
     with (
         contextlib.redirect_stdout(_PlainStream(sys.stdout)),
@@ -52,10 +55,14 @@ class _PlainStream:
         return getattr(self._stream, name)
 
     def write(self, text):
-        if not text.startswith(("\r", "\b")):
-            text = _written(text)
+        if text.startswith(_BAR_STARTS):
+            parts = _BAR.split(text)
+            parts[::2] = map(_written, parts[::2])
+            plain = "".join(parts)
+        else:
+            plain = _written(text)
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        self._stream.write(plain.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
     def writelines(self, lines):

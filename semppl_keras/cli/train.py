@@ -1,6 +1,5 @@
 """`semppl train`: one run, from a data set's name to a table and a folder."""
 
-import csv
 import math
 import shutil
 import sys
@@ -38,7 +37,7 @@ from semppl_keras.cli.train_settings import (
     with_data,
 )
 from semppl_keras.data.image_decoding import TooManyUnreadable
-from semppl_keras.data.spreadsheets import inert
+from semppl_keras.data.spreadsheets import inert, table_text
 from semppl_keras.models import SemPPL
 
 
@@ -80,7 +79,7 @@ def _run(folder, arguments):
     """The same in a folder to which nothing else writes meanwhile."""
     if arguments.resume:
         settings = settings_of(folder, arguments)
-        check_folder(folder)
+        check_folder(folder, trust=arguments.trust)
         if (folder / "metrics.json").exists():
             metrics = read_metrics(folder)
             print(f"The run in {folder} is finished: nothing to resume.\n")
@@ -320,6 +319,5 @@ def _model(folder, data, recipe, seed, steps_per_epoch, trust):
 def _write_skipped(path, skipped):
     # Names need not be text in any encoding.
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(SKIPPED_COLUMNS)
-        writer.writerows([inert(name), inert(reason)] for name, reason in skipped)
+        rows = [[inert(name), inert(reason)] for name, reason in skipped]
+        file.write(table_text([SKIPPED_COLUMNS, *rows], "\t"))

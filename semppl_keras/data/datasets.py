@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 
+from semppl_keras.data.checks import listed
 from semppl_keras.data.few_labels import (
     FewLabels,
     LabelledTest,
@@ -347,8 +348,21 @@ def _from_arrays(arrays, names, name, labels_per_class, seed):
             "`y_train` must hold at least two classes. Received: labels between "
             f"{y_train.min()} and {y_train.max()}."
         )
+    if num_classes > len(y_train):
+        # A name for each, and more, would be made.
+        raise ValueError(
+            f"Every class must have training images. Received: {len(y_train):,} "
+            f"image(s) for {num_classes:,} classes, by the largest label or the names. "
+            "Number the classes 0, 1, 2, ... without gaps."
+        )
     if names is None:
-        names = tuple(str(label) for label in range(num_classes))
+        names = range(num_classes)
+    names = tuple(str(name) for name in names)
+    if len(set(names)) < len(names) or "" in names:
+        raise ValueError(
+            "`class_names` must be different texts, one for each class. Received: "
+            f"{listed([*names])}."
+        )
     return FewLabels(
         x_train=x_train,
         y_train=y_train,
@@ -356,6 +370,6 @@ def _from_arrays(arrays, names, name, labels_per_class, seed):
         x_test=arrays["x_test"],
         y_test=y_test,
         num_classes=num_classes,
-        class_names=tuple(names),
+        class_names=names,
         name=name,
     )

@@ -336,6 +336,13 @@ def as_labels(labels, name):
             f"`{name}` must be integers of shape (N,). Received: shape "
             f"{labels.shape}, dtype {labels.dtype}.{hint}"
         )
+    within = np.iinfo("int32")
+    low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
+    if low < within.min or high > within.max:
+        raise ValueError(
+            f"`{name}` must number the classes 0, 1, 2, ... without gaps. Received: "
+            f"labels from {low} to {high}."
+        )
     return labels.astype("int32")
 
 

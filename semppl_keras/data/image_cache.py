@@ -81,7 +81,7 @@ def decode_cached(
     paths = None
     if folder is not None:
         paths = _Paths(
-            pathlib.Path(folder), _fingerprint(images, shape, num_first, ranges)
+            pathlib.Path(folder), _fingerprint(images, shape, num_first, ranges), shape
         )
         found = paths.read()
         if found is not None:
@@ -135,8 +135,8 @@ class _Paths:
     Each is written under another name first, the rows last: where they are, all is.
     """
 
-    def __init__(self, folder, fingerprint):
-        self._folder = folder
+    def __init__(self, folder, fingerprint, shape):
+        self._folder, self._shape = folder, shape
         self._rows = folder / f"{_PREFIX}{fingerprint}.npy"
         self._notes = folder / f"{_PREFIX}{fingerprint}.json"
 
@@ -148,10 +148,25 @@ class _Paths:
             skipped = [Skipped(*entry) for entry in notes["skipped"]]
             decoded = DecodedRows(**{**notes, "skipped": skipped})
             rows = np.load(self._rows, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, KeyError, TypeError):
-            # Damaged: it is made anew.
-            return None
-        return rows[: len(decoded.kept)], decoded
+            fits = self._fits(rows, decoded)
+        # Deep nesting is the last.
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            fits = False
+        # Damaged: it is made anew.
+        return (rows[: len(decoded.kept)], decoded) if fits else None
+
+    def _fits(self, rows, decoded):
+        """Whether they are of these images, as the caller will take them to be."""
+        count, *sides = self._shape
+        indices = decoded.kept + decoded.repeated + decoded.duplicates
+        indices += decoded.beyond + decoded.several
+        return (
+            rows.dtype == "uint8"
+            and list(rows.shape[1:]) == sides
+            and len(decoded.digests) == len(decoded.kept) <= len(rows)
+            and all(isinstance(digest, str) for digest in decoded.digests)
+            and all(type(index) is int and 0 <= index < count for index in indices)
+        )
 
     def write(self, shape, images, options):
         self._folder.mkdir(parents=True, exist_ok=True)

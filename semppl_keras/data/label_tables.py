@@ -115,6 +115,7 @@ def read_label_table(
             role,
             options,
             repr(str(path)),
+            used=(path_column, label_column),
         )
         rows = [row for row, one in zip(rows, chosen, strict=True) if one]
         remarks += told
@@ -343,6 +344,12 @@ def _columns(path, rows, labelled, options, role, remarks):
             f"one 'label' (or {', '.join(_LABEL_NAMES[1:4])}). Received: "
             f"{_shown(first)}. Say which it is with --label-column NAME."
         )
+    if label_column == path_column:
+        raise ValueError(
+            f"{_place(path, line)} must name a column of paths and another of labels. "
+            f"Received: {first[path_column]!r} for both. Say which they are with "
+            "--path-column NAME and --label-column NAME."
+        )
     if options.label_column and plain_name(options.label_column) != names[label_column]:
         remarks.append(
             f"The table {str(path)!r} has no column {options.label_column!r}: "
@@ -365,6 +372,11 @@ def _the_one(path, line, first, columns, asked, what, options, role):
         exact = [index for index, name in enumerate(first) if name == asked]
         alike = _called([plain_name(name) for name in first], _plain([asked]))
         if exact or alike:
+            if len(exact or alike) > 1:
+                raise ValueError(
+                    f"{_place(path, line)} must have one column that is called "
+                    f"{asked!r}. Received: {len(exact or alike)}. Rename the others."
+                )
             return (exact or alike)[0]
         if role != "test":
             raise ValueError(

@@ -4,7 +4,9 @@ import io
 import math
 import os
 import pathlib
+import tokenize
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -12,6 +14,7 @@ import numpy as np
 # than ten times. What most machines have room for may be as small as it likes.
 _MOST_COMPRESSION = 100
 _FREE_BYTES = 2**28
+_ARRAY_START = b"\x93NUMPY"
 # NumPy reads no longer one.
 _MOST_HEADER_BYTES = 2**14
 
@@ -46,8 +49,11 @@ def open_npz(path, keys, *other_keys):
 
 
 def _read_npz(file, path, choices):
+    # NumPy would make room for a single array, and read it.
+    single = file.read(len(_ARRAY_START)) == _ARRAY_START
+    file.seek(0)
     try:
-        archive = np.load(file, allow_pickle=False)
+        archive = None if single else np.load(file, allow_pickle=False)
     # It reports what it cannot read in several ways: ValueError, EOFError, and
     # BadZipFile, which is an Exception and no more.
     except Exception as error:
@@ -55,7 +61,7 @@ def _read_npz(file, path, choices):
             f"{str(path)!r} must be a NumPy .npz archive. Received a file that NumPy "
             f"cannot read: {error}. Write one with numpy.savez_compressed."
         ) from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
+    if archive is None:
         raise ValueError(
             f"{str(path)!r} must be an .npz archive of the arrays "
             f"{_listed(choices)}. Received a single array (.npy). Write one with "
@@ -70,14 +76,31 @@ def _read_npz(file, path, choices):
             f"{', '.join(missing)}."
         )
     _check_sizes(path)
+    names = (*keys, *(("class_names",) if "class_names" in archive else ()))
+    arrays = {name: _array(archive, name, path) for name in names}
+    class_names = arrays.pop("class_names", None)
+    return arrays, class_names
+
+
+def _array(archive, name, path):
     try:
-        arrays = {key: archive[key] for key in keys}
-        return arrays, archive.get("class_names")
-    except ValueError as error:
+        array = archive[name]
+    # As above; MemoryError is one of them, and is told by those who know what to do.
+    except MemoryError:
+        raise
+    except Exception as error:
         raise ValueError(
             f"The arrays of {str(path)!r} must be plain numbers (dtype=object cannot "
-            f"be read safely). Received: {error}"
+            f"be read safely), and whole. Received {name!r}, which NumPy cannot read: "
+            f"{error}"
         ) from error
+    # What is no array NumPy gives as bytes.
+    if not isinstance(array, np.ndarray):
+        raise ValueError(
+            f"{name!r} in {str(path)!r} must be an array. Received: something else, "
+            f"{len(array):,} bytes."
+        )
+    return array
 
 
 def _check_sizes(path):
@@ -93,21 +116,21 @@ def _check_sizes(path):
                 "numpy.savez, which does not compress them."
             )
         for entry in archive.infolist():
-            with archive.open(entry) as member:
-                _check_header(path, entry, member)
+            try:
+                with archive.open(entry) as member:
+                    start = member.read(_MOST_HEADER_BYTES)
+            # Damaged, encrypted, packed in a way that is not known: whoever asks for
+            # it is told.
+            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
+                continue
+            _check_header(path, entry, start)
 
 
-def _check_header(path, entry, member):
+def _check_header(path, entry, start):
     """NumPy makes room for what a header says before it looks what is there."""
-    start = io.BytesIO(member.read(_MOST_HEADER_BYTES))
+    start = io.BytesIO(start)
     try:
-        version = np.lib.format.read_magic(start)
-        read = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read(start)
+        shape, dtype = array_header(start)
     except ValueError:
         # No array, or one of another kind: whoever asks for it is told.
         return
@@ -119,6 +142,32 @@ def _check_header(path, entry, member):
             f"{entry.filename!r} of the shape {shape}, {announced:,} bytes of which "
             f"there are {entry.file_size:,}."
         )
+
+
+def array_header(file):
+    """What the header of an array says, of which no more is read.
+
+    Args:
+        file: open binary file, at the beginning of the array.
+
+    Returns:
+        tuple of int, the shape, and the `np.dtype`.
+
+    Raises:
+        ValueError: if it is no header that NumPy can read.
+    """
+    try:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+    # A header is a text of Python's, which is parsed.
+    except (SyntaxError, TypeError, tokenize.TokenError, RecursionError) as error:
+        raise ValueError(f"the header cannot be parsed ({error})") from error
+    return shape, dtype
 
 
 def _listed(choices):

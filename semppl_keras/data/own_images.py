@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import os
+import re
+import unicodedata
 
 import numpy as np
 
@@ -355,7 +357,12 @@ def _remarks_on_labels(labels, names, digests, class_names):
 
 
 def _alike(name):
-    return " ".join(name.casefold().split())
+    """A label without what is spelled in several ways, or is not to be seen."""
+    plain = unicodedata.normalize("NFKC", name.casefold())
+    plain = "".join(one for one in plain if unicodedata.category(one) != "Cf")
+    # Not at the end, where there are signs: CD4+ and CD4-.
+    plain = re.sub(r"(?<=[^\W_])[\s_-]+(?=[^\W_])", " ", plain).strip()
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", plain)
 
 
 def _spelled_otherwise(names, class_names):

@@ -1,8 +1,32 @@
 """Cells of tables that a spreadsheet shows, and does not evaluate."""
 
-# What a formula begins with, or what some programs pass over before it. With the
-# apostrophe among them, what is written can be told from what was there.
-EVALUATED = "=+-@\t\r\n'"
+import csv
+import io
+
+# What a formula begins with, of full width, too, or what some programs pass over before
+# it. With the apostrophe among them, what is written can be told from what was there.
+EVALUATED = "=+-@\uff1d\uff0b\uff0d\uff20\t\r\n'"
+
+
+def table_text(rows, delimiter=","):
+    """The text of a table, each row in a line that ends as on Unix.
+
+    Args:
+        rows: iterable of sequences of cells.
+        delimiter: str, what stands between cells.
+
+    Returns:
+        str; cells with the delimiter, quotes or any end of a line in them are quoted.
+    """
+    lines = []
+    for row in rows:
+        line = io.StringIO()
+        # Of the ends of lines the writer quotes only what it ends its own with, and a
+        # reader takes each for one.
+        writer = csv.writer(line, delimiter=delimiter, lineterminator="\r\n")
+        writer.writerow(row)
+        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines)
 
 
 def inert(text):

@@ -13,6 +13,7 @@ UNKNOWN_LABELS = (
     "",
     "?",
     "-",
+    "--",
     "nan",
     "na",
     "n/a",
@@ -31,6 +32,7 @@ UNKNOWN_LABELS = (
     "unlabelled",
     "not labeled",
     "not labelled",
+    "no label",
 )
 # A folder for a class is made by hand: there, none of the others came from a program.
 UNKNOWN_FOLDERS = ("-1", "unlabeled", "unlabelled", "not labeled", "not labelled")
@@ -61,7 +63,8 @@ class TableOptions:
         label_column: str, name of the column of the labels; None likewise.
         split_column: str, "NAME=VALUE" or "NAME=VALUE,VALUE": the column, and what it
             says of the rows to train on; the others are to test on. "none": all rows
-            are taken. None: columns called split, set, is_valid, ... are understood.
+            are taken. None: columns called split, set, is_valid, ..., and those that
+            say train and test, are understood.
         keep_labels: tuple of str, classes although they are spelled like an unknown
             label, or like a number that is none.
         unknown_labels: tuple of str, further spellings of an unknown label.

@@ -51,11 +51,12 @@ _PARTS = {
     _NEITHER: ("unlabeled", "unlabelled", "unlabel", "unused", "ignore"),
 }
 _PART_OF = {value: part for part, values in _PARTS.items() for value in values}
+_WORDS_APART = {value for value, part in _PART_OF.items() if part != _TRAIN}
 _TRUE = ("true", "t", "yes", "y", "1", "1.0")
 _FALSE = ("false", "f", "no", "n", "0", "0.0", "")
 
 
-def rows_of_role(names, rows, role, options, where):
+def rows_of_role(names, rows, role, options, where, used=()):
     """The rows of a table that are for one role.
 
     Args:
@@ -64,6 +65,8 @@ def rows_of_role(names, rows, role, options, where):
         role: "labelled" or "test".
         options: `TableOptions`.
         where: str, what the table is called.
+        used: indices of the columns of paths and labels, which divide nothing by
+            themselves.
 
     Returns:
         list of bool, and a list of str: what is worth telling.
@@ -76,7 +79,7 @@ def rows_of_role(names, rows, role, options, where):
     if options.split_column is not None:
         parts, remarks = _asked(names, rows, role, options.split_column, where)
     else:
-        parts, remarks = _understood(names, rows, where)
+        parts, remarks = _understood(names, rows, where, used)
     if not parts:
         return [True] * len(rows), remarks
     # What one column sets apart is set apart.
@@ -129,6 +132,11 @@ def _counted(counts):
 def _asked(names, rows, role, text, where):
     column, _, values = text.partition("=")
     wanted = {value.strip().casefold() for value in values.split(",")}
+    if names.count(plain_name(column)) > 1:
+        raise ValueError(
+            f"{where} must have one column {column!r} that --split-column names. "
+            f"Received: {names.count(plain_name(column))}. Rename the others."
+        )
     index = names.index(plain_name(column)) if plain_name(column) in names else None
     if index is None:
         if role == "test":
@@ -148,10 +156,12 @@ def _asked(names, rows, role, text, where):
     }, []
 
 
-def _understood(names, rows, where):
+def _understood(names, rows, where, used):
     """By column, of those that set rows apart, the part of each row."""
     parts, remarks = {}, []
     for index, name in enumerate(names):
+        if index in used:
+            continue
         found = [" ".join(row[index].casefold().split()) for row in rows]
         if name in _FLAG_NAMES and set(found) <= {*_TRUE, *_FALSE}:
             own = _FLAG_NAMES[name]
@@ -166,6 +176,9 @@ def _understood(names, rows, where):
                         f"{blank:,} rows of {where} have nothing in the column "
                         f"{name!r}: they count as rows to train on."
                     )
+            elif name in _FOLD_NAMES and set(plain) & _WORDS_APART:
+                # The numbered ones take turns; what has a name is apart.
+                parts[name] = [_PART_OF.get(value, _TRAIN) for value in plain]
             elif name in _FOLD_NAMES and len(set(found)) > 1:
                 remarks.append(
                     f"The column {name!r} of {where} leaves nothing out: "
@@ -179,4 +192,13 @@ def _understood(names, rows, where):
                     f"are to train on with --split-column {name}=VALUE, or take all "
                     "with --split-column none."
                 )
+        # Whatever it is called.
+        elif _divides(found):
+            parts[name] = [_PART_OF[plain_name(value)] for value in found]
     return parts, remarks
+
+
+def _divides(values):
+    """Whether all of them say train, val or test, and not all the same."""
+    plain = {plain_name(value) for value in set(values)}
+    return plain <= set(_PART_OF) and len({_PART_OF[value] for value in plain}) > 1
