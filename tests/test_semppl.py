@@ -109,7 +109,7 @@ def test_prediction_is_the_vote_of_the_memory(trained):
     model, _, _ = trained
     shares = model.predict(IMAGES, verbose=0)
     labels, confidences = model.pseudo_label(IMAGES)
-    query = model.online(model.views.center_view(keras.ops.convert_to_tensor(IMAGES)))
+    query = model.target(model.views.center_view(keras.ops.convert_to_tensor(IMAGES)))
     expected = knn_votes(
         query[None],
         model.memory.embeddings.value,
@@ -271,8 +271,27 @@ def test_the_policy_is_saved_and_models_without_one_have_a_queue():
         assert config["memory_policy"] == policy
         again = semppl_keras.SemPPL.from_config(config)
         assert again.memory.position.shape == shape
-    del config["memory_policy"]
-    assert semppl_keras.SemPPL.from_config(config).memory_policy == "fifo"
+    del config["memory_policy"], config["predict_with"]
+    before = semppl_keras.SemPPL.from_config(config)
+    assert (before.memory_policy, before.predict_with) == ("fifo", "online")
+    with pytest.raises(ValueError, match="`predict_with`.*'student'"):
+        toy_model(predict_with="student")
+
+
+def test_images_in_the_memory_are_their_own_neighbours():
+    # Whatever the online network has become since.
+    model = toy_model()
+    rng = np.random.default_rng(0)
+    for weight in model.online.weights:
+        noise = rng.uniform(0.5, 1.5, weight.shape).astype("float32")
+        weight.assign(plain(weight.value) * noise)
+    views = model.views.center_view(keras.ops.convert_to_tensor(IMAGES[:12]))
+    embeddings = plain(model.target(views))
+    model.memory.embeddings.assign(np.stack([embeddings, embeddings]))
+    model.memory.labels.assign(LABELS[:12])
+    labels, confidences = model.pseudo_label(IMAGES[:12])
+    np.testing.assert_array_equal(labels, LABELS[:12])
+    np.testing.assert_array_equal(confidences, 1.0)
 
 
 @pytest.fixture
@@ -280,7 +299,7 @@ def outvoted(wrapped):
     """The wrapped toy with the entry nearest to its first image alone of its class."""
     model, _, _ = wrapped
     memory = model.memory
-    query = model.online(model.views.center_view(keras.ops.convert_to_tensor(IMAGES)))
+    query = model.target(model.views.center_view(keras.ops.convert_to_tensor(IMAGES)))
     embeddings, labels = plain(memory.embeddings.value), plain(memory.labels.value)
     # The same in both views, so that the neighbours are.
     memory.embeddings.assign(embeddings[[0, 0]])

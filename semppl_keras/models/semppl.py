@@ -34,6 +34,7 @@ _METRICS = {
     "byol": ("regression", "semantic"),
 }
 _POLICIES = ("balanced", "fifo")
+_NETWORKS = ("target", "online")
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -95,6 +96,11 @@ class SemPPL(Pretraining):
             (`ReLICv2` is without labels altogether).
         invariance_weight: float, lambda, not negative.
         target_momentum: float in [0, 1], m0 of the `TargetEMA` that `fit` adds.
+        predict_with: which network's embeddings of images are compared with the memory
+            after training, by `predict`, `evaluate` and `pseudo_label`: "target", which
+            has made those in the memory, or "online", as the step does. The predictor
+            and the moving statistics of the latter lag behind in the first hundred
+            steps, and may name one class for all images.
         seed: int or None: views, draws, order of arrays and initial heads follow
             from it. Drawn (and kept) where None. The same seed gives the same result
             on the same backend with the same `jit_compile`: compiled by XLA,
@@ -122,6 +128,7 @@ class SemPPL(Pretraining):
         "semantic_weight",
         "invariance_weight",
         "target_momentum",
+        "predict_with",
     )
     needs_labels = True
     predicts_classes = True
@@ -145,6 +152,7 @@ class SemPPL(Pretraining):
         semantic_weight=1.0,
         invariance_weight=1.0,
         target_momentum=0.95,
+        predict_with="target",
         seed=None,
         **kwargs,
     ):
@@ -168,6 +176,11 @@ class SemPPL(Pretraining):
             raise ValueError(
                 f"`objective` must be one of {sorted(_METRICS)}. Received: "
                 f"objective={objective!r}."
+            )
+        if predict_with not in _NETWORKS:
+            raise ValueError(
+                f"`predict_with` must be one of {_NETWORKS}. Received: predict_with="
+                f"{predict_with!r}."
             )
         if neighbours > memory_size:
             raise ValueError(
@@ -196,6 +209,7 @@ class SemPPL(Pretraining):
         self.hidden_dim = hidden_dim
         self.memory_size = memory_size
         self.memory_policy = memory_policy
+        self.predict_with = predict_with
         self.neighbours = neighbours
         self.num_negatives = num_negatives
         self.num_semantic_positives = num_semantic_positives
@@ -263,7 +277,8 @@ class SemPPL(Pretraining):
         """
         if training:
             return super().call(inputs, training=True)
-        query = self.online(self.views.center_view(inputs))
+        network = getattr(self, self.predict_with)
+        query = network(self.views.center_view(inputs))
         return vote_shares(
             query[None],
             self.memory.embeddings.value,
@@ -410,8 +425,9 @@ class SemPPL(Pretraining):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        # Models that were saved without a policy have one queue.
-        config = {"memory_policy": "fifo", **config}
+        # Models that were saved without these settings have one queue, and answer as
+        # they did.
+        config = {"memory_policy": "fifo", "predict_with": "online", **config}
         return super().from_config(config, custom_objects)
 
 
