@@ -128,6 +128,16 @@ def test_methods_of_one_batch(model, tuner, student):
         tuner.test_on_batch(IMAGES, LABELS[:5])
 
 
+@pytest.mark.parametrize(
+    "argument",
+    [{"steps_per_execution": "a"}, {"steps_per_execution": 0}, {"jit_compile": "x"}],
+)
+def test_bad_arguments_of_compile_are_named(model, argument):
+    (name,) = argument
+    with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}="):
+        model.compile("sgd", **argument)
+
+
 def test_a_fine_tuner_is_trained_on_one_batch():
     # The same initial weights.
     backbone = toy_backbone()

@@ -83,8 +83,14 @@ class ViewModel(SavesRandomState, ViewTrainer):
             run_eagerly, jit_compile, auto_scale_loss: as in `keras.Model.compile`.
 
         Raises:
-            ValueError: if a metric does not fit.
+            ValueError: if a metric does not fit, or an argument is out of range.
         """
+        check_integers(1, steps_per_execution=steps_per_execution)
+        for name, value in (("jit_compile", jit_compile), ("run_eagerly", run_eagerly)):
+            if value not in (True, False, None, "auto"):
+                raise ValueError(
+                    f"`{name}` must be True or False. Received: {name}={value!r}."
+                )
         if metrics or weighted_metrics:
             self._check_predicts_classes("metrics")
             check_metrics([metrics or (), weighted_metrics or ()])
