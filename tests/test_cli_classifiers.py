@@ -16,6 +16,8 @@ from semppl_keras.cli.finished_run import FinishedRun
 from semppl_keras.cli.run_folder import CommandError
 from semppl_keras.distillation import ImageClassifier
 
+pytestmark = pytest.mark.any_backend
+
 # Much is compiled there.
 slow_on_jax = (
     pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test

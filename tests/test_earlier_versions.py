@@ -83,6 +83,7 @@ def test_a_fine_tuner_answers_as_before_and_trains_on(expected):
     assert np.isfinite(history["loss"]).all()
 
 
+@pytest.mark.any_backend
 def test_a_run_is_evaluated(run, expected):
     finished = FinishedRun(run)
     images = finished.data.x_test[:40]
@@ -101,6 +102,7 @@ def test_a_run_is_evaluated(run, expected):
         assert rows[row]["top1"] == pytest.approx(metrics[name], abs=0.02)
 
 
+@pytest.mark.any_backend
 def test_a_run_labels_pictures(run, tmp_path):
     from PIL import Image
 
@@ -117,6 +119,7 @@ def test_a_run_labels_pictures(run, tmp_path):
     assert {row["label"] for row in rows} <= set(finished.class_names)
 
 
+@pytest.mark.any_backend
 def test_a_finished_run_has_its_table(run):
     table = format_table(read_metrics(run), run)
     assert "SemPPL, linear probe                  70.0%" in table

@@ -10,6 +10,10 @@ from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed import make_feed
 from semppl_keras.models.arguments import check_metrics
 
+slow_on_jax = (
+    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
+)
+
 SPEC = ImageSpec(num_classes=3, channels=(1,), min_size=6, value_range=(0, 255))
 
 
@@ -999,6 +1003,7 @@ def test_a_model_that_is_not_compiled_or_not_trained_says_so():
         raw.fit(IMAGES, (IMAGES, LABELS))
 
 
+@slow_on_jax
 def test_another_fit_may_have_other_batches():
     model = toy_model()
     for batch_size, image_size in ((6, 8), (9, 8), (9, 12)):

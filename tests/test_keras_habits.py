@@ -24,6 +24,7 @@ IMAGES, LABELS = toy_images(12)
 SPEC = ImageSpec(num_classes=3, channels=(1,), value_range=(0, 255))
 # Tracing costs more than a few steps, except on JAX.
 EAGERLY = keras.backend.backend() != "jax"
+slow_on_jax = (lambda test: test) if EAGERLY else pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +302,7 @@ def test_colours_of_other_channels_are_refused_at_construction(channels):
         SimCLR(toy_backbone(channels), views=masked, hidden_dim=8)
 
 
+@slow_on_jax
 def test_colours_that_are_left_alone_may_be_of_any_channels():
     """Views of many channels are those of each by itself."""
     images = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 5)).astype("float32")
