@@ -27,7 +27,6 @@ UNKNOWN_LABELS = (
     "null",
     "nil",
     "(blank)",
-    "no label",
     "unlabeled",
     "unlabelled",
     "not labeled",
