@@ -184,7 +184,7 @@ def probed(data):
     probe = semppl_keras.evaluation.linear_probe(
         model.embed(data.x_labelled), data.y_labelled, seed=SEED
     )
-    return semppl_keras.export.linear_classifier(
+    return semppl_keras.networks.linear_classifier(
         model.backbone, model.views, probe, data.num_classes, data.class_names
     )
 
@@ -249,8 +249,8 @@ _ = figure.suptitle("The most and the least certain")
 # the place of the person who looks.
 
 # %%
-from semppl_keras.cli.contact_sheet import write_contact_sheet
-from semppl_keras.cli.label import choose_for_review
+from semppl_keras.reports.contact_sheet import write_contact_sheet
+from semppl_keras.runs.labelling import choose_for_review
 
 chosen = choose_for_review(confidences, model.embed(data.x_unlabelled), 50)
 ranks = np.argsort(-probabilities, axis=1)

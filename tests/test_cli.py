@@ -12,9 +12,9 @@ from tiny_runs import assert_same_results, interrupting, tiny_runs, write_archiv
 import semppl_keras
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import _parser, main
-from semppl_keras.cli import train as train_command
-from semppl_keras.cli.report_picture import embed_in_plane, write_report
-from semppl_keras.cli.train_settings import run_folder
+from semppl_keras.reports.run_picture import embed_in_plane, write_report
+from semppl_keras.runs import training as train_command
+from semppl_keras.runs.settings import run_folder
 
 _FILES = ("metrics.json", "model.keras", "history.json", "report.png", "run.json")
 

@@ -11,10 +11,12 @@ from tiny_runs import interrupting
 
 from semppl_keras import backbones
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
-from semppl_keras.cli import classifier_training, main, safe_training
-from semppl_keras.cli.finished_run import FinishedRun
-from semppl_keras.cli.run_folder import CommandError
+from semppl_keras.cli import main
 from semppl_keras.distillation import ImageClassifier
+from semppl_keras.runs import classifiers as classifier_training
+from semppl_keras.runs import resuming as safe_training
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.folder import CommandError
 
 pytestmark = pytest.mark.any_backend
 

@@ -14,20 +14,18 @@ from short_run import make_training_quick, move_sources, short_run, write_own_im
 
 import semppl_keras
 from semppl_keras import recipes
-from semppl_keras.cli import (
-    classifier_training,
-    evaluation_measures,
-    evaluation_task,
-    main,
-)
-from semppl_keras.cli import evaluate as evaluate_command
-from semppl_keras.cli.evaluation_plots import write_plots
-from semppl_keras.cli.run_folder import CommandError
+from semppl_keras.cli import main
 from semppl_keras.evaluation import (
     CORRUPTIONS,
     calibration_curve,
     expected_calibration_error,
 )
+from semppl_keras.reports.evaluation_plots import write_plots
+from semppl_keras.runs import classifiers as classifier_training
+from semppl_keras.runs import evaluating as evaluate_command
+from semppl_keras.runs import evaluation_measures
+from semppl_keras.runs import tasks as evaluation_task
+from semppl_keras.runs.folder import CommandError
 
 pytestmark = pytest.mark.any_backend
 

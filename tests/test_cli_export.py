@@ -15,12 +15,12 @@ from short_run import short_run
 from toys import toy_backbone, toy_model
 
 from semppl_keras.cli import main
-from semppl_keras.cli.finished_run import FinishedRun
-from semppl_keras.cli.run_lock import locked
-from semppl_keras.cli.safe_loading import check_folder
 from semppl_keras.distillation import FineTuner
 from semppl_keras.evaluation import linear_probe
 from semppl_keras.export import FORMATS, script_path
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.lock import locked
+from semppl_keras.runs.safe_loading import check_folder
 
 _GENERATOR = np.random.default_rng(0)
 # Of another size than those trained on, and each of its own.

@@ -13,17 +13,17 @@ import pytest
 from short_run import move_sources, short_run, write_own_images
 
 from semppl_keras.cli import main
-from semppl_keras.cli.finished_run import FinishedRun
-from semppl_keras.cli.label import (
+from semppl_keras.data import TableOptions, load_own_images
+from semppl_keras.data.images.files import read_image
+from semppl_keras.data.images.label_tables import read_label_table
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.labelling import (
     Labels,
     choose_for_review,
     nearest_others,
     nearest_rows,
     write_table,
 )
-from semppl_keras.data import TableOptions, load_own_images
-from semppl_keras.data.image_files import read_image
-from semppl_keras.data.label_tables import read_label_table
 
 pytestmark = pytest.mark.any_backend
 

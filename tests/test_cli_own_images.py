@@ -15,20 +15,20 @@ from tiny_runs import assert_same_results, interrupting, tiny_recipe, tiny_runs
 
 import semppl_keras
 from semppl_keras.cli import _BACKBONES, _parser, main
-from semppl_keras.cli import train as train_command
-from semppl_keras.cli.drawing import drawable
-from semppl_keras.cli.finished_run import FinishedRun
-from semppl_keras.cli.label import label_images
-from semppl_keras.cli.own_runs import signed
-from semppl_keras.cli.report_picture import write_report
-from semppl_keras.cli.run_folder import (
+from semppl_keras.reports.drawing import drawable
+from semppl_keras.reports.run_picture import write_report
+from semppl_keras.runs import training as train_command
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.folder import (
     CommandError,
     dataset_name,
     load_data,
     recipe_of,
 )
-from semppl_keras.cli.run_metrics import format_table
-from semppl_keras.cli.train_settings import run_folder, with_data
+from semppl_keras.runs.labelling import label_images
+from semppl_keras.runs.measures import format_table
+from semppl_keras.runs.own_runs import signed
+from semppl_keras.runs.settings import run_folder, with_data
 
 pytestmark = pytest.mark.any_backend
 

@@ -9,10 +9,10 @@ import pytest
 from short_run import short_run, write_own_images
 
 from semppl_keras.cli import main
-from semppl_keras.cli.embedding_map import class_color, embedding_map
-from semppl_keras.cli.finished_run import FinishedRun
-from semppl_keras.cli.html_pages import as_script, data_uri, page, picture
-from semppl_keras.cli.svg_charts import line_chart
+from semppl_keras.reports.embedding_map import class_color, embedding_map
+from semppl_keras.reports.html_pages import as_script, data_uri, page, picture
+from semppl_keras.reports.svg_charts import line_chart
+from semppl_keras.runs.finished import FinishedRun
 
 pytestmark = pytest.mark.any_backend
 

@@ -6,7 +6,7 @@ import pytest
 
 import semppl_keras
 from semppl_keras.cli import main
-from semppl_keras.cli.view_grid import draw_views
+from semppl_keras.reports.view_grid import draw_views
 
 pytestmark = pytest.mark.any_backend
 

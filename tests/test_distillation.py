@@ -19,9 +19,9 @@ from semppl_keras.distillation import (
     ImageClassifier,
     cross_entropy,
     distillation_loss,
-    objectives,
     soften,
 )
+from semppl_keras.losses import classification as objectives
 from semppl_keras.views import MultiCrop
 
 IMAGES, LABELS = toy_images(60)

@@ -14,9 +14,9 @@ import pytest
 from toys import toy_images, toy_model
 
 from semppl_keras.data.checks import ImageSpec
-from semppl_keras.data.feed import make_feed
-from semppl_keras.models.global_batch import GlobalBatch
-from semppl_keras.trainers import replicas
+from semppl_keras.data.feed.feed import make_feed
+from semppl_keras.training.backends import replicas
+from semppl_keras.training.global_batch import GlobalBatch
 
 BACKEND = keras.backend.backend()
 SCRIPT = pathlib.Path(distributed_training.__file__)

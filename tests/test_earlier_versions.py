@@ -16,8 +16,8 @@ import pytest
 from toys import toy_images
 
 from semppl_keras.cli import main
-from semppl_keras.cli.finished_run import FinishedRun
-from semppl_keras.cli.run_metrics import format_table, read_metrics
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.measures import format_table, read_metrics
 
 FOLDER = pathlib.Path(__file__).parent / "data" / "version_0_1"
 

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semppl_keras.data import image_cache
-from semppl_keras.data.image_cache import decode_cached, free_memory
-from semppl_keras.data.image_decoding import (
+from semppl_keras.data.images import cache as image_cache
+from semppl_keras.data.images.cache import decode_cached, free_memory
+from semppl_keras.data.images.decoding import (
     TooManyUnreadable,
     decode_into,
     find_ranges,
     read_images,
     remarks_on_files,
 )
-from semppl_keras.data.image_files import UnreadableImage, read_image
-from semppl_keras.data.image_lists import file_state, open_images, resolved_source
-from semppl_keras.data.value_ranges import ValueRanges
+from semppl_keras.data.images.files import UnreadableImage, read_image
+from semppl_keras.data.images.sources import file_state, open_images, resolved_source
+from semppl_keras.data.images.value_ranges import ValueRanges
 
 pytestmark = pytest.mark.any_backend
 
@@ -383,7 +383,7 @@ def test_tfrecords(tmp_path):
 
 def test_tfrecords_without_tensorflow(tmp_path, monkeypatch):
     (tmp_path / "a.tfrecord").touch()
-    monkeypatch.setitem(sys.modules, "semppl_keras.data.tf_records", None)
+    monkeypatch.setitem(sys.modules, "semppl_keras.data.images.tf_records", None)
     with pytest.raises(ImportError, match="needs TensorFlow, whichever backend"):
         open_images(f"tfrecord:{tmp_path}/a.tfrecord", "unlabelled")
 

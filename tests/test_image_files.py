@@ -13,8 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from semppl_keras.cli.drawing import save_figure
-from semppl_keras.data.image_files import (
+from semppl_keras.data.images.files import (
     UnreadableImage,
     by_ending,
     find_classes,
@@ -25,8 +24,9 @@ from semppl_keras.data.image_files import (
     resize_image,
     value_extent,
 )
-from semppl_keras.data.image_formats import readable_formats
-from semppl_keras.data.value_ranges import ValueRanges
+from semppl_keras.data.images.formats import readable_formats
+from semppl_keras.data.images.value_ranges import ValueRanges
+from semppl_keras.reports.drawing import save_figure
 
 pytestmark = pytest.mark.any_backend
 

@@ -17,7 +17,7 @@ from toys import (
 
 from semppl_keras import Distiller, FineTuner, SimCLR
 from semppl_keras.data.checks import ImageSpec
-from semppl_keras.data.feed import make_feed
+from semppl_keras.data.feed.feed import make_feed
 from semppl_keras.models import ImageEmbedder
 
 IMAGES, LABELS = toy_images(12)

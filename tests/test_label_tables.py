@@ -7,8 +7,13 @@ import pathlib
 import pytest
 
 from semppl_keras.data import TableOptions
-from semppl_keras.data.label_tables import read_label_table
-from semppl_keras.data.spreadsheets import content_of, inert, inert_path, table_text
+from semppl_keras.data.images.label_tables import read_label_table
+from semppl_keras.data.images.spreadsheets import (
+    content_of,
+    inert,
+    inert_path,
+    table_text,
+)
 
 pytestmark = pytest.mark.any_backend
 

@@ -15,7 +15,7 @@ from toys import (
 from semppl_keras import BYOL, ReLICv2, SemPPL, SimCLR, SuNCEt
 from semppl_keras.callbacks import TargetEMA
 from semppl_keras.losses import nt_xent_loss, suncet_loss
-from semppl_keras.models.global_batch import GlobalBatch
+from semppl_keras.training.global_batch import GlobalBatch
 
 SETTINGS = {"projection_dim": 4, "hidden_dim": 16, "seed": 0}
 

@@ -11,8 +11,9 @@ from odd_folders import OddFolder
 from tiny_runs import tiny_recipe
 
 from semppl_keras import recipes
-from semppl_keras.cli import main, run_metrics
+from semppl_keras.cli import main
 from semppl_keras.evaluation import supervised_accuracy
+from semppl_keras.runs import measures as run_metrics
 
 pytestmark = pytest.mark.any_backend
 

@@ -11,16 +11,11 @@ import pytest
 from PIL import Image
 
 from semppl_keras import recipes
-from semppl_keras.data import (
-    FewLabels,
-    TableOptions,
-    image_lists,
-    load_own_images,
-    own_images,
-)
-from semppl_keras.data.image_decoding import TooManyUnreadable
-from semppl_keras.data.image_formats import readable_formats
-from semppl_keras.data.image_lists import resolved_source, source_path
+from semppl_keras.data import FewLabels, TableOptions, load_own_images, own_images
+from semppl_keras.data.images import sources as image_lists
+from semppl_keras.data.images.decoding import TooManyUnreadable
+from semppl_keras.data.images.formats import readable_formats
+from semppl_keras.data.images.sources import resolved_source, source_path
 from semppl_keras.data.own_images import own_name, survey_own_images
 
 pytestmark = pytest.mark.any_backend

@@ -14,7 +14,7 @@ from chromium import chromium, find_chromium
 from short_run import short_run, write_own_images
 
 from semppl_keras.cli import main
-from semppl_keras.data.label_tables import read_label_table
+from semppl_keras.data.images.label_tables import read_label_table
 
 pytestmark = pytest.mark.any_backend
 

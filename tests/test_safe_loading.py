@@ -16,16 +16,16 @@ from toys import toy_backbone, toy_model, toy_views
 
 import semppl_keras
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
-from semppl_keras.cli import own_runs
-from semppl_keras.cli.command_error import CommandError
-from semppl_keras.cli.json_files import read_run_json
-from semppl_keras.cli.run_lock import locked
-from semppl_keras.cli.safe_loading import check_folder, load_model
-from semppl_keras.cli.safe_training import begun_training
-from semppl_keras.data.npz_archives import open_npz
+from semppl_keras.data.images.npz_archives import open_npz
 from semppl_keras.distillation import Distiller, FineTuner, ImageClassifier
 from semppl_keras.models import Pretraining
 from semppl_keras.optimizers import LARS
+from semppl_keras.runs import own_runs
+from semppl_keras.runs.errors import CommandError
+from semppl_keras.runs.json_files import read_run_json
+from semppl_keras.runs.lock import locked
+from semppl_keras.runs.resuming import begun_training
+from semppl_keras.runs.safe_loading import check_folder, load_model
 
 any_backend = pytest.mark.any_backend
 

@@ -29,9 +29,9 @@ from semppl_keras.callbacks import (
     training_checkpoints,
 )
 from semppl_keras.cli import main
-from semppl_keras.cli.classifier_training import file_digest
-from semppl_keras.cli.run_folder import CommandError
-from semppl_keras.cli.safe_training import resumable_fit
+from semppl_keras.runs.classifiers import file_digest
+from semppl_keras.runs.folder import CommandError
+from semppl_keras.runs.resuming import resumable_fit
 
 IMAGES, LABELS = toy_images(24)
 # 4 steps an epoch.
@@ -404,7 +404,7 @@ def test_out_of_memory_names_the_batch_size():
 
 
 def test_the_command_line_tells_of_too_little_memory(tmp_path, monkeypatch, capsys):
-    from semppl_keras.cli import train as train_command
+    from semppl_keras.runs import training as train_command
 
     def fit(self, *arguments, **keywords):
         raise MemoryError("A step must fit.")

@@ -25,8 +25,8 @@ import semppl_keras
 from semppl_keras import backbones, networks, recipes
 from semppl_keras.callbacks import ScalarLogs
 from semppl_keras.memory import behind_its_ties, knn_votes
-from semppl_keras.models import semppl
-from semppl_keras.models.global_batch import GlobalBatch
+from semppl_keras.pretraining import semppl
+from semppl_keras.training.global_batch import GlobalBatch
 
 TESTS = pathlib.Path(__file__).parent
 IMAGES, LABELS = toy_images(60)

@@ -14,11 +14,9 @@ from short_run import short_run, write_own_images
 
 import semppl_keras
 from semppl_keras.cli import main
-from semppl_keras.cli.finished_run import FinishedRun
-from semppl_keras.cli.label import label_images
-from semppl_keras.data.image_files import read_image
-from semppl_keras.data.image_formats import readable_formats
-from semppl_keras.data.value_ranges import as_ranges
+from semppl_keras.data.images.files import read_image
+from semppl_keras.data.images.formats import readable_formats
+from semppl_keras.data.images.value_ranges import as_ranges
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.export import (
     FORMATS,
@@ -27,6 +25,8 @@ from semppl_keras.export import (
     script_path,
     served_pictures,
 )
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.labelling import label_images
 
 # Of the picture whose notes are broken.
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data")

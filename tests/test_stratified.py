@@ -9,8 +9,8 @@ from toys import toy_backbone, toy_images, toy_model, toy_views
 
 from semppl_keras import SuNCEt
 from semppl_keras.data.checks import ImageSpec
-from semppl_keras.data.sources import make_source
-from semppl_keras.data.stratified import StratifiedSource
+from semppl_keras.data.feed.sources import make_source
+from semppl_keras.data.feed.stratified import StratifiedSource
 
 pytestmark = pytest.mark.any_backend
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from semppl_keras.cli import main
-from semppl_keras.cli.terminal import plain_output, shown
+from semppl_keras.runs.terminal import plain_output, shown
 
 pytestmark = pytest.mark.any_backend
 

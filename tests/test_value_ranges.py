@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from semppl_keras.data.value_ranges import (
+from semppl_keras.data.images.value_ranges import (
     ValueRanges,
     as_ranges,
     range_of,

@@ -8,12 +8,12 @@ import importlib
 import sys
 
 from semppl_keras.cli import run_commands
-from semppl_keras.cli.argument_types import BACKBONES as _BACKBONES
-from semppl_keras.cli.argument_types import add_table_options, names
-from semppl_keras.cli.argument_types import at_least as _at_least
-from semppl_keras.cli.argument_types import positive as _positive
-from semppl_keras.cli.argument_types import share as _share
-from semppl_keras.cli.terminal import plain_output
+from semppl_keras.cli.arguments import BACKBONES as _BACKBONES
+from semppl_keras.cli.arguments import add_table_options, names
+from semppl_keras.cli.arguments import at_least as _at_least
+from semppl_keras.cli.arguments import positive as _positive
+from semppl_keras.cli.arguments import share as _share
+from semppl_keras.runs.terminal import plain_output
 
 _DESCRIPTION = """\
 Learn from many images and labels for a few of them (SemPPL on Keras 3)."""
@@ -142,8 +142,18 @@ examples:
   semppl import pretrain_res50x1.pkl --out resnet50.keras
   semppl import r50_1x_sk1/model.ckpt-250228 --format saved_model --out served"""
 
-# Commands of which the module has another name: a keyword cannot be imported.
-_MODULES = {"import": "import_checkpoint"}
+# The module of each command.
+_MODULES = {
+    "train": "semppl_keras.runs.training",
+    "evaluate": "semppl_keras.runs.evaluating",
+    "label": "semppl_keras.runs.labelling",
+    "views": "semppl_keras.runs.viewing",
+    "report": "semppl_keras.runs.reporting",
+    "finetune": "semppl_keras.runs.finetuning",
+    "distil": "semppl_keras.runs.distilling",
+    "export": "semppl_keras.runs.exporting",
+    "import": "semppl_keras.cli.commands.import_checkpoint",
+}
 
 
 class _OneLineErrors(argparse.ArgumentParser):
@@ -175,8 +185,8 @@ def main(argv=None):
 def _run(arguments):
     """The exit status of a command."""
     command = load_command(arguments.command)
-    from semppl_keras.cli.run_folder import CommandError
-    from semppl_keras.models.out_of_memory import is_out_of_memory
+    from semppl_keras.runs.folder import CommandError
+    from semppl_keras.training.out_of_memory import is_out_of_memory
 
     try:
         command.run(arguments)
@@ -214,7 +224,7 @@ def load_command(name):
     Returns:
         Module with `run(arguments)` and `how_to_go_on(arguments)`.
     """
-    return importlib.import_module(f"semppl_keras.cli.{_MODULES.get(name, name)}")
+    return importlib.import_module(_MODULES[name])
 
 
 def parser_of(name, parser_class):

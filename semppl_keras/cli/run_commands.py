@@ -5,7 +5,7 @@ The standard library alone, as everywhere in parsing.
 
 import argparse
 
-from semppl_keras.cli.argument_types import (
+from semppl_keras.cli.arguments import (
     BACKBONES,
     at_least,
     number,
