@@ -2,16 +2,13 @@
 
 import argparse
 
-# `recipes.BACKBONES` by their names: parsing imports nothing that takes its time.
-BACKBONES = (
-    "small",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnet200",
-)
+TRAINED_EPILOG = """\
+what is written to RUN (or --out):
+  classifier.keras  images to probabilities; semppl export, label and report take it
+                    from RUN
+  classifier.json   how it was trained; on the run's test images, if there are any,
+                    accuracy, accuracy by class, calibration
+An earlier classifier there is kept as classifier_1.keras, classifier_2.keras, ..."""
 
 
 def at_least(least, otherwise=""):
@@ -141,3 +138,82 @@ def positive(text):
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number above 0; received {text!r}")
     return number
+
+
+def dataset(text):
+    kind, _, rest = text.partition(":")
+    if text == "digits" or (kind in ("npz", "tfds", "folder") and rest):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"must be digits, npz:FILE, tfds:NAME or folder:DIR; received {text!r}"
+    )
+
+
+def add_run(parser):
+    parser.add_argument("run", metavar="RUN", help="folder of a run that is finished")
+    add_trust(parser)
+
+
+def add_trust(parser):
+    """Adds the option by which somebody else's run folder is trusted."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="RUN is from someone whom you trust, or has layers of your own: read the "
+        "images where it says, and import the modules that its models name; pickles "
+        "are refused all the same",
+    )
+
+
+def add_source(parser):
+    parser.add_argument(
+        "source",
+        metavar="DIR",
+        help="folder of image files, however deep, or another source of images that "
+        "semppl train --unlabelled takes",
+    )
+
+
+def add_classifier(parser):
+    parser.add_argument(
+        "--classifier",
+        metavar="FILE",
+        help="another classifier.keras that semppl finetune or semppl distil has "
+        "written (default: the run's, or its linear probe)",
+    )
+
+
+def add_value_range(parser):
+    """Adds the option for the range of the values of deep images."""
+    parser.add_argument(
+        "--value-range",
+        nargs=2,
+        type=number,
+        metavar=("LOW", "HIGH"),
+        help="in your own images of more than 8 bits a channel, the values that become "
+        "black and white, such as 0 4095 (default: what all of them need, told)",
+    )
+
+
+def add_training(parser, epochs):
+    parser.add_argument(
+        "--epochs",
+        type=at_least(1),
+        metavar="N",
+        help=f"passes over the images (default: {epochs})",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=positive,
+        metavar="R",
+        help="at the beginning; it falls along a cosine (default: 0.001)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=at_least(0),
+        metavar="N",
+        help="draws views and order (default: the run's)",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder to write to (default: RUN)"
+    )

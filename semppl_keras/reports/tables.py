@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from semppl_keras.data.names import dataset_name
 from semppl_keras.evaluation import confidence_interval
-from semppl_keras.runs.folder import dataset_name
 
 
 def mean_over_runs(evaluations):

@@ -18,7 +18,7 @@ import argparse
 import os
 
 from semppl_keras import cli
-from semppl_keras.runs.folder import CommandError
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.terminal import plain_output
 
 
@@ -315,7 +315,7 @@ def _call(command, given):
     try:
         with plain_output():
             return cli.load_command(command).run(arguments)
-    except CommandError as error:
+    except RunError as error:
         raise ValueError(str(error)) from error
 
 

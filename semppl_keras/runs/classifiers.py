@@ -71,7 +71,7 @@ def fine_tune(
         A `FineTuner` after training, and the settings that it was trained with.
 
     Raises:
-        CommandError: The network cannot be fine-tuned so.
+        RunError: The network cannot be fine-tuned so.
     """
     batch_size = min(_FINE_TUNING_BATCH, len(images))
     steps_per_epoch = math.ceil(len(images) / batch_size)
@@ -148,7 +148,7 @@ def distil(
         A `Distiller` after training, and the settings that it was trained with.
 
     Raises:
-        CommandError: The student cannot learn from this teacher.
+        RunError: The student cannot learn from this teacher.
     """
     batch_size = min(_DISTILLATION_BATCH, len(images))
     steps_per_epoch = math.ceil(len(images) / batch_size)

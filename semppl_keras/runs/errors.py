@@ -1,5 +1,5 @@
-"""The error of the command line."""
+"""The error of the functions of `semppl_keras.runs`."""
 
 
-class CommandError(Exception):
-    """A mistake of the user's, told without a traceback."""
+class RunError(ValueError):
+    """What a user has asked for cannot be done; the message says what to do."""

@@ -11,14 +11,10 @@ from semppl_keras.reports.tables import (
     format_table,
     mean_over_runs,
 )
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.evaluation_measures import measure
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.folder import (
-    CommandError,
-    read_finished_run,
-    versions,
-    write_json,
-)
+from semppl_keras.runs.folder import read_finished_run, versions, write_json
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.table_settings import check_tables_named, given_tables
 from semppl_keras.runs.tasks import check_images_fit, task_of_run
@@ -39,7 +35,7 @@ def run(arguments):
         A list of the dicts that the `evaluation.json` of each run holds.
 
     Raises:
-        CommandError: What the user asked for cannot be done.
+        RunError: What the user asked for cannot be done.
     """
     check_can_write(arguments.out, folder=True)
     folders = [pathlib.Path(name) for name in arguments.runs]
@@ -111,25 +107,25 @@ def how_to_go_on(arguments):
 def _check_options(arguments):
     if not arguments.robustness and (arguments.severities or arguments.corruptions):
         option = "--severities" if arguments.severities else "--corruptions"
-        raise CommandError(
+        raise RunError(
             f"{option} is for --robustness. Received: {option} without it. Add "
             "--robustness."
         )
     unknown = sorted(set(arguments.corruptions or ()) - set(CORRUPTIONS))
     if unknown:
-        raise CommandError(
+        raise RunError(
             f"--corruptions must be out of {', '.join(CORRUPTIONS)}. Received: "
             f"{', '.join(unknown)}."
         )
     if arguments.from_layer is not None and not arguments.fine_tune:
-        raise CommandError(
+        raise RunError(
             "--from-layer is for --fine-tune. Received: --from-layer "
             f"{arguments.from_layer} without it. Add --fine-tune."
         )
     for name in given_tables(arguments):
         option = f"--{name.replace('_', '-')}"
         if arguments.test is None:
-            raise CommandError(
+            raise RunError(
                 f"{option} is for --test. Received: {option} without it. Add --test."
             )
     if arguments.test is not None:
@@ -141,17 +137,17 @@ def _check_options(arguments):
             ("--labels-per-class", arguments.labels_per_class is not None),
         ):
             if given:
-                raise CommandError(
+                raise RunError(
                     "--test tests what the run has learned from its own labels on your "
                     f"own images. Received: {option} with it. Leave one of the two out."
                 )
     if arguments.same_classes and arguments.data is None:
-        raise CommandError(
+        raise RunError(
             "--same-classes is for another data set. Received: --same-classes without "
             "--data. Name the data set with --data."
         )
     if arguments.same_classes and arguments.labels_per_class is not None:
-        raise CommandError(
+        raise RunError(
             "--same-classes tests with the labels of the run. Received: "
             f"--labels-per-class {arguments.labels_per_class} with it. Leave one of "
             "the two out."
@@ -163,14 +159,14 @@ def _check_alike(runs):
     for folder, other in others:
         for name in _ALIKE:
             if other[name] != settings[name]:
-                raise CommandError(
+                raise RunError(
                     "Several runs must differ in the seed alone. Received: "
                     f"{name} {settings[name]} in {str(first)!r} and {other[name]} in "
                     f"{str(folder)!r}. Evaluate them one by one."
                 )
     seeds = [settings["seed"] for settings in runs.values()]
     if len(set(seeds)) < len(seeds):
-        raise CommandError(
+        raise RunError(
             "Several runs must have different seeds. Received: the seeds "
             f"{', '.join(map(str, seeds))}."
         )
@@ -179,21 +175,21 @@ def _check_alike(runs):
 def _targets(folders, out):
     """Where the files of each run go."""
     if len(set(folders)) < len(folders):
-        raise CommandError(
+        raise RunError(
             f"Every RUN must be named once. Received: {', '.join(map(str, folders))}."
         )
     if not out:
         return {folder: folder for folder in folders}
     out = pathlib.Path(out)
     if out.exists() and not out.is_dir():
-        raise CommandError(
+        raise RunError(
             f"--out must be a folder. Received: {str(out)!r}, which is a file."
         )
     if len(folders) == 1:
         return {folders[0]: out}
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
-        raise CommandError(
+        raise RunError(
             "With --out the folders of several runs must differ in their names. "
             f"Received: {', '.join(names)}."
         )

@@ -4,8 +4,9 @@ import pathlib
 
 from semppl_keras.data.images.value_ranges import as_ranges, brought_to_eight_bits
 from semppl_keras.export import FORMATS, export_model, script_path
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.folder import CommandError, user_errors
+from semppl_keras.runs.folder import user_errors
 from semppl_keras.runs.out_paths import check_can_write
 
 
@@ -20,7 +21,7 @@ def run(arguments):
         `pathlib.Path` of what was written.
 
     Raises:
-        CommandError: What the user asked for cannot be done.
+        RunError: What the user asked for cannot be done.
     """
     finished = FinishedRun(arguments.run, trust=arguments.trust)
     if arguments.out is None:
@@ -30,12 +31,10 @@ def run(arguments):
         path = pathlib.Path(arguments.out)
     check_can_write(path)
     if path.exists():
-        raise CommandError(
-            f"{path} exists already. Delete it, or choose another --out."
-        )
+        raise RunError(f"{path} exists already. Delete it, or choose another --out.")
     if arguments.what == "backbone":
         if arguments.classifier is not None:
-            raise CommandError(
+            raise RunError(
                 "--classifier is for --what classifier. Received: --classifier "
                 f"{arguments.classifier} with --what backbone. Leave one of them out."
             )
@@ -57,7 +56,7 @@ def run(arguments):
                 value_range=ranges,
             )
         except RuntimeError as error:
-            raise CommandError(str(error)) from error
+            raise RunError(str(error)) from error
     print(
         f"{how}: images (B, height, width, {finished.channels}), "
         f"{_range(model.views)}, to {gives}: {path}"

@@ -26,7 +26,7 @@ def run(arguments):
         The dict that `classifier.json` holds.
 
     Raises:
-        CommandError: What the user asked for cannot be done.
+        RunError: What the user asked for cannot be done.
     """
     check_can_write(arguments.out, folder=True)
     finished = FinishedRun(arguments.run, trust=arguments.trust)

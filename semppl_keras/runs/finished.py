@@ -19,8 +19,8 @@ from semppl_keras.evaluation import fit_probe
 from semppl_keras.export import ImageEmbedder
 from semppl_keras.networks import ImageClassifier, linear_classifier
 from semppl_keras.pretraining import Pretraining
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
-    CommandError,
     load_data,
     read_finished_run,
     recipe_of,
@@ -60,7 +60,7 @@ class FinishedRun:
         trust: Whether what it names is followed and imported, whoever has written it.
 
     Raises:
-        CommandError: There is no run, none that is finished, or one that holds
+        RunError: There is no run, none that is finished, or one that holds
             something that could be executed.
     """
 
@@ -76,7 +76,7 @@ class FinishedRun:
         """The pre-trained model.
 
         Raises:
-            CommandError: The file holds another, or one that is none of this run.
+            RunError: The file holds another, or one that is none of this run.
         """
         path = self.folder / "model.keras"
         model = load_model(path, Pretraining, trust=self.trust)
@@ -102,7 +102,7 @@ class FinishedRun:
         )
         names = tuple(self.settings.get("class_names") or data.class_names)
         if names != data.class_names:
-            raise CommandError(
+            raise RunError(
                 f"The run in {str(self.folder)!r} was trained with the classes "
                 f"{listed(names)}. Received: {listed(data.class_names)}. Bring the "
                 "labels back, or train again."
@@ -137,7 +137,7 @@ class FinishedRun:
         Of a person's own images the labelled ones alone are read: there are few.
 
         Raises:
-            CommandError: They are no longer what they were.
+            RunError: They are no longer what they were.
         """
         if isinstance(self._dataset(), dict):
             with user_errors():
@@ -177,7 +177,7 @@ class FinishedRun:
         source, names = self.settings["dataset"]["labelled"], self.class_names
         own, known, skipped = self._own_images(source, "labelled")
         if not known.all():
-            raise CommandError(
+            raise RunError(
                 f"The labelled images of {str(self.folder)!r} must be of its classes, "
                 f"{', '.join(names[:5])}, ... Received: others, such as "
                 f"{own.names[np.argmin(known)]!r} in {source}. Bring the labels back, "
@@ -251,7 +251,7 @@ class FinishedRun:
                     rows = csv.reader(file, delimiter="\t")
                     earlier = {content_of(row[0]) for row in rows if row}
             except csv.Error as error:
-                raise CommandError(
+                raise RunError(
                     f"{str(path)!r} must be the table that semppl train has written. "
                     f"Received: something else ({error}). Remove it."
                 ) from error
@@ -263,7 +263,7 @@ class FinishedRun:
         if len(short):
             names = [repr(self.class_names[number]) for number in short]
             source = self.settings["dataset"]["labelled"]
-            raise CommandError(
+            raise RunError(
                 f"Every class of the run in {str(self.folder)!r} must have the "
                 f"labelled images that it was trained with, at least {needed}. "
                 f"Received: {counts[short[0]]} of {names[0]} in {source}"
@@ -290,7 +290,7 @@ class FinishedRun:
             The `ImageClassifier` and what it is called.
 
         Raises:
-            CommandError: There is none at `path`, or one of other classes or of images
+            RunError: There is none at `path`, or one of other classes or of images
                 with other channels than the run's.
         """
         if path is None and (self.folder / CLASSIFIER).exists():
@@ -299,10 +299,10 @@ class FinishedRun:
             return self.linear_classifier(), "linear probe"
         path = pathlib.Path(path)
         if not path.is_file():
-            raise CommandError(f"There must be a classifier at {path}. Received: none.")
+            raise RunError(f"There must be a classifier at {path}. Received: none.")
         classifier = load_model(path, trust=self.trust)
         if not isinstance(classifier, ImageClassifier):
-            raise CommandError(
+            raise RunError(
                 f"{str(path)!r} must be a classifier that semppl finetune or semppl "
                 f"distil has written. Received: {type(classifier).__name__}."
             )
@@ -315,7 +315,7 @@ class FinishedRun:
         else:
             same = list(received) == expected
         if not same:
-            raise CommandError(
+            raise RunError(
                 f"{str(path)!r} must be a classifier of the {len(expected)} classes of "
                 f"{str(self.folder)!r}, in their order: {', '.join(expected)}. "
                 f"Received: {', '.join(received)}. Name the run that it belongs to, or "
@@ -323,7 +323,7 @@ class FinishedRun:
             )
         channels = classifier.backbone.input_shape[-1]
         if channels != self.channels:
-            raise CommandError(
+            raise RunError(
                 f"{str(path)!r} must take images with {self.channels} channel(s), as "
                 f"{str(self.folder)!r} does. Received: one for {channels}. Name the "
                 "run that it belongs to, or another classifier."
@@ -353,17 +353,17 @@ def check_model(path, model, class_names=None):
         class_names: One text for each class of the run, or None where not known.
 
     Raises:
-        CommandError: It takes no images, or knows other classes.
+        RunError: It takes no images, or knows other classes.
     """
     shape = model.backbone.input_shape
     if len(shape) != 4 or shape[-1] is None:
-        raise CommandError(
+        raise RunError(
             f"{str(path)!r} must take images (B, height, width, channels). Received: "
             f"a model of inputs {shape}. Bring it back from a copy, or train again."
         )
     known = getattr(model, "num_classes", None)
     if class_names is not None and known not in (None, len(class_names)):
-        raise CommandError(
+        raise RunError(
             f"{str(path)!r} must be a model of the {len(class_names)} classes that "
             f"run.json names. Received: one of {known}. Bring both back from a copy, "
             "or train again."
@@ -374,7 +374,7 @@ def how_it_was_trained(path):
     """What the note beside a classifier says, such as "fine-tuned".
 
     Raises:
-        CommandError: The note is damaged.
+        RunError: The note is damaged.
     """
     note = path.with_suffix(".json")
     if not note.is_file():

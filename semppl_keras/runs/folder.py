@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import platform
-import re
 import sys
 import time
 
@@ -16,9 +15,7 @@ import numpy as np
 from semppl_keras import data as datasets
 from semppl_keras import recipes
 from semppl_keras.callbacks import TrainingDiverged
-from semppl_keras.data.images.sources import resolved_source
-from semppl_keras.data.own_images import own_name
-from semppl_keras.runs.errors import CommandError
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.json_files import read_run_json
 from semppl_keras.version import __version__
 
@@ -27,11 +24,13 @@ _SECONDS_BETWEEN_LINES = 5
 
 @contextlib.contextmanager
 def user_errors():
-    """Turns what the package says about its input into a `CommandError`."""
+    """Turns what the package says about its input into a `RunError`."""
     try:
         yield
+    except RunError:
+        raise
     except (ValueError, OSError, ImportError, TrainingDiverged) as error:
-        raise CommandError(str(error)) from error
+        raise RunError(str(error)) from error
 
 
 def recipe_of(settings):
@@ -58,43 +57,6 @@ def recipe_of(settings):
     return recipe
 
 
-def own_dataset(
-    unlabelled,
-    labelled,
-    test,
-    *,
-    image_size,
-    backbone,
-    max_skipped,
-    cache,
-    tables=None,
-):
-    """What stands in `run.json` for a person's own images, to find them again.
-
-    Args:
-        unlabelled, labelled, test: Sources, as `data.load_own_images` takes them.
-        image_size: Integer.
-        backbone: One of `recipes.BACKBONES`, or None for the recipe's choice.
-        max_skipped: The share of images that may be unreadable.
-        cache: Where decoded images are kept: "auto", "memory" or "disk".
-        tables: `TableOptions`, or None for tables that say all by themselves.
-
-    Returns:
-        A dict that `json` can write, paths in it absolute; `resolved`, `dataset_name`
-        and `load_data` take it in the place of a text.
-    """
-    return {
-        "unlabelled": resolved_source(unlabelled),
-        "labelled": resolved_source(labelled),
-        "test": None if test is None else resolved_source(test),
-        "image_size": image_size,
-        "backbone": backbone,
-        "max_skipped": max_skipped,
-        "cache": cache,
-        "tables": (tables or datasets.TableOptions()).to_dict(),
-    }
-
-
 def tables_of(settings):
     """How a run reads tables of labels.
 
@@ -105,44 +67,12 @@ def tables_of(settings):
         `TableOptions`: what the run has a class for is a class, however it is spelled.
 
     Raises:
-        CommandError: The run has options that are none.
+        RunError: The run has options that are none.
     """
     dataset, names = settings["dataset"], settings.get("class_names") or ()
     entries = dataset.get("tables") if isinstance(dataset, dict) else {}
     with user_errors():
         return datasets.TableOptions.from_dict(entries, names)
-
-
-def dataset_name(dataset):
-    """What a data set is called where there is little room.
-
-    Args:
-        dataset: As `--dataset` takes it, or the dict that `own_dataset` returns.
-
-    Returns:
-        Text.
-    """
-    if isinstance(dataset, dict):
-        return own_name(dataset["unlabelled"])
-    # As systems divide paths, this one or that on which the run was trained.
-    return re.split(r"[/\\]", dataset)[-1]
-
-
-def resolved(dataset):
-    """What names a data set from anywhere: paths in it absolute.
-
-    Args:
-        dataset: As `dataset_name` takes it, or None.
-
-    Returns:
-        The same, or None.
-    """
-    if isinstance(dataset, dict):
-        return dataset
-    kind, _, rest = (dataset or "").partition(":")
-    if kind in ("npz", "folder"):
-        return f"{kind}:{pathlib.Path(rest).resolve()}"
-    return dataset
 
 
 def value_range_of(settings):
@@ -185,7 +115,7 @@ def load_data(
         `FewLabels`; of a person's own images `OwnImages`.
 
     Raises:
-        CommandError: The data set cannot be had, or is none of few labels.
+        RunError: The data set cannot be had, or is none of few labels.
     """
     labels_per_class = None if labels_per_class == "all" else labels_per_class
     if isinstance(dataset, dict):
@@ -248,11 +178,11 @@ def read_finished_run(folder):
         The dict that `run.json` holds.
 
     Raises:
-        CommandError: There is no run, or none that has come to its end.
+        RunError: There is no run, or none that has come to its end.
     """
     if not (folder / "run.json").is_file():
         received = "no folder" if not folder.is_dir() else "a folder without run.json"
-        raise CommandError(
+        raise RunError(
             "RUN must be a folder that semppl train has written. Received: "
             f"{str(folder)!r}, {received}."
         )
@@ -261,7 +191,7 @@ def read_finished_run(folder):
         name for name in ("metrics.json", "model.keras") if not (folder / name).exists()
     ]
     if missing:
-        raise CommandError(
+        raise RunError(
             f"The run in {str(folder)!r} must be finished. Received: one without "
             f"{' and '.join(missing)}. Go on with it: semppl train --resume "
             f"{folder}"
@@ -279,7 +209,7 @@ def read_settings(folder):
         The dict that `run.json` holds.
 
     Raises:
-        CommandError: The file cannot be read, or holds what no run is trained with.
+        RunError: The file cannot be read, or holds what no run is trained with.
     """
     settings = read_run_json(folder / "run.json")
     # Tells what is wrong with them.

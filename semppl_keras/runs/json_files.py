@@ -5,9 +5,9 @@ import math
 import re
 from typing import NamedTuple
 
-from semppl_keras.cli.arguments import BACKBONES
+from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.data.images.value_ranges import as_ranges
-from semppl_keras.runs.errors import CommandError
+from semppl_keras.runs.errors import RunError
 
 _BRING_BACK = "Bring it back from a copy, or train again."
 
@@ -173,35 +173,35 @@ def read_json(file, entries=None, advice=_BRING_BACK):
         Dict.
 
     Raises:
-        CommandError: The file cannot be read, or holds something else.
+        RunError: The file cannot be read, or holds something else.
     """
     try:
         size = file.stat().st_size
         text = file.read_text(encoding="utf-8") if size <= _MOST_BYTES else None
         content = None if text is None else json.loads(text)
     except OSError as error:
-        raise CommandError(
+        raise RunError(
             f"There must be a file {str(file)!r} that can be read. Received: "
             f"{error.strerror or error}. {advice}"
         ) from error
     # Texts in another encoding are among the former, deep nesting is the latter.
     except (ValueError, RecursionError) as error:
-        raise CommandError(
+        raise RunError(
             f"{str(file)!r} must hold JSON, as semppl has written it. Received "
             f"something else, or a part of it ({error}). {advice}"
         ) from error
     if text is None:
-        raise CommandError(
+        raise RunError(
             f"{str(file)!r} must have at most {_MOST_BYTES:,} bytes. Received: "
             f"{size:,}. {advice}"
         )
     if not isinstance(content, dict):
-        raise CommandError(
+        raise RunError(
             f"{str(file)!r} must hold a JSON object, as semppl has written it. "
             f"Received: a {type(content).__name__}. {advice}"
         )
     if _depth(content) > _DEEPEST:
-        raise CommandError(
+        raise RunError(
             f"{str(file)!r} must hold JSON, as semppl has written it. Received: some "
             f"that is nested deeper than {_DEEPEST}. {advice}"
         )
@@ -219,7 +219,7 @@ def read_run_json(file):
         Dict.
 
     Raises:
-        CommandError: The file cannot be read, or holds something else.
+        RunError: The file cannot be read, or holds something else.
     """
     settings = read_json(file, SETTINGS)
     if isinstance(settings["dataset"], dict):
@@ -228,7 +228,7 @@ def read_run_json(file):
 
 
 def check_entries(file, content, entries, advice=_BRING_BACK):
-    """Raises a `CommandError` where an entry is missing, or is not what it may be.
+    """Raises a `RunError` where an entry is missing, or is not what it may be.
 
     Args:
         file: Path, for the message.
@@ -248,7 +248,7 @@ def check_entries(file, content, entries, advice=_BRING_BACK):
             expected, received = entry.expected, _shown(content[name])
         else:
             continue
-        raise CommandError(
+        raise RunError(
             f"{str(file)!r} must have an entry {name!r} {expected}. Received: "
             f"{received}. {advice}"
         )

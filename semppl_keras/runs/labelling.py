@@ -18,8 +18,9 @@ from semppl_keras.data.images.files import UnreadableImage, read_image
 from semppl_keras.data.images.sources import open_images, resolved_source, source_path
 from semppl_keras.data.images.spreadsheets import inert, inert_path, table_text
 from semppl_keras.export import ImageEmbedder
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun, as_probabilities
-from semppl_keras.runs.folder import CommandError, user_errors
+from semppl_keras.runs.folder import user_errors
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.terminal import shown
 
@@ -75,11 +76,11 @@ def run(arguments):
         `Labels`.
 
     Raises:
-        CommandError: What the user asked for cannot be done.
+        RunError: What the user asked for cannot be done.
     """
     out = pathlib.Path(arguments.out)
     if not out.name:
-        raise CommandError(f"{out} must be a file. Received: a folder.")
+        raise RunError(f"{out} must be a file. Received: a folder.")
     check_can_write(out)
     check_can_write(arguments.review_out, "--review-out")
     check_can_write(arguments.move_into, "--move-into", folder=True)
@@ -333,7 +334,7 @@ def _check_sources(source, finished, files):
         place = source_path(text)
         for path in files:
             if place is not None and _is_same_file(path, place):
-                raise CommandError(
+                raise RunError(
                     f"{path} must be another file. Received: the one that names "
                     f"{what}, which is never replaced. Choose another --out or "
                     "--review-out."
@@ -354,27 +355,27 @@ def _check_options(arguments, files):
         needed = {"move": "move_into", "review_out": "review"}[option]
         if getattr(arguments, option) and not getattr(arguments, needed):
             option, needed = option.replace("_", "-"), needed.replace("_", "-")
-            raise CommandError(
+            raise RunError(
                 f"--{option} is for --{needed}. Received: --{option} without it. Add "
                 f"--{needed}."
             )
     for path in files:
         if path.is_dir():
-            raise CommandError(f"{path} must be a file. Received: a folder.")
+            raise RunError(f"{path} must be a file. Received: a folder.")
         if path.exists() and not arguments.overwrite:
-            raise CommandError(
+            raise RunError(
                 f"{path} exists already. Choose another name, or add --overwrite."
             )
     for path, other in itertools.combinations(files, 2):
         if _is_same_file(path, other):
-            raise CommandError(
+            raise RunError(
                 "The table, the list of files that could not be read and the page to "
                 f"review must be different files. Received: {path} and {other}. Choose "
                 "another --review-out."
             )
     if arguments.move_into is not None:
         if not pathlib.Path(arguments.source).is_dir():
-            raise CommandError(
+            raise RunError(
                 "--move-into needs a folder of image files. Received: "
                 f"{arguments.source!r}."
             )
@@ -382,12 +383,12 @@ def _check_options(arguments, files):
         into = pathlib.Path(arguments.move_into).resolve()
         there = next(path for path in (into, *into.parents) if path.exists())
         if not there.is_dir():
-            raise CommandError(
+            raise RunError(
                 f"--move-into must be a folder. Received: {arguments.move_into!r}, and "
                 f"{str(there)!r} is a file. Choose another one."
             )
         if into == source or source in into.parents:
-            raise CommandError(
+            raise RunError(
                 "--move-into must be a folder outside of that with the images, or they "
                 f"would be found there again. Received: {str(into)!r} in "
                 f"{str(source)!r}."

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 
-from semppl_keras.runs.errors import CommandError
+from semppl_keras.runs.errors import RunError
 
 _NAME = "training.lock"
 # Windows' locks keep others from reading what is locked, but not from what is before.
@@ -27,7 +27,7 @@ def locked(folder):
             it was made and nothing was written to it.
 
     Raises:
-        CommandError: Another process trains there, or nothing can be written there.
+        RunError: Another process trains there, or nothing can be written there.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     path = folder / _NAME
@@ -35,7 +35,7 @@ def locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _take(path)
     except (OSError, ValueError) as error:
-        raise CommandError(
+        raise RunError(
             f"A training must be able to write to its folder. Received: {str(folder)!r}"
             f" ({getattr(error, 'strerror', None) or error}). Choose another."
         ) from error
@@ -67,7 +67,7 @@ def _take(path):
                 break
             owner = os.read(descriptor, 1000).decode(errors="replace")
             os.close(descriptor)
-            raise CommandError(
+            raise RunError(
                 f"One training at a time writes to a folder. Received: "
                 f"{str(path.parent)!r}, to which {_named(owner)} is writing. Wait for "
                 "its end, or choose another folder."

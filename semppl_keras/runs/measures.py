@@ -5,6 +5,7 @@ import pathlib
 import keras
 import numpy as np
 
+from semppl_keras.data.names import dataset_name
 from semppl_keras.evaluation import (
     as_pixels,
     cross_validated_predictions,
@@ -12,7 +13,6 @@ from semppl_keras.evaluation import (
     supervised_accuracy,
 )
 from semppl_keras.runs import json_files
-from semppl_keras.runs.folder import dataset_name
 from semppl_keras.runs.json_files import check_entries, integer, number, read_json
 from semppl_keras.runs.terminal import shown
 
@@ -202,7 +202,7 @@ def read_metrics(folder):
         The dict that `metrics.json` holds.
 
     Raises:
-        CommandError: The file cannot be read, or holds something else.
+        RunError: The file cannot be read, or holds something else.
     """
     path = folder / "metrics.json"
     metrics = read_json(path, _METRICS)

@@ -13,7 +13,7 @@ import h5py
 import keras
 import numpy as np
 
-from semppl_keras.runs.folder import CommandError
+from semppl_keras.runs.errors import RunError
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 # What there is in one, and the most bytes that a text may have: that of a ResNet-200
@@ -43,7 +43,7 @@ def read_archive(path):
         What `config.json` holds, and how many bytes the weights have.
 
     Raises:
-        CommandError: The archive is none, holds something else, announces more than it
+        RunError: The archive is none, holds something else, announces more than it
             holds, or has weights that are elsewhere.
     """
     try:
@@ -61,7 +61,7 @@ def read_archive(path):
         zlib.error,
         RuntimeError,
     ) as error:
-        raise CommandError(
+        raise RunError(
             f"{str(path)!r} must be a model that semppl has written. Received an "
             f"archive without a configuration that can be read ({error})."
         ) from error
@@ -80,7 +80,7 @@ def bounded_variables(path, held):
         held: Bytes of the weights.
 
     Raises:
-        CommandError: There would be more: the configuration announces what the file
+        RunError: There would be more: the configuration announces what the file
             does not hold.
     """
     left = _MOST_COPIES * held + _FREE_VARIABLE_BYTES
@@ -91,7 +91,7 @@ def bounded_variables(path, held):
         if threading.get_ident() == thread and shape is not None:
             left -= _num_bytes(shape, dtype)
             if left < 0:
-                raise CommandError(
+                raise RunError(
                     f"{str(path)!r} must hold the weights of the network that it "
                     f"describes. Received: {held:,} bytes of them, where a variable "
                     f"of the shape {tuple(shape)} is to be made. It was not loaded."
@@ -124,7 +124,7 @@ def _check_entries(path, archive):
     for name in names:
         if name not in _MOST_BYTES or names.count(name) > 1:
             again = ", more than once" if names.count(name) > 1 else ""
-            raise CommandError(
+            raise RunError(
                 f"{str(path)!r} must hold what a model of semppl does: "
                 f"{', '.join(_MOST_BYTES)}. Received: {name!r}{again}. It was not "
                 "loaded."
@@ -133,21 +133,21 @@ def _check_entries(path, archive):
     for entry in archive.infolist():
         most = _MOST_BYTES[entry.filename]
         if most is not None and entry.file_size > most:
-            raise CommandError(
+            raise RunError(
                 f"{entry.filename!r} in {str(path)!r} must have at most {most:,} "
                 f"bytes. Received: {entry.file_size:,}. It was not loaded."
             )
         announced += entry.file_size
     held = os.path.getsize(path)
     if announced > _MOST_COMPRESSION * held + _FREE_BYTES:
-        raise CommandError(
+        raise RunError(
             f"{str(path)!r} must hold what it announces. Received: {held:,} bytes that "
             f"would become {announced:,}. It was not loaded."
         )
 
 
 def _check_weights(path, weights):
-    """Raises a `CommandError` unless the arrays are there, and nowhere else."""
+    """Raises a `RunError` unless the arrays are there, and nowhere else."""
     announced = 0
     try:
         with h5py.File(io.BytesIO(weights), "r") as file:
@@ -156,17 +156,17 @@ def _check_weights(path, weights):
                 if dataset.external or dataset.is_virtual:
                     raise _elsewhere(path, name)
                 if dataset.dtype.hasobject:
-                    raise CommandError(
+                    raise RunError(
                         f"The weights of {str(path)!r} must be numbers. Received: "
                         f"{dataset.dtype} in {name!r}. It was not loaded."
                     )
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise CommandError(
+        raise RunError(
             f"{str(path)!r} must be a model that semppl has written. Received an "
             f"archive with weights that cannot be read ({error})."
         ) from error
     if announced > len(weights):
-        raise CommandError(
+        raise RunError(
             f"The weights of {str(path)!r} must hold what they announce. Received: "
             f"{len(weights):,} bytes for arrays of {announced:,}. It was not loaded."
         )
@@ -193,7 +193,7 @@ def _datasets(path, file):
 
 
 def _elsewhere(path, name):
-    return CommandError(
+    return RunError(
         f"{str(path)!r} must hold all of its weights. Received: {name!r} in it, which "
         "stands for something elsewhere. It was not loaded."
     )

@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from semppl_keras.runs.errors import CommandError
+from semppl_keras.runs.errors import RunError
 
 # What the longest name of a file beside it ends in, while it is written.
 _LONGEST_ENDING = ".review.html.partial"
@@ -18,7 +18,7 @@ def check_can_write(path, option="--out", *, folder=False):
         folder: Whether it is to be a folder, which may be there.
 
     Raises:
-        CommandError: It is no path, too long, in a file, or where nothing may be
+        RunError: It is no path, too long, in a file, or where nothing may be
             written.
     """
     if path is None:
@@ -29,7 +29,7 @@ def check_can_write(path, option="--out", *, folder=False):
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:
-        raise CommandError(
+        raise RunError(
             f"{option} must be a path that something can be written to. Received: "
             f"{_short(path)} ({getattr(error, 'strerror', None) or error}). Choose "
             "another."
@@ -39,12 +39,12 @@ def check_can_write(path, option="--out", *, folder=False):
         there = there.parent
     if not there.is_dir():
         where = "which" if there == path else f"where {_short(there)}"
-        raise CommandError(
+        raise RunError(
             f"{option} must be {'a folder' if folder else 'in a folder'}. Received: "
             f"{_short(path)}, {where} is a file. Choose another."
         )
     if not os.access(there, os.W_OK | os.X_OK):
-        raise CommandError(
+        raise RunError(
             f"{option} must be where you may write. Received: {_short(path)}, where "
             f"nothing may be written to {_short(there)}. Choose another."
         )

@@ -13,7 +13,7 @@ import pathlib
 import secrets
 import sys
 
-from semppl_keras.runs.folder import CommandError
+from semppl_keras.runs.errors import RunError
 
 _KEY_BYTES = 32
 # Of scikit-learn: there is nothing to be followed.
@@ -54,7 +54,7 @@ def check_sources(folder, settings, *, trust=False):
         trust: Whether the user has said that it may be followed.
 
     Raises:
-        CommandError: It names sources of images, and was not written here.
+        RunError: It names sources of images, and was not written here.
     """
     dataset = settings["dataset"]
     if trust or dataset in _WITHOUT_FILES:
@@ -72,7 +72,7 @@ def check_sources(folder, settings, *, trust=False):
         sources = [dataset[role] for role in roles if dataset[role] is not None]
     else:
         sources = [dataset]
-    raise CommandError(
+    raise RunError(
         f"The images of a run are read where run.json says, if it was written by you "
         f"and on this machine. Received: {str(folder)!r}, which was not, or by an "
         f"earlier version, or was changed since; it names {', '.join(sources)}. If "

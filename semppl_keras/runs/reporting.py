@@ -18,8 +18,9 @@ from semppl_keras.reports.html_pages import page, picture, table
 from semppl_keras.reports.run_picture import embed_in_plane
 from semppl_keras.reports.svg_charts import line_chart
 from semppl_keras.reports.view_grid import draw_views
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun, as_probabilities
-from semppl_keras.runs.folder import CommandError, user_errors
+from semppl_keras.runs.folder import user_errors
 from semppl_keras.runs.json_files import Entry, check_entries, read_json
 from semppl_keras.runs.measures import format_table, read_metrics
 from semppl_keras.runs.out_paths import check_can_write
@@ -76,7 +77,7 @@ def run(arguments):
         `pathlib.Path` of the page.
 
     Raises:
-        CommandError: What the user asked for cannot be done.
+        RunError: What the user asked for cannot be done.
     """
     finished = FinishedRun(arguments.run, trust=arguments.trust)
     out = finished.folder / "report.html"
@@ -84,7 +85,7 @@ def run(arguments):
         out = pathlib.Path(arguments.out)
         check_can_write(out)
         if out.exists():
-            raise CommandError(f"{out} exists already. Choose another --out.")
+            raise RunError(f"{out} exists already. Choose another --out.")
     # Before anything takes long.
     read_metrics(finished.folder)
     _history(finished.folder / "history.json")

@@ -15,7 +15,7 @@ from semppl_keras.callbacks import (
     finishing_the_step,
     latest_checkpoint,
 )
-from semppl_keras.runs.errors import CommandError
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import user_errors, write_json
 from semppl_keras.runs.json_files import read_json
 from semppl_keras.runs.safe_loading import check_folder, load_model
@@ -41,7 +41,7 @@ def begun_training(folder, kind=keras.Model, *, trust=False):
         where there is no checkpoint.
 
     Raises:
-        CommandError: The folder may be somebody else's, and would execute something.
+        RunError: The folder may be somebody else's, and would execute something.
     """
     if folder.is_dir():
         check_folder(folder, trust=trust)
@@ -69,7 +69,7 @@ def safe_fit(model, state, folder, *data, minutes=None, callbacks=(), **argument
         The `TrainingState` in the end.
 
     Raises:
-        CommandError: The data does not fit, the training diverges, or the end of it
+        RunError: The data does not fit, the training diverges, or the end of it
             cannot be saved.
         KeyboardInterrupt: After Ctrl-C, once the step is done and saved.
     """
@@ -151,7 +151,7 @@ def _noted(path):
     """The settings that a training was begun with, or None where they are damaged."""
     try:
         return read_json(path)
-    except CommandError:
+    except RunError:
         return None
 
 

@@ -9,7 +9,7 @@ import zlib
 import keras
 
 from semppl_keras.data.images.npz_archives import array_header
-from semppl_keras.runs.folder import CommandError
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.known_objects import (
     EXECUTING,
     is_known_class,
@@ -43,12 +43,12 @@ def check_folder(folder, *, trust=False):
         trust: Whether links in it may be followed.
 
     Raises:
-        CommandError: There is a pickle in it, a NumPy array of objects, which is one,
+        RunError: There is a pickle in it, a NumPy array of objects, which is one,
             a symbolic link, or a file that cannot be read.
     """
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() and not trust:
-            raise CommandError(
+            raise RunError(
                 "A run folder must hold no links, since what is written through one is "
                 f"elsewhere. Received: {str(path)!r}. If it is your own: --trust."
             )
@@ -57,20 +57,20 @@ def check_folder(folder, *, trust=False):
                 continue
             pickled, array = _is_pickle(path), _array_of_objects(path)
         except OSError as error:
-            raise CommandError(
+            raise RunError(
                 "Every file of a run folder must be readable, to see that none could "
                 "execute anything. Received: "
                 f"{str(path)!r} ({error.strerror or error}). "
                 "Make it readable, or take it out of the folder."
             ) from error
         if pickled:
-            raise CommandError(
+            raise RunError(
                 f"A run folder must hold no pickle, since one can execute anything. "
                 f"Received: {str(path)!r}. semppl wrote none: if you trust whom the "
                 "folder is from, delete the file."
             )
         if array is not None:
-            raise CommandError(
+            raise RunError(
                 "A run folder must hold no NumPy array of objects, which is a pickle "
                 f"and can execute anything. Received: {array}. semppl wrote none: if "
                 "you trust whom the folder is from, delete the file."
@@ -91,12 +91,12 @@ def load_model(path, kind=keras.Model, *, trust=False):
         The model.
 
     Raises:
-        CommandError: The file is none of Keras', names something that is not known,
+        RunError: The file is none of Keras', names something that is not known,
             announces more than it holds, cannot be loaded here, or is of another kind.
     """
     if not zipfile.is_zipfile(path):
         received = "a pickle, which can execute anything" if _is_pickle(path) else ""
-        raise CommandError(
+        raise RunError(
             f"{str(path)!r} must be a model that semppl has written, an archive of "
             f"Keras'. Received: {received or 'something else'}. It was not loaded."
         )
@@ -106,16 +106,16 @@ def load_model(path, kind=keras.Model, *, trust=False):
     try:
         with bounded_variables(path, held):
             model = keras.models.load_model(path, safe_mode=True)
-    except CommandError:
+    except RunError:
         raise
     # A file that was changed by hand fails in many ways.
     except Exception as error:
-        raise CommandError(
+        raise RunError(
             f"{str(path)!r} must be a model that semppl has written. Received one that "
             f"Keras cannot load: {type(error).__name__}: {error}"
         ) from error
     if not isinstance(model, kind):
-        raise CommandError(
+        raise RunError(
             f"{str(path)!r} must be a {kind.__name__} that semppl has written. "
             f"Received: {type(model).__name__}."
         )
@@ -127,24 +127,24 @@ def _check_no_pickle_within(path):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise CommandError(
+        raise RunError(
             f"{str(path)!r} must be a model that semppl has written. Received an "
             f"archive that cannot be read ({error})."
         ) from error
     for name in names:
         if name.lower().endswith(_PICKLE_ENDINGS):
-            raise CommandError(
+            raise RunError(
                 f"{str(path)!r} must hold no pickle, since one can execute anything. "
                 f"Received: {name!r} in it. It was not loaded."
             )
 
 
 def _check_config(path, config, trust):
-    """Raises a `CommandError` where a configuration names what is not known, or asks
+    """Raises a `RunError` where a configuration names what is not known, or asks
     for more than there is."""
     for where, value in _named(config):
         if isinstance(value, int):
-            raise CommandError(
+            raise RunError(
                 f"{str(path)!r} must describe a network of at most {_MOST:,} of "
                 f"anything. Received: {'.'.join(map(str, where))} of "
                 f"{f'{value:,}'[:40]}. It was not loaded."
@@ -162,7 +162,7 @@ def _check_config(path, config, trust):
             kind = re.split(r"[.>]", str(name))[-1]
             if kind in EXECUTING:
                 called = settings.get("name") if isinstance(settings, dict) else None
-                raise CommandError(
+                raise RunError(
                     f"{str(path)!r} must hold no layer that brings code of its own. "
                     f"Received: a layer of type {kind}"
                     + (f", {called!r}" if called else "")
@@ -225,7 +225,7 @@ def _is_too_large(where, value):
 
 def _unknown(path, name, where):
     at = f" as {'.'.join(map(str, where))!r}" if where else ""
-    return CommandError(
+    return RunError(
         f"{str(path)!r} must name nothing but harmless parts of Keras and of "
         f"semppl_keras. Received: {name!r}{at}, which is not known to be one. It was "
         "not loaded. If it is a layer of your own: --trust."
@@ -239,7 +239,7 @@ def _import_own(path, module):
     try:
         importlib.import_module(module)
     except ImportError as error:
-        raise CommandError(
+        raise RunError(
             f"{str(path)!r} has layers of the module {module!r}, which must be found. "
             f"Received: {error}. Set PYTHONPATH to its folder."
         ) from error

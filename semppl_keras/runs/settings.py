@@ -8,16 +8,10 @@ import keras
 from semppl_keras import recipes
 from semppl_keras.data.images.sources import resolved_source
 from semppl_keras.data.images.value_ranges import as_ranges
+from semppl_keras.data.names import own_dataset, resolved
 from semppl_keras.data.own_images import own_name, survey_own_images
-from semppl_keras.runs.folder import (
-    CommandError,
-    own_dataset,
-    read_settings,
-    recipe_of,
-    resolved,
-    user_errors,
-    versions,
-)
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.folder import read_settings, recipe_of, user_errors, versions
 from semppl_keras.runs.labels import labels_of, tell_changed_labels
 from semppl_keras.runs.table_settings import (
     TABLE_OPTIONS,
@@ -71,11 +65,11 @@ def run_folder(arguments):
         arguments: Namespace, as `train.run` takes it.
 
     Raises:
-        CommandError: They name two.
+        RunError: They name two.
     """
     named = arguments.resume if isinstance(arguments.resume, str) else None
     if named and arguments.out and pathlib.Path(named) != pathlib.Path(arguments.out):
-        raise CommandError(
+        raise RunError(
             "A run goes on in its own folder. Received: --resume "
             f"{named} and --out {arguments.out}. Leave one of the two out."
         )
@@ -107,7 +101,7 @@ def new_settings(arguments):
         The dict that `run.json` begins with.
 
     Raises:
-        CommandError: The arguments contradict each other, or name no images.
+        RunError: The arguments contradict each other, or name no images.
     """
     settings = _with_defaults(arguments)
     if _is_own(arguments):
@@ -133,10 +127,10 @@ def settings_of(folder, arguments):
         The dict that `run.json` holds.
 
     Raises:
-        CommandError: There is no run, or one with other settings than those asked for.
+        RunError: There is no run, or one with other settings than those asked for.
     """
     if not (folder / "run.json").exists():
-        raise CommandError(
+        raise RunError(
             f"--resume needs a folder with a run in it. Received: {str(folder)!r}, "
             "which has no run.json. Name the folder of one, or leave --resume out."
         )
@@ -167,13 +161,13 @@ def settings_of(folder, arguments):
             with_it = f"without {option}"
             if begun not in (None, []):
                 with_it = f"with {option} {begun}"
-            raise CommandError(
+            raise RunError(
                 f"The run in {str(folder)!r} was begun {with_it}. "
                 f"Received: {option} {asked}. Leave it out, or begin another run with "
                 "another --out."
             )
     if settings["backend"] != keras.backend.backend():
-        raise CommandError(
+        raise RunError(
             f"The run in {str(folder)!r} was begun on {settings['backend']}. Received: "
             f"{keras.backend.backend()}, which draws other random numbers. Set "
             f"KERAS_BACKEND={settings['backend']}."
@@ -210,13 +204,13 @@ def with_data(settings, data, folder):
         The dict that `run.json` holds.
 
     Raises:
-        CommandError: A run that goes on would take classes for others.
+        RunError: A run that goes on would take classes for others.
     """
     names, digest = list(data.class_names), getattr(data, "digest", None)
     labels = labels_of(names, data.y_labelled)
     begun = settings.get("class_names", names)
     if begun != names:
-        raise CommandError(
+        raise RunError(
             f"The run in {str(folder)!r} was begun with the classes "
             f"{', '.join(begun)}. Received: {', '.join(names)}. Bring the labels back, "
             "or begin another run with another --out."
@@ -240,7 +234,7 @@ def with_data(settings, data, folder):
 
 
 def check_free(folder):
-    """Raises a `CommandError` where a new run would overwrite something.
+    """Raises a `RunError` where a new run would overwrite something.
 
     The `skipped.tsv` of a run that failed for too many unreadable images is nothing
     to keep: once they are repaired the same command is to do.
@@ -249,11 +243,11 @@ def check_free(folder):
         folder: `pathlib.Path`.
     """
     if folder.exists() and not folder.is_dir():
-        raise CommandError(
+        raise RunError(
             f"--out must be a folder. Received: {str(folder)!r}, which is a file."
         )
     if (folder / "run.json").exists():
-        raise CommandError(
+        raise RunError(
             f"There is a run in {str(folder)!r} already. Go on with it: semppl train "
             f"--resume {folder}. Or choose another folder with --out."
         )
@@ -261,7 +255,7 @@ def check_free(folder):
     if taken == ["skipped.tsv"] and _names_skipped(folder / "skipped.tsv"):
         return
     if taken:
-        raise CommandError(
+        raise RunError(
             f"--out must be a folder that a run can be written to. Received: "
             f"{str(folder)!r}, where {', '.join(taken)} would be overwritten. Choose "
             "another folder."
@@ -290,7 +284,7 @@ def _is_own(arguments):
     if not given:
         return False
     if arguments.dataset is not None:
-        raise CommandError(
+        raise RunError(
             f"--{given[0].replace('_', '-')} is for your own images. Received: it and "
             f"--dataset {arguments.dataset}. Leave one of the two out."
         )
@@ -300,7 +294,7 @@ def _is_own(arguments):
         if getattr(arguments, name) is None
     ]
     if missing:
-        raise CommandError(
+        raise RunError(
             "Your own images are --unlabelled, to learn from, and --labelled, a few. "
             f"Received: --{given[0].replace('_', '-')} without {' and '.join(missing)}."
         )

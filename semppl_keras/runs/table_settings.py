@@ -4,7 +4,8 @@ import dataclasses
 
 from semppl_keras.data import TableOptions
 from semppl_keras.data.images.sources import is_table
-from semppl_keras.runs.folder import CommandError, user_errors
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.folder import user_errors
 
 # Of `TableOptions`; all are None where they are not given.
 TABLE_OPTIONS = (
@@ -28,7 +29,7 @@ def asked_tables(arguments, begun=None):
         `TableOptions`.
 
     Raises:
-        CommandError: An option is none.
+        RunError: An option is none.
     """
     given = {name: getattr(arguments, name) for name in given_tables(arguments)}
     with user_errors():
@@ -41,10 +42,10 @@ def given_tables(arguments):
 
 
 def check_tables_named(arguments, sources):
-    """Raises a `CommandError` where columns are named, and no source is a table."""
+    """Raises a `RunError` where columns are named, and no source is a table."""
     for name in _OF_COLUMNS:
         if getattr(arguments, name) is not None and not any(map(is_table, sources)):
-            raise CommandError(
+            raise RunError(
                 f"--{name.replace('_', '-')} is for a table (.csv, .tsv). Received: "
                 f"{', '.join(map(str, sources))}. Leave it out."
             )

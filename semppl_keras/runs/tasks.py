@@ -10,15 +10,15 @@ from semppl_keras.data.checks import listed
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
 from semppl_keras.data.images.sources import resolved_source
+from semppl_keras.data.names import resolved
 from semppl_keras.data.own_images import images_folder, open_tested, own_name
 from semppl_keras.evaluation import SEVERITIES, corrupt
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import (
-    CommandError,
     Progress,
     load_data,
     recipe_of,
-    resolved,
     tables_of,
     user_errors,
     value_range_of,
@@ -80,7 +80,7 @@ def task_of_run(settings, arguments, folder):
         The `Task`, and the seed to work with.
 
     Raises:
-        CommandError: There is no such task, or none for this run.
+        RunError: There is no such task, or none for this run.
     """
     seed = settings["seed"] if arguments.seed is None else arguments.seed
     if arguments.test is not None:
@@ -90,7 +90,7 @@ def task_of_run(settings, arguments, folder):
     asked = resolved(arguments.data)
     other = asked if asked != settings["dataset"] else None
     if arguments.same_classes and other is None:
-        raise CommandError(
+        raise RunError(
             "--same-classes is for another data set than the run's. Received: --data "
             f"{arguments.data}, which the run was trained on."
         )
@@ -127,7 +127,7 @@ def task_of_run(settings, arguments, folder):
             )
         name, x_test, y_test = tested.name, tested.images, _named_alike(tested, data)
     if y_test is None:
-        raise CommandError(
+        raise RunError(
             "There must be labelled test images to evaluate with. Received: "
             f"{name}, which has none. Name a data set that has some with --data."
         )
@@ -158,17 +158,17 @@ def check_images_fit(model, task, corruptions):
         corruptions: Names, or None.
 
     Raises:
-        CommandError: The network, or a corruption, does not take such images.
+        RunError: The network, or a corruption, does not take such images.
     """
     height, width, received = task.x_test.shape[1:]
     channels, least = model.backbone.input_shape[-1], model.views.min_image_size
     if received != channels:
-        raise CommandError(
+        raise RunError(
             f"The run's network takes images with {channels} channel(s). Received: "
             f"{task.name}, whose images have {received}. Convert them."
         )
     if min(height, width) < least:
-        raise CommandError(
+        raise RunError(
             f"The run's network takes images of at least {least} pixels a side. "
             f"Received: {task.name}, whose images have {height} x {width}. Enlarge "
             "them."
@@ -183,7 +183,7 @@ def _own_test(source, finished, tables):
     x_labelled, y_labelled, _ = finished.labelled
     height, width, channels = x_labelled.shape[1:]
     if height != width:
-        raise CommandError(
+        raise RunError(
             "--test is for runs on square images, to whose size it brings the central "
             f"square of each. Received: a run on images of {height} x {width}. Name a "
             "data set of such images with --data and --same-classes."
@@ -214,7 +214,7 @@ def _own_test(source, finished, tables):
     known = labels >= 0
     unknown = sorted({text for text in texts if text not in numbers})
     if not known.any():
-        raise CommandError(
+        raise RunError(
             "The images of --test must be of the classes of the run, "
             f"{listed(class_names)}. Received: {listed(unknown)}. Name their classes "
             "as the run does."
@@ -268,7 +268,7 @@ def _named_alike(tested, data):
     both_named = not (_are_numbers(names) or _are_numbers(data.class_names))
     if both_named:
         unknown = sorted(set(names) - set(data.class_names))
-        raise CommandError(
+        raise RunError(
             "--same-classes needs a data set with the classes of the run. "
             f"Received: {tested.name} with {', '.join(unknown[:5])}, which are none of "
             f"{', '.join(data.class_names[:5])}, ... Rename them, or leave "
@@ -276,7 +276,7 @@ def _named_alike(tested, data):
         )
     if labels.max() >= data.num_classes or len(names or ()) > data.num_classes:
         count = len(names) if names else int(labels.max()) + 1
-        raise CommandError(
+        raise RunError(
             "--same-classes needs a data set with the classes of the run. "
             f"Received: {tested.name} with {count} classes, where {data.name} has "
             f"{data.num_classes}. Leave --same-classes out to test the features with "

@@ -12,9 +12,9 @@ from semppl_keras.callbacks import ScalarLogs
 from semppl_keras.data.images.decoding import TooManyUnreadable
 from semppl_keras.data.images.spreadsheets import inert, table_text
 from semppl_keras.pretraining import SemPPL
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import check_model
 from semppl_keras.runs.folder import (
-    CommandError,
     load_data,
     recipe_of,
     save_model,
@@ -55,7 +55,7 @@ def run(arguments):
         The dict that `metrics.json` holds.
 
     Raises:
-        CommandError: What the user asked for cannot be done.
+        RunError: What the user asked for cannot be done.
         KeyboardInterrupt: On Ctrl-C, in training once the step is done and saved.
     """
     folder = run_folder(arguments)
@@ -193,7 +193,7 @@ def _trained(folder, settings, data, recipe, arguments):
             verbose=1 if sys.stdout.isatty() else 2,
         )
     except MemoryError as error:
-        raise CommandError(
+        raise RunError(
             f"{error} On the command line: --batch-size {max(1, batch_size // 2)}, "
             "with another --out."
         ) from error
@@ -224,13 +224,13 @@ def _check_fits(checkpoints, model, state, data, epochs):
     check_model(checkpoints, model, data.class_names)
     expected, received = data.x_train.shape[-1], model.backbone.input_shape[-1]
     if received != expected:
-        raise CommandError(
+        raise RunError(
             f"The checkpoints in {str(checkpoints)!r} must take the run's images, of "
             f"{expected} channel(s). Received: a network for {received}. Remove them "
             "to begin anew."
         )
     if state.epoch + bool(state.batch) > epochs:
-        raise CommandError(
+        raise RunError(
             f"The checkpoints in {str(checkpoints)!r} must be of the run's {epochs} "
             f"epoch(s). Received: one within epoch {state.epoch + 1}. Remove them to "
             "begin anew."
@@ -247,11 +247,11 @@ def _check_enough_images(num_negatives, data, batch_size, labelled_batch_size):
         f"least {num_negatives + 1}. Received: "
     )
     if batch_size < len(data.x_unlabelled):
-        raise CommandError(
+        raise RunError(
             f"{told}{batch_size} unlabelled and {labelled_batch_size} labelled ones "
             f"per step. Train with --batch-size {num_negatives + 1} or more."
         )
-    raise CommandError(
+    raise RunError(
         f"{told}{len(data.x_unlabelled)} unlabelled image(s) and "
         f"{len(data.x_labelled)} labelled one(s) that can be used. Add at least "
         f"{missing} more unlabelled image(s); some hundreds are worth training on."
@@ -262,7 +262,7 @@ def _check_enough_steps(neighbours, epochs, steps_per_epoch, labelled_batch_size
     """Training must leave in the memory what its votes need."""
     per_epoch = steps_per_epoch * labelled_batch_size
     if epochs * per_epoch < neighbours:
-        raise CommandError(
+        raise RunError(
             f"The {neighbours} nearest labelled images vote, and {epochs} epoch(s) of "
             f"{steps_per_epoch} step(s) with {labelled_batch_size} labelled image(s) "
             f"would leave {epochs * per_epoch} in the memory. Train longer: --epochs "
@@ -282,16 +282,16 @@ def _load(settings, recipe, folder):
             class_names=settings.get("class_names", ()),
             value_range=value_range_of(settings),
         )
-    except CommandError as error:
+    except RunError as error:
         if not isinstance(error.__cause__, TooManyUnreadable):
             raise
         path = folder / "skipped.tsv"
         with user_errors():
             folder.mkdir(parents=True, exist_ok=True)
             _write_skipped(path, error.__cause__.skipped)
-        raise CommandError(f"{error} All of them are named in {path}.") from error
+        raise RunError(f"{error} All of them are named in {path}.") from error
     if len(data.unlabelled_indices) == 0:
-        raise CommandError(
+        raise RunError(
             "There must be unlabelled images to learn from. Received: "
             f"--labels-per-class {labels_per_class}, which makes all "
             f"{len(data.x_train):,} training images labelled ones. Ask for fewer."

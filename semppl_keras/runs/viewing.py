@@ -12,7 +12,8 @@ from semppl_keras.data.images.files import OWN_PICTURES
 from semppl_keras.data.images.sources import ImageList, open_images
 from semppl_keras.data.own_images import LARGEST_USUAL_SIDE
 from semppl_keras.reports.view_grid import draw_views
-from semppl_keras.runs.folder import CommandError, user_errors
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.folder import user_errors
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.terminal import shown
 from semppl_keras.views import recipe
@@ -31,14 +32,14 @@ def run(arguments):
         `pathlib.Path` of the picture.
 
     Raises:
-        CommandError: What the user asked for cannot be done.
+        RunError: What the user asked for cannot be done.
     """
     out = pathlib.Path(arguments.out)
     if out.suffix.lower() != ".png":
-        raise CommandError(f"--out must end in .png. Received: {out}.")
+        raise RunError(f"--out must end in .png. Received: {out}.")
     check_can_write(out)
     if out.exists() and not arguments.overwrite:
-        raise CommandError(
+        raise RunError(
             f"{out} exists already. Choose another --out, or add --overwrite."
         )
     with user_errors():
@@ -52,7 +53,7 @@ def run(arguments):
     for entry in skipped:
         print(f"not read: {shown(entry.name)}: {shown(entry.reason)}", file=sys.stderr)
     if not len(images):
-        raise CommandError(
+        raise RunError(
             f"There must be images that can be read in {arguments.source}. Received: "
             f"{len(skipped):,} that cannot, tried at random."
         )

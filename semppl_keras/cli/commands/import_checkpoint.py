@@ -5,10 +5,56 @@ import pathlib
 import keras
 
 from semppl_keras import checkpoints
-from semppl_keras.runs.folder import CommandError, user_errors
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.folder import user_errors
 from semppl_keras.runs.out_paths import check_can_write
 
+SUMMARY = "make a Keras model of a published checkpoint"
+
+DESCRIPTION = """\
+Make a Keras model of a checkpoint that the authors of SemPPL, BYOL or SimCLRv2
+published: the backbone, from images (RGB in [0, 1]) to features. Nothing that a
+checkpoint asks for is executed."""
+
+EPILOG = """\
+checkpoints:
+  FILE.pkl          of DeepMind (SemPPL, BYOL): ResNet-18 to 200 of any width
+  PREFIX or FOLDER  of SimCLRv2: model.ckpt-N, with selective kernels or without;
+                    TensorFlow reads it
+
+The heads are to be had from Python: semppl_keras.checkpoints.load_deepmind and
+load_simclr.
+
+examples:
+  semppl import pretrain_res50x1.pkl --out resnet50.keras
+  semppl import r50_1x_sk1/model.ckpt-250228 --format saved_model --out served"""
+
 ENDINGS = {"keras": ".keras", "saved_model": ""}
+
+
+def add_arguments(parser):
+    """Adds the options of the command."""
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help="a file, a prefix or a folder"
+    )
+    parser.add_argument(
+        "--family",
+        choices=["auto", "deepmind", "simclr"],
+        default="auto",
+        help="whose checkpoint it is (default: told from its files)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["keras", "saved_model"],
+        default="keras",
+        help="what is written (default: keras)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="PATH",
+        help="where (default: CHECKPOINT_backbone.keras, or a folder without .keras, "
+        "in the working folder); nothing is overwritten",
+    )
 
 
 def run(arguments):
@@ -23,7 +69,7 @@ def run(arguments):
         `pathlib.Path` of what was written.
 
     Raises:
-        CommandError: The checkpoint cannot be read, or there is something already.
+        RunError: The checkpoint cannot be read, or there is something already.
     """
     source = pathlib.Path(arguments.checkpoint)
     target = _target(arguments, source)
@@ -67,7 +113,7 @@ def _family(family, source):
 def _target(arguments, source):
     if arguments.format == "saved_model" and keras.backend.backend() != "tensorflow":
         # Torch writes none at all, JAX none of this padding for images of any size.
-        raise CommandError(
+        raise RunError(
             "--format saved_model needs TensorFlow; run the command with "
             "KERAS_BACKEND=tensorflow"
         )
@@ -78,8 +124,8 @@ def _target(arguments, source):
     else:
         target = pathlib.Path(arguments.out)
     if not target.name.endswith(ending):
-        raise CommandError(f"--out must end in {ending}; received {target}")
+        raise RunError(f"--out must end in {ending}; received {target}")
     check_can_write(target)
     if target.exists():
-        raise CommandError(f"{target} exists already; choose another --out")
+        raise RunError(f"{target} exists already; choose another --out")
     return target

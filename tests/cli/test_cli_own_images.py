@@ -14,17 +14,15 @@ from PIL import Image
 from tiny_runs import assert_same_results, interrupting, tiny_recipe, tiny_runs
 
 import semppl_keras
-from semppl_keras.cli import _BACKBONES, _parser, main
+from semppl_keras.backbones.registry import BACKBONES
+from semppl_keras.cli import _parser, main
+from semppl_keras.data.names import dataset_name
 from semppl_keras.reports.drawing import drawable
 from semppl_keras.reports.run_picture import write_report
 from semppl_keras.runs import training as train_command
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.folder import (
-    CommandError,
-    dataset_name,
-    load_data,
-    recipe_of,
-)
+from semppl_keras.runs.folder import load_data, recipe_of
 from semppl_keras.runs.labelling import label_images
 from semppl_keras.runs.measures import format_table
 from semppl_keras.runs.own_runs import signed
@@ -313,7 +311,7 @@ def test_columns_of_tables_are_asked_for(small, tables, tmp_path, capsys):
     # Of another class the run knows nothing.
     table.write_text(table.read_text().replace("red_0.png,0,blue", "red_0.png,0,owl"))
     for read in (lambda run: run.labelled, lambda run: run.data):
-        with pytest.raises(CommandError, match="Bring the labels back"):
+        with pytest.raises(RunError, match="Bring the labels back"):
             read(FinishedRun(out))
 
     # A run from before there were such options.
@@ -324,7 +322,7 @@ def test_columns_of_tables_are_asked_for(small, tables, tmp_path, capsys):
     assert FinishedRun(out).class_names == tuple(map(str, range(8)))
     settings["dataset"]["tables"] = {"label_column": 3}
     (out / "run.json").write_text(json.dumps(settings))
-    with pytest.raises(CommandError, match="`label_column` must be the name of a"):
+    with pytest.raises(RunError, match="`label_column` must be the name of a"):
         FinishedRun(out)
 
 
@@ -411,8 +409,12 @@ def test_shares():
     assert parse(["train", "--max-skipped", "0.1"]).max_skipped == 0.1
 
 
-def test_the_command_knows_the_backbones():
-    assert tuple(semppl_keras.recipes.BACKBONES) == _BACKBONES
+@pytest.mark.parametrize("name", BACKBONES)
+def test_the_command_knows_the_backbones(name):
+    parsed = _parser().parse_args(["train", "--backbone", name])
+    assert parsed.backbone == name
+    assert semppl_keras.recipes.BACKBONES is BACKBONES
+    assert callable(getattr(semppl_keras.backbones, BACKBONES[name]))
 
 
 @pytest.mark.parametrize(

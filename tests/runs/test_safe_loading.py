@@ -21,7 +21,7 @@ from semppl_keras.distillation import Distiller, FineTuner, ImageClassifier
 from semppl_keras.models import Pretraining
 from semppl_keras.optimizers import LARS
 from semppl_keras.runs import own_runs
-from semppl_keras.runs.errors import CommandError
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.json_files import read_run_json
 from semppl_keras.runs.lock import locked
 from semppl_keras.runs.resuming import begun_training
@@ -64,7 +64,7 @@ def refused(path, monkeypatch, **options):
     """What is told of a file that Keras never sees."""
     with monkeypatch.context() as patch:
         patch.setattr(keras.models, "load_model", None)
-        with pytest.raises(CommandError) as caught:
+        with pytest.raises(RunError) as caught:
             load_model(path, **options)
     return str(caught.value)
 
@@ -299,7 +299,7 @@ def test_what_is_nested_too_deep_is_told(saved, tmp_path, monkeypatch):
                 path, monkeypatch
             )
         else:
-            with pytest.raises(CommandError, match="must be a model that semppl has"):
+            with pytest.raises(RunError, match="must be a model that semppl has"):
                 load_model(path)
 
 
@@ -351,9 +351,9 @@ def test_code_and_pickles_are_refused_whoever_is_trusted(saved, tmp_path, monkey
 
 @any_backend
 def test_another_model_than_that_asked_for_is_told(saved):
-    with pytest.raises(CommandError, match="must be a Pretraining .* Sequential"):
+    with pytest.raises(RunError, match="must be a Pretraining .* Sequential"):
         load_model(saved, Pretraining)
-    with pytest.raises(CommandError, match="must be a ImageClassifier .* Sequential"):
+    with pytest.raises(RunError, match="must be a ImageClassifier .* Sequential"):
         load_model(saved, ImageClassifier)
 
 
@@ -428,7 +428,7 @@ def test_weights_that_go_in_circles_come_to_an_end(saved, tmp_path):
 
     weights = {"model.weights.h5": weights_file(circle)}
     path = rewritten(saved, tmp_path / "model.keras", **weights)
-    with pytest.raises(CommandError, match="Keras cannot load"):
+    with pytest.raises(RunError, match="Keras cannot load"):
         load_model(path)
 
 
@@ -505,7 +505,7 @@ def test_a_network_is_no_larger_than_its_weights(saved, tmp_path, units):
 
     path = rewritten(saved, tmp_path / "model.keras", change)
     before = keras.Variable.__init__
-    with pytest.raises(CommandError, match="must hold the weights of the network"):
+    with pytest.raises(RunError, match="must hold the weights of the network"):
         load_model(path)
     assert keras.Variable.__init__ is before
 
@@ -605,7 +605,7 @@ def test_where_a_training_stands_is_checked(saved, tmp_path, state, told):
         return
     with pytest.raises(ValueError, match=told):
         TrainingState.read(path)
-    with pytest.raises(CommandError):
+    with pytest.raises(RunError):
         begun_training(tmp_path)
 
 
@@ -679,7 +679,7 @@ def test_settings_that_no_run_has_are_told(tmp_path, changes):
         path.write_text(json.dumps(settings))
         assert read_run_json(path) == settings
     path.write_text(json.dumps({**SETTINGS, **changes}))
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(RunError) as caught:
         read_run_json(path)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400 + len(str(path))
@@ -692,7 +692,7 @@ def test_settings_that_no_run_has_are_told(tmp_path, changes):
 def test_sources_are_followed_where_they_were_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SEMPPL_HOME", str(tmp_path / "mine"))
     settings = {**SETTINGS, "dataset": OWN}
-    with pytest.raises(CommandError, match=r"it names /photos, /few\. If .* --trust"):
+    with pytest.raises(RunError, match=r"it names /photos, /few\. If .* --trust"):
         own_runs.check_sources("run", settings)
     # Asking makes no key.
     assert not (tmp_path / "mine").exists()
@@ -707,14 +707,14 @@ def test_sources_are_followed_where_they_were_written(tmp_path, monkeypatch, cap
 
     changed = {**signed, "dataset": {**OWN, "labelled": "/home/other"}}
     for other in (changed, {**signed, "sources_signature": 3}):
-        with pytest.raises(CommandError, match="written by you"):
+        with pytest.raises(RunError, match="written by you"):
             own_runs.check_sources("run", other)
         own_runs.check_sources("run", other, trust=True)
     monkeypatch.setenv("SEMPPL_HOME", str(tmp_path / "another"))
     own_runs.signed(settings)
-    with pytest.raises(CommandError, match="written by you"):
+    with pytest.raises(RunError, match="written by you"):
         own_runs.check_sources("run", signed)
-    with pytest.raises(CommandError, match="names tfds:mnist"):
+    with pytest.raises(RunError, match="names tfds:mnist"):
         own_runs.check_sources("run", {**SETTINGS, "dataset": "tfds:mnist"})
 
     # Where nothing can be kept, training goes on.
@@ -725,7 +725,7 @@ def test_sources_are_followed_where_they_were_written(tmp_path, monkeypatch, cap
     (tmp_path / "cut").mkdir()
     (tmp_path / "cut" / "key").write_bytes(b"")
     assert own_runs.signed(settings) == settings
-    with pytest.raises(CommandError, match="written by you"):
+    with pytest.raises(RunError, match="written by you"):
         own_runs.check_sources("run", signed)
 
 
@@ -737,12 +737,12 @@ def test_one_training_at_a_time_writes_to_a_folder(tmp_path):
     folder = tmp_path / "deep" / "run"
     with locked(folder):
         with (
-            pytest.raises(CommandError, match=f"process {os.getpid()} on "),
+            pytest.raises(RunError, match=f"process {os.getpid()} on "),
             locked(folder),
         ):
             pass
         # The first still has it.
-        with pytest.raises(CommandError), locked(pathlib.Path(f"{folder}/.")):
+        with pytest.raises(RunError), locked(pathlib.Path(f"{folder}/.")):
             pass
     # Nothing was written, and nothing is left.
     assert list(tmp_path.iterdir()) == []
@@ -753,7 +753,7 @@ def test_one_training_at_a_time_writes_to_a_folder(tmp_path):
         (folder / "run.json").write_text("{}")
     assert [path.name for path in folder.iterdir()] == ["run.json"]
     with (
-        pytest.raises(CommandError, match="must be able to write"),
+        pytest.raises(RunError, match="must be able to write"),
         locked(folder / "run.json"),
     ):
         pass
@@ -765,7 +765,7 @@ def test_nothing_is_written_through_a_link(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "training.lock").symlink_to(tmp_path / "own.txt")
-    with pytest.raises(CommandError, match="must be able to write"), locked(folder):
+    with pytest.raises(RunError, match="must be able to write"), locked(folder):
         pass
     assert (tmp_path / "own.txt").read_text() == "precious"
     (folder / "training.lock").unlink()
@@ -775,7 +775,7 @@ def test_nothing_is_written_through_a_link(tmp_path):
         ("lost", tmp_path / "nowhere"),
     ):
         (folder / name).symlink_to(target)
-        with pytest.raises(CommandError, match=f"no links.*{name}.*--trust"):
+        with pytest.raises(RunError, match=f"no links.*{name}.*--trust"):
             check_folder(folder)
         check_folder(folder, trust=True)
         (folder / name).unlink()

@@ -30,7 +30,7 @@ from semppl_keras.callbacks import (
 )
 from semppl_keras.cli import main
 from semppl_keras.runs.classifiers import file_digest
-from semppl_keras.runs.folder import CommandError
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.resuming import resumable_fit
 
 IMAGES, LABELS = toy_images(24)
@@ -421,7 +421,7 @@ def test_the_command_line_tells_of_too_little_memory(tmp_path, monkeypatch, caps
     monkeypatch.setattr(train_command, "_load", load)
     assert main(["train", "--epochs", "1", "--out", str(tmp_path / "run")]) == 2
     assert "there is less memory than this takes" in capsys.readouterr().err
-    assert issubclass(CommandError, Exception)
+    assert issubclass(RunError, Exception)
 
 
 def test_a_classifier_is_begun_anew_on_other_data(tmp_path):

@@ -19,7 +19,7 @@ from semppl_keras.cli import main
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.measures import format_table, read_metrics
 
-FOLDER = pathlib.Path(__file__).parent / "data" / "version_0_1"
+FOLDER = pathlib.Path(__file__).parents[1] / "data" / "version_0_1"
 
 # Sums of float32 have another order on every backend and processor.
 CLOSE = {"rtol": 1e-3, "atol": 1e-4}

@@ -15,8 +15,8 @@ from semppl_keras.cli import main
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.runs import classifiers as classifier_training
 from semppl_keras.runs import resuming as safe_training
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.folder import CommandError
 
 pytestmark = pytest.mark.any_backend
 
@@ -250,14 +250,14 @@ def test_a_classifier_of_another_run_is_refused(run, tmp_path):
     told = r"10 classes of .*, in their order: 0, 1, .*, 9\. Received: "
     for names in (digits[::-1], digits[:9] + "x", digits[:9]):
         _save(backbone, views, names, len(names), path)
-        with pytest.raises(CommandError, match=told + ", ".join(names)):
+        with pytest.raises(RunError, match=told + ", ".join(names)):
             finished.classifier(path)
     _save(backbone, views, None, 9, path)
-    with pytest.raises(CommandError, match=told + "9 without names"):
+    with pytest.raises(RunError, match=told + "9 without names"):
         finished.classifier(path)
     coloured = backbones.SmallResNet(widths=(4,), input_shape=(8, 8, 3))
     _save(coloured, views, digits, 10, path)
-    with pytest.raises(CommandError, match=r"with 1 channel.* Received: one for 3"):
+    with pytest.raises(RunError, match=r"with 1 channel.* Received: one for 3"):
         finished.classifier(path)
     # Without names there is nothing to compare.
     _save(backbone, views, None, 10, path)

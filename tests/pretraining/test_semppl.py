@@ -28,7 +28,7 @@ from semppl_keras.memory import behind_its_ties, knn_votes
 from semppl_keras.pretraining import semppl
 from semppl_keras.training.global_batch import GlobalBatch
 
-TESTS = pathlib.Path(__file__).parent
+TESTS = pathlib.Path(__file__).parents[1]
 IMAGES, LABELS = toy_images(60)
 METRICS = {
     "loss",
@@ -442,7 +442,7 @@ GO_ON = """
 import sys
 import keras
 import semppl_keras
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/pretraining"]
 from test_semppl import fit
 model = keras.models.load_model(sys.argv[2])
 fit(model, epochs=4, initial_epoch=2)
@@ -450,7 +450,7 @@ model.save(sys.argv[3])
 """
 
 
-# tests/test_killed_runs.py does so, too, within an epoch.
+# tests/runs/test_killed_runs.py does so, too, within an epoch.
 @pytest.mark.slow
 def test_a_saved_run_goes_on_in_a_new_process_as_if_uninterrupted(tmp_path):
     class Stop(keras.callbacks.Callback):
@@ -551,7 +551,7 @@ def find_others(cls, name, *arguments):
     return find(name, *arguments)
 
 PathFinder.find_spec = classmethod(find_others)
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/pretraining"]
 import test_semppl
 model = test_semppl.toy_model()
 history = test_semppl.fit(model)

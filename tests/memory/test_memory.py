@@ -219,7 +219,7 @@ def test_votes_and_loss_of_the_paper_fit_into_two_gibibytes():
         "jax": ["jax jit"],
         "torch": ["torch eager"],
     }[keras.backend.backend()]
-    benchmarks = pathlib.Path(__file__).parents[1] / "benchmarks"
+    benchmarks = pathlib.Path(__file__).parents[2] / "benchmarks"
     size = {"batch": 4096, "capacity": 81920, "dim": 256}
     for name in names:
         work = {"contender": name, "size": size, "k": 1, "kept": None}

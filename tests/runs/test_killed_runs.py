@@ -15,7 +15,7 @@ from tiny_runs import assert_same_results, tiny_runs, write_archive
 
 from semppl_keras.cli import main
 
-SCRIPT = pathlib.Path(__file__).parent / "killed_run.py"
+SCRIPT = pathlib.Path(__file__).parents[1] / "killed_run.py"
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from semppl_keras.runs import classifiers as classifier_training
 from semppl_keras.runs import evaluating as evaluate_command
 from semppl_keras.runs import evaluation_measures
 from semppl_keras.runs import tasks as evaluation_task
-from semppl_keras.runs.folder import CommandError
+from semppl_keras.runs.errors import RunError
 
 pytestmark = pytest.mark.any_backend
 
@@ -193,7 +193,7 @@ def test_other_labels_than_those_of_the_run(run, tmp_path, monkeypatch):
 
     def measure_nothing(model, task, **options):
         tasks.append(task)
-        raise CommandError("enough")
+        raise RunError("enough")
 
     monkeypatch.setattr(evaluate_command, "measure", measure_nothing)
     for labels_per_class in ("2%", "10", "all"):
@@ -357,9 +357,9 @@ def test_classes_are_matched_by_name_or_by_number():
     assert match(None, [0, 2], pets) == [0, 2]
     assert match(("0", "1"), [0, 1], pets) == [0, 1]
     assert match(("cat", "dog"), [0, 1], ("0", "1", "2")) == [0, 1]
-    with pytest.raises(CommandError, match="with cow, which are none of cat, dog"):
+    with pytest.raises(RunError, match="with cow, which are none of cat, dog"):
         match(("cat", "cow"), [0, 1], pets)
-    with pytest.raises(CommandError, match="with 4 classes, where run has 3"):
+    with pytest.raises(RunError, match="with 4 classes, where run has 3"):
         match(None, [0, 3], pets)
 
 
@@ -408,7 +408,7 @@ def test_images_of_another_size_out_of_distribution(run, tmp_path, monkeypatch):
 
     def measure_nothing(model, task, **options):
         received.append(task.x_test)
-        raise CommandError("enough")
+        raise RunError("enough")
 
     monkeypatch.setattr(evaluate_command, "measure", measure_nothing)
     assert main(["evaluate", str(run), "--data", data, "--same-classes"]) == 2
