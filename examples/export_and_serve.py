@@ -52,7 +52,7 @@ model.fit(
 probe = semppl_keras.evaluation.linear_probe(
     model.embed(data.x_labelled), data.y_labelled, seed=SEED
 )
-classifier = semppl_keras.networks.linear_classifier(
+classifier = semppl_keras.export.linear_classifier(
     model.backbone,
     model.views,
     probe,

@@ -184,7 +184,7 @@ def probed(data):
     probe = semppl_keras.evaluation.linear_probe(
         model.embed(data.x_labelled), data.y_labelled, seed=SEED
     )
-    return semppl_keras.networks.linear_classifier(
+    return semppl_keras.export.linear_classifier(
         model.backbone, model.views, probe, data.num_classes, data.class_names
     )
 

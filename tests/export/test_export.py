@@ -8,8 +8,13 @@ from keras import ops
 import semppl_keras
 from semppl_keras.distillation import FineTuner, ImageClassifier
 from semppl_keras.evaluation import linear_probe, sgd_linear_probe
-from semppl_keras.export import FORMATS, ImageEmbedder, export_model, script_path
-from semppl_keras.networks import linear_classifier
+from semppl_keras.export import (
+    FORMATS,
+    ImageEmbedder,
+    export_model,
+    linear_classifier,
+    script_path,
+)
 
 _GENERATOR = np.random.default_rng(0)
 _IMAGES = _GENERATOR.integers(0, 256, (24, 11, 9, 1)).astype("uint8")

@@ -52,7 +52,7 @@ def run(arguments):
     """Does what the parsed arguments say."""
     from semppl_keras.runs import distilling
 
-    distilling.run(arguments)
+    return distilling.run(arguments)
 
 
 def how_to_go_on(arguments):

@@ -144,7 +144,7 @@ def run(arguments):
     """Does what the parsed arguments say."""
     from semppl_keras.runs import evaluating
 
-    evaluating.run(arguments)
+    return evaluating.run(arguments)
 
 
 def how_to_go_on(arguments):

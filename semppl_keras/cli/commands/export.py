@@ -61,7 +61,7 @@ def run(arguments):
     """Does what the parsed arguments say."""
     from semppl_keras.runs import exporting
 
-    exporting.run(arguments)
+    return exporting.run(arguments)
 
 
 def how_to_go_on(arguments):

@@ -42,7 +42,7 @@ def run(arguments):
     """Does what the parsed arguments say."""
     from semppl_keras.runs import finetuning
 
-    finetuning.run(arguments)
+    return finetuning.run(arguments)
 
 
 def how_to_go_on(arguments):

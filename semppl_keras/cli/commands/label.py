@@ -82,7 +82,7 @@ def run(arguments):
     """Does what the parsed arguments say."""
     from semppl_keras.runs import labelling
 
-    labelling.run(arguments)
+    return labelling.run(arguments)
 
 
 def how_to_go_on(arguments):

@@ -31,7 +31,7 @@ def run(arguments):
     """Does what the parsed arguments say."""
     from semppl_keras.runs import reporting
 
-    reporting.run(arguments)
+    return reporting.run(arguments)
 
 
 def how_to_go_on(arguments):

@@ -183,7 +183,7 @@ def run(arguments):
     """Does what the parsed arguments say."""
     from semppl_keras.runs import training
 
-    training.run(arguments)
+    return training.run(arguments)
 
 
 def how_to_go_on(arguments):

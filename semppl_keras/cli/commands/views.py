@@ -64,7 +64,7 @@ def run(arguments):
     """Does what the parsed arguments say."""
     from semppl_keras.runs import viewing
 
-    viewing.run(arguments)
+    return viewing.run(arguments)
 
 
 def how_to_go_on(arguments):
