@@ -18,11 +18,11 @@ from semppl_keras.data.images.files import UnreadableImage, read_image
 from semppl_keras.data.images.sources import open_images, resolved_source, source_path
 from semppl_keras.data.images.spreadsheets import inert, inert_path, table_text
 from semppl_keras.export import ImageEmbedder
+from semppl_keras.reports.shown import shown
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun, as_probabilities
 from semppl_keras.runs.folder import user_errors
 from semppl_keras.runs.out_paths import check_can_write
-from semppl_keras.runs.terminal import shown
 
 _NEAREST = 3
 # Unreadable files that are named on the screen; the table has all of them.

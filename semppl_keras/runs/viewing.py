@@ -11,11 +11,11 @@ from semppl_keras.data.images.decoding import decode_into, find_ranges
 from semppl_keras.data.images.files import OWN_PICTURES
 from semppl_keras.data.images.sources import ImageList, open_images
 from semppl_keras.data.own_images import LARGEST_USUAL_SIDE
+from semppl_keras.reports.shown import shown
 from semppl_keras.reports.view_grid import draw_views
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import user_errors
 from semppl_keras.runs.out_paths import check_can_write
-from semppl_keras.runs.terminal import shown
 from semppl_keras.views import recipe
 
 _SMALLEST = 8
