@@ -65,8 +65,7 @@ def test_errors_are_one_line_without_control_characters(tmp_path, capsys):
     name = "a\x1b[2Jb\nsemppl: all is well\x9b\u202e"
     folder = tmp_path / name
     assert main(["report", str(folder)]) == 2
-    with pytest.raises(SystemExit):
-        main(["train", "--backbone", name])
+    assert main(["train", "--backbone", name]) == 2
     with pytest.raises(SystemExit):
         main(["train", name])
     os.mkdir(folder)
