@@ -1,12 +1,15 @@
 """Evaluations as tables: of one run, and of the mean over several."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from semppl_keras.data.names import dataset_name
 from semppl_keras.evaluation import confidence_interval
 
 
-def mean_over_runs(evaluations):
+def mean_over_runs(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean and 95% interval of each number over runs with different seeds.
 
     Args:
@@ -18,7 +21,7 @@ def mean_over_runs(evaluations):
         a dict of `mean` and `interval` (half the width), or None; and the same for
         `mean_corruption_error`, by classifier.
     """
-    means = {"rows": {}, "mean_corruption_error": {}}
+    means: dict[str, Any] = {"rows": {}, "mean_corruption_error": {}}
     for name, row in evaluations[0]["rows"].items():
         others = [evaluation["rows"][name] for evaluation in evaluations]
         means["rows"][name] = {
@@ -38,7 +41,7 @@ def mean_over_runs(evaluations):
     return means
 
 
-def format_table(evaluation):
+def format_table(evaluation: Mapping[str, Any]) -> str:
     """Lays out what `evaluation.json` holds.
 
     Args:
@@ -67,7 +70,9 @@ def format_table(evaluation):
     return "\n".join(lines)
 
 
-def format_means(means, evaluations):
+def format_means(
+    means: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]]
+) -> str:
     """Lays out what `mean_over_runs` returns.
 
     Args:
