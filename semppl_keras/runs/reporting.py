@@ -11,10 +11,10 @@ import pathlib
 import numpy as np
 
 from semppl_keras.evaluation import confusion_matrix, cross_validated_predictions
+from semppl_keras.evaluation.plane import embed_in_plane
 from semppl_keras.export import ImageEmbedder
 from semppl_keras.reports.embedding_map import embedding_map
 from semppl_keras.reports.html_pages import page, picture, style_of, table
-from semppl_keras.reports.run_picture import embed_in_plane
 from semppl_keras.reports.svg_charts import line_chart
 from semppl_keras.reports.view_grid import draw_views
 from semppl_keras.runs.errors import RunError
