@@ -13,7 +13,6 @@ from semppl_keras.data.images.decoding import TooManyUnreadable
 from semppl_keras.data.images.spreadsheets import inert, table_text
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.finished import check_model
 from semppl_keras.runs.folder import (
     load_data,
     recipe_of,
@@ -28,6 +27,7 @@ from semppl_keras.runs.measures import format_table, headline, measure, read_met
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.own_runs import check_sources, signed
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
+from semppl_keras.runs.run_models import check_model
 from semppl_keras.runs.safe_loading import check_folder
 from semppl_keras.runs.settings import (
     SKIPPED_COLUMNS,
