@@ -1,0 +1,9 @@
+from .by_command import distil as distil
+from .by_command import export as export
+from .by_command import finetune as finetune
+from .by_command import label as label
+from .by_command import report as report
+from .by_command import views as views
+from .errors import RunError as RunError
+from .evaluating import evaluate as evaluate
+from .training import train as train
