@@ -163,10 +163,10 @@ def as_probabilities(classifier: ImageClassifier, features: np.ndarray) -> np.nd
     """
     # Without `predict`, which would trace a small function anew.
     starts = range(0, len(features), _ROWS_AT_ONCE)
-    logits = [
+    parts = [
         ops.convert_to_numpy(classifier.head(features[start : start + _ROWS_AT_ONCE]))
         for start in starts
     ]
-    logits = np.concatenate(logits).astype("float32")
+    logits = np.concatenate(parts).astype("float32")
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shares / shares.sum(axis=1, keepdims=True)

@@ -134,7 +134,7 @@ class FinishedRun:
         if isinstance(self._dataset(), dict):
             return self._images().test()
         data = self.data
-        if data.y_test is None:
+        if data.x_test is None or data.y_test is None:
             return None
         names = [f"test image {index}" for index in range(len(data.x_test))]
         return LabelledImages(data.x_test, data.y_test, names)

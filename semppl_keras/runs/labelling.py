@@ -18,12 +18,12 @@ from semppl_keras.networks.image_classifier import as_probabilities
 from semppl_keras.reports.tables import counted
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.image_labels import Labels
-from semppl_keras.runs.label_options import (
-    LabelOptions,
+from semppl_keras.runs.label_checks import (
     check_options,
     check_sources,
     table_and_page,
 )
+from semppl_keras.runs.label_options import LabelOptions
 from semppl_keras.runs.label_table import skipped_path, write_skipped, write_table
 from semppl_keras.runs.reviewing import write_review
 from semppl_keras.runs.run_images import LabelledImages
@@ -41,7 +41,7 @@ def label(
     run: str | os.PathLike[str],
     source: str | os.PathLike[str],
     *,
-    out: str | os.PathLike[str] = "labels.csv",
+    out: str | os.PathLike[str] = LabelOptions.out,
     min_confidence: float | None = None,
     review: int | None = None,
     review_out: str | os.PathLike[str] | None = None,
@@ -82,7 +82,7 @@ def label(
         >>> labels = label("runs/photos", "photos", out="guessed.csv", review=50)
         >>> labels.probabilities.argmax(axis=1)
     """
-    options = LabelOptions(
+    options = LabelOptions.of(
         run=run,
         source=source,
         out=out,

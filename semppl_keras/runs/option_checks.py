@@ -11,7 +11,7 @@ import math
 import numbers
 import os
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Self
 
 from semppl_keras.runs.errors import RunError
 
@@ -38,6 +38,11 @@ class Options:
         ...     run: str = checked(path)
         ...     trust: bool = checked(flag, False)
     """
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Those that a caller has given, of whatever kind they are."""
+        return cls(**values)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -137,16 +142,19 @@ def share(name: str, value: Any) -> float:
     return number
 
 
-def pair(name: str, value: Any) -> tuple[float, float]:
-    """Two finite numbers."""
-    expected = "two finite numbers"
-    if not isinstance(value, list | tuple):
-        raise TypeError(f"`{name}` must be {expected}. Received: {value!r}.")
-    found = tuple(_number(name, one, expected) for one in value)
-    if len(found) != 2 or not all(map(math.isfinite, found)):
-        given = " ".join(map(str, value))
-        raise RunError(f"{option(name)} must be {expected}. Received: {given}.")
-    return found[0], found[1]
+def value_range(name: str, value: Any) -> tuple[float, float]:
+    """Two finite numbers, the lower first."""
+    # With NumPy, which the command line takes time to load.
+    from semppl_keras.data.images.value_ranges import as_ranges
+
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise TypeError(f"`{name}` must be two numbers. Received: {value!r}.")
+    low, high = (_number(name, one, "two numbers") for one in value)
+    try:
+        as_ranges((low, high))
+    except ValueError as error:
+        raise RunError(f"{error}".replace(f"`{name}`", option(name))) from error
+    return low, high
 
 
 def one_of(choices: Collection[str]) -> Check:

@@ -72,7 +72,8 @@ def write_review(
         labelled: The images that the classifier has learned from.
         count: How many to show.
     """
-    nameable, unnameable = [], []
+    nameable: list[int] = []
+    unnameable: list[int] = []
     for index, name in enumerate(labels.names):
         if not labels.given[index]:
             named = _is_text(path_from(name, out))
@@ -83,9 +84,9 @@ def write_review(
             "review, which can save no file name that is not UTF-8, such as "
             f"{labels.names[unnameable[0]]!r}; rename what is to be labelled there"
         )
-    open_ = np.array(nameable, dtype=int)
-    chosen = open_[
-        choose_for_review(labels.confidences[open_], labels.features[open_], count)
+    rows = np.array(nameable, dtype="int64")
+    chosen = rows[
+        choose_for_review(labels.confidences[rows], labels.features[rows], count)
     ]
     names = labels.class_names
     order = np.argsort(-labels.probabilities, axis=1, kind="stable")

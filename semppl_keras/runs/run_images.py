@@ -140,9 +140,10 @@ class RunImages:
         earlier: set[str] = set()
         if path.is_file():
             # As `semppl train` has written it.
-            form = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
             try:
-                with path.open(**form) as file:
+                with path.open(
+                    encoding="utf-8", errors="surrogateescape", newline=""
+                ) as file:
                     rows = csv.reader(file, delimiter="\t")
                     earlier = {content_of(row[0]) for row in rows if row}
             except csv.Error as error:
@@ -158,7 +159,7 @@ class RunImages:
         counts = np.bincount(labels, minlength=len(self.class_names))
         short = np.flatnonzero(counts < needed)
         if len(short):
-            names = [repr(self.class_names[number]) for number in short]
+            names = [repr(self.class_names[int(number)]) for number in short]
             source = self.settings["dataset"]["labelled"]
             raise RunError(
                 f"Every class of the run in {str(self.folder)!r} must have the "
