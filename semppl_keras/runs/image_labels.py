@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.runs.terminal import shown
+from semppl_keras.reports.shown import shown
 
 # More classes than these are counted together where they are printed.
 _TOLD = 20

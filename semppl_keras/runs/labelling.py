@@ -29,7 +29,7 @@ from semppl_keras.runs.reviewing import write_review
 from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.sorting import sort_into
 from semppl_keras.runs.telling import tell, told
-from semppl_keras.runs.terminal import shown
+from semppl_keras.reports.shown import shown
 
 _NEAREST = 3
 # Unreadable files that are named on the screen; the table has all of them.

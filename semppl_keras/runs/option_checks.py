@@ -51,6 +51,11 @@ class Options:
                 value = field.metadata["check"](field.name, value)
             object.__setattr__(self, field.name, value)
 
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """The options that a caller has given, whatever they are."""
+        return cls(**given)
+
 
 def checked(check: Check, default: Any = dataclasses.MISSING) -> Any:
     """A field of `Options`.

@@ -17,12 +17,13 @@ from semppl_keras.reports.embedding_map import embedding_map
 from semppl_keras.reports.html_pages import page, picture, table
 from semppl_keras.reports.run_picture import embed_in_plane
 from semppl_keras.reports.svg_charts import line_chart
+from semppl_keras.reports.tables import format_run
 from semppl_keras.reports.view_grid import draw_views
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun, as_probabilities
 from semppl_keras.runs.folder import user_errors
 from semppl_keras.runs.json_files import Entry, check_entries, read_json
-from semppl_keras.runs.measures import format_table, read_metrics
+from semppl_keras.runs.measures import read_metrics
 from semppl_keras.runs.out_paths import check_can_write
 
 # On the map: t-SNE's time grows with their square.
@@ -198,7 +199,7 @@ def _groups(finished, classifier):
 
 
 def _summary(metrics, folder, finished):
-    text = html.escape(format_table(metrics, folder))
+    text = html.escape(format_run(metrics, folder))
     remarks = "".join(
         f"<li>{html.escape(str(remark))}</li>"
         for remark in getattr(finished.data, "remarks", ())
