@@ -11,11 +11,10 @@ import pathlib
 import numpy as np
 
 from semppl_keras.evaluation import confusion_matrix, cross_validated_predictions
+from semppl_keras.evaluation.plane import embed_in_plane
 from semppl_keras.export import ImageEmbedder
-from semppl_keras.reports.embedding_map import STYLE as _MAP_STYLE
 from semppl_keras.reports.embedding_map import embedding_map
-from semppl_keras.reports.html_pages import page, picture, table
-from semppl_keras.reports.run_picture import embed_in_plane
+from semppl_keras.reports.html_pages import page, picture, style_of, table
 from semppl_keras.reports.svg_charts import line_chart
 from semppl_keras.reports.tables import format_run
 from semppl_keras.reports.view_grid import draw_views
@@ -38,34 +37,6 @@ _MOST_CONFUSIONS = 10
 _LOSS = ("loss", "augmentation", "semantic", "invariance", "semantic_invariance")
 _PSEUDO_LABELS = ("pseudo_label_confidence", "pseudo_label_accuracy", "memory_fill")
 _SHARES = ("embedding_std", "target_momentum")
-
-_STYLE = """
-.charts { display: grid; gap: 14px;
-  grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); }
-.chart svg { width: 100%; height: auto; display: block; }
-.key { display: inline-block; font-size: 13px; margin-right: 12px; }
-pre { font: 13px/1.4 ui-monospace, "DejaVu Sans Mono", monospace; margin: 0; }
-.matrix td, .matrix th { padding: 0; text-align: center; vertical-align: middle;
-  font-size: 12px; font-weight: normal; min-width: 30px; height: 26px;
-  border: 1px solid #fff; }
-.matrix th { color: var(--soft); }
-.matrix th span { display: block; max-width: 150px; padding: 0 6px; overflow: hidden;
-  text-overflow: ellipsis; white-space: nowrap; text-align: right; }
-.matrix th[scope=col] { vertical-align: bottom; }
-.matrix th[scope=col] span { writing-mode: vertical-rl; transform: rotate(180deg);
-  max-height: 150px; padding: 6px 0; margin: auto; text-align: left; }
-.matrix.short th[scope=col] span { writing-mode: initial; transform: none; padding: 0;
-  text-align: center; }
-.row { display: flex; flex-wrap: wrap; gap: 6px; margin: 4px 0 10px; }
-.row figure { margin: 0; width: 66px; font-size: 11px; text-align: center;
-  color: var(--soft); }
-.row img { border: 1px solid var(--line); }
-.row figure.wrong { color: #b3261e; font-weight: 600; }
-.row figure.wrong img { border-color: #b3261e; outline: 1px solid #b3261e; }
-@media (max-width: 480px) { pre { font-size: 10px; }
-  .matrix th span { max-width: 110px; } }
-summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
-"""
 
 
 def run(arguments):
@@ -138,7 +109,8 @@ def report_page(finished, classifier, how):
         for title, content in sections
         if content
     )
-    return page(f"{data.name}: {folder.name}", body, _STYLE + _MAP_STYLE, script)
+    style = style_of("report") + style_of("embedding_map")
+    return page(f"{data.name}: {folder.name}", body, style, script)
 
 
 def how_to_go_on(arguments):
