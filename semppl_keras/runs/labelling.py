@@ -15,6 +15,7 @@ from semppl_keras.data.images.sources import open_images
 from semppl_keras.evaluation.knn import nearest_others
 from semppl_keras.networks import ImageClassifier, ImageEmbedder
 from semppl_keras.networks.image_classifier import as_probabilities
+from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import counted
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.image_labels import Labels
@@ -29,7 +30,6 @@ from semppl_keras.runs.reviewing import write_review
 from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.sorting import sort_into
 from semppl_keras.runs.telling import tell, told
-from semppl_keras.reports.shown import shown
 
 _NEAREST = 3
 # Unreadable files that are named on the screen; the table has all of them.

@@ -39,11 +39,6 @@ class Options:
         ...     trust: bool = checked(flag, False)
     """
 
-    @classmethod
-    def of(cls, **values: Any) -> Self:
-        """Those that a caller has given, of whatever kind they are."""
-        return cls(**values)
-
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)

@@ -12,11 +12,11 @@ from semppl_keras.data.images.decoding import decode_into, find_ranges
 from semppl_keras.data.images.files import OWN_PICTURES
 from semppl_keras.data.images.sources import ImageList, open_images
 from semppl_keras.data.own_images import LARGEST_USUAL_SIDE
+from semppl_keras.reports.shown import shown
 from semppl_keras.reports.view_grid import draw_views
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.telling import tell, told
-from semppl_keras.reports.shown import shown
 from semppl_keras.runs.views_options import SMALLEST, ViewsOptions
 from semppl_keras.views import MultiCrop, recipe
 
@@ -94,7 +94,7 @@ def views(
             f"There must be images that can be read in {options.source}. Received: "
             f"{len(skipped):,} that cannot, tried at random."
         )
-    figure = draw_views(of_recipe, rows, options.draws, options.seed)
+    figure = draw_views(of_recipe, list(rows), options.draws, options.seed)
     figure.suptitle(
         f"{len(rows)} of {len(listed):,} images, {size} pixels a side", fontsize=9
     )
