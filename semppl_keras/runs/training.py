@@ -4,7 +4,6 @@ import math
 import os
 import pathlib
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 
@@ -270,8 +269,7 @@ def _trained(folder, settings, data, recipe, options):
             epochs=epochs,
             batch_size=batch_size,
             labelled_batch_size=labelled_batch_size,
-            # A bar that moves is for a terminal; a file gets a line per epoch.
-            verbose=1 if sys.stdout.isatty() else 2,
+            shorten=_shorten(settings["dataset"]),
         )
     except MemoryError as error:
         raise RunError(
@@ -298,6 +296,13 @@ class _RunFiles(keras.callbacks.Callback):
         else:
             # What an attempt before the files were repaired has left.
             (self._folder / "skipped.tsv").unlink(missing_ok=True)
+
+
+def _shorten(dataset):
+    """What makes a training shorter."""
+    if isinstance(dataset, dict):
+        return "A lower --epochs or --image-size, or a smaller --backbone, takes less."
+    return "A lower --epochs takes less."
 
 
 def _check_fits(checkpoints, model, state, data, epochs):
