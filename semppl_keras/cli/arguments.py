@@ -239,22 +239,30 @@ def add_value_range(parser):
     )
 
 
-def add_training(parser, epochs):
+def add_training(parser, recipe):
+    """Adds the options of a training of a classifier.
+
+    Args:
+        parser: Of a command; they are None where they are not given.
+        recipe: `ClassifierTraining`, what stands then.
+    """
+    least = f", at least {recipe.least_epochs}" if recipe.least_epochs > 1 else ""
     parser.add_argument(
         "--epochs",
-        type=at_least(1),
+        type=integer,
         metavar="N",
-        help=f"passes over the images (default: {epochs})",
+        help=f"passes over the images (default: some {recipe.steps:,} steps{least})",
     )
     parser.add_argument(
         "--learning-rate",
-        type=positive,
+        type=number,
         metavar="R",
-        help="at the beginning; it falls along a cosine (default: 0.001)",
+        help="at the beginning; it falls along a cosine (default: "
+        f"{recipe.learning_rate:g})",
     )
     parser.add_argument(
         "--seed",
-        type=at_least(0),
+        type=integer,
         metavar="N",
         help="draws views and order (default: the run's)",
     )

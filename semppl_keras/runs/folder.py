@@ -7,7 +7,6 @@ import os
 import pathlib
 import platform
 import sys
-import time
 
 import keras
 import numpy as np
@@ -17,9 +16,8 @@ from semppl_keras import recipes
 from semppl_keras.callbacks import TrainingDiverged
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.json_files import read_run_json
+from semppl_keras.runs.progress import Progress
 from semppl_keras.version import __version__
-
-_SECONDS_BETWEEN_LINES = 5
 
 
 @contextlib.contextmanager
@@ -147,25 +145,6 @@ def load_data(
     if recipe is None or recipe.image_size is None:
         return data
     return data.enlarged(recipe.image_size)
-
-
-class Progress:
-    """A line now and then while images are decoded.
-
-    Called with what is read, such as "images to test on", and how many images are done
-    and there are in all.
-    """
-
-    def __init__(self):
-        self._last = time.monotonic()
-        self._told = False
-
-    def __call__(self, what, done, total):
-        now = time.monotonic()
-        finished = done == total and self._told
-        if finished or now - self._last >= _SECONDS_BETWEEN_LINES:
-            print(f"Reading {what}: {done:,} of {total:,}", flush=True)
-            self._last, self._told = now, done < total
 
 
 def read_finished_run(folder):

@@ -20,13 +20,13 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.evaluate_options import EvaluateOptions
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import (
-    Progress,
     load_data,
     recipe_of,
     tables_of,
     value_range_of,
 )
 from semppl_keras.runs.own_runs import check_sources
+from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.table_settings import asked_tables
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.train_options import MAX_SKIPPED

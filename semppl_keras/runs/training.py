@@ -4,7 +4,6 @@ import math
 import os
 import pathlib
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 
@@ -18,7 +17,6 @@ from semppl_keras.pretraining import SemPPL
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.finished import check_model
 from semppl_keras.runs.folder import (
     load_data,
     recipe_of,
@@ -32,6 +30,7 @@ from semppl_keras.runs.measures import measure, read_metrics
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.own_runs import check_sources, signed
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
+from semppl_keras.runs.run_models import check_model
 from semppl_keras.runs.safe_loading import check_folder
 from semppl_keras.runs.settings import (
     SKIPPED_COLUMNS,
@@ -270,8 +269,7 @@ def _trained(folder, settings, data, recipe, options):
             epochs=epochs,
             batch_size=batch_size,
             labelled_batch_size=labelled_batch_size,
-            # A bar that moves is for a terminal; a file gets a line per epoch.
-            verbose=1 if sys.stdout.isatty() else 2,
+            shorten=_shorten(settings["dataset"]),
         )
     except MemoryError as error:
         raise RunError(
@@ -298,6 +296,13 @@ class _RunFiles(keras.callbacks.Callback):
         else:
             # What an attempt before the files were repaired has left.
             (self._folder / "skipped.tsv").unlink(missing_ok=True)
+
+
+def _shorten(dataset):
+    """What makes a training shorter."""
+    if isinstance(dataset, dict):
+        return "A lower --epochs or --image-size, or a smaller --backbone, takes less."
+    return "A lower --epochs takes less."
 
 
 def _check_fits(checkpoints, model, state, data, epochs):
