@@ -1,5 +1,7 @@
 """Checks of the arguments that several models take."""
 
+import collections.abc
+
 import keras
 import numpy as np
 
@@ -104,6 +106,17 @@ def check_metrics(metrics):
 def _takes_indices_and_shares(metric):
     """Whether it is one of Keras' IoU metrics, made for these."""
     return getattr(metric, "sparse_y_true", False) and not metric.sparse_y_pred
+
+
+def listed(names: collections.abc.Sequence[str], most: int = 3) -> str:
+    """Some of many names, for a message: "'a', 'b', 'c' and 4 more".
+
+    Args:
+        names: sequence of str.
+        most: int, so many are named.
+    """
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def _is_integer(value):

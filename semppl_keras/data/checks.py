@@ -274,14 +274,3 @@ def to_numpy(array):
     if hasattr(array, "detach"):  # torch: may need a gradient, may be on a device
         array = array.detach().cpu()
     return np.asarray(array)
-
-
-def listed(names, most=3):
-    """Some of many names, for a message: "'a', 'b', 'c' and 4 more".
-
-    Args:
-        names: sequence of str.
-        most: int, so many are named.
-    """
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")

@@ -2,7 +2,7 @@
 
 import warnings
 
-from semppl_keras.data.images.files import OWN_PICTURES
+from semppl_keras.data.images.finding import OWN_PICTURES
 
 _LONGEST = 24
 

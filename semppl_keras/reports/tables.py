@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from semppl_keras.data.names import dataset_name
+from semppl_keras.data import dataset_name
 from semppl_keras.evaluation import confidence_interval
 
 

@@ -8,23 +8,21 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from semppl_keras.checks import listed
 from semppl_keras.data import choose_labelled
-from semppl_keras.data.checks import listed
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges
-from semppl_keras.data.images.sources import open_images
 from semppl_keras.data.images.spreadsheets import content_of
-from semppl_keras.data.own_images import images_folder
 from semppl_keras.evaluation import fit_probe
 from semppl_keras.export import ImageEmbedder
 from semppl_keras.networks import ImageClassifier, linear_classifier
 from semppl_keras.pretraining import Pretraining
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
+    dataset_of,
     load_data,
     read_finished_run,
     recipe_of,
-    tables_of,
     user_errors,
     value_range_of,
 )
@@ -92,12 +90,11 @@ class FinishedRun:
     def data(self):
         """`FewLabels`, split and labelled as in training."""
         data = load_data(
-            self._dataset(),
+            self._followed(),
             self.settings["labels_per_class"],
             self.settings["seed"],
             self.recipe,
             folder=self.folder,
-            class_names=self.settings.get("class_names") or (),
             value_range=self.value_range,
         )
         names = tuple(self.settings.get("class_names") or data.class_names)
@@ -139,7 +136,7 @@ class FinishedRun:
         Raises:
             RunError: They are no longer what they were.
         """
-        if isinstance(self._dataset(), dict):
+        if self._followed().in_parts:
             with user_errors():
                 return self._own_labelled()
         data = self.data
@@ -149,12 +146,12 @@ class FinishedRun:
     @functools.cached_property
     def test(self):
         """The `LabelledImages` to test on, or None where there are none."""
-        dataset = self._dataset()
-        if isinstance(dataset, dict):
-            if dataset["test"] is None:
-                return None
+        dataset = self._followed()
+        if not dataset.has_test:
+            return None
+        if dataset.in_parts:
             with user_errors():
-                tested, known, _ = self._own_images(dataset["test"], "test")
+                tested, known, _ = self._part("test")
             if not known.any():
                 return None
             return LabelledImages(
@@ -168,14 +165,19 @@ class FinishedRun:
         names = [f"test image {index}" for index in range(len(data.x_test))]
         return LabelledImages(data.x_test, data.y_test, names)
 
-    def _dataset(self):
-        """Where its images are, if that may be followed."""
+    @functools.cached_property
+    def dataset(self):
+        """The `Dataset` that it was trained on, which knows its classes."""
+        return dataset_of(self.settings)
+
+    def _followed(self):
+        """The same, if it may be read."""
         check_sources(self.folder, self.settings, trust=self.trust)
-        return self.settings["dataset"]
+        return self.dataset
 
     def _own_labelled(self):
-        source, names = self.settings["dataset"]["labelled"], self.class_names
-        own, known, skipped = self._own_images(source, "labelled")
+        source, names = self.dataset.sources["labelled"], self.class_names
+        own, known, skipped = self._part("labelled")
         if not known.all():
             raise RunError(
                 f"The labelled images of {str(self.folder)!r} must be of its classes, "
@@ -220,14 +222,9 @@ class FinishedRun:
                 "those of now are used",
             )
 
-    def _own_images(self, source, role):
+    def _part(self, role):
         """Those that can be read, which are of a class of the run, and the others."""
-        found = open_images(
-            source,
-            role,
-            tables_of(self.settings),
-            images_folder(self.settings["dataset"]["unlabelled"]),
-        )
+        found = self.dataset.part(role)
         ranges, _ = find_ranges(found, self.value_range)
         images, decoded = decode_cached(
             found, self.image_size, self.channels, ranges=ranges, max_skipped=1.0
@@ -262,7 +259,7 @@ class FinishedRun:
         short = np.flatnonzero(counts < needed)
         if len(short):
             names = [repr(self.class_names[number]) for number in short]
-            source = self.settings["dataset"]["labelled"]
+            source = self.dataset.sources["labelled"]
             raise RunError(
                 f"Every class of the run in {str(self.folder)!r} must have the "
                 f"labelled images that it was trained with, at least {needed}. "

@@ -15,7 +15,8 @@ import numpy as np
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
 from semppl_keras.data.images.files import UnreadableImage, read_image
-from semppl_keras.data.images.sources import open_images, resolved_source, source_path
+from semppl_keras.data.images.source_names import resolved_source, source_path
+from semppl_keras.data.images.sources import open_images
 from semppl_keras.data.images.spreadsheets import inert, inert_path, table_text
 from semppl_keras.export import ImageEmbedder
 from semppl_keras.runs.errors import RunError
@@ -322,14 +323,13 @@ def how_to_go_on(arguments):
 
 def _check_sources(source, finished, files):
     """What a person has written is not replaced by guesses, whatever options say."""
-    dataset = finished.settings["dataset"]
+    sources = finished.dataset.sources
     named = [("the images to label", resolved_source(source))]
-    if isinstance(dataset, dict):
-        named += [
-            (f"the {role} images of {str(finished.folder)!r}", dataset[role])
-            for role in ("labelled", "test", "unlabelled")
-            if dataset[role] is not None
-        ]
+    named += [
+        (f"the {role} images of {str(finished.folder)!r}", sources[role])
+        for role in ("labelled", "test", "unlabelled")
+        if role in sources
+    ]
     for what, text in named:
         place = source_path(text)
         for path in files:

@@ -5,7 +5,7 @@ import pathlib
 import keras
 import numpy as np
 
-from semppl_keras.data.names import dataset_name
+from semppl_keras.data import dataset
 from semppl_keras.evaluation import (
     as_pixels,
     cross_validated_predictions,
@@ -13,7 +13,13 @@ from semppl_keras.evaluation import (
     supervised_accuracy,
 )
 from semppl_keras.runs import json_files
-from semppl_keras.runs.json_files import check_entries, integer, number, read_json
+from semppl_keras.runs.json_files import (
+    check_dataset,
+    check_entries,
+    integer,
+    number,
+    read_json,
+)
 from semppl_keras.runs.terminal import shown
 
 # What metrics.json holds at least, the latter where there are test images.
@@ -206,8 +212,7 @@ def read_metrics(folder):
     """
     path = folder / "metrics.json"
     metrics = read_json(path, _METRICS)
-    if isinstance(metrics["dataset"], dict):
-        check_entries(path, metrics["dataset"], json_files.OWN_DATASET)
+    check_dataset(path, metrics["dataset"])
     if metrics["num_test"]:
         check_entries(path, metrics, _TEST_METRICS)
     cross_validated = metrics["cross_validated"]
@@ -279,11 +284,12 @@ def headline(metrics):
         A line of text.
     """
     count = metrics["labels_per_class"]
-    if count == "all" and isinstance(metrics["dataset"], dict):
+    trained_on = dataset(metrics["dataset"])
+    if count == "all" and trained_on.in_parts:
         labels = f"{metrics['num_labelled']:,} labels"
     else:
         labels = f"{count} label{'' if count == 1 else 's'} per class"
-    name = shown(dataset_name(metrics["dataset"]))
+    name = shown(trained_on.name)
     return f"{name}, {labels}, seed {metrics['seed']}, {metrics['backend']}"
 
 

@@ -6,12 +6,13 @@ import re
 import keras
 
 from semppl_keras import recipes
-from semppl_keras.data.images.sources import resolved_source
+from semppl_keras.data import Dataset, NamedDataset, OwnDataset
+from semppl_keras.data.datasets.specs import divided, resolved_spec
+from semppl_keras.data.few_labels import LABELS_PER_CLASS
+from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.data.images.value_ranges import as_ranges
-from semppl_keras.data.names import own_dataset, resolved
-from semppl_keras.data.own_images import own_name, survey_own_images
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.folder import read_settings, recipe_of, user_errors, versions
+from semppl_keras.runs.folder import dataset_of, read_settings, user_errors, versions
 from semppl_keras.runs.labels import labels_of, tell_changed_labels
 from semppl_keras.runs.table_settings import (
     TABLE_OPTIONS,
@@ -22,25 +23,24 @@ from semppl_keras.runs.table_settings import (
 
 _DEFAULTS = {
     "dataset": "digits",
-    "labels_per_class": 10,
+    "labels_per_class": LABELS_PER_CLASS,
     "epochs": None,
     "batch_size": None,
     "learning_rate": None,
     "seed": 0,
 }
 
-# Options for a person's own images, with what stands for one that is not given; the
-# two without it have to be.
-_OWN_DEFAULTS = {
-    "unlabelled": None,
-    "labelled": None,
-    "test": None,
-    "image_size": None,
-    "value_range": None,
-    "backbone": None,
-    "max_skipped": 0.05,
-    "cache": "auto",
-}
+# Options for a person's own images, of which the first two have to be given.
+_OWN_OPTIONS = (
+    "unlabelled",
+    "labelled",
+    "test",
+    "image_size",
+    "value_range",
+    "backbone",
+    "max_skipped",
+    "cache",
+)
 
 # What `skipped.tsv` begins with.
 SKIPPED_COLUMNS = ("path", "reason")
@@ -81,7 +81,7 @@ def run_folder(arguments):
         labels = f"{count}_per_class" if count not in (None, "all") else "own_labels"
         return pathlib.Path("runs") / f"{name}_{labels}_seed_{arguments.seed or 0}"
     settings = _with_defaults(arguments)
-    kind, _, rest = settings["dataset"].partition(":")
+    kind, rest = divided(settings["dataset"])
     if kind in ("npz", "folder"):
         rest = pathlib.Path(rest).resolve().stem
     name = rest or kind
@@ -98,22 +98,29 @@ def new_settings(arguments):
         arguments: Namespace, as `train.run` takes it.
 
     Returns:
-        The dict that `run.json` begins with.
+        The dict that `run.json` begins with, and the `Dataset` that it names, opened.
 
     Raises:
         RunError: The arguments contradict each other, or name no images.
     """
     settings = _with_defaults(arguments)
-    if _is_own(arguments):
-        settings = {**settings, **_own_settings(arguments)}
-    else:
+    own = _is_own(arguments)
+    if own:
+        settings["labels_per_class"] = arguments.labels_per_class or "all"
+    # That there is an entry tells that it is found, and not another for each image.
+    value_range = arguments.value_range
+    with user_errors():
+        data = _own_dataset(arguments) if own else NamedDataset(settings["dataset"])
         # --resume may be called from elsewhere.
-        settings["dataset"] = resolved(settings["dataset"])
-    if settings["epochs"] is None:
-        settings["epochs"] = recipe_of(settings).epochs
-    # That there is one tells that it is found, and not another for each image.
-    settings.setdefault("value_range", None)
-    return {**settings, "backend": keras.backend.backend(), "versions": versions()}
+        data = data.resolved().opened()
+        if value_range is not None:
+            value_range = as_ranges(value_range)._asdict()
+        if settings["epochs"] is None:
+            batch_size = settings["batch_size"]
+            settings["epochs"] = recipes.for_dataset(data, batch_size=batch_size).epochs
+    settings |= {"dataset": data.to_json(), "value_range": value_range}
+    settings |= {"backend": keras.backend.backend(), "versions": versions()}
+    return settings, data
 
 
 def settings_of(folder, arguments):
@@ -135,21 +142,17 @@ def settings_of(folder, arguments):
             "which has no run.json. Name the folder of one, or leave --resume out."
         )
     settings = read_settings(folder)
+    data = dataset_of(settings)
     begun_with = {name: settings.get(name) for name in _DEFAULTS}
-    if isinstance(settings["dataset"], dict):
-        tables = settings["dataset"].get("tables") or {}
-        begun_with |= {
-            **settings["dataset"],
-            **tables,
-            "dataset": None,
-            "value_range": settings.get("value_range"),
-        }
-    for name in (*_DEFAULTS, *_OWN_DEFAULTS, *TABLE_OPTIONS):
+    begun_with |= {"dataset": None, **data.options()}
+    if data.in_parts:
+        begun_with["value_range"] = settings.get("value_range")
+    for name in (*_DEFAULTS, *_OWN_OPTIONS, *TABLE_OPTIONS):
         asked, begun = getattr(arguments, name), begun_with.get(name)
         if asked is None:
             continue
         if name == "dataset":
-            asked = resolved(asked)
+            asked = resolved_spec(asked)
         elif name in ("unlabelled", "labelled", "test"):
             asked = resolved_source(asked)
         elif name == "value_range":
@@ -175,21 +178,14 @@ def settings_of(folder, arguments):
     return settings
 
 
-def sources_are_given(settings, arguments):
+def sources_are_given(data: Dataset, arguments) -> bool:
     """Whether the arguments name all the sources of a run, which are the same.
 
     Args:
-        settings: What `settings_of` returns for the arguments.
-        arguments: Namespace, as `train.run` takes it.
+        data: `Dataset` of the run.
+        arguments: Namespace, as `train.run` takes it; `settings_of` has checked them.
     """
-    dataset = settings["dataset"]
-    if not isinstance(dataset, dict):
-        return arguments.dataset is not None
-    return all(
-        getattr(arguments, role) is not None
-        for role in ("unlabelled", "labelled", "test")
-        if dataset[role] is not None
-    )
+    return all(getattr(arguments, name) is not None for name in data.sources)
 
 
 def with_data(settings, data, folder):
@@ -279,7 +275,7 @@ def _with_defaults(arguments):
 
 def _is_own(arguments):
     """Whether a person's own images are asked for; not in half."""
-    given = [name for name in _OWN_DEFAULTS if getattr(arguments, name) is not None]
+    given = [name for name in _OWN_OPTIONS if getattr(arguments, name) is not None]
     given += given_tables(arguments)
     if not given:
         return False
@@ -301,27 +297,13 @@ def _is_own(arguments):
     return True
 
 
-def _own_settings(arguments):
-    options = {
-        name: default if getattr(arguments, name) is None else getattr(arguments, name)
-        for name, default in _OWN_DEFAULTS.items()
-    }
-    tables = asked_tables(arguments)
+def _own_dataset(arguments) -> OwnDataset:
     sources = (arguments.unlabelled, arguments.labelled, arguments.test)
+    tables = asked_tables(arguments)
     check_tables_named(arguments, [source for source in sources if source is not None])
-    with user_errors():
-        usual_size, num_unlabelled = survey_own_images(
-            arguments.unlabelled, arguments.labelled, tables
-        )
-        value_range = options.pop("value_range")
-        if value_range is not None:
-            value_range = as_ranges(value_range)._asdict()
-    if options["image_size"] is None:
-        options["image_size"] = usual_size
-    return {
-        "dataset": own_dataset(**options, tables=tables),
-        "value_range": value_range,
-        "labels_per_class": arguments.labels_per_class or "all",
-        "epochs": arguments.epochs
-        or recipes.usual_epochs(num_unlabelled, arguments.batch_size),
+    given = {
+        name: getattr(arguments, name)
+        for name in _OWN_OPTIONS
+        if name != "value_range" and getattr(arguments, name) is not None
     }
+    return OwnDataset(**given, tables=tables)

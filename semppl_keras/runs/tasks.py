@@ -1,33 +1,29 @@
 """What a finished run is tested on: its own data, or other."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
 
-from semppl_keras.data import load_test
-from semppl_keras.data.checks import listed
+from semppl_keras.checks import listed
+from semppl_keras.data import NamedDataset
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
-from semppl_keras.data.images.sources import resolved_source
-from semppl_keras.data.names import resolved
-from semppl_keras.data.own_images import images_folder, open_tested, own_name
+from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.evaluation import SEVERITIES, corrupt
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import (
     Progress,
+    dataset_of,
     load_data,
     recipe_of,
-    tables_of,
     user_errors,
     value_range_of,
 )
 from semppl_keras.runs.own_runs import check_sources
 from semppl_keras.runs.table_settings import asked_tables
-
-# As of a person's own images in training, where nobody says another share.
-_MAX_SKIPPED = 0.05
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,7 +50,7 @@ class Task:
     """
 
     kind: str
-    dataset: str
+    dataset: str | dict[str, Any]
     name: str
     labels_per_class: int | str
     x_labelled: np.ndarray
@@ -85,10 +81,11 @@ def task_of_run(settings, arguments, folder):
     seed = settings["seed"] if arguments.seed is None else arguments.seed
     if arguments.test is not None:
         finished = FinishedRun(folder, trust=arguments.trust)
-        tables = asked_tables(arguments, tables_of(finished.settings))
+        tables = asked_tables(arguments, finished.dataset.table_options)
         return _own_test(arguments.test, finished, tables), seed
-    asked = resolved(arguments.data)
-    other = asked if asked != settings["dataset"] else None
+    own, other = dataset_of(settings), None
+    if arguments.data is not None and NamedDataset(arguments.data).resolved() != own:
+        other = NamedDataset(arguments.data).resolved()
     if arguments.same_classes and other is None:
         raise RunError(
             "--same-classes is for another data set than the run's. Received: --data "
@@ -104,23 +101,21 @@ def task_of_run(settings, arguments, folder):
         check_sources(folder, settings, trust=arguments.trust)
         # The split that the run was trained on: the same seed.
         data = load_data(
-            settings["dataset"],
+            own,
             labels_per_class,
             settings["seed"],
             recipe,
             folder=folder,
-            class_names=settings.get("class_names", ()),
             value_range=value_range_of(settings),
         )
     else:
         data = load_data(other, labels_per_class, seed, recipe)
     kind = "own" if other is None else "transfer"
     name, x_test, y_test = data.name, data.x_test, data.y_test
-    if arguments.same_classes:
+    if other is not None and arguments.same_classes:
         kind = "same_classes"
         with user_errors():
-            tested = load_test(
-                other,
+            tested = other.load_test(
                 seed,
                 image_size=recipe.image_size,
                 value_range=value_range_of(settings),
@@ -133,7 +128,7 @@ def task_of_run(settings, arguments, folder):
         )
     task = Task(
         kind=kind,
-        dataset=other or settings["dataset"],
+        dataset=settings["dataset"] if other is None else other.to_json(),
         name=name,
         labels_per_class=labels_per_class,
         x_labelled=data.x_labelled,
@@ -188,12 +183,9 @@ def _own_test(source, finished, tables):
             f"square of each. Received: a run on images of {height} x {width}. Name a "
             "data set of such images with --data and --same-classes."
         )
-    dataset, progress = finished.settings["dataset"], Progress()
-    own = isinstance(dataset, dict)
-    max_skipped = dataset["max_skipped"] if own else _MAX_SKIPPED
+    dataset, progress = finished.dataset.knowing(finished.class_names), Progress()
     with user_errors():
-        folder = images_folder(dataset["unlabelled"]) if own else None
-        tested = open_tested(source, finished.class_names, tables, folder)
+        tested = dataset.open_test(source, tables)
         ranges, remarks = find_ranges(
             tested,
             finished.value_range,
@@ -204,7 +196,7 @@ def _own_test(source, finished, tables):
             height,
             channels,
             ranges=ranges,
-            max_skipped=max_skipped,
+            max_skipped=dataset.max_skipped,
             progress=lambda *counts: progress("images to test on", *counts),
         )
     class_names = finished.class_names

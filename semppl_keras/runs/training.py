@@ -15,6 +15,7 @@ from semppl_keras.pretraining import SemPPL
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import check_model
 from semppl_keras.runs.folder import (
+    dataset_of,
     load_data,
     recipe_of,
     save_model,
@@ -85,15 +86,16 @@ def _run(folder, arguments):
             print(f"The run in {folder} is finished: nothing to resume.\n")
             print(format_table(metrics, folder))
             return metrics
-        if not sources_are_given(settings, arguments):
+        dataset = dataset_of(settings)
+        if not sources_are_given(dataset, arguments):
             check_sources(folder, settings, trust=arguments.trust)
     else:
         check_free(folder)
-        settings = new_settings(arguments)
+        settings, dataset = new_settings(arguments)
 
     recipe = recipe_of(settings)
     begun = time.monotonic()
-    data = _load(settings, recipe, folder)
+    data = _load(dataset, settings, recipe, folder)
     read_seconds = time.monotonic() - begun
     settings = signed(with_data(settings, data, folder))
     model, state = _trained(folder, settings, data, recipe, arguments)
@@ -270,16 +272,15 @@ def _check_enough_steps(neighbours, epochs, steps_per_epoch, labelled_batch_size
         )
 
 
-def _load(settings, recipe, folder):
+def _load(dataset, settings, recipe, folder):
     labels_per_class = settings["labels_per_class"]
     try:
         data = load_data(
-            settings["dataset"],
+            dataset,
             labels_per_class,
             settings["seed"],
             recipe,
             folder=folder,
-            class_names=settings.get("class_names", ()),
             value_range=value_range_of(settings),
         )
     except RunError as error:

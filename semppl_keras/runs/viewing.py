@@ -7,10 +7,11 @@ import sys
 import numpy as np
 
 from semppl_keras import recipes
+from semppl_keras.data.datasets.opened_images import usual_size
 from semppl_keras.data.images.decoding import decode_into, find_ranges
-from semppl_keras.data.images.files import OWN_PICTURES
-from semppl_keras.data.images.sources import ImageList, open_images
-from semppl_keras.data.own_images import LARGEST_USUAL_SIDE
+from semppl_keras.data.images.finding import OWN_PICTURES
+from semppl_keras.data.images.image_list import ImageList
+from semppl_keras.data.images.sources import open_images
 from semppl_keras.reports.view_grid import draw_views
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import user_errors
@@ -44,7 +45,7 @@ def run(arguments):
         )
     with user_errors():
         listed = open_images(arguments.source, "unlabelled")
-        size = arguments.image_size or _usual_size(listed)
+        size = arguments.image_size or usual_size(listed)
         views = _views(arguments.views, size)
         ranges, remarks = find_ranges(listed, arguments.value_range)
         images, skipped = _some(listed, size, arguments.images, arguments.seed, ranges)
@@ -74,12 +75,6 @@ def run(arguments):
 def how_to_go_on(arguments):
     """The sentence for someone who has just interrupted it."""
     return "Nothing was written."
-
-
-def _usual_size(listed):
-    """As `semppl train` chooses it."""
-    side = listed.usual_side() or LARGEST_USUAL_SIDE
-    return max(_SMALLEST, min(side, LARGEST_USUAL_SIDE))
 
 
 def _views(name, size):

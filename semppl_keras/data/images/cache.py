@@ -17,6 +17,7 @@ import numpy as np
 import PIL
 
 from semppl_keras.data.images.decoding import (
+    MAX_SKIPPED,
     DecodedRows,
     Skipped,
     TooManyUnreadable,
@@ -24,8 +25,14 @@ from semppl_keras.data.images.decoding import (
     decode_into,
 )
 from semppl_keras.data.images.formats import readable_formats
+from semppl_keras.data.images.image_list import ImageList
+from semppl_keras.data.images.progress import Counts
+from semppl_keras.data.images.value_ranges import ValueRanges
 
 PLACES = ("auto", "memory", "disk")
+
+# Where nobody says another one.
+PLACE = "auto"
 
 # Of the memory that is free: the networks need some, too.
 _MEMORY_SHARE = 0.5
@@ -38,17 +45,17 @@ _PREFIX = "images_"
 
 
 def decode_cached(
-    images,
-    size,
-    channels,
+    images: ImageList,
+    size: int,
+    channels: int,
     *,
-    folder=None,
-    place="auto",
-    ranges=None,
-    num_first=None,
-    max_skipped=0.05,
-    progress=None,
-):
+    folder: str | os.PathLike[str] | None = None,
+    place: str = PLACE,
+    ranges: ValueRanges | None = None,
+    num_first: int | None = None,
+    max_skipped: float = MAX_SKIPPED,
+    progress: Counts | None = None,
+) -> tuple[np.ndarray, DecodedRows]:
     """Decodes a list of images, or finds it decoded.
 
     Args:
@@ -110,7 +117,7 @@ def decode_cached(
     return rows[: len(decoded.kept)], decoded
 
 
-def free_memory():
+def free_memory() -> int:
     """Bytes of memory that the process can still take, as far as the system tells."""
     found = []
     with contextlib.suppress(OSError, ValueError, IndexError):

@@ -9,13 +9,11 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from semppl_keras.data.checks import listed
-from semppl_keras.data.images.files import ENDINGS
+from semppl_keras.checks import listed
+from semppl_keras.data.images.finding import ENDINGS
 from semppl_keras.data.images.spreadsheets import content_of
 from semppl_keras.data.images.table_options import TableOptions, known_labels
 from semppl_keras.data.images.table_splits import plain_name, rows_of_role
-
-TABLE_ENDINGS = (".csv", ".tsv", ".txt")
 
 _PATH_NAMES = ("path", "file", "filename", "filepath", "image", "img", "imagepath")
 # Paths, or their names without an ending, where no column is called one of the above.

@@ -5,7 +5,7 @@ import dataclasses
 import re
 import unicodedata
 
-from semppl_keras.data.checks import listed
+from semppl_keras.checks import listed
 
 # What pandas, R, spreadsheets and labelling tools write where there is no label; case
 # does not count, and numbers that are -1 or not a number are among them.

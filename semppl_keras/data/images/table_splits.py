@@ -2,7 +2,7 @@
 
 import collections
 
-from semppl_keras.data.checks import listed
+from semppl_keras.checks import listed
 
 _SPLIT_NAMES = (
     "split",
