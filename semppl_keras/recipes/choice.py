@@ -37,8 +37,7 @@ def for_dataset(
     if isinstance(dataset, OwnDataset):
         if epochs is None and dataset.num_unlabelled is not None:
             epochs = usual_epochs(dataset.num_unlabelled, batch_size)
-        size = dataset.image_size or dataset.opened().image_size
-        recipe = own_images(size, dataset.backbone, epochs)
+        recipe = own_images(dataset.usual_size(), dataset.backbone, epochs)
     else:
         recipe = get("digits" if dataset == _DIGITS else "small_images", epochs)
     if batch_size is not None:

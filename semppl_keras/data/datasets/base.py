@@ -83,7 +83,11 @@ class Dataset(abc.ABC):
 
     @abc.abstractmethod
     def resolved(self) -> Self:
-        """The same from any working folder: paths in it absolute."""
+        """The same from any working folder: paths in it absolute.
+
+        Raises:
+            FileNotFoundError: A source is none.
+        """
 
     def knowing(self, class_names: collections.abc.Iterable[str]) -> Self:
         """The same with classes that are known already."""

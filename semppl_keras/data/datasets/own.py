@@ -22,7 +22,7 @@ from semppl_keras.data.images.source_names import (
     own_name,
     resolved_source,
 )
-from semppl_keras.data.images.sources import open_images
+from semppl_keras.data.images.sources import check_source, open_images
 from semppl_keras.data.images.table_options import TableOptions
 
 
@@ -73,7 +73,7 @@ class OwnDataset(Dataset):
         Raises:
             ValueError: The options of tables are none.
         """
-        names = ("unlabelled", "labelled", *_WRITTEN)
+        names = (*_SOURCES, *_WRITTEN)
         return cls(
             **{name: entries[name] for name in names if name in entries},
             tables=TableOptions.from_dict(entries.get("tables")),
@@ -119,6 +119,10 @@ class OwnDataset(Dataset):
         return None if self.images is None else len(self.images.unlabelled)
 
     def resolved(self) -> Self:
+        # Told as they were given, and not by where that would be.
+        for role in ("labelled", "unlabelled", "test"):
+            if role in self.sources:
+                check_source(self.sources[role], role)
         return dataclasses.replace(
             self,
             unlabelled=resolved_source(self.unlabelled),
@@ -131,9 +135,13 @@ class OwnDataset(Dataset):
         return dataclasses.replace(self, class_names=tuple(class_names), images=None)
 
     def opened(self) -> Self:
-        images = self._images()
-        size = self.image_size or usual_size(images.labelled)
-        return dataclasses.replace(self, image_size=size, images=images)
+        opened = dataclasses.replace(self, images=self._opened())
+        return dataclasses.replace(opened, image_size=opened.usual_size())
+
+    def usual_size(self) -> int:
+        """Pixels of a side: the `image_size`, or that of the labelled images, for which
+        they are opened."""
+        return self.image_size or usual_size(self._opened().labelled)
 
     def part(self, role: str) -> ImageList:
         source = self.sources[role]
@@ -149,7 +157,7 @@ class OwnDataset(Dataset):
         cache_folder: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> OwnImages:
-        return self._images().load(
+        return self._opened().load(
             self.test,
             labels_per_class,
             seed,
@@ -161,7 +169,7 @@ class OwnDataset(Dataset):
             progress=progress,
         )
 
-    def _images(self) -> OpenedImages:
+    def _opened(self) -> OpenedImages:
         if self.images is not None:
             return self.images
         return open_own_images(self.unlabelled, self.labelled, self.table_options)

@@ -29,9 +29,9 @@ def npz_images(text: str, role: str) -> ImageList:
     """
     path = pathlib.Path(text)
     arrays, names, _ = open_npz(path, *_KEYS[role])
-    images, *labels = arrays.values()
-    images = as_images(images, f"images of {path.name}")
-    labels = labels[0] if labels else None
+    first, *others = arrays.values()
+    images = as_images(first, f"images of {path.name}")
+    labels = others[0] if others else None
     if labels is not None:
         if labels.dtype.kind == "S":
             labels = labels.astype("U")
@@ -62,7 +62,7 @@ def _whole(labels: np.ndarray, name: str) -> np.ndarray:
 
 
 def label_text(
-    label: Any, names: collections.abc.Sequence[object] | None
+    label: Any, names: np.ndarray | collections.abc.Sequence[str] | None
 ) -> str | None:
     """The name of the class that a number or a name stands for, None for unknown."""
     if isinstance(label, str):

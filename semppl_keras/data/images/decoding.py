@@ -251,7 +251,7 @@ def read_images(
     """
     if channels is None:
         channels = 3 if any(image_header(path)[2] for path in paths) else 1
-    images = None
+    images: np.ndarray = np.empty(0, "uint8")
     results = _in_order(
         iter(paths), lambda path: read_image(path, size, channels, ranges)
     )
@@ -259,7 +259,7 @@ def read_images(
         for index, array in enumerate(results):
             if isinstance(array, UnreadableImage):
                 raise array
-            if images is None:
+            if not index:
                 images = np.empty((len(paths), *array.shape), "uint8")
             if array.shape != images.shape[1:]:
                 raise ValueError(

@@ -1,6 +1,7 @@
 """Which image files there are in folders."""
 
 import collections
+import collections.abc
 import os
 import pathlib
 
@@ -50,7 +51,11 @@ _OWN_BEGINS = b"Software\0semppl_keras"
 _PNG_BEGINS = 128
 
 
-def find_images(folder, passed_over=None, unread=None):
+def find_images(
+    folder: str | os.PathLike[str],
+    passed_over: list[pathlib.Path] | None = None,
+    unread: list[pathlib.Path] | None = None,
+) -> list[pathlib.Path]:
     """The image files in a folder and in those in it.
 
     What begins with a dot is passed over, and so is what the commands have written:
@@ -80,8 +85,10 @@ def find_images(folder, passed_over=None, unread=None):
             + ("a file." if folder.exists() else "a path where nothing is.")
         )
     # Not resolved: the names stay those that the user knows.
-    found, seen = [], set()
-    folders, linked = [folder], []
+    found: list[pathlib.Path] = []
+    seen: set[tuple[int, int]] = set()
+    folders: list[pathlib.Path] = [folder]
+    linked: list[pathlib.Path] = []
     passed_over = [] if passed_over is None else passed_over
     unread = [] if unread is None else unread
     while folders or linked:
@@ -115,7 +122,13 @@ def find_images(folder, passed_over=None, unread=None):
     return sorted(found)
 
 
-def find_classes(folder, passed_over=None, unread=None, empty=None, loose=None):
+def find_classes(
+    folder: str | os.PathLike[str],
+    passed_over: list[pathlib.Path] | None = None,
+    unread: list[pathlib.Path] | None = None,
+    empty: dict[str, list[pathlib.Path]] | None = None,
+    loose: list[pathlib.Path] | None = None,
+) -> dict[str, list[pathlib.Path]]:
     """The image files of each class, which has a folder of its own.
 
     Args:
@@ -155,7 +168,7 @@ def find_classes(folder, passed_over=None, unread=None, empty=None, loose=None):
         ):
             passed_over.append(child)
         else:
-            others = []
+            others: list[pathlib.Path] = []
             if paths := find_images(child, passed_over, others):
                 classes[child.name] = paths
             else:
@@ -174,7 +187,7 @@ def find_classes(folder, passed_over=None, unread=None, empty=None, loose=None):
     return classes
 
 
-def by_ending(paths):
+def by_ending(paths: collections.abc.Iterable[pathlib.Path]) -> str:
     """How many files there are of each ending, such as "3 .svg, 1 hidden".
 
     Args:
@@ -194,29 +207,29 @@ def by_ending(paths):
     return ", ".join(told) + (f", {rest:,} others" if rest else "")
 
 
-def _is_image(path):
+def _is_image(path: pathlib.Path) -> bool:
     if path.suffix.lower() in ENDINGS:
         return True
     return _has_no_ending(path) and begins_as_image(path)
 
 
-def _has_no_ending(path):
+def _has_no_ending(path: pathlib.Path) -> bool:
     # What is a number belongs to the name: "scan.001", "1.2.840.10008".
     return not path.suffix or path.suffix[1:].isdigit()
 
 
-def _is_folder(entry):
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
         return False
 
 
-def _is_run(names):
+def _is_run(names: set[str]) -> bool:
     return "run.json" in names and any(name in names for name in _RUN_PARTS)
 
 
-def _is_own_picture(path, entry):
+def _is_own_picture(path: pathlib.Path, entry: os.DirEntry[str]) -> bool:
     if path.suffix.lower() != ".png":
         return False
     try:

@@ -50,6 +50,7 @@ def open_images(
         ValueError, FileNotFoundError, ImportError: as there is no such source, or none
             of this kind, naming what was expected.
     """
+    check_source(source, role)
     kind, rest = kind_and_rest(source)
     options = options or TableOptions()
     spellings: tuple[str, ...] | None = UNKNOWN_LABELS
@@ -58,20 +59,10 @@ def open_images(
     elif pathlib.Path(source).is_dir():
         images = _open_folder(pathlib.Path(source), role)
         spellings = UNKNOWN_FOLDERS
-    elif is_table(source):
+    else:
         # It has read its labels, whose lines it can name.
         spellings = None
         images = _open_table(source, role, options, images_folder)
-    else:
-        raise FileNotFoundError(
-            f"The {role} images must be a folder, a table (.csv, .tsv), npz:FILE, "
-            f"tfds:NAME or tfrecord:FILES. Received: {str(source)!r}, "
-            + (
-                "a file that is none of them."
-                if os.path.exists(source)
-                else "where nothing is."
-            )
-        )
     images = _with_known_labels(images, str(source), role, options, spellings)
     if not len(images):
         raise ValueError(
@@ -83,6 +74,25 @@ def open_images(
             )
         )
     return images
+
+
+def check_source(source: str | os.PathLike[str], role: str) -> None:
+    """Raises a FileNotFoundError for a text that names no source of images.
+
+    Args:
+        source, role: as `open_images` takes them.
+    """
+    kind, path = kind_and_rest(source)
+    if kind is None and not os.path.isdir(path) and not is_table(path):
+        raise FileNotFoundError(
+            f"The {role} images must be a folder, a table (.csv, .tsv), npz:FILE, "
+            f"tfds:NAME or tfrecord:FILES. Received: {str(source)!r}, "
+            + (
+                "a file that is none of them."
+                if os.path.exists(path)
+                else "where nothing is."
+            )
+        )
 
 
 def _open_folder(folder: pathlib.Path, role: str) -> ImageList:
