@@ -10,7 +10,13 @@ from semppl_keras.evaluation import (
     supervised_accuracy,
 )
 from semppl_keras.runs import json_files
-from semppl_keras.runs.json_files import check_entries, integer, number, read_json
+from semppl_keras.runs.json_files import (
+    check_dataset,
+    check_entries,
+    integer,
+    number,
+    read_json,
+)
 from semppl_keras.runs.progress import Progress
 
 # What metrics.json holds at least, the latter where there are test images.
@@ -209,8 +215,7 @@ def read_metrics(folder):
     """
     path = folder / "metrics.json"
     metrics = read_json(path, _METRICS)
-    if isinstance(metrics["dataset"], dict):
-        check_entries(path, metrics["dataset"], json_files.OWN_DATASET)
+    check_dataset(path, metrics["dataset"])
     if metrics["num_test"]:
         check_entries(path, metrics, _TEST_METRICS)
     cross_validated = metrics["cross_validated"]
