@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.data import dataset
+from semppl_keras.data import dataset, dataset_name
 from semppl_keras.evaluation import confidence_interval
 from semppl_keras.reports.shown import shown
 
@@ -242,7 +242,7 @@ def _mean(values):
 
 def evaluation_headline(evaluation: Mapping[str, Any]) -> str:
     """What was tested, and with which labels."""
-    name = dataset(evaluation["data"]).name
+    name = dataset_name(evaluation["data"])
     count = evaluation["labels_per_class"]
     labels = "1 label" if count == 1 else f"{count} labels"
     trained_on = dataset(evaluation["run_settings"]["dataset"]).name
