@@ -1,0 +1,15 @@
+from .datasets import load as load
+from .datasets import load_digits as load_digits
+from .datasets import load_folder as load_folder
+from .datasets import load_npz as load_npz
+from .datasets import load_test as load_test
+from .datasets import load_tfds as load_tfds
+from .few_labels import FewLabels as FewLabels
+from .few_labels import LabelledTest as LabelledTest
+from .few_labels import choose_labelled as choose_labelled
+from .images.files import UnreadableImage as UnreadableImage
+from .images.files import find_images as find_images
+from .images.files import read_image as read_image
+from .images.table_options import TableOptions as TableOptions
+from .own_images import OwnImages as OwnImages
+from .own_images import load_own_images as load_own_images
