@@ -12,6 +12,7 @@ from semppl_keras.callbacks.projector_folder import ProjectorFolder
 from semppl_keras.callbacks.scalar_logs import EventFile, event_writer_modules
 from semppl_keras.evaluation import fit_probe, knn_accuracy, per_class_accuracy
 from semppl_keras.evaluation.inputs import all_known, as_array
+from semppl_keras.evaluation.plane import principal_plane
 
 
 class OnlineEvaluation(keras.callbacks.Callback):
@@ -317,31 +318,6 @@ class OnlineEvaluation(keras.callbacks.Callback):
             warnings.filterwarnings("ignore", "Glyph .* missing from")
             figure.savefig(buffer, format="png")
         return buffer.getvalue()
-
-
-def principal_plane(features):
-    """Coordinates of features along their two principal axes.
-
-    Each axis points to where its largest component is positive, so that the pictures
-    of similar features are not mirrored.
-
-    Args:
-        features: `(N, F)`, finite.
-
-    Returns:
-        `(N, 2)` float64, of mean 0; the second column is 0 where N or F is 1.
-
-    Example:
-        >>> principal_plane(np.array([[0.0, 3.0], [0.0, 5.0]]))
-        array([[-1.,  0.],
-               [ 1.,  0.]])
-    """
-    centred = features - features.mean(axis=0, dtype="float64")
-    axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
-    largest = np.abs(axes).argmax(axis=1)
-    axes = axes * np.sign(axes[np.arange(len(axes)), largest])[:, None]
-    points = centred @ axes.T
-    return np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
 
 
 def _images_and_labels(name, data):

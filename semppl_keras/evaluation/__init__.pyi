@@ -1,8 +1,8 @@
 from .corruptions import CORRUPTIONS as CORRUPTIONS
 from .corruptions import SEVERITIES as SEVERITIES
 from .corruptions import corrupt as corrupt
-from .corruptions import corruption_errors as corruption_errors
-from .corruptions import mean_corruption_error as mean_corruption_error
+from .robustness import corruption_errors as corruption_errors
+from .robustness import mean_corruption_error as mean_corruption_error
 from .cross_validation import cross_validated_predictions as cross_validated_predictions
 from .features import encode_dataset as encode_dataset
 from .knn import knn_accuracy as knn_accuracy

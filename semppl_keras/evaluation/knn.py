@@ -1,5 +1,7 @@
 """Nearest neighbours by cosine similarity."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
@@ -176,6 +178,45 @@ def knn_accuracy(
         verbose=verbose,
     )
     return float(np.mean(predicted == test_labels))
+
+
+def nearest_rows(rows: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    """The nearest rows of each query, by cosine similarity.
+
+    Args:
+        rows: `(N, F)`.
+        queries: `(M, F)`.
+        k: At most N.
+
+    Returns:
+        `(M, k)` indices, the nearest first.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    search = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute")
+    return search.fit(rows).kneighbors(queries, return_distance=False)
+
+
+def nearest_others(
+    rows: np.ndarray, queries: np.ndarray, k: int, own: Sequence[Sequence[int]]
+) -> np.ndarray:
+    """The nearest rows of each query, without those that are the query itself.
+
+    Args:
+        rows: `(N, F)`.
+        queries: `(M, F)`.
+        k: At most N.
+        own: M lists of indices of rows, those left out.
+
+    Returns:
+        `(M, k)` indices, the nearest first, -1 where no row is left.
+    """
+    most = min(k + max(map(len, own), default=0), len(rows))
+    nearest = np.full((len(queries), k), -1)
+    for index, found in enumerate(nearest_rows(rows, queries, most)):
+        others = found[~np.isin(found, own[index])][:k]
+        nearest[index, : len(others)] = others
+    return nearest
 
 
 def _ranked(votes, similarities):

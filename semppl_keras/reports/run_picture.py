@@ -3,6 +3,7 @@
 import numpy as np
 
 from semppl_keras.evaluation import confusion_matrix
+from semppl_keras.evaluation.plane import embed_in_plane
 from semppl_keras.reports.drawing import drawable, save_figure
 
 # t-SNE's time grows with their square; more points only cover each other.
@@ -76,48 +77,6 @@ def write_report(
             f"Linear probe on the {images} images",
         )
     save_figure(figure, path)
-
-
-def embed_in_plane(features, seed=0):
-    """Lays features out in two dimensions, near ones near each other.
-
-    Args:
-        features: `(N, F)`, N at least 1.
-        seed: Of t-SNE.
-
-    Returns:
-        `(N, 2)` points and the name of the method: t-SNE, or for fewer than ten
-        features PCA.
-
-    Example:
-        >>> points, method = embed_in_plane(np.random.normal(size=(50, 8)))
-        >>> points.shape, method
-        ((50, 2), 't-SNE')
-    """
-    features = np.asarray(features, "float64")
-    # Lengths carry no meaning here: neighbours are by cosine similarity.
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    features = features / np.where(lengths > 0, lengths, 1)
-    features = features - features.mean(axis=0)
-    # The principal components, from a singular value decomposition.
-    u, s, _ = np.linalg.svd(features, full_matrices=False)
-    components = (u * s)[:, :30]
-    if components.shape[1] < 2:
-        components = np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
-    if len(features) < 10 or not components.any():
-        return components[:, :2], "PCA"
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
-
-    tsne = TSNE(
-        perplexity=min(30, (len(features) - 1) / 3),
-        init=components[:, :2] / max(components[:, 0].std(), 1e-12) * 1e-4,
-        max_iter=500,
-        random_state=seed,
-    )
-    # For some hundred points threads wait for each other more than they work.
-    with threadpool_limits(1):
-        return tsne.fit_transform(components), "t-SNE"
 
 
 def draw_confusion(axes, counts, class_names, title):

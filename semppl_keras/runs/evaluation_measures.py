@@ -13,7 +13,7 @@ from semppl_keras.evaluation import (
     summarize,
     top_k_accuracy,
 )
-from semppl_keras.runs import classifiers as classifier_training
+from semppl_keras.runs.classifier_training import fine_tune as tuned_network
 
 # Wu et al. (2018), who have more than a thousand labelled images of each class.
 _MOST_NEIGHBOURS = 200
@@ -92,7 +92,7 @@ def measure(
     rows["linear_probe"] = {"title": f"{method}, linear probe"}
 
     if fine_tune:
-        tuner, chosen = classifier_training.fine_tune(
+        tuner, chosen = tuned_network(
             model,
             task.x_labelled,
             task.y_labelled,

@@ -16,7 +16,7 @@ from semppl_keras.callbacks import (
     latest_checkpoint,
 )
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.folder import user_errors, write_json
+from semppl_keras.runs.folder import write_json
 from semppl_keras.runs.json_files import read_json
 from semppl_keras.runs.safe_loading import check_folder, load_model
 
@@ -49,8 +49,7 @@ def begun_training(folder, kind=keras.Model, *, trust=False):
     if path is None:
         return None, TrainingState()
     model = load_model(path, kind, trust=trust)
-    with user_errors():
-        return model, TrainingState.read(path)
+    return model, TrainingState.read(path)
 
 
 def safe_fit(model, state, folder, *data, minutes=None, callbacks=(), **arguments):
@@ -73,7 +72,7 @@ def safe_fit(model, state, folder, *data, minutes=None, callbacks=(), **argument
             cannot be saved.
         KeyboardInterrupt: After Ctrl-C, once the step is done and saved.
     """
-    with finishing_the_step() as stop_requested, user_errors():
+    with finishing_the_step() as stop_requested:
         checkpoints = TrainingCheckpoints(
             folder,
             state,
@@ -113,9 +112,8 @@ def resumable_fit(
     """
     if folder is None:
         model = make_model()
-        with user_errors():
-            model.fit(*data, epochs=epochs, **arguments)
-        return model
+        model.fit(*data, epochs=epochs, **arguments)
+    return model
     model, state = None, TrainingState()
     settings = {
         **settings,

@@ -1,32 +1,46 @@
-"""The settings of a run: from the command line, or from the folder of one begun."""
+"""The settings of a run: of its options, or from the folder of one begun."""
 
 import pathlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
 from semppl_keras import recipes
+from semppl_keras.data import FewLabels
 from semppl_keras.data.images.sources import resolved_source
 from semppl_keras.data.images.value_ranges import as_ranges
 from semppl_keras.data.names import own_dataset, resolved
 from semppl_keras.data.own_images import own_name, survey_own_images
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.folder import read_settings, recipe_of, user_errors, versions
+from semppl_keras.runs.folder import read_settings, recipe_of, versions
 from semppl_keras.runs.labels import labels_of, tell_changed_labels
+from semppl_keras.runs.option_checks import option
 from semppl_keras.runs.table_settings import (
     TABLE_OPTIONS,
     asked_tables,
     check_tables_named,
     given_tables,
 )
+from semppl_keras.runs.telling import tell
+from semppl_keras.runs.train_options import (
+    CACHE,
+    DATASET,
+    LABELS_PER_CLASS,
+    MAX_SKIPPED,
+    OWN_LABELS_PER_CLASS,
+    SEED,
+    TrainOptions,
+)
 
 _DEFAULTS = {
-    "dataset": "digits",
-    "labels_per_class": 10,
+    "dataset": DATASET,
+    "labels_per_class": LABELS_PER_CLASS,
     "epochs": None,
     "batch_size": None,
     "learning_rate": None,
-    "seed": 0,
+    "seed": SEED,
 }
 
 # Options for a person's own images, with what stands for one that is not given; the
@@ -38,8 +52,8 @@ _OWN_DEFAULTS = {
     "image_size": None,
     "value_range": None,
     "backbone": None,
-    "max_skipped": 0.05,
-    "cache": "auto",
+    "max_skipped": MAX_SKIPPED,
+    "cache": CACHE,
 }
 
 # What `skipped.tsv` begins with.
@@ -58,29 +72,30 @@ _FILES = (
 )
 
 
-def run_folder(arguments):
-    """The folder that the arguments name, or the default for them.
+def run_folder(options: TrainOptions) -> pathlib.Path:
+    """The folder that the options name, or the default for them.
 
     Args:
-        arguments: Namespace, as `train.run` takes it.
+        options: `TrainOptions`.
 
     Raises:
         RunError: They name two.
     """
-    named = arguments.resume if isinstance(arguments.resume, str) else None
-    if named and arguments.out and pathlib.Path(named) != pathlib.Path(arguments.out):
+    named = options.resume if isinstance(options.resume, str) else None
+    if named and options.out and pathlib.Path(named) != pathlib.Path(options.out):
         raise RunError(
             "A run goes on in its own folder. Received: --resume "
-            f"{named} and --out {arguments.out}. Leave one of the two out."
+            f"{named} and --out {options.out}. Leave one of the two out."
         )
-    if named or arguments.out:
-        return pathlib.Path(named or arguments.out)
-    if arguments.unlabelled is not None:
-        name = re.sub(r"[^\w.-]+", "_", own_name(arguments.unlabelled))
-        count = arguments.labels_per_class
-        labels = f"{count}_per_class" if count not in (None, "all") else "own_labels"
-        return pathlib.Path("runs") / f"{name}_{labels}_seed_{arguments.seed or 0}"
-    settings = _with_defaults(arguments)
+    if named or options.out:
+        return pathlib.Path(named or options.out)
+    if options.unlabelled is not None:
+        name = re.sub(r"[^\w.-]+", "_", own_name(options.unlabelled))
+        count = options.labels_per_class
+        own = count in (None, OWN_LABELS_PER_CLASS)
+        labels = "own_labels" if own else f"{count}_per_class"
+        return pathlib.Path("runs") / f"{name}_{labels}_seed_{options.seed or SEED}"
+    settings = _with_defaults(options)
     kind, _, rest = settings["dataset"].partition(":")
     if kind in ("npz", "folder"):
         rest = pathlib.Path(rest).resolve().stem
@@ -91,21 +106,21 @@ def run_folder(arguments):
     )
 
 
-def new_settings(arguments):
+def new_settings(options: TrainOptions) -> dict[str, Any]:
     """The settings of a new run.
 
     Args:
-        arguments: Namespace, as `train.run` takes it.
+        options: `TrainOptions`.
 
     Returns:
         The dict that `run.json` begins with.
 
     Raises:
-        RunError: The arguments contradict each other, or name no images.
+        RunError: The options contradict each other, or name no images.
     """
-    settings = _with_defaults(arguments)
-    if _is_own(arguments):
-        settings = {**settings, **_own_settings(arguments)}
+    settings = _with_defaults(options)
+    if _is_own(options):
+        settings = {**settings, **_own_settings(options)}
     else:
         # --resume may be called from elsewhere.
         settings["dataset"] = resolved(settings["dataset"])
@@ -116,12 +131,12 @@ def new_settings(arguments):
     return {**settings, "backend": keras.backend.backend(), "versions": versions()}
 
 
-def settings_of(folder, arguments):
+def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
     """The settings of a run that is to go on.
 
     Args:
         folder: `pathlib.Path`.
-        arguments: Namespace, as `train.run` takes it.
+        options: `TrainOptions`.
 
     Returns:
         The dict that `run.json` holds.
@@ -145,26 +160,26 @@ def settings_of(folder, arguments):
             "value_range": settings.get("value_range"),
         }
     for name in (*_DEFAULTS, *_OWN_DEFAULTS, *TABLE_OPTIONS):
-        asked, begun = getattr(arguments, name), begun_with.get(name)
+        asked, begun = getattr(options, name), begun_with.get(name)
         if asked is None:
             continue
         if name == "dataset":
             asked = resolved(asked)
         elif name in ("unlabelled", "labelled", "test"):
             asked = resolved_source(asked)
-        elif name == "value_range":
-            with user_errors():
-                asked = as_ranges(asked)._asdict()
-                begun = begun and as_ranges(begun)._asdict()
+        elif isinstance(asked, tuple):
+            asked = list(asked)
+        if name == "value_range":
+            asked = as_ranges(asked)._asdict()
+            begun = begun and as_ranges(begun)._asdict()
         if asked != begun:
-            option = f"--{name.replace('_', '-')}"
-            with_it = f"without {option}"
+            with_it = f"without {option(name)}"
             if begun not in (None, []):
-                with_it = f"with {option} {begun}"
+                with_it = f"with {option(name)} {begun}"
             raise RunError(
                 f"The run in {str(folder)!r} was begun {with_it}. "
-                f"Received: {option} {asked}. Leave it out, or begin another run with "
-                "another --out."
+                f"Received: {option(name)} {asked}. Leave it out, or begin another run "
+                "with another --out."
             )
     if settings["backend"] != keras.backend.backend():
         raise RunError(
@@ -175,24 +190,26 @@ def settings_of(folder, arguments):
     return settings
 
 
-def sources_are_given(settings, arguments):
-    """Whether the arguments name all the sources of a run, which are the same.
+def sources_are_given(settings: Mapping[str, Any], options: TrainOptions) -> bool:
+    """Whether the options name all the sources of a run, which are the same.
 
     Args:
-        settings: What `settings_of` returns for the arguments.
-        arguments: Namespace, as `train.run` takes it.
+        settings: What `settings_of` returns for the options.
+        options: `TrainOptions`.
     """
     dataset = settings["dataset"]
     if not isinstance(dataset, dict):
-        return arguments.dataset is not None
+        return options.dataset is not None
     return all(
-        getattr(arguments, role) is not None
+        getattr(options, role) is not None
         for role in ("unlabelled", "labelled", "test")
         if dataset[role] is not None
     )
 
 
-def with_data(settings, data, folder):
+def with_data(
+    settings: dict[str, Any], data: FewLabels, folder: pathlib.Path
+) -> dict[str, Any]:
     """The settings with what tells whether the data are still the same.
 
     Args:
@@ -216,10 +233,9 @@ def with_data(settings, data, folder):
             "or begin another run with another --out."
         )
     if digest != settings.get("images_digest", digest):
-        print(
+        tell(
             "Note: the images are not those that the run was begun with; it goes on, "
-            "but not as if it had not been interrupted.",
-            flush=True,
+            "but not as if it had not been interrupted."
         )
     tell_changed_labels(settings, labels, "begun", "it goes on with those of now")
     settings = {
@@ -233,7 +249,7 @@ def with_data(settings, data, folder):
     return settings
 
 
-def check_free(folder):
+def check_free(folder: pathlib.Path) -> None:
     """Raises a `RunError` where a new run would overwrite something.
 
     The `skipped.tsv` of a run that failed for too many unreadable images is nothing
@@ -262,66 +278,66 @@ def check_free(folder):
         )
 
 
-def _names_skipped(path):
+def _names_skipped(path: pathlib.Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
         return file.readline() == "\t".join(SKIPPED_COLUMNS).encode() + b"\n"
 
 
-def _with_defaults(arguments):
-    asked = {name: getattr(arguments, name) for name in _DEFAULTS}
+def _with_defaults(options: TrainOptions) -> dict[str, Any]:
+    asked = {name: getattr(options, name) for name in _DEFAULTS}
     return {
         name: _DEFAULTS[name] if value is None else value
         for name, value in asked.items()
     }
 
 
-def _is_own(arguments):
+def _is_own(options: TrainOptions) -> bool:
     """Whether a person's own images are asked for; not in half."""
-    given = [name for name in _OWN_DEFAULTS if getattr(arguments, name) is not None]
-    given += given_tables(arguments)
+    given = [name for name in _OWN_DEFAULTS if getattr(options, name) is not None]
+    given += given_tables(options)
     if not given:
         return False
-    if arguments.dataset is not None:
+    if options.dataset is not None:
         raise RunError(
-            f"--{given[0].replace('_', '-')} is for your own images. Received: it and "
-            f"--dataset {arguments.dataset}. Leave one of the two out."
+            f"{option(given[0])} is for your own images. Received: it and "
+            f"--dataset {options.dataset}. Leave one of the two out."
         )
     missing = [
-        f"--{name}"
+        option(name)
         for name in ("unlabelled", "labelled")
-        if getattr(arguments, name) is None
+        if getattr(options, name) is None
     ]
     if missing:
         raise RunError(
             "Your own images are --unlabelled, to learn from, and --labelled, a few. "
-            f"Received: --{given[0].replace('_', '-')} without {' and '.join(missing)}."
+            f"Received: {option(given[0])} without {' and '.join(missing)}."
         )
     return True
 
 
-def _own_settings(arguments):
-    options = {
-        name: default if getattr(arguments, name) is None else getattr(arguments, name)
-        for name, default in _OWN_DEFAULTS.items()
+def _own_settings(options: TrainOptions) -> dict[str, Any]:
+    asked = {name: getattr(options, name) for name in _OWN_DEFAULTS}
+    chosen = {
+        name: _OWN_DEFAULTS[name] if value is None else value
+        for name, value in asked.items()
     }
-    tables = asked_tables(arguments)
-    sources = (arguments.unlabelled, arguments.labelled, arguments.test)
-    check_tables_named(arguments, [source for source in sources if source is not None])
-    with user_errors():
-        usual_size, num_unlabelled = survey_own_images(
-            arguments.unlabelled, arguments.labelled, tables
-        )
-        value_range = options.pop("value_range")
-        if value_range is not None:
-            value_range = as_ranges(value_range)._asdict()
-    if options["image_size"] is None:
-        options["image_size"] = usual_size
+    tables = asked_tables(options)
+    sources = (options.unlabelled, options.labelled, options.test)
+    check_tables_named(options, [source for source in sources if source is not None])
+    usual_size, num_unlabelled = survey_own_images(
+        options.unlabelled, options.labelled, tables
+    )
+    value_range = chosen.pop("value_range")
+    if value_range is not None:
+        value_range = as_ranges(value_range)._asdict()
+    if chosen["image_size"] is None:
+        chosen["image_size"] = usual_size
     return {
-        "dataset": own_dataset(**options, tables=tables),
+        "dataset": own_dataset(**chosen, tables=tables),
         "value_range": value_range,
-        "labels_per_class": arguments.labels_per_class or "all",
-        "epochs": arguments.epochs
-        or recipes.usual_epochs(num_unlabelled, arguments.batch_size),
+        "labels_per_class": options.labels_per_class or OWN_LABELS_PER_CLASS,
+        "epochs": options.epochs
+        or recipes.usual_epochs(num_unlabelled, options.batch_size),
     }

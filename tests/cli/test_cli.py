@@ -12,7 +12,7 @@ from tiny_runs import assert_same_results, interrupting, tiny_runs, write_archiv
 import semppl_keras
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import _parser, main
-from semppl_keras.reports.run_picture import embed_in_plane, write_report
+from semppl_keras.reports.run_picture import write_report
 from semppl_keras.runs import training as train_command
 from semppl_keras.runs.settings import run_folder
 
@@ -232,17 +232,6 @@ def test_resume_on_another_backend(tmp_path, capsys):
 def test_default_folder(options, folder):
     arguments = _parser().parse_args(["train", *options])
     assert run_folder(arguments).as_posix() == folder
-
-
-@pytest.mark.parametrize("count", [1, 3, 40])
-def test_embedding_plot(count):
-    features = np.random.default_rng(0).normal(size=(count, 5))
-    points, method = embed_in_plane(features)
-    assert points.shape == (count, 2)
-    assert method == ("t-SNE" if count >= 10 else "PCA")
-    assert np.isfinite(points).all()
-    collapsed, _ = embed_in_plane(np.ones((count, 5)))
-    assert np.isfinite(collapsed).all()
 
 
 def test_report_with_many_classes_and_little_history(tmp_path):

@@ -19,12 +19,12 @@ from semppl_keras.cli import _parser, main
 from semppl_keras.data.names import dataset_name
 from semppl_keras.reports.drawing import drawable
 from semppl_keras.reports.run_picture import write_report
+from semppl_keras.reports.tables import format_run
 from semppl_keras.runs import training as train_command
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import load_data, recipe_of
 from semppl_keras.runs.labelling import label_images
-from semppl_keras.runs.measures import format_table
 from semppl_keras.runs.own_runs import signed
 from semppl_keras.runs.settings import run_folder, with_data
 
@@ -188,7 +188,7 @@ def test_classes_that_no_image_is_taken_for_are_told(untested):
         "share_by_class": shares,
     }
     metrics["cross_validated"] = None
-    table = format_table(metrics, folder)
+    table = format_run(metrics, folder)
     assert "none of them is taken for 'dog': there may be no such image" in table
     assert "of 36 of them: mean confidence 50.0%" in table
     assert "accuracy not measured: there are no test images, and too few" in table

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from semppl_keras.cli import main
-from semppl_keras.runs.terminal import plain_output, shown
+from semppl_keras.reports.shown import shown
+from semppl_keras.runs.terminal import plain_output
 
 pytestmark = pytest.mark.any_backend
 
