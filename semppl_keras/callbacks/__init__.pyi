@@ -1,3 +1,4 @@
+from .engine import TargetEMA as TargetEMA
 from .interruption import finishing_the_step as finishing_the_step
 from .online_evaluation import OnlineEvaluation as OnlineEvaluation
 from .scalar_logs import ScalarLogs as ScalarLogs
@@ -6,4 +7,3 @@ from .training_checkpoints import TrainingState as TrainingState
 from .training_checkpoints import latest_checkpoint as latest_checkpoint
 from .training_health import TrainingDiverged as TrainingDiverged
 from .training_health import TrainingHealth as TrainingHealth
-from .engine import TargetEMA as TargetEMA

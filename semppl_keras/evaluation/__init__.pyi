@@ -1,8 +1,6 @@
 from .corruptions import CORRUPTIONS as CORRUPTIONS
 from .corruptions import SEVERITIES as SEVERITIES
 from .corruptions import corrupt as corrupt
-from .robustness import corruption_errors as corruption_errors
-from .robustness import mean_corruption_error as mean_corruption_error
 from .cross_validation import cross_validated_predictions as cross_validated_predictions
 from .features import encode_dataset as encode_dataset
 from .knn import knn_accuracy as knn_accuracy
@@ -18,6 +16,8 @@ from .metrics import summarize as summarize
 from .metrics import top_k_accuracy as top_k_accuracy
 from .pixels import as_pixels as as_pixels
 from .probe import fit_probe as fit_probe
+from .robustness import corruption_errors as corruption_errors
+from .robustness import mean_corruption_error as mean_corruption_error
 from .sgd_probe import SGDProbe as SGDProbe
 from .sgd_probe import sgd_linear_probe as sgd_linear_probe
 from .supervised import SupervisedAccuracy as SupervisedAccuracy
