@@ -6,6 +6,7 @@ import sys
 import types
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 
 class AroundImports(importlib.abc.MetaPathFinder):
@@ -72,6 +73,10 @@ class _Loader(importlib.abc.Loader):
     ) -> None:
         self._loader = loader
         self._run = run
+
+    def __getattr__(self, name: str) -> Any:
+        # Its source, its code: `python -m` asks for them without importing.
+        return getattr(self._loader, name)
 
     def create_module(
         self, spec: importlib.machinery.ModuleSpec

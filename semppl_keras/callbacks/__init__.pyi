@@ -5,5 +5,5 @@ from .scalar_logs import ScalarLogs as ScalarLogs
 from .training_checkpoints import TrainingCheckpoints as TrainingCheckpoints
 from .training_checkpoints import TrainingState as TrainingState
 from .training_checkpoints import latest_checkpoint as latest_checkpoint
-from .training_health import TrainingDiverged as TrainingDiverged
+from .training_diverged import TrainingDiverged as TrainingDiverged
 from .training_health import TrainingHealth as TrainingHealth
