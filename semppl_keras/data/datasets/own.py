@@ -87,7 +87,7 @@ class OwnDataset(Dataset):
 
     def options(self) -> dict[str, Any]:
         entries = self.to_json()
-        return {**entries, **entries.pop("tables", {})}
+        return entries | entries.pop("tables", {})
 
     @property
     def name(self) -> str:
