@@ -87,7 +87,8 @@ class OwnDataset(Dataset):
 
     def options(self) -> dict[str, Any]:
         entries = self.to_json()
-        return entries | entries.pop("tables", {})
+        tables = entries.pop("tables", {})
+        return {**entries, **tables}
 
     @property
     def name(self) -> str:
