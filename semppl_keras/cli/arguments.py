@@ -36,6 +36,53 @@ def at_least(least, otherwise=""):
     return parse
 
 
+def keywords(arguments):
+    """What a function of `semppl_keras.runs` is called with.
+
+    Args:
+        arguments: Namespace of its command.
+
+    Returns:
+        Dict of what the options say.
+    """
+    return {name: value for name, value in vars(arguments).items() if name != "command"}
+
+
+def integer(text):
+    """An integer; in which range it must be is known where it is used.
+
+    Args:
+        text: What stands on the command line.
+
+    Returns:
+        Integer.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be an integer; received {text!r}"
+        ) from None
+
+
+def integer_or_text(text):
+    """The same, or text where it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def integers(text):
+    """Integers with commas between."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be integers with commas between; received {text!r}"
+        ) from None
+
+
 def names(text):
     """Names with commas between.
 
@@ -85,7 +132,7 @@ def add_table_options(parser):
 
 
 def share(text):
-    """A number from 0 to 1, or as many percent.
+    """A number, or as many percent.
 
     Args:
         text: What stands on the command line, such as "0.05" or "5%".
@@ -94,14 +141,11 @@ def share(text):
         Float.
     """
     try:
-        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
-        number = -1
-    if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(
-            f"must be a share from 0% to 100%; received {text!r}"
-        )
-    return number
+            f"must be a share such as 0.05 or 5%; received {text!r}"
+        ) from None
 
 
 def number(text):
@@ -196,22 +240,30 @@ def add_value_range(parser):
     )
 
 
-def add_training(parser, epochs):
+def add_training(parser, recipe):
+    """Adds the options of a training of a classifier.
+
+    Args:
+        parser: Of a command; they are None where they are not given.
+        recipe: `ClassifierTraining`, what stands then.
+    """
+    least = f", at least {recipe.least_epochs}" if recipe.least_epochs > 1 else ""
     parser.add_argument(
         "--epochs",
-        type=at_least(1),
+        type=integer,
         metavar="N",
-        help=f"passes over the images (default: {epochs})",
+        help=f"passes over the images (default: some {recipe.steps:,} steps{least})",
     )
     parser.add_argument(
         "--learning-rate",
-        type=positive,
+        type=number,
         metavar="R",
-        help="at the beginning; it falls along a cosine (default: 0.001)",
+        help="at the beginning; it falls along a cosine (default: "
+        f"{recipe.learning_rate:g})",
     )
     parser.add_argument(
         "--seed",
-        type=at_least(0),
+        type=integer,
         metavar="N",
         help="draws views and order (default: the run's)",
     )

@@ -4,8 +4,6 @@ from semppl_keras.evaluation.corruptions import (
     CORRUPTIONS,
     SEVERITIES,
     corrupt,
-    corruption_errors,
-    mean_corruption_error,
 )
 from semppl_keras.evaluation.cross_validation import cross_validated_predictions
 from semppl_keras.evaluation.features import encode_dataset
@@ -22,6 +20,10 @@ from semppl_keras.evaluation.metrics import (
 )
 from semppl_keras.evaluation.pixels import as_pixels
 from semppl_keras.evaluation.probe import fit_probe
+from semppl_keras.evaluation.robustness import (
+    corruption_errors,
+    mean_corruption_error,
+)
 from semppl_keras.evaluation.sgd_probe import SGDProbe, sgd_linear_probe
 from semppl_keras.evaluation.supervised import SupervisedAccuracy, supervised_accuracy
 

@@ -1,6 +1,7 @@
 """Images to class probabilities."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from semppl_keras.data.feed.checked_batches import check_opening, checked_inputs
@@ -9,6 +10,8 @@ from semppl_keras.networks.backbone_contract import input_channels, pooled
 from semppl_keras.networks.keras_file import check_keras_file
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
 from semppl_keras.networks.servable import make_servable
+
+_ROWS_AT_ONCE = 4096
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -146,3 +149,24 @@ class ImageClassifier(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return made_of_parts(cls, config, ("backbone", "head", "views"), custom_objects)
+
+
+def as_probabilities(classifier: ImageClassifier, features: np.ndarray) -> np.ndarray:
+    """What a classifier says of features that its backbone gave.
+
+    Args:
+        classifier: an `ImageClassifier`.
+        features: `(N, F)` float32.
+
+    Returns:
+        `(N, num_classes)` float32.
+    """
+    # Without `predict`, which would trace a small function anew.
+    starts = range(0, len(features), _ROWS_AT_ONCE)
+    parts = [
+        ops.convert_to_numpy(classifier.head(features[start : start + _ROWS_AT_ONCE]))
+        for start in starts
+    ]
+    logits = np.concatenate(parts).astype("float32")
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)

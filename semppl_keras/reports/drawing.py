@@ -1,13 +1,16 @@
 """What pictures make of class names, which may be any text."""
 
+import os
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
 from semppl_keras.data.images.finding import OWN_PICTURES
 
 _LONGEST = 24
 
 
-def drawable(names):
+def drawable(names: Iterable[Any]) -> list[str]:
     """Class names as matplotlib draws them: short, on a line, nothing in them markup.
 
     Args:
@@ -19,7 +22,7 @@ def drawable(names):
     return [_drawable(str(name)) for name in names]
 
 
-def save_figure(figure, path):
+def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
     """Writes a figure; letters that its font lacks become boxes, without a word."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+")
@@ -27,7 +30,7 @@ def save_figure(figure, path):
         figure.savefig(path, dpi=100, metadata=OWN_PICTURES)
 
 
-def _drawable(name):
+def _drawable(name: str) -> str:
     name = "".join(letter if letter.isprintable() else " " for letter in name)
     if len(name) > _LONGEST:
         name = name[: _LONGEST - 1] + "…"

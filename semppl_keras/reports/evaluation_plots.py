@@ -1,6 +1,9 @@
 """The pictures of an evaluation, drawn from what `evaluation.json` holds."""
 
 import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +22,7 @@ _COLORS = {
 _MAX_NAMED = 40
 
 
-def write_plots(folder, evaluation):
+def write_plots(folder: pathlib.Path, evaluation: Mapping[str, Any]) -> None:
     """Draws `confusion.png`, `per_class.png`, `reliability.png`, `robustness.png`.
 
     Args:

@@ -1,9 +1,17 @@
-"""Pages that need nothing but themselves: style, pictures and data are in the file."""
+"""Pages that need nothing but themselves: style, pictures and data are in the file.
+
+Their CSS and JavaScript are the files of `assets/`, named after the module or command
+that writes the page.
+"""
 
 import base64
 import html
+import importlib.resources
 import io
 import json
+import re
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -14,58 +22,75 @@ _POLICY = (
 )
 # Up to here a picture is enlarged, pixel by pixel, rather than blurred.
 _SMALL = 40
-
-_STYLE = """
-:root { color-scheme: light; --ink: #1c2430; --soft: #5b6675; --line: #d9dee5;
-  --accent: #1f5fa8; --paper: #fff; --ground: #f4f6f8; }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink);
-  font: 15px/1.45 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 16px; }
-h1 { font-size: 1.5rem; margin: .4em 0 .2em; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 0 0 .5em; }
-* + h2 { margin-top: 1em; }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px;
-  padding: 14px; margin: 14px 0; }
-p { margin: .3em 0 .7em; }
-.soft { color: var(--soft); }
-table { border-collapse: collapse; }
-th, td { text-align: left; padding: 3px 12px 3px 0; vertical-align: top; }
-td, li, summary { overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
-img { display: block; background: var(--ground); }
-img.small { image-rendering: pixelated; }
-button, select { font: inherit; padding: 4px 8px; border: 1px solid var(--line);
-  border-radius: 6px; background: var(--paper); color: var(--ink); max-width: 100%; }
-button { cursor: pointer; color: var(--accent); }
-"""
+# Where a value goes in a script: it is no word of JavaScript, nor of ours there.
+_PLACE = re.compile(r"\b[A-Z]{2,}\b")
 
 
-def page(title, body, style="", script=""):
+def page(title: str, body: str, style: str = "", script: str = "") -> str:
     """A whole page.
 
     Args:
         title: Text, of the window and of the headline.
         body: HTML.
-        style: CSS beside the pages' own.
-        script: JavaScript, run once the body is there.
+        style: CSS beside the pages' own, see `style_of`.
+        script: JavaScript, run once the body is there, see `script_of`.
 
     Returns:
         HTML.
     """
-    title = html.escape(title)
+    title, own = html.escape(title), style_of("html_pages")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}{style}</style>\n</head>\n"
+        f"<title>{title}</title>\n<style>{own}{style}</style>\n</head>\n"
         f"<body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n"
         + (f"<script>\n{script}\n</script>\n" if script else "")
         + "</body>\n</html>\n"
     )
 
 
-def as_script(value):
+def style_of(name: str) -> str:
+    """The CSS in `assets/`.
+
+    Args:
+        name: Of the file, without `.css`.
+
+    Returns:
+        CSS, which begins on a line of its own.
+    """
+    return "\n" + _asset(f"{name}.css")
+
+
+def script_of(name: str, **values: Any) -> str:
+    """The JavaScript in `assets/`, with its data.
+
+    Args:
+        name: Of the file, without `.js`.
+        **values: By the names, in capitals, that stand for them in the file; what
+            `json` can write.
+
+    Returns:
+        JavaScript, which begins on a line of its own.
+
+    Raises:
+        ValueError: A name without a value, or a value without a place.
+
+    Example:
+        >>> script_of("embedding_map", DATA={"x": [0.5], "y": [0.5]})
+    """
+    text = _asset(f"{name}.js")
+    places = set(_PLACE.findall(text))
+    if places != set(values):
+        raise ValueError(
+            f"The values must be those of assets/{name}.js: {', '.join(places)}. "
+            f"Received: {', '.join(values) or 'none'}."
+        )
+    # All at once: the texts in a value may be the names of others.
+    return "\n" + _PLACE.sub(lambda place: as_script(values[place[0]]), text)
+
+
+def as_script(value: Any) -> str:
     """A value as JavaScript, harmless whatever texts are in it.
 
     Args:
@@ -79,7 +104,7 @@ def as_script(value):
     return text.replace("<", "\\u003c")
 
 
-def data_uri(image, side=None):
+def data_uri(image: Any, side: int | None = None) -> str:
     """An image as a text that stands where its address would.
 
     Args:
@@ -107,7 +132,9 @@ def data_uri(image, side=None):
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def picture(image, width, side=None, description=""):
+def picture(
+    image: Any, width: int, side: int | None = None, description: str = ""
+) -> str:
     """An `img` element.
 
     Args:
@@ -128,7 +155,7 @@ def picture(image, width, side=None, description=""):
     )
 
 
-def table(rows):
+def table(rows: Iterable[tuple[Any, Any]]) -> str:
     """A table of two columns.
 
     Args:
@@ -142,3 +169,8 @@ def table(rows):
         for what, value in rows
     )
     return f'<div class="scroll"><table>{lines}</table></div>'
+
+
+def _asset(name: str) -> str:
+    file = importlib.resources.files("semppl_keras.reports") / "assets" / name
+    return file.read_text(encoding="utf-8")

@@ -1,8 +1,13 @@
 """The picture of a run."""
 
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from semppl_keras.evaluation import confusion_matrix
+from semppl_keras.evaluation.plane import embed_in_plane
 from semppl_keras.reports.drawing import drawable, save_figure
 
 # t-SNE's time grows with their square; more points only cover each other.
@@ -16,17 +21,17 @@ _PSEUDO_LABELS = ("pseudo_label_accuracy", "pseudo_label_confidence", "memory_fi
 
 
 def write_report(
-    path,
+    path: str | os.PathLike[str],
     *,
-    history,
-    embeddings,
-    labels,
-    predictions,
-    class_names,
-    title,
-    images="test",
-    seed=0,
-):
+    history: Mapping[str, Sequence[float]],
+    embeddings: Any,
+    labels: Any,
+    predictions: Any,
+    class_names: Sequence[str],
+    title: str,
+    images: str = "test",
+    seed: int = 0,
+) -> None:
     """Draws training curves, pseudo-labels, embeddings and confusion matrix.
 
     Args:
@@ -78,49 +83,9 @@ def write_report(
     save_figure(figure, path)
 
 
-def embed_in_plane(features, seed=0):
-    """Lays features out in two dimensions, near ones near each other.
-
-    Args:
-        features: `(N, F)`, N at least 1.
-        seed: Of t-SNE.
-
-    Returns:
-        `(N, 2)` points and the name of the method: t-SNE, or for fewer than ten
-        features PCA.
-
-    Example:
-        >>> points, method = embed_in_plane(np.random.normal(size=(50, 8)))
-        >>> points.shape, method
-        ((50, 2), 't-SNE')
-    """
-    features = np.asarray(features, "float64")
-    # Lengths carry no meaning here: neighbours are by cosine similarity.
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    features = features / np.where(lengths > 0, lengths, 1)
-    features = features - features.mean(axis=0)
-    # The principal components, from a singular value decomposition.
-    u, s, _ = np.linalg.svd(features, full_matrices=False)
-    components = (u * s)[:, :30]
-    if components.shape[1] < 2:
-        components = np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
-    if len(features) < 10 or not components.any():
-        return components[:, :2], "PCA"
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
-
-    tsne = TSNE(
-        perplexity=min(30, (len(features) - 1) / 3),
-        init=components[:, :2] / max(components[:, 0].std(), 1e-12) * 1e-4,
-        max_iter=500,
-        random_state=seed,
-    )
-    # For some hundred points threads wait for each other more than they work.
-    with threadpool_limits(1):
-        return tsne.fit_transform(components), "t-SNE"
-
-
-def draw_confusion(axes, counts, class_names, title):
+def draw_confusion(
+    axes: Any, counts: Any, class_names: Sequence[str], title: str
+) -> None:
     """Draws a confusion matrix, coloured by the shares of each true class.
 
     Args:
@@ -205,7 +170,8 @@ def _draw_embeddings(axes, embeddings, labels, class_names, images, seed):
         )
         embeddings, labels = embeddings[chosen], labels[chosen]
     points, method = embed_in_plane(embeddings, seed)
-    colors = colormaps["tab10" if len(class_names) <= 10 else "tab20"].colors
+    palette = colormaps["tab10" if len(class_names) <= 10 else "tab20"]
+    colors = palette(range(palette.N))
     for label, name in enumerate(drawable(class_names)):
         of_class = points[labels == label]
         if len(of_class):

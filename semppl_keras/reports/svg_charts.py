@@ -2,6 +2,8 @@
 
 import html
 import math
+from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
 import numpy as np
 
@@ -18,7 +20,11 @@ COLORS = (
 )
 
 
-def line_chart(series, title, bounds=None):
+def line_chart(
+    series: Mapping[str, Sequence[float | None]],
+    title: str,
+    bounds: tuple[float, float] | None = None,
+) -> str:
     """Curves over epochs.
 
     Args:
@@ -40,11 +46,11 @@ def line_chart(series, title, bounds=None):
         low, high = min(low, ticks[0]), max(high, ticks[-1])
     epochs = max((len(own) for own in series.values()), default=1)
 
-    def x(epoch):
+    def x(epoch: int) -> float:
         share = 0.5 if epochs == 1 else (epoch - 1) / (epochs - 1)
         return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
-    def y(value):
+    def y(value: float) -> float:
         share = (value - low) / (high - low)
         return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
 
@@ -93,11 +99,11 @@ def line_chart(series, title, bounds=None):
     )
 
 
-def _is_number(value):
+def _is_number(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
 
 
-def _ticks(low, high):
+def _ticks(low: float, high: float) -> list[float]:
     """Round values between the two, some four to six of them."""
     step = 10 ** math.floor(math.log10((high - low) / 4))
     for factor in (1, 2, 5, 10):

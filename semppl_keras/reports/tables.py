@@ -1,12 +1,127 @@
-"""Evaluations as tables: of one run, and of the mean over several."""
+"""Results as tables: of a training, of an evaluation, of the mean over several."""
+
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from semppl_keras.data import dataset_name
+from semppl_keras.data import dataset
 from semppl_keras.evaluation import confidence_interval
+from semppl_keras.reports.shown import shown
 
 
-def mean_over_runs(evaluations):
+def format_run(metrics: Mapping[str, Any], folder: str | os.PathLike[str]) -> str:
+    """Lays out what `metrics.json` holds as the table that a run ends with.
+
+    Args:
+        metrics: That dict.
+        folder: Where the run is.
+
+    Returns:
+        Several lines of text.
+    """
+    lines = [run_headline(metrics), ""]
+    if metrics["num_test"]:
+        regression = metrics["supervised_logistic_regression_accuracy"]
+        network = metrics["supervised_network_accuracy"]
+        rows = [
+            (
+                "supervised only, the same labels",
+                metrics["supervised_accuracy"],
+                f"logistic regression {regression:.1%}, network {network:.1%}",
+            ),
+            ("SemPPL, nearest in its memory", metrics["knn_accuracy"], ""),
+            ("SemPPL, linear probe", metrics["linear_accuracy"], "frozen backbone"),
+        ]
+        lines.append(f"  accuracy on {metrics['num_test']:,} test images")
+        lines += [_run_row(*row) for row in rows]
+    else:
+        lines += _cross_validation_lines(metrics["cross_validated"])
+    lines.append(f"  pseudo-labels of {metrics['num_unlabelled']:,} unlabelled images")
+    lines.append(_run_row("SemPPL", metrics["pseudo_label_accuracy"], ""))
+    lines += _pseudo_label_lines(metrics.get("pseudo_labels"))
+    if metrics.get("num_skipped"):
+        lines += [
+            "",
+            f"Images that could not be read: {metrics['num_skipped']:,}, named in "
+            f"{pathlib.Path(folder) / 'skipped.tsv'}",
+        ]
+    lines += [
+        "",
+        f"Images read in {metrics['read_seconds']:.0f} s, trained in "
+        f"{metrics['train_seconds']:.0f} s. The table, the model, curves and pictures "
+        f"are in {folder}",
+    ]
+    return "\n".join(lines)
+
+
+def run_headline(metrics: Mapping[str, Any]) -> str:
+    """What a run is called at the head of a table or a picture.
+
+    Args:
+        metrics: What `metrics.json` holds.
+
+    Returns:
+        A line of text.
+    """
+    count = metrics["labels_per_class"]
+    trained_on = dataset(metrics["dataset"])
+    if count == "all" and trained_on.in_parts:
+        labels = f"{metrics['num_labelled']:,} labels"
+    else:
+        labels = f"{count} label{'' if count == 1 else 's'} per class"
+    name = shown(trained_on.name)
+    return f"{name}, {labels}, seed {metrics['seed']}, {metrics['backend']}"
+
+
+def _cross_validation_lines(measured: Mapping[str, Any] | None) -> list[str]:
+    if measured is None:
+        return [
+            "  accuracy not measured: there are no test images, and too few labels to "
+            "hold any out"
+        ]
+    return [
+        f"  cross-validation on {measured['num_labelled']:,} labelled images, without "
+        "test images",
+        _run_row(
+            "supervised only, the same labels",
+            measured["supervised_logistic_regression_accuracy"],
+            "logistic regression",
+        ),
+        _run_row(
+            "SemPPL, linear probe",
+            measured["linear_accuracy"],
+            "optimistic: the backbone knows these labels",
+        ),
+    ]
+
+
+def _pseudo_label_lines(pseudo_labels: Mapping[str, Any] | None) -> list[str]:
+    if pseudo_labels is None:
+        return []
+    shares = pseudo_labels["share_by_class"]
+    lines = [
+        f"    of {pseudo_labels['num_images']:,} of them: mean confidence "
+        f"{pseudo_labels['mean_confidence']:.1%}"
+    ]
+    never = [name for name, share in shares.items() if share == 0]
+    if never:
+        more = f" and {len(never) - 3} more" if len(never) > 3 else ""
+        names = ", ".join(map(repr, never[:3]))
+        lines.append(
+            f"    none of them is taken for {names}{more}: there may be no such image"
+        )
+    return lines
+
+
+def _run_row(what: str, accuracy: float | None, note: str) -> str:
+    value = "not known" if accuracy is None else f"{accuracy:.1%}"
+    return f"    {what:<34}{value:>9}" + (f"   ({note})" if note else "")
+
+
+def mean_over_runs(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean and 95% interval of each number over runs with different seeds.
 
     Args:
@@ -18,7 +133,7 @@ def mean_over_runs(evaluations):
         a dict of `mean` and `interval` (half the width), or None; and the same for
         `mean_corruption_error`, by classifier.
     """
-    means = {"rows": {}, "mean_corruption_error": {}}
+    means: dict[str, Any] = {"rows": {}, "mean_corruption_error": {}}
     for name, row in evaluations[0]["rows"].items():
         others = [evaluation["rows"][name] for evaluation in evaluations]
         means["rows"][name] = {
@@ -38,18 +153,18 @@ def mean_over_runs(evaluations):
     return means
 
 
-def format_table(evaluation):
+def format_evaluation(evaluation: Mapping[str, Any]) -> str:
     """Lays out what `evaluation.json` holds.
 
     Args:
-        evaluation: One of the dicts that `run` returns.
+        evaluation: That dict.
 
     Returns:
         Several lines of text.
     """
     settings = evaluation["run_settings"]
     lines = [
-        f"{_headline(evaluation)}, run of seed {settings['seed']}",
+        f"{evaluation_headline(evaluation)}, run of seed {settings['seed']}",
         "",
         _row(f"{evaluation['num_test']:,} test images", "top-1", "top-5", "ECE"),
     ]
@@ -67,7 +182,9 @@ def format_table(evaluation):
     return "\n".join(lines)
 
 
-def format_means(means, evaluations):
+def format_means(
+    means: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]]
+) -> str:
     """Lays out what `mean_over_runs` returns.
 
     Args:
@@ -79,8 +196,8 @@ def format_means(means, evaluations):
     """
     seeds = ", ".join(str(one["run_settings"]["seed"]) for one in evaluations)
     lines = [
-        f"{_headline(evaluations[0])}: mean of {len(evaluations)} runs, seeds {seeds}, "
-        "and its 95% interval",
+        f"{evaluation_headline(evaluations[0])}: mean of {len(evaluations)} runs, "
+        f"seeds {seeds}, and its 95% interval",
         "",
         _row("", "top-1", "top-5", "ECE", width=15),
     ]
@@ -101,6 +218,21 @@ def format_means(means, evaluations):
     return "\n".join(lines)
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """A number with what is counted.
+
+    Args:
+        number: At least 0.
+        one: Words for a single one, such as "image is".
+        many: Words for another number.
+
+    Example:
+        >>> counted(1200, "image is", "images are")
+        '1,200 images are'
+    """
+    return f"{number:,} {one if number == 1 else many}"
+
+
 def _mean(values):
     if None in values:
         return None
@@ -108,11 +240,12 @@ def _mean(values):
     return {"mean": mean, "interval": interval}
 
 
-def _headline(evaluation):
-    name = dataset_name(evaluation["data"])
+def evaluation_headline(evaluation: Mapping[str, Any]) -> str:
+    """What was tested, and with which labels."""
+    name = dataset(evaluation["data"]).name
     count = evaluation["labels_per_class"]
     labels = "1 label" if count == 1 else f"{count} labels"
-    trained_on = dataset_name(evaluation["run_settings"]["dataset"])
+    trained_on = dataset(evaluation["run_settings"]["dataset"]).name
     return {
         "own": f"{name}, {labels} per class",
         "transfer": f"{name}, {labels} per class, features learned on {trained_on}",

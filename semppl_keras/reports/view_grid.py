@@ -1,5 +1,8 @@
 """The picture of augmented views."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -7,7 +10,7 @@ _CELL = 1.25  # inches
 _DPI = 100
 
 
-def draw_views(views, images, draws=2, seed=0):
+def draw_views(views: Any, images: Sequence[Any], draws: int = 2, seed: int = 0) -> Any:
     """Draws images and, beside each, what training makes of it.
 
     Args:

@@ -1,317 +1,209 @@
-"""Fine-tuning and distillation as commands do them, and where their results go."""
+"""A classifier out of a finished run, by fine-tuning or by distillation."""
 
-import hashlib
-import math
+import contextlib
 import os
 import pathlib
-import shutil
 import time
+from collections.abc import Iterator
 
-import keras
-import numpy as np
-
-from semppl_keras.classifiers import Distiller, FineTuner
-from semppl_keras.evaluation import summarize
-from semppl_keras.runs.finished import CLASSIFIER
-from semppl_keras.runs.folder import (
-    user_errors,
-    versions,
-    write_json,
+from semppl_keras import recipes
+from semppl_keras.runs.classifier_files import (
+    checkpoint_folder,
+    file_digest,
+    keep_classifier,
 )
-from semppl_keras.runs.resuming import resumable_fit
+from semppl_keras.runs.classifier_options import (
+    SAME,
+    ClassifierOptions,
+    DistillationOptions,
+    FineTuningOptions,
+)
+from semppl_keras.runs.classifier_training import fine_tune, teach
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.lock import locked
+from semppl_keras.runs.out_paths import check_can_write
+from semppl_keras.runs.run_models import CLASSIFIER
+from semppl_keras.runs.telling import told
+from semppl_keras.runs.trained_classifier import TrainedClassifier
 
-# By threefold cross-validation on the 100 labelled digits of one run alone: at this
-# learning rate 300 steps had a better held-out likelihood than 100, and so many at
-# three times the rate a lower accuracy.
-_FINE_TUNING_STEPS = 300
-_FINE_TUNING_LEAST_EPOCHS = 10
-_FINE_TUNING_BATCH = 64
-_LEARNING_RATE = 1e-3
 
-# benchmarks/accuracy.py distils digits for some 300 steps and Fashion-MNIST for some
-# 940, with this batch.
-_DISTILLATION_STEPS = 1000
-_DISTILLATION_BATCH = 128
-
-
-def fine_tune(
-    model,
-    images,
-    labels,
-    num_classes,
+@told
+def finetune(
+    run: str | os.PathLike[str],
     *,
-    from_layer=None,
-    freeze_backbone=False,
-    epochs=None,
-    learning_rate=None,
-    seed=0,
-    checkpoints=None,
-    depends_on=None,
-    trust=False,
-    verbose=0,
-):
-    """Fine-tunes a copy of a pre-trained network.
+    from_layer: int | None = None,
+    freeze_backbone: bool = False,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    seed: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    trust: bool = False,
+    verbose: int = 1,
+) -> TrainedClassifier:
+    """Fine-tunes a copy of a run's network on its labelled images.
 
     Args:
-        model: A pre-training model of semppl_keras.
-        images: `(n, h, w, c)`.
-        labels: `(n,)` integers.
-        num_classes: How many classes there are.
-        from_layer, freeze_backbone: As for `FineTuner`.
-        epochs: Passes over the images; None for as many as make 300 steps, at least
-            ten.
-        learning_rate: At the beginning of its cosine; None for 1e-3.
-        seed: Of views, order and the linear layer.
-        checkpoints: `pathlib.Path` of a folder for them, to go on from; None for none.
-        depends_on: Dict of what else the training depends on, as JSON has it.
-        trust: Whether its checkpoints may name what is not known here.
-        verbose: As in `keras.Model.fit`.
+        run: Run folder.
+        from_layer: Integer, the layer of the projection head to fine-tune from, 0 for
+            the network alone; None for its first.
+        freeze_backbone: Whether the network stays as it is.
+        epochs: Passes over the labelled images; None for those of
+            `recipes.classifiers.FINE_TUNING`.
+        learning_rate: At the beginning; None for the recipe's.
+        seed: Integer; None for the run's.
+        out: Folder to write `classifier.keras` to; None for the run's.
+        trust: Whether the run may be somebody else's.
+        verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
     Returns:
-        A `FineTuner` after training, and the settings that it was trained with.
+        `TrainedClassifier`, the dict that `classifier.json` holds.
 
     Raises:
-        RunError: The network cannot be fine-tuned so.
+        RunError: A value is wrong, or what was asked for cannot be done.
+        TypeError: A value is of the wrong kind.
+
+    Example:
+        >>> finetune("runs/photos", epochs=30)
     """
-    batch_size = min(_FINE_TUNING_BATCH, len(images))
-    steps_per_epoch = math.ceil(len(images) / batch_size)
-    if epochs is None:
-        epochs = max(
-            _FINE_TUNING_LEAST_EPOCHS, math.ceil(_FINE_TUNING_STEPS / steps_per_epoch)
-        )
-    learning_rate = learning_rate or _LEARNING_RATE
-    steps = epochs * steps_per_epoch
-    print(f"Fine-tuning the network, {steps:,} steps ...", flush=True)
-    settings = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-    }
-
-    def make_tuner():
-        keras.utils.set_random_seed(seed)
-        with user_errors():
-            tuner = FineTuner(
-                model,
-                num_classes,
-                from_layer=from_layer,
-                freeze_backbone=freeze_backbone,
-                seed=seed,
-            )
-        tuner.compile(_decayed_adam(learning_rate, steps))
-        return tuner
-
-    tuner = resumable_fit(
-        make_tuner,
-        checkpoints,
-        {**settings, **(depends_on or {})},
-        images,
-        labels,
+    options = FineTuningOptions.of(
+        run=run,
+        from_layer=from_layer,
+        freeze_backbone=freeze_backbone,
         epochs=epochs,
-        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        out=out,
         trust=trust,
-        verbose=verbose,
     )
-    return tuner, settings
+    with _run_to_train(options) as finished:
+        begun = time.monotonic()
+        images, labels, _ = finished.labelled
+        chosen = {
+            "from_layer": options.from_layer,
+            "freeze_backbone": options.freeze_backbone,
+            "seed": _seed(options, finished),
+            "num_labelled": len(images),
+        }
+        tuner, settings = fine_tune(
+            finished.model,
+            images,
+            labels,
+            len(finished.class_names),
+            from_layer=options.from_layer,
+            freeze_backbone=options.freeze_backbone,
+            epochs=options.epochs,
+            learning_rate=options.learning_rate,
+            seed=_seed(options, finished),
+            checkpoints=checkpoint_folder(options.out, finished),
+            depends_on={
+                **chosen,
+                "how": "fine-tuned",
+                "model": file_digest(finished.folder / "model.keras"),
+            },
+            trust=options.trust,
+        )
+        settings = {**settings, **chosen}
+        return keep_classifier(
+            options.out, tuner.classifier, finished, "fine-tuned", settings, begun
+        )
 
 
+@told
 def distil(
-    student,
-    teacher,
-    images,
+    run: str | os.PathLike[str],
     *,
-    temperature=1.0,
-    epochs=None,
-    learning_rate=None,
-    seed=0,
-    checkpoints=None,
-    depends_on=None,
-    trust=False,
-    verbose=0,
-):
-    """Teaches a network what a classifier says of images.
+    student: str = DistillationOptions.student,
+    temperature: float = DistillationOptions.temperature,
+    classifier: str | os.PathLike[str] | None = None,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    seed: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    trust: bool = False,
+    verbose: int = 1,
+) -> TrainedClassifier:
+    """Teaches a network what a run's classifier says of all of its images.
 
     Args:
-        student: As for `Distiller`.
-        teacher: `ImageClassifier`.
-        images: `(N, h, w, c)`.
-        temperature: Positive.
-        epochs: Passes over the images; None for as many as make 1,000 steps.
-        learning_rate: At the beginning of its cosine; None for 1e-3.
-        seed: Of views, order and the linear layer.
-        checkpoints: `pathlib.Path` of a folder for them, to go on from; None for none.
-        depends_on: Dict of what else the training depends on, as JSON has it.
-        trust: Whether its checkpoints may name what is not known here.
-        verbose: As in `keras.Model.fit`.
+        run: Run folder.
+        student: "same", which goes on from what the teacher has learned, or a new one
+            of `recipes.BACKBONES`.
+        temperature: Of what the teacher says.
+        classifier: Another `classifier.keras` as the teacher; None for the run's, or
+            its linear probe.
+        epochs: Passes over the images; None for those of
+            `recipes.classifiers.DISTILLATION`.
+        learning_rate: At the beginning; None for the recipe's.
+        seed: Integer; None for the run's.
+        out: Folder to write `classifier.keras` to; None for the run's.
+        trust: Whether the run may be somebody else's.
+        verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
     Returns:
-        A `Distiller` after training, and the settings that it was trained with.
+        `TrainedClassifier`, the dict that `classifier.json` holds.
 
     Raises:
-        RunError: The student cannot learn from this teacher.
+        RunError: A value is wrong, or what was asked for cannot be done.
+        TypeError: A value is of the wrong kind.
+
+    Example:
+        >>> distil("runs/photos", student="small", out="runs/photos_small")
     """
-    batch_size = min(_DISTILLATION_BATCH, len(images))
-    steps_per_epoch = math.ceil(len(images) / batch_size)
-    if epochs is None:
-        epochs = math.ceil(_DISTILLATION_STEPS / steps_per_epoch)
-    learning_rate = learning_rate or _LEARNING_RATE
-    steps = epochs * steps_per_epoch
-    print(f"Distilling, {steps:,} steps ...", flush=True)
-    settings = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "temperature": temperature,
-    }
-
-    def make_distiller():
-        keras.utils.set_random_seed(seed)
-        with user_errors():
-            distiller = Distiller(student, teacher, temperature=temperature, seed=seed)
-        distiller.compile(_decayed_adam(learning_rate, steps))
-        return distiller
-
-    distiller = resumable_fit(
-        make_distiller,
-        checkpoints,
-        {**settings, **(depends_on or {})},
-        images,
+    options = DistillationOptions.of(
+        run=run,
+        student=student,
+        temperature=temperature,
+        classifier=classifier,
         epochs=epochs,
-        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        out=out,
         trust=trust,
-        verbose=verbose,
     )
-    return distiller, settings
-
-
-def checkpoint_folder(out, finished):
-    """Where a training that is not at its end is kept, until `keep_classifier`.
-
-    Args:
-        out, finished: As for `keep_classifier`.
-
-    Returns:
-        `pathlib.Path`.
-    """
-    return pathlib.Path(out or finished.folder) / "classifier_checkpoints"
-
-
-def file_digest(path):
-    """What tells a file from what was under its name before, of one size and time too.
-
-    Args:
-        path: `pathlib.Path`.
-
-    Returns:
-        str.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
-
-
-def keep_classifier(out, classifier, finished, how, settings, begun):
-    """Writes a classifier and a note about it, and tells how good it is.
-
-    An earlier one there is kept under another name.
-
-    Args:
-        out: Folder, or None for the run's.
-        classifier: `ImageClassifier`; it gets the names of the run's classes.
-        finished: `FinishedRun`, on whose test images, if there are any, it is measured.
-        how: What it is called, such as "fine-tuned".
-        settings: Dict of what it was trained with.
-        begun: When, by `time.monotonic`, that began.
-
-    Returns:
-        The dict that `classifier.json` holds: `how`, `settings`, `test` (what
-        `summarize` gives, or None) and others.
-    """
-    seconds = time.monotonic() - begun
-    folder = pathlib.Path(out or finished.folder)
-    classifier.class_names = finished.class_names
-    tested = finished.test
-    measured = None
-    if tested is not None:
-        shares = classifier.predict(tested.images, verbose=0)
-        measured = summarize(shares, tested.labels)
-    note = {
-        "how": how,
-        "settings": settings,
-        "test": measured,
-        "num_test": 0 if tested is None else len(tested.images),
-        "class_names": list(finished.class_names),
-        "seconds": round(seconds, 2),
-        "backend": keras.backend.backend(),
-        "versions": versions(),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    # Keras wants the name to end in .keras.
-    partial = folder / "classifier.partial.keras"
-    classifier.save(partial)
-    path = folder / CLASSIFIER
-    earlier = _rename(path) if path.exists() else None
-    write_json(path.with_suffix(".json"), note)
-    os.replace(partial, path)
-    shutil.rmtree(checkpoint_folder(out, finished), ignore_errors=True)
-    _tell_measured(note, finished, path, earlier)
-    return note
-
-
-def _tell_measured(note, finished, path, earlier):
-    """Prints how good a classifier is, beside the run's linear probe.
-
-    Args:
-        note: As `keep_classifier` returns it.
-        finished: `FinishedRun`.
-        path: `pathlib.Path` of the classifier.
-        earlier: The same of the one that was there before, or None.
-    """
-    worse, of_run = False, path.parent.resolve() == finished.folder.resolve()
-    if note["test"] is None:
-        print("Not measured: the run has no labelled test images.")
-    else:
-        tested = finished.test
-        probe = finished.linear_classifier().predict(tested.images, verbose=0)
-        accuracy = np.mean(probe.argmax(axis=1) == tested.labels)
-        print(f"accuracy on {note['num_test']:,} test images")
-        print(f"  {note['how']:<16}{note['test']['top1']:>8.1%}")
-        print(f"  {'linear probe':<16}{accuracy:>8.1%}")
-        worse = note["test"]["top1"] < accuracy
-    if of_run:
-        print(f"{path}: semppl export, semppl label and semppl report use it from now.")
-    else:
-        print(
-            f"{path}: semppl export, semppl label and semppl report use it with "
-            "--classifier."
+    with _run_to_train(options) as finished:
+        teacher, how = finished.classifier(options.classifier)
+        if options.student == SAME:
+            pupil = teacher
+        else:
+            recipe = recipes.own_images(finished.image_size, options.student)
+            pupil = recipe.make_backbone(finished.channels)
+        images = finished.data.x_train
+        chosen = {
+            "student": options.student,
+            "teacher": how,
+            "seed": _seed(options, finished),
+            "num_images": len(images),
+        }
+        kept = pathlib.Path(options.classifier or finished.folder / CLASSIFIER)
+        teaching = kept if kept.exists() else finished.folder / "model.keras"
+        begun = time.monotonic()
+        distiller, settings = teach(
+            pupil,
+            teacher,
+            # All of them: a teacher can say something of labelled images, too.
+            images,
+            temperature=options.temperature,
+            epochs=options.epochs,
+            learning_rate=options.learning_rate,
+            seed=_seed(options, finished),
+            checkpoints=checkpoint_folder(options.out, finished),
+            depends_on={**chosen, "how": "distilled", "model": file_digest(teaching)},
+            trust=options.trust,
         )
-    if worse and of_run:
-        print(
-            f"Warning: the {note['how']} classifier is less accurate than the linear "
-            "probe, and semppl label, semppl export and semppl report use it in its "
-            f"place. To go back to the linear probe: remove or rename {path}."
-        )
-        if earlier is not None:
-            print(f"To go back to the classifier before: rename {earlier} to {path}.")
-    elif worse:
-        print(
-            f"Warning: the {note['how']} classifier is less accurate than the linear "
-            "probe, which semppl label, semppl export and semppl report use without "
-            "--classifier where the run has no other."
+        settings = {**settings, **chosen}
+        return keep_classifier(
+            options.out, distiller.classifier, finished, "distilled", settings, begun
         )
 
 
-def _decayed_adam(learning_rate, steps):
-    return keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    )
+@contextlib.contextmanager
+def _run_to_train(options: ClassifierOptions) -> Iterator[FinishedRun]:
+    """The run; nothing else writes to the folder of the classifier meanwhile."""
+    check_can_write(options.out, folder=True)
+    finished = FinishedRun(options.run, trust=options.trust)
+    with locked(pathlib.Path(options.out or finished.folder)):
+        yield finished
 
 
-def _rename(path):
-    """Gives a classifier and its note another name: the path of the former."""
-    number = 1
-    while path.with_name(f"{path.stem}_{number}{path.suffix}").exists():
-        number += 1
-    for old in (path.with_suffix(".json"), path):
-        if old.exists():
-            os.replace(old, old.with_name(f"{old.stem}_{number}{old.suffix}"))
-    return path.with_name(f"{path.stem}_{number}{path.suffix}")
+def _seed(options: ClassifierOptions, finished: FinishedRun) -> int:
+    return finished.settings["seed"] if options.seed is None else options.seed

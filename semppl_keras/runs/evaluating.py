@@ -1,72 +1,144 @@
-"""`semppl evaluate`: what finished runs are worth, on their own data or on other."""
+"""What finished runs are worth, on their own data or on other."""
 
+import os
 import pathlib
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
 from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
 from semppl_keras.reports.tables import (
     format_means,
-    format_table,
     mean_over_runs,
 )
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.evaluate_options import EvaluateOptions
+from semppl_keras.runs.evaluation import Evaluation
 from semppl_keras.runs.evaluation_measures import measure
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import read_finished_run, versions, write_json
 from semppl_keras.runs.out_paths import check_can_write
-from semppl_keras.runs.table_settings import check_tables_named, given_tables
 from semppl_keras.runs.tasks import check_images_fit, task_of_run
+from semppl_keras.runs.telling import tell, told
 
 # What runs must agree in, for the mean over them to mean something.
 _ALIKE = ("dataset", "labels_per_class", "epochs")
 
 
-def run(arguments):
-    """Evaluates finished runs, as the parsed arguments say.
+@told
+def evaluate(
+    runs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    data: str | None = None,
+    test: str | os.PathLike[str] | None = None,
+    label_column: str | None = None,
+    path_column: str | None = None,
+    split_column: str | None = None,
+    keep_labels: Sequence[str] | None = None,
+    unknown_labels: Sequence[str] | None = None,
+    same_classes: bool = False,
+    labels_per_class: int | str | None = None,
+    fine_tune: bool = False,
+    from_layer: int | None = None,
+    robustness: bool = False,
+    severities: Sequence[int] | None = None,
+    corruptions: Sequence[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    seed: int | None = None,
+    trust: bool = False,
+    verbose: int = 1,
+) -> list[Evaluation]:
+    """Measures finished runs on test images: their own, or those of other data.
 
     Args:
-        arguments: Namespace with `runs` (a list of folders), `data`, `test`,
-            `labels_per_class`, `severities`, `corruptions`, `out`, `seed`, `from_layer`
-            (None where not given), `same_classes`, `fine_tune`, `robustness`, `trust`.
+        runs: Run folder, or a list of them; several should differ in the seed alone.
+        data: Another data set, as `dataset` of `train`. None for the run's.
+        test: Your own images of the run's classes to test on: a folder for each class,
+            or another source with labels that `semppl evaluate --help` names.
+        label_column: The column of a table that has the labels.
+        path_column: That which has the paths.
+        split_column: "NAME=VALUE", a column and what it says of rows to train on.
+        keep_labels: Labels that are classes, though spelled like one that is missing.
+        unknown_labels: Further labels that stand for none.
+        same_classes: Whether the classes of `data` are among those of the run, which
+            is then tested with what it has learned.
+        labels_per_class: At least 1, a share such as "10%", or "all". None for as
+            many as the run has.
+        fine_tune: Whether a copy of the network is trained on the labels, too.
+        from_layer: At least 0, the layer of the projection head to fine-tune from.
+            None for its first.
+        robustness: Whether corrupted images are tested on, too.
+        severities: Of the corruptions, a list of integers from 1 to 5. None for all.
+        corruptions: A list of names among `evaluation.CORRUPTIONS`. None for all.
+        out: Folder to write to, in the place of the run's.
+        seed: At least 0; draws cross-validation, fine-tuning, corruptions and the
+            labelled images of another data set. None for the run's.
+        trust: Whether a run may be somebody else's.
+        verbose: 0 to say nothing, 1 as the command does, 2 for more.
 
     Returns:
-        A list of the dicts that the `evaluation.json` of each run holds.
+        A list of an `Evaluation` for each run: the dict that its `evaluation.json`
+        holds, and the folder of that.
 
     Raises:
-        RunError: What the user asked for cannot be done.
+        RunError: A value is wrong, or what was asked for cannot be done.
+        TypeError: A value is of the wrong kind.
+
+    Example:
+        >>> (evaluation,) = evaluate("runs/photos", robustness=True, severities=[1, 5])
+        >>> evaluation["rows"]["linear_probe"]["top1"]
     """
-    check_can_write(arguments.out, folder=True)
-    folders = [pathlib.Path(name) for name in arguments.runs]
-    _check_options(arguments)
-    runs = {folder: read_finished_run(folder) for folder in folders}
-    _check_alike(runs)
-    targets = _targets(folders, arguments.out)
+    options = EvaluateOptions.of(
+        runs=runs,
+        data=data,
+        test=test,
+        label_column=label_column,
+        path_column=path_column,
+        split_column=split_column,
+        keep_labels=keep_labels,
+        unknown_labels=unknown_labels,
+        same_classes=same_classes,
+        labels_per_class=labels_per_class,
+        fine_tune=fine_tune,
+        from_layer=from_layer,
+        robustness=robustness,
+        severities=severities,
+        corruptions=corruptions,
+        out=out,
+        seed=seed,
+        trust=trust,
+    )
+    check_can_write(options.out, folder=True)
+    folders = [pathlib.Path(name) for name in options.runs]
+    settings_of = {folder: read_finished_run(folder) for folder in folders}
+    _check_alike(settings_of)
+    targets = _targets(folders, options.out)
+    corruptions = (options.corruptions or CORRUPTIONS) if options.robustness else ()
 
     evaluations = []
-    for folder, settings in runs.items():
+    for folder, settings in settings_of.items():
         begun = time.monotonic()
-        finished = FinishedRun(folder, trust=arguments.trust)
-        task, seed = task_of_run(settings, arguments, folder)
-        print(
+        finished = FinishedRun(folder, trust=options.trust)
+        task, seed = task_of_run(settings, options, folder)
+        tell(
             f"{folder}: {task.name}, {len(task.x_labelled):,} labelled images of "
             f"{len(task.class_names)} classes, {len(task.x_test):,} to test on, "
-            f"{keras.backend.backend()}.",
-            flush=True,
+            f"{keras.backend.backend()}."
         )
         model = finished.model
-        check_images_fit(model, task, arguments.corruptions)
+        check_images_fit(model, task, options.corruptions)
         measured = measure(
             model,
             task,
             seed=seed,
-            fine_tune=arguments.fine_tune,
-            from_layer=arguments.from_layer,
-            corruptions=_corruptions(arguments),
-            severities=arguments.severities or SEVERITIES,
+            fine_tune=options.fine_tune,
+            from_layer=options.from_layer,
+            corruptions=corruptions,
+            severities=options.severities or SEVERITIES,
         )
-        evaluation = {
+        entries = {
             "run": str(folder.resolve()),
             "run_settings": settings,
             "data": task.dataset,
@@ -83,78 +155,22 @@ def run(arguments):
             "backend": keras.backend.backend(),
             "versions": versions(),
         }
+        evaluation = Evaluation(targets[folder], entries)
         _write(targets[folder], evaluation)
-        print(f"\n{format_table(evaluation)}\n\nWritten to {targets[folder]}\n")
+        tell(f"\n{evaluation.table()}\n\nWritten to {targets[folder]}\n")
         evaluations.append(evaluation)
     if len(evaluations) > 1:
         means = mean_over_runs(evaluations)
-        print(format_means(means, evaluations))
-        if arguments.out:
+        tell(format_means(means, evaluations))
+        if options.out:
             write_json(
-                pathlib.Path(arguments.out) / "evaluation.json",
+                pathlib.Path(options.out) / "evaluation.json",
                 {"runs": evaluations, **means},
             )
     return evaluations
 
 
-def how_to_go_on(arguments):
-    """The sentence for someone who has just interrupted an evaluation."""
-    if len(arguments.runs) == 1:
-        return "Nothing was written."
-    return "The runs with a table above are written, the others are not."
-
-
-def _check_options(arguments):
-    if not arguments.robustness and (arguments.severities or arguments.corruptions):
-        option = "--severities" if arguments.severities else "--corruptions"
-        raise RunError(
-            f"{option} is for --robustness. Received: {option} without it. Add "
-            "--robustness."
-        )
-    unknown = sorted(set(arguments.corruptions or ()) - set(CORRUPTIONS))
-    if unknown:
-        raise RunError(
-            f"--corruptions must be out of {', '.join(CORRUPTIONS)}. Received: "
-            f"{', '.join(unknown)}."
-        )
-    if arguments.from_layer is not None and not arguments.fine_tune:
-        raise RunError(
-            "--from-layer is for --fine-tune. Received: --from-layer "
-            f"{arguments.from_layer} without it. Add --fine-tune."
-        )
-    for name in given_tables(arguments):
-        option = f"--{name.replace('_', '-')}"
-        if arguments.test is None:
-            raise RunError(
-                f"{option} is for --test. Received: {option} without it. Add --test."
-            )
-    if arguments.test is not None:
-        check_tables_named(arguments, [arguments.test])
-        # Each says what else to test on, or with which other labels.
-        for option, given in (
-            ("--data", arguments.data is not None),
-            ("--same-classes", arguments.same_classes),
-            ("--labels-per-class", arguments.labels_per_class is not None),
-        ):
-            if given:
-                raise RunError(
-                    "--test tests what the run has learned from its own labels on your "
-                    f"own images. Received: {option} with it. Leave one of the two out."
-                )
-    if arguments.same_classes and arguments.data is None:
-        raise RunError(
-            "--same-classes is for another data set. Received: --same-classes without "
-            "--data. Name the data set with --data."
-        )
-    if arguments.same_classes and arguments.labels_per_class is not None:
-        raise RunError(
-            "--same-classes tests with the labels of the run. Received: "
-            f"--labels-per-class {arguments.labels_per_class} with it. Leave one of "
-            "the two out."
-        )
-
-
-def _check_alike(runs):
+def _check_alike(runs: Mapping[pathlib.Path, Mapping[str, Any]]) -> None:
     (first, settings), *others = runs.items()
     for folder, other in others:
         for name in _ALIKE:
@@ -172,7 +188,9 @@ def _check_alike(runs):
         )
 
 
-def _targets(folders, out):
+def _targets(
+    folders: Sequence[pathlib.Path], out: str | None
+) -> dict[pathlib.Path, pathlib.Path]:
     """Where the files of each run go."""
     if len(set(folders)) < len(folders):
         raise RunError(
@@ -180,29 +198,19 @@ def _targets(folders, out):
         )
     if not out:
         return {folder: folder for folder in folders}
-    out = pathlib.Path(out)
-    if out.exists() and not out.is_dir():
-        raise RunError(
-            f"--out must be a folder. Received: {str(out)!r}, which is a file."
-        )
+    target = pathlib.Path(out)
     if len(folders) == 1:
-        return {folders[0]: out}
+        return {folders[0]: target}
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         raise RunError(
             "With --out the folders of several runs must differ in their names. "
             f"Received: {', '.join(names)}."
         )
-    return {folder: out / name for folder, name in zip(folders, names, strict=True)}
+    return {folder: target / name for folder, name in zip(folders, names, strict=True)}
 
 
-def _corruptions(arguments):
-    if not arguments.robustness:
-        return ()
-    return tuple(arguments.corruptions or CORRUPTIONS)
-
-
-def _write(folder, evaluation):
+def _write(folder: pathlib.Path, evaluation: Evaluation) -> None:
     from semppl_keras.reports.evaluation_plots import write_plots
 
     folder.mkdir(parents=True, exist_ok=True)

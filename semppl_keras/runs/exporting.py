@@ -1,80 +1,101 @@
-"""`semppl export`: a finished run in a format in which it is served."""
+"""A finished run in a format in which it is served."""
 
+import os
 import pathlib
 
 from semppl_keras.data.images.value_ranges import as_ranges, brought_to_eight_bits
 from semppl_keras.export import FORMATS, export_model, script_path
+from semppl_keras.networks import ImageClassifier, ImageEmbedder
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.export_options import BACKBONE, ExportOptions
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.folder import user_errors
 from semppl_keras.runs.out_paths import check_can_write
+from semppl_keras.runs.telling import tell, told
+from semppl_keras.views import MultiCrop
 
 
-def run(arguments):
-    """Writes the classifier or the backbone of a run, as the parsed arguments say.
+@told
+def export(
+    run: str | os.PathLike[str],
+    *,
+    format: str,
+    what: str = ExportOptions.what,
+    classifier: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    trust: bool = False,
+    verbose: int = 1,
+) -> pathlib.Path:
+    """Writes a finished run so that it can be served without this package.
 
     Args:
-        arguments: Namespace with `run`, `format`, `what` ("classifier" or "backbone"),
-            `classifier` and `out` (None where not given).
+        run: Run folder.
+        format: "saved_model", "keras", "onnx" or "litert".
+        what: "classifier", images to probabilities, or "backbone", to features.
+        classifier: Another `classifier.keras`; None for the run's, or its linear probe.
+        out: Where to write it; None for `exported` in the run folder.
+        trust: Whether the run may be somebody else's.
+        verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
     Returns:
         `pathlib.Path` of what was written.
 
     Raises:
-        RunError: What the user asked for cannot be done.
+        RunError: A value is wrong, or what was asked for cannot be done.
+        TypeError: A value is of the wrong kind.
+
+    Example:
+        >>> export("runs/photos", format="onnx")
     """
-    finished = FinishedRun(arguments.run, trust=arguments.trust)
-    if arguments.out is None:
-        name = f"{arguments.what}{FORMATS[arguments.format]}"
-        path = finished.folder / "exported" / name
+    options = ExportOptions.of(
+        run=run, format=format, what=what, classifier=classifier, out=out, trust=trust
+    )
+    finished = FinishedRun(options.run, trust=options.trust)
+    if options.out is None:
+        name = f"{options.what}{FORMATS[options.format]}"
+        target = finished.folder / "exported" / name
     else:
-        path = pathlib.Path(arguments.out)
-    check_can_write(path)
-    if path.exists():
-        raise RunError(f"{path} exists already. Delete it, or choose another --out.")
-    if arguments.what == "backbone":
-        if arguments.classifier is not None:
+        target = pathlib.Path(options.out)
+    check_can_write(target)
+    if target.exists():
+        raise RunError(f"{target} exists already. Delete it, or choose another --out.")
+    if options.what == BACKBONE:
+        if options.classifier is not None:
             raise RunError(
                 "--classifier is for --what classifier. Received: --classifier "
-                f"{arguments.classifier} with --what backbone. Leave one of them out."
+                f"{options.classifier} with --what backbone. Leave one of them out."
             )
-        model, how = finished.embedder(), "backbone"
+        model: ImageEmbedder | ImageClassifier = finished.embedder()
+        how = "backbone"
         gives = f"features (B, {model.backbone.output_shape[-1]})"
     else:
-        model, how = finished.classifier(arguments.classifier)
+        model, how = finished.classifier(options.classifier)
         gives = f"probabilities (B, {model.num_classes})"
     # Of an earlier run each image was read by itself.
     known = isinstance(finished.value_range, dict)
     ranges = as_ranges(finished.value_range) if known else None
-    with user_errors():
-        try:
-            export_model(
-                model,
-                path,
-                arguments.format,
-                image_size=finished.image_size,
-                value_range=ranges,
-            )
-        except RuntimeError as error:
-            raise RunError(str(error)) from error
-    print(
+    try:
+        export_model(
+            model,
+            target,
+            options.format,
+            image_size=finished.image_size,
+            value_range=ranges,
+        )
+    except RuntimeError as error:
+        raise RunError(str(error)) from error
+    tell(
         f"{how}: images (B, height, width, {finished.channels}), "
-        f"{_range(model.views)}, to {gives}: {path}"
+        f"{_range(model.views)}, to {gives}: {target}"
     )
-    script = script_path(path)
+    script = script_path(target)
     if script.exists():
-        print(f"To ask it about picture files: python {script} PICTURE ...")
+        tell(f"To ask it about picture files: python {script} PICTURE ...")
     if ranges is not None:
         for told in brought_to_eight_bits(ranges):
-            print(f"Note: {told}", flush=True)
-    return path
+            tell(f"Note: {told}")
+    return target
 
 
-def how_to_go_on(arguments):
-    """The sentence for someone who has just interrupted an export."""
-    return "Nothing was written. Run the same command again."
-
-
-def _range(views):
+def _range(views: MultiCrop) -> str:
     low, high = views.value_range
     return "uint8" if (low, high) == (0, 255) else f"float32 in [{low}, {high}]"

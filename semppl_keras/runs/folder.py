@@ -1,54 +1,39 @@
 """What the commands share: run folders, the data behind them, errors of the user's."""
 
-import contextlib
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
 import sys
-import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from semppl_keras import recipes
-from semppl_keras.callbacks import TrainingDiverged
 from semppl_keras.data import Dataset, FewLabels, dataset
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.json_files import read_run_json
+from semppl_keras.runs.progress import Progress
 from semppl_keras.version import __version__
 
-_SECONDS_BETWEEN_LINES = 5
 
-
-@contextlib.contextmanager
-def user_errors():
-    """Turns what the package says about its input into a `RunError`."""
-    try:
-        yield
-    except RunError:
-        raise
-    except (ValueError, OSError, ImportError, TrainingDiverged) as error:
-        raise RunError(str(error)) from error
-
-
-def dataset_of(settings: dict[str, Any]) -> Dataset:
+def dataset_of(settings: Mapping[str, Any]) -> Dataset:
     """The data set of a run, which knows the run's classes.
 
     Args:
         settings: Dict, what `run.json` holds.
 
     Raises:
-        RunError: It is none.
+        ValueError: It is none.
     """
     names = settings.get("class_names") or ()
-    with user_errors():
-        return dataset(settings["dataset"]).knowing(names)
+    return dataset(settings["dataset"]).knowing(names)
 
 
-def recipe_of(settings: dict[str, Any]) -> recipes.Recipe:
+def recipe_of(settings: Mapping[str, Any]) -> recipes.Recipe:
     """The recipe by which `semppl train` trains.
 
     Args:
@@ -66,7 +51,7 @@ def recipe_of(settings: dict[str, Any]) -> recipes.Recipe:
     )
 
 
-def value_range_of(settings: dict[str, Any]) -> Any:
+def value_range_of(settings: Mapping[str, Any]) -> Any:
     """By which range the deep images of a run are read.
 
     Args:
@@ -102,36 +87,17 @@ def load_data(
         `FewLabels`; of a person's own images `OwnImages`.
 
     Raises:
-        RunError: The data set cannot be had, or is none of few labels.
+        ValueError, FileNotFoundError, ImportError: The data set cannot be had, or is
+            none of few labels.
     """
-    with user_errors():
-        return dataset.load(
-            None if labels_per_class == "all" else labels_per_class,
-            seed,
-            image_size=recipe.image_size,
-            value_range=value_range,
-            cache_folder=None if folder is None else pathlib.Path(folder) / "cache",
-            progress=Progress(),
-        )
-
-
-class Progress:
-    """A line now and then while images are decoded.
-
-    Called with what is read, such as "images to test on", and how many images are done
-    and there are in all.
-    """
-
-    def __init__(self):
-        self._last = time.monotonic()
-        self._told = False
-
-    def __call__(self, what, done, total):
-        now = time.monotonic()
-        finished = done == total and self._told
-        if finished or now - self._last >= _SECONDS_BETWEEN_LINES:
-            print(f"Reading {what}: {done:,} of {total:,}", flush=True)
-            self._last, self._told = now, done < total
+    return dataset.load(
+        None if labels_per_class == "all" else labels_per_class,
+        seed,
+        image_size=recipe.image_size,
+        value_range=value_range,
+        cache_folder=None if folder is None else pathlib.Path(folder) / "cache",
+        progress=Progress(),
+    )
 
 
 def read_finished_run(folder):

@@ -2,8 +2,10 @@
 
 import json
 import math
+import pathlib
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.data.datasets.specs import is_spec
@@ -31,13 +33,13 @@ class Entry(NamedTuple):
         optional: Whether it may be missing.
     """
 
-    kinds: object
-    allows: object = None
+    kinds: Any
+    allows: Callable[[Any], bool] | None = None
     expected: str = ""
     optional: bool = False
 
 
-def integer(least=0, most=_MOST, *, optional=False):
+def integer(least: int = 0, most: int = _MOST, *, optional: bool = False) -> Entry:
     """An integer in a range."""
     kinds = int | None if optional else int
     return Entry(
@@ -48,7 +50,9 @@ def integer(least=0, most=_MOST, *, optional=False):
     )
 
 
-def number(least=-1e300, most=1e300, *, optional=False):
+def number(
+    least: float = -1e300, most: float = 1e300, *, optional: bool = False
+) -> Entry:
     """A finite number in a range; None, too, where it is optional."""
     kinds = int | float | None if optional else int | float
     return Entry(
@@ -60,14 +64,14 @@ def number(least=-1e300, most=1e300, *, optional=False):
     )
 
 
-def one_of(*values):
+def one_of(*values: str | None) -> Entry:
     """One of some texts, or None among them."""
     kinds = str | None if None in values else str
     named = ", ".join(str(value) for value in values)
     return Entry(kinds, lambda value: value in values, f"that is one of {named}")
 
 
-def path(*, optional=False):
+def path(*, optional: bool = False) -> Entry:
     """Text that a path can be."""
     return Entry(
         str | None if optional else str,
@@ -159,7 +163,11 @@ OWN_DATASET = {
 }
 
 
-def read_json(file, entries=None, advice=_BRING_BACK):
+def read_json(
+    file: pathlib.Path,
+    entries: Mapping[str, Any] | None = None,
+    advice: str = _BRING_BACK,
+) -> dict[str, Any]:
     """What a JSON file of a run folder holds.
 
     Args:
@@ -208,7 +216,7 @@ def read_json(file, entries=None, advice=_BRING_BACK):
     return content
 
 
-def read_run_json(file):
+def read_run_json(file: pathlib.Path) -> dict[str, Any]:
     """What `run.json` holds, each entry in its range.
 
     Args:
@@ -225,7 +233,7 @@ def read_run_json(file):
     return settings
 
 
-def check_dataset(file, dataset):
+def check_dataset(file: pathlib.Path, dataset: Any) -> None:
     """Raises a `RunError` where a person's own images are not what they may be.
 
     Args:
@@ -236,7 +244,12 @@ def check_dataset(file, dataset):
         check_entries(file, dataset, OWN_DATASET)
 
 
-def check_entries(file, content, entries, advice=_BRING_BACK):
+def check_entries(
+    file: pathlib.Path,
+    content: Mapping[str, Any],
+    entries: Mapping[str, Any],
+    advice: str = _BRING_BACK,
+) -> None:
     """Raises a `RunError` where an entry is missing, or is not what it may be.
 
     Args:

@@ -6,6 +6,8 @@ Each has to be spelled here as Keras itself spells it when it saves.
 
 import inspect
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -71,7 +73,7 @@ _TORCH_OPTIMIZERS = (
 )  # fmt: skip
 
 
-def is_known_class(module, class_name, registered_name):
+def is_known_class(module: Any, class_name: Any, registered_name: Any) -> bool:
     """Whether a class may be made of the configuration that names it.
 
     Args:
@@ -92,7 +94,7 @@ def is_known_class(module, class_name, registered_name):
     return (module, class_name) in _CLASSES and registered_name in (None, class_name)
 
 
-def is_known_function(module, name, registered_name):
+def is_known_function(module: Any, name: Any, registered_name: Any) -> bool:
     """The same of a function."""
     if keras.saving.get_registered_object(name) is not None:
         return False
@@ -103,12 +105,12 @@ def is_known_function(module, name, registered_name):
     return name in _FUNCTION_NAMES.get(module, ())
 
 
-def is_schedule(module, class_name):
+def is_schedule(module: Any, class_name: Any) -> bool:
     """Whether a known class is a schedule of the learning rate."""
     return module == "keras.optimizers.schedules" and (module, class_name) in _CLASSES
 
 
-def is_known_value(class_name, config):
+def is_known_value(class_name: Any, config: Any) -> bool:
     """Whether a mark of Keras' stands for a value that is no larger than its text."""
     if class_name in _VALUES:
         return True
@@ -119,7 +121,7 @@ def is_known_value(class_name, config):
     )
 
 
-def _classes():
+def _classes() -> Iterator[tuple[str, str]]:
     for module, (namespace, kind) in _NAMESPACES.items():
         for name, found in vars(namespace).items():
             if (
@@ -129,15 +131,15 @@ def _classes():
             ):
                 yield module, name
     for operation in _OPERATIONS:
-        module = sys.modules[operation.__module__]
-        for name, found in vars(module).items():
+        defining = sys.modules[operation.__module__]
+        for name, found in vars(defining).items():
             if (
                 inspect.isclass(found)
                 and issubclass(found, keras.Operation)
-                and found.__module__ == module.__name__
+                and found.__module__ == defining.__name__
                 and name not in _CALLING
             ):
-                yield module.__name__, name
+                yield defining.__name__, name
     for name in _CORE_OPERATIONS:
         yield keras.ops.cast.__module__, name
     # What `keras.Model` becomes of inputs and outputs.

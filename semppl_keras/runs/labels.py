@@ -1,11 +1,16 @@
 """Whether the labels of a run are still those that it was begun with."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from semppl_keras.runs.telling import tell
 
 
-def labels_of(class_names, labels):
+def labels_of(class_names: Sequence[str], labels: ArrayLike) -> dict[str, Any]:
     """What `run.json` holds of the labelled images, to tell other labels later.
 
     Args:
@@ -28,7 +33,9 @@ def labels_of(class_names, labels):
     }
 
 
-def tell_changed_labels(settings, labels, done, now):
+def tell_changed_labels(
+    settings: Mapping[str, Any], labels: Mapping[str, Any], done: str, now: str
+) -> bool:
     """Says where labels are not those that a run has known.
 
     Args:
@@ -53,8 +60,7 @@ def tell_changed_labels(settings, labels, done, now):
             if earlier.get(name, 0) != counts.get(name, 0)
         ]
     told = "; ".join(changes[:5]) or "as many of each class, on other images"
-    print(
-        f"Note: the labels are not those that the run was {done} with ({told}); {now}.",
-        flush=True,
+    tell(
+        f"Note: the labels are not those that the run was {done} with ({told}); {now}."
     )
     return True

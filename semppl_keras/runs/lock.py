@@ -3,10 +3,13 @@
 import contextlib
 import errno
 import os
+import pathlib
 import socket
 import sys
+from collections.abc import Iterator
 
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.telling import tell
 
 _NAME = "training.lock"
 # Windows' locks keep others from reading what is locked, but not from what is before.
@@ -17,7 +20,7 @@ _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
 @contextlib.contextmanager
-def locked(folder):
+def locked(folder: pathlib.Path) -> Iterator[None]:
     """A context in which no other process trains in a folder.
 
     The system ends the lock with the process, however that ends.
@@ -84,11 +87,10 @@ def _named(owner):
 
 
 def _tell_unlocked(path, error):
-    print(
+    tell(
         f"Note: the file system of {path.parent} has no locks "
         f"({error.strerror or error}): see to it that nothing else trains there.",
-        file=sys.stderr,
-        flush=True,
+        error=True,
     )
 
 
@@ -104,7 +106,7 @@ def _give_back(path, descriptor):
     os.close(descriptor)
 
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor):

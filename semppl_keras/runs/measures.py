@@ -1,11 +1,8 @@
 """What a finished training is measured by, and the table of it."""
 
-import pathlib
-
 import keras
 import numpy as np
 
-from semppl_keras.data import dataset
 from semppl_keras.evaluation import (
     as_pixels,
     cross_validated_predictions,
@@ -20,7 +17,7 @@ from semppl_keras.runs.json_files import (
     number,
     read_json,
 )
-from semppl_keras.runs.terminal import shown
+from semppl_keras.runs.progress import Progress
 
 # What metrics.json holds at least, the latter where there are test images.
 _METRICS = {
@@ -124,7 +121,8 @@ def measure(model, data, recipe, *, seed=0):
 
     shares = model.predict(data.x_test, verbose=0)
     test_features = model.embed(data.x_test)
-    probe = fit_probe(labelled_features, data.y_labelled, seed=seed)
+    progress = Progress("Measuring,")
+    probe = fit_probe(labelled_features, data.y_labelled, seed=seed, progress=progress)
     predictions = probe.predict(test_features)
 
     keras.utils.set_random_seed(seed)
@@ -140,6 +138,7 @@ def measure(model, data, recipe, *, seed=0):
         augment=lambda images: model.views(images, seed=view_seed)["large"][:, 0],
         prepare=model.views.center_view,
         seed=seed,
+        progress=progress,
     )
     metrics = {
         **metrics,
@@ -163,12 +162,16 @@ def _cross_validated(features, data, seed):
         # Their rows could not be held out, and the others are not to pay for it.
         features, labels = features[chosen], labels[chosen]
     predictions = np.full(len(chosen), -1)
-    predictions[chosen] = cross_validated_predictions(features, labels, seed=seed)
+    progress = Progress("Measuring,")
+    predictions[chosen] = cross_validated_predictions(
+        features, labels, seed=seed, progress=progress
+    )
     # As in `supervised_accuracy`.
     baseline = cross_validated_predictions(
         as_pixels(data.x_labelled[chosen]),
         labels,
         seed=seed,
+        progress=progress,
         standardize=False,
         single_label_c=1.0,
     )
@@ -229,114 +232,5 @@ def read_metrics(folder):
     return metrics
 
 
-def format_table(metrics, folder):
-    """Lays out what `metrics.json` holds as the table that a run ends with.
-
-    Args:
-        metrics: The dict that `train.run` returns.
-        folder: Where the run is.
-
-    Returns:
-        Several lines of text.
-    """
-    lines = [headline(metrics), ""]
-    if metrics["num_test"]:
-        regression = metrics["supervised_logistic_regression_accuracy"]
-        network = metrics["supervised_network_accuracy"]
-        rows = [
-            (
-                "supervised only, the same labels",
-                metrics["supervised_accuracy"],
-                f"logistic regression {regression:.1%}, network {network:.1%}",
-            ),
-            ("SemPPL, nearest in its memory", metrics["knn_accuracy"], ""),
-            ("SemPPL, linear probe", metrics["linear_accuracy"], "frozen backbone"),
-        ]
-        lines.append(f"  accuracy on {metrics['num_test']:,} test images")
-        lines += [_row(*row) for row in rows]
-    else:
-        lines += _cross_validation_lines(metrics["cross_validated"])
-    lines.append(f"  pseudo-labels of {metrics['num_unlabelled']:,} unlabelled images")
-    lines.append(_row("SemPPL", metrics["pseudo_label_accuracy"], ""))
-    lines += _pseudo_label_lines(metrics.get("pseudo_labels"))
-    if metrics.get("num_skipped"):
-        lines += [
-            "",
-            f"Images that could not be read: {metrics['num_skipped']:,}, named in "
-            f"{pathlib.Path(folder) / 'skipped.tsv'}",
-        ]
-    lines += [
-        "",
-        f"Images read in {metrics['read_seconds']:.0f} s, trained in "
-        f"{metrics['train_seconds']:.0f} s. The table, the model, curves and pictures "
-        f"are in {folder}",
-    ]
-    return "\n".join(lines)
-
-
-def headline(metrics):
-    """What a run is called at the head of a table or a picture.
-
-    Args:
-        metrics: The dict that `train.run` returns.
-
-    Returns:
-        A line of text.
-    """
-    count = metrics["labels_per_class"]
-    trained_on = dataset(metrics["dataset"])
-    if count == "all" and trained_on.in_parts:
-        labels = f"{metrics['num_labelled']:,} labels"
-    else:
-        labels = f"{count} label{'' if count == 1 else 's'} per class"
-    name = shown(trained_on.name)
-    return f"{name}, {labels}, seed {metrics['seed']}, {metrics['backend']}"
-
-
-def _cross_validation_lines(measured):
-    if measured is None:
-        return [
-            "  accuracy not measured: there are no test images, and too few labels to "
-            "hold any out"
-        ]
-    return [
-        f"  cross-validation on {measured['num_labelled']:,} labelled images, without "
-        "test images",
-        _row(
-            "supervised only, the same labels",
-            measured["supervised_logistic_regression_accuracy"],
-            "logistic regression",
-        ),
-        _row(
-            "SemPPL, linear probe",
-            measured["linear_accuracy"],
-            "optimistic: the backbone knows these labels",
-        ),
-    ]
-
-
-def _pseudo_label_lines(pseudo_labels):
-    if pseudo_labels is None:
-        return []
-    shares = pseudo_labels["share_by_class"]
-    lines = [
-        f"    of {pseudo_labels['num_images']:,} of them: mean confidence "
-        f"{pseudo_labels['mean_confidence']:.1%}"
-    ]
-    never = [name for name, share in shares.items() if share == 0]
-    if never:
-        more = f" and {len(never) - 3} more" if len(never) > 3 else ""
-        names = ", ".join(map(repr, never[:3]))
-        lines.append(
-            f"    none of them is taken for {names}{more}: there may be no such image"
-        )
-    return lines
-
-
 def _share(correct):
     return float(np.mean(correct))
-
-
-def _row(what, accuracy, note):
-    value = "not known" if accuracy is None else f"{accuracy:.1%}"
-    return f"    {what:<34}{value:>9}" + (f"   ({note})" if note else "")

@@ -5,9 +5,12 @@ import io
 import json
 import math
 import os
+import pathlib
 import threading
 import zipfile
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 import h5py
 import keras
@@ -33,7 +36,7 @@ _MOST_COPIES = 4
 _FREE_VARIABLE_BYTES = 2**26
 
 
-def read_archive(path):
+def read_archive(path: pathlib.Path) -> tuple[Any, int]:
     """The configuration in an archive in which there is no more than it takes room for.
 
     Args:
@@ -72,7 +75,7 @@ def read_archive(path):
 
 
 @contextlib.contextmanager
-def bounded_variables(path, held):
+def bounded_variables(path: pathlib.Path, held: int) -> Iterator[None]:
     """Within it, all variables together are no larger than the weights of a file.
 
     Args:

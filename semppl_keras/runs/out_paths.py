@@ -9,7 +9,9 @@ from semppl_keras.runs.errors import RunError
 _LONGEST_ENDING = ".review.html.partial"
 
 
-def check_can_write(path, option="--out", *, folder=False):
+def check_can_write(
+    path: str | os.PathLike[str] | None, option: str = "--out", *, folder: bool = False
+) -> None:
     """Fails where a file or a folder cannot be made.
 
     Args:
@@ -50,6 +52,6 @@ def check_can_write(path, option="--out", *, folder=False):
         )
 
 
-def _short(path):
+def _short(path: pathlib.Path) -> str:
     text = repr(str(path))
     return text if len(text) <= 200 else f"{text[:90]}...{text[-90:]}"

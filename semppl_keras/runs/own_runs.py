@@ -11,17 +11,19 @@ import json
 import os
 import pathlib
 import secrets
-import sys
+from collections.abc import Mapping
+from typing import Any
 
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of
+from semppl_keras.runs.telling import tell
 
 _KEY_BYTES = 32
 
 _SIGNATURE = "sources_signature"
 
 
-def signed(settings):
+def signed(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run with a signature of where its images come from.
 
     Args:
@@ -33,18 +35,19 @@ def signed(settings):
     try:
         key = _key(make=True)
     except OSError as error:
-        print(
+        tell(
             f"Note: {_key_file()} cannot be written ({error.strerror or error}), so "
             "that later commands will ask for --trust to read this run's images. Set "
             "SEMPPL_HOME to a folder that can be written to.",
-            file=sys.stderr,
-            flush=True,
+            error=True,
         )
         return settings
     return {**settings, _SIGNATURE: _signature(key, settings["dataset"])}
 
 
-def check_sources(folder, settings, *, trust=False):
+def check_sources(
+    folder: pathlib.Path, settings: Mapping[str, Any], *, trust: bool = False
+) -> None:
     """Refuses to follow what somebody else's run folder names.
 
     Args:

@@ -2,9 +2,11 @@
 
 import importlib
 import io
+import pathlib
 import re
 import zipfile
 import zlib
+from typing import Any
 
 import keras
 
@@ -34,7 +36,7 @@ _ARRAY_START, _ARCHIVE_START = b"\x93NUMPY", b"PK"
 _ARRAY_HEADER = 10_000
 
 
-def check_folder(folder, *, trust=False):
+def check_folder(folder: pathlib.Path, *, trust: bool = False) -> None:
     """Refuses a run folder in which there is something that could be executed, or
     through which something elsewhere would be written.
 
@@ -77,7 +79,9 @@ def check_folder(folder, *, trust=False):
             )
 
 
-def load_model(path, kind=keras.Model, *, trust=False):
+def load_model(
+    path: pathlib.Path, kind: type = keras.Model, *, trust: bool = False
+) -> Any:
     """Loads a model of a run folder, once all that it names is known to be harmless.
 
     Args:
@@ -201,7 +205,7 @@ def _is_known(entry, where):
 def _named(config):
     """(path of keys, dict that names an object, text that may be one's name, or
     integer that is too large for a size)."""
-    left = [((), config)]
+    left: list[tuple[tuple[Any, ...], Any]] = [((), config)]
     while left:
         where, value = left.pop()
         if isinstance(value, dict):

@@ -1,33 +1,42 @@
-"""The settings of a run: from the command line, or from the folder of one begun."""
+"""The settings of a run: of its options, or from the folder of one begun."""
 
 import pathlib
 import re
+from typing import Any
 
 import keras
 
 from semppl_keras import recipes
-from semppl_keras.data import Dataset, NamedDataset, OwnDataset
+from semppl_keras.data import Dataset, FewLabels, NamedDataset, OwnDataset
 from semppl_keras.data.datasets.specs import divided, resolved_spec
-from semppl_keras.data.few_labels import LABELS_PER_CLASS
 from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.data.images.value_ranges import as_ranges
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.folder import dataset_of, read_settings, user_errors, versions
+from semppl_keras.runs.folder import dataset_of, read_settings, versions
 from semppl_keras.runs.labels import labels_of, tell_changed_labels
+from semppl_keras.runs.option_checks import option
 from semppl_keras.runs.table_settings import (
     TABLE_OPTIONS,
     asked_tables,
     check_tables_named,
     given_tables,
 )
+from semppl_keras.runs.telling import tell
+from semppl_keras.runs.train_options import (
+    DATASET,
+    LABELS_PER_CLASS,
+    OWN_LABELS_PER_CLASS,
+    SEED,
+    TrainOptions,
+)
 
 _DEFAULTS = {
-    "dataset": "digits",
+    "dataset": DATASET,
     "labels_per_class": LABELS_PER_CLASS,
     "epochs": None,
     "batch_size": None,
     "learning_rate": None,
-    "seed": 0,
+    "seed": SEED,
 }
 
 # Options for a person's own images, of which the first two have to be given.
@@ -58,29 +67,31 @@ _FILES = (
 )
 
 
-def run_folder(arguments):
-    """The folder that the arguments name, or the default for them.
+def run_folder(options: TrainOptions) -> pathlib.Path:
+    """The folder that the options name, or the default for them.
 
     Args:
-        arguments: Namespace, as `train.run` takes it.
+        options: `TrainOptions`.
 
     Raises:
         RunError: They name two.
     """
-    named = arguments.resume if isinstance(arguments.resume, str) else None
-    if named and arguments.out and pathlib.Path(named) != pathlib.Path(arguments.out):
+    named = options.resume if isinstance(options.resume, str) else None
+    if named and options.out and pathlib.Path(named) != pathlib.Path(options.out):
         raise RunError(
             "A run goes on in its own folder. Received: --resume "
-            f"{named} and --out {arguments.out}. Leave one of the two out."
+            f"{named} and --out {options.out}. Leave one of the two out."
         )
-    if named or arguments.out:
-        return pathlib.Path(named or arguments.out)
-    if arguments.unlabelled is not None:
-        name = re.sub(r"[^\w.-]+", "_", own_name(arguments.unlabelled))
-        count = arguments.labels_per_class
-        labels = f"{count}_per_class" if count not in (None, "all") else "own_labels"
-        return pathlib.Path("runs") / f"{name}_{labels}_seed_{arguments.seed or 0}"
-    settings = _with_defaults(arguments)
+    out = named or options.out
+    if out:
+        return pathlib.Path(out)
+    if options.unlabelled is not None:
+        name = re.sub(r"[^\w.-]+", "_", own_name(options.unlabelled))
+        count = options.labels_per_class
+        own = count in (None, OWN_LABELS_PER_CLASS)
+        labels = "own_labels" if own else f"{count}_per_class"
+        return pathlib.Path("runs") / f"{name}_{labels}_seed_{options.seed or SEED}"
+    settings = _with_defaults(options)
     kind, rest = divided(settings["dataset"])
     if kind in ("npz", "folder"):
         rest = pathlib.Path(rest).resolve().stem
@@ -91,44 +102,44 @@ def run_folder(arguments):
     )
 
 
-def new_settings(arguments):
+def new_settings(options: TrainOptions) -> tuple[dict[str, Any], Dataset]:
     """The settings of a new run.
 
     Args:
-        arguments: Namespace, as `train.run` takes it.
+        options: `TrainOptions`.
 
     Returns:
         The dict that `run.json` begins with, and the `Dataset` that it names, opened.
 
     Raises:
-        RunError: The arguments contradict each other, or name no images.
+        ValueError, FileNotFoundError, ImportError: The options contradict each other,
+            or name no images.
     """
-    settings = _with_defaults(arguments)
-    own = _is_own(arguments)
-    if own:
-        settings["labels_per_class"] = arguments.labels_per_class or "all"
+    settings = _with_defaults(options)
+    data: Dataset
+    if _is_own(options):
+        settings["labels_per_class"] = options.labels_per_class or OWN_LABELS_PER_CLASS
+        data = _own_dataset(options)
+    else:
+        data = NamedDataset(settings["dataset"])
+    # --resume may be called from elsewhere.
+    data = data.resolved().opened()
     # That there is an entry tells that it is found, and not another for each image.
-    value_range = arguments.value_range
-    with user_errors():
-        data = _own_dataset(arguments) if own else NamedDataset(settings["dataset"])
-        # --resume may be called from elsewhere.
-        data = data.resolved().opened()
-        if value_range is not None:
-            value_range = as_ranges(value_range)._asdict()
-        if settings["epochs"] is None:
-            batch_size = settings["batch_size"]
-            settings["epochs"] = recipes.for_dataset(data, batch_size=batch_size).epochs
+    value_range = options.value_range and as_ranges(options.value_range)._asdict()
+    if settings["epochs"] is None:
+        batch_size = settings["batch_size"]
+        settings["epochs"] = recipes.for_dataset(data, batch_size=batch_size).epochs
     settings |= {"dataset": data.to_json(), "value_range": value_range}
     settings |= {"backend": keras.backend.backend(), "versions": versions()}
     return settings, data
 
 
-def settings_of(folder, arguments):
+def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
     """The settings of a run that is to go on.
 
     Args:
         folder: `pathlib.Path`.
-        arguments: Namespace, as `train.run` takes it.
+        options: `TrainOptions`.
 
     Returns:
         The dict that `run.json` holds.
@@ -148,26 +159,26 @@ def settings_of(folder, arguments):
     if data.in_parts:
         begun_with["value_range"] = settings.get("value_range")
     for name in (*_DEFAULTS, *_OWN_OPTIONS, *TABLE_OPTIONS):
-        asked, begun = getattr(arguments, name), begun_with.get(name)
+        asked, begun = getattr(options, name), begun_with.get(name)
         if asked is None:
             continue
         if name == "dataset":
             asked = resolved_spec(asked)
         elif name in ("unlabelled", "labelled", "test"):
             asked = resolved_source(asked)
-        elif name == "value_range":
-            with user_errors():
-                asked = as_ranges(asked)._asdict()
-                begun = begun and as_ranges(begun)._asdict()
+        elif isinstance(asked, tuple):
+            asked = list(asked)
+        if name == "value_range":
+            asked = as_ranges(asked)._asdict()
+            begun = begun and as_ranges(begun)._asdict()
         if asked != begun:
-            option = f"--{name.replace('_', '-')}"
-            with_it = f"without {option}"
+            with_it = f"without {option(name)}"
             if begun not in (None, []):
-                with_it = f"with {option} {begun}"
+                with_it = f"with {option(name)} {begun}"
             raise RunError(
                 f"The run in {str(folder)!r} was begun {with_it}. "
-                f"Received: {option} {asked}. Leave it out, or begin another run with "
-                "another --out."
+                f"Received: {option(name)} {asked}. Leave it out, or begin another run "
+                "with another --out."
             )
     if settings["backend"] != keras.backend.backend():
         raise RunError(
@@ -178,17 +189,19 @@ def settings_of(folder, arguments):
     return settings
 
 
-def sources_are_given(data: Dataset, arguments) -> bool:
-    """Whether the arguments name all the sources of a run, which are the same.
+def sources_are_given(data: Dataset, options: TrainOptions) -> bool:
+    """Whether the options name all the sources of a run, which are the same.
 
     Args:
-        data: `Dataset` of the run.
-        arguments: Namespace, as `train.run` takes it; `settings_of` has checked them.
+        data: Of the run.
+        options: `TrainOptions`, which `settings_of` has checked.
     """
-    return all(getattr(arguments, name) is not None for name in data.sources)
+    return all(getattr(options, name) is not None for name in data.sources)
 
 
-def with_data(settings, data, folder):
+def with_data(
+    settings: dict[str, Any], data: FewLabels, folder: pathlib.Path
+) -> dict[str, Any]:
     """The settings with what tells whether the data are still the same.
 
     Args:
@@ -212,10 +225,9 @@ def with_data(settings, data, folder):
             "or begin another run with another --out."
         )
     if digest != settings.get("images_digest", digest):
-        print(
+        tell(
             "Note: the images are not those that the run was begun with; it goes on, "
-            "but not as if it had not been interrupted.",
-            flush=True,
+            "but not as if it had not been interrupted."
         )
     tell_changed_labels(settings, labels, "begun", "it goes on with those of now")
     settings = {
@@ -229,7 +241,7 @@ def with_data(settings, data, folder):
     return settings
 
 
-def check_free(folder):
+def check_free(folder: pathlib.Path) -> None:
     """Raises a `RunError` where a new run would overwrite something.
 
     The `skipped.tsv` of a run that failed for too many unreadable images is nothing
@@ -258,52 +270,52 @@ def check_free(folder):
         )
 
 
-def _names_skipped(path):
+def _names_skipped(path: pathlib.Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
         return file.readline() == "\t".join(SKIPPED_COLUMNS).encode() + b"\n"
 
 
-def _with_defaults(arguments):
-    asked = {name: getattr(arguments, name) for name in _DEFAULTS}
+def _with_defaults(options: TrainOptions) -> dict[str, Any]:
+    asked = {name: getattr(options, name) for name in _DEFAULTS}
     return {
         name: _DEFAULTS[name] if value is None else value
         for name, value in asked.items()
     }
 
 
-def _is_own(arguments):
+def _is_own(options: TrainOptions) -> bool:
     """Whether a person's own images are asked for; not in half."""
-    given = [name for name in _OWN_OPTIONS if getattr(arguments, name) is not None]
-    given += given_tables(arguments)
+    given = [name for name in _OWN_OPTIONS if getattr(options, name) is not None]
+    given += given_tables(options)
     if not given:
         return False
-    if arguments.dataset is not None:
+    if options.dataset is not None:
         raise RunError(
-            f"--{given[0].replace('_', '-')} is for your own images. Received: it and "
-            f"--dataset {arguments.dataset}. Leave one of the two out."
+            f"{option(given[0])} is for your own images. Received: it and "
+            f"--dataset {options.dataset}. Leave one of the two out."
         )
     missing = [
-        f"--{name}"
+        option(name)
         for name in ("unlabelled", "labelled")
-        if getattr(arguments, name) is None
+        if getattr(options, name) is None
     ]
     if missing:
         raise RunError(
             "Your own images are --unlabelled, to learn from, and --labelled, a few. "
-            f"Received: --{given[0].replace('_', '-')} without {' and '.join(missing)}."
+            f"Received: {option(given[0])} without {' and '.join(missing)}."
         )
     return True
 
 
-def _own_dataset(arguments) -> OwnDataset:
-    sources = (arguments.unlabelled, arguments.labelled, arguments.test)
-    tables = asked_tables(arguments)
-    check_tables_named(arguments, [source for source in sources if source is not None])
-    given = {
-        name: getattr(arguments, name)
+def _own_dataset(options: TrainOptions) -> OwnDataset:
+    sources = (options.unlabelled, options.labelled, options.test)
+    tables = asked_tables(options)
+    check_tables_named(options, [source for source in sources if source is not None])
+    given: dict[str, Any] = {
+        name: getattr(options, name)
         for name in _OWN_OPTIONS
-        if name != "value_range" and getattr(arguments, name) is not None
+        if name != "value_range" and getattr(options, name) is not None
     }
     return OwnDataset(**given, tables=tables)

@@ -1,6 +1,8 @@
 """What a finished run is tested on: its own data, or other."""
 
 import dataclasses
+import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -13,17 +15,18 @@ from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
 from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.evaluation import SEVERITIES, corrupt
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.evaluate_options import EvaluateOptions
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import (
-    Progress,
     dataset_of,
     load_data,
     recipe_of,
-    user_errors,
     value_range_of,
 )
 from semppl_keras.runs.own_runs import check_sources
+from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.table_settings import asked_tables
+from semppl_keras.runs.telling import tell
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,13 +66,14 @@ class Task:
     num_left_out: int = 0
 
 
-def task_of_run(settings, arguments, folder):
-    """What the arguments of the command name for a run.
+def task_of_run(
+    settings: Mapping[str, Any], options: EvaluateOptions, folder: pathlib.Path
+) -> tuple[Task, int]:
+    """What the options of an evaluation name for a run.
 
     Args:
         settings: Dict, what `run.json` holds.
-        arguments: Namespace with `data`, `test`, `labels_per_class`, `seed` (None
-            where not given), `same_classes` and `trust`.
+        options: What is asked for.
         folder: Path of the run.
 
     Returns:
@@ -78,27 +82,27 @@ def task_of_run(settings, arguments, folder):
     Raises:
         RunError: There is no such task, or none for this run.
     """
-    seed = settings["seed"] if arguments.seed is None else arguments.seed
-    if arguments.test is not None:
-        finished = FinishedRun(folder, trust=arguments.trust)
-        tables = asked_tables(arguments, finished.dataset.table_options)
-        return _own_test(arguments.test, finished, tables), seed
+    seed = settings["seed"] if options.seed is None else options.seed
+    if options.test is not None:
+        finished = FinishedRun(folder, trust=options.trust)
+        tables = asked_tables(options, finished.dataset.table_options)
+        return _own_test(options.test, finished, tables), seed
     own, other = dataset_of(settings), None
-    if arguments.data is not None and NamedDataset(arguments.data).resolved() != own:
-        other = NamedDataset(arguments.data).resolved()
-    if arguments.same_classes and other is None:
+    if options.data is not None and NamedDataset(options.data).resolved() != own:
+        other = NamedDataset(options.data).resolved()
+    if options.same_classes and other is None:
         raise RunError(
             "--same-classes is for another data set than the run's. Received: --data "
-            f"{arguments.data}, which the run was trained on."
+            f"{options.data}, which the run was trained on."
         )
     recipe = recipe_of(settings)
-    if arguments.labels_per_class is None:
+    if options.labels_per_class is None:
         labels_per_class = settings["labels_per_class"]
     else:
-        labels_per_class = arguments.labels_per_class
+        labels_per_class = options.labels_per_class
 
-    if other is None or arguments.same_classes:
-        check_sources(folder, settings, trust=arguments.trust)
+    if other is None or options.same_classes:
+        check_sources(folder, settings, trust=options.trust)
         # The split that the run was trained on: the same seed.
         data = load_data(
             own,
@@ -112,14 +116,13 @@ def task_of_run(settings, arguments, folder):
         data = load_data(other, labels_per_class, seed, recipe)
     kind = "own" if other is None else "transfer"
     name, x_test, y_test = data.name, data.x_test, data.y_test
-    if other is not None and arguments.same_classes:
+    if other is not None and options.same_classes:
         kind = "same_classes"
-        with user_errors():
-            tested = other.load_test(
-                seed,
-                image_size=recipe.image_size,
-                value_range=value_range_of(settings),
-            )
+        tested = other.load_test(
+            seed,
+            image_size=recipe.image_size,
+            value_range=value_range_of(settings),
+        )
         name, x_test, y_test = tested.name, tested.images, _named_alike(tested, data)
     if y_test is None:
         raise RunError(
@@ -169,8 +172,7 @@ def check_images_fit(model, task, corruptions):
             "them."
         )
     if corruptions:
-        with user_errors():
-            corrupt(task.x_test[:1], corruptions[0], SEVERITIES[0])
+        corrupt(task.x_test[:1], corruptions[0], SEVERITIES[0])
 
 
 def _own_test(source, finished, tables):
@@ -184,21 +186,20 @@ def _own_test(source, finished, tables):
             "data set of such images with --data and --same-classes."
         )
     dataset, progress = finished.dataset.knowing(finished.class_names), Progress()
-    with user_errors():
-        tested = dataset.open_test(source, tables)
-        ranges, remarks = find_ranges(
-            tested,
-            finished.value_range,
-            lambda *counts: progress("deep images", *counts),
-        )
-        images, decoded = decode_cached(
-            tested,
-            height,
-            channels,
-            ranges=ranges,
-            max_skipped=dataset.max_skipped,
-            progress=lambda *counts: progress("images to test on", *counts),
-        )
+    tested = dataset.open_test(source, tables)
+    ranges, remarks = find_ranges(
+        tested,
+        finished.value_range,
+        lambda *counts: progress("deep images", *counts),
+    )
+    images, decoded = decode_cached(
+        tested,
+        height,
+        channels,
+        ranges=ranges,
+        max_skipped=dataset.max_skipped,
+        progress=lambda *counts: progress("images to test on", *counts),
+    )
     class_names = finished.class_names
     numbers = {name: number for number, name in enumerate(class_names)}
     texts = [tested.labels[index] for index in decoded.kept]
@@ -231,7 +232,7 @@ def _own_test(source, finished, tables):
     if untested:
         notes.append(f"There is no test image of {listed(untested)}.")
     for note in notes:
-        print(f"Note: {note}", flush=True)
+        tell(f"Note: {note}")
     return Task(
         kind="test",
         dataset=resolved_source(source),

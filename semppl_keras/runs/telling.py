@@ -7,6 +7,7 @@ name says, with 2 more; and what a user can mend comes as a `RunError`.
 import contextlib
 import contextvars
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,15 +21,16 @@ _R = TypeVar("_R")
 _VERBOSE = contextvars.ContextVar("verbose", default=1)
 
 
-def tell(text: str = "", *, least: int = 1) -> None:
+def tell(text: str = "", *, least: int = 1, error: bool = False) -> None:
     """Prints a line, if as much is to be said.
 
     Args:
         text: The line.
         least: From which `verbose` on.
+        error: Whether it goes to stderr.
     """
     if verbosity() >= least:
-        print(text, flush=True)
+        print(text, file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def verbosity() -> int:

@@ -4,31 +4,11 @@ import contextlib
 import re
 import sys
 
-# Control characters of C0 and C1, and those that change the direction of writing or
-# begin a line; halves of characters that no text has.
-_STEERING = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
-    "\ud800-\udfff]"
-)
+from semppl_keras.reports.shown import written
+
 # What begins a progress bar, and what moves and colours it.
 _BAR_STARTS = ("\r", "\b")
 _BAR = re.compile("([\r\b]|\x1b\\[[0-9;]*m)")
-
-
-def shown(name):
-    """A name as one line shows it: what steers a terminal is written, not sent.
-
-    Args:
-        name: str, or what has one.
-
-    Returns:
-        str.
-
-    Example:
-        >>> shown("a\\nb\\x1b[2J")
-        'a\\\\nb\\\\x1b[2J'
-    """
-    return _written(str(name)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 @contextlib.contextmanager
@@ -36,13 +16,17 @@ def plain_output():
     """What is written to stdout and stderr sends no control characters to a terminal.
 
     Progress bars, which begin with a carriage return, may go back and have colours.
-    What the encoding of the stream has no character for is written as its code.
+    What the encoding of the stream has no character for is written as its code. A bar
+    that was not brought to its end is ended.
     """
-    with (
-        contextlib.redirect_stdout(_PlainStream(sys.stdout)),
-        contextlib.redirect_stderr(_PlainStream(sys.stderr)),
-    ):
-        yield
+    out, err = _PlainStream(sys.stdout), _PlainStream(sys.stderr)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            yield
+    finally:
+        # What comes next begins a line, also where an error broke off a progress bar.
+        out.end_bar()
+        err.end_bar()
 
 
 class _PlainStream:
@@ -50,6 +34,7 @@ class _PlainStream:
 
     def __init__(self, stream):
         self._stream = stream
+        self._in_bar = False
 
     def __getattr__(self, name):
         return getattr(self._stream, name)
@@ -57,18 +42,23 @@ class _PlainStream:
     def write(self, text):
         if text.startswith(_BAR_STARTS):
             parts = _BAR.split(text)
-            parts[::2] = map(_written, parts[::2])
+            parts[::2] = map(written, parts[::2])
             plain = "".join(parts)
         else:
-            plain = _written(text)
+            plain = written(text)
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         self._stream.write(plain.encode(encoding, "backslashreplace").decode(encoding))
+        if text:
+            self._in_bar = not text.endswith("\n") and (
+                self._in_bar or text.startswith(_BAR_STARTS)
+            )
         return len(text)
+
+    def end_bar(self):
+        if self._in_bar:
+            self.write("\n")
+            self._stream.flush()
 
     def writelines(self, lines):
         for line in lines:
             self.write(line)
-
-
-def _written(text):
-    return _STEERING.sub(lambda match: repr(match[0])[1:-1], text)

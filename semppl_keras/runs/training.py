@@ -1,34 +1,38 @@
 """`semppl train`: one run, from a data set's name to a table and a folder."""
 
 import math
+import os
+import pathlib
 import shutil
-import sys
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from semppl_keras.callbacks import ScalarLogs
+from semppl_keras.data import Dataset
 from semppl_keras.data.images.decoding import TooManyUnreadable
 from semppl_keras.data.images.spreadsheets import inert, table_text
 from semppl_keras.pretraining import SemPPL
+from semppl_keras.reports.shown import shown
+from semppl_keras.reports.tables import run_headline
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.finished import check_model
 from semppl_keras.runs.folder import (
     dataset_of,
     load_data,
     recipe_of,
     save_model,
-    user_errors,
     value_range_of,
     versions,
     write_json,
 )
 from semppl_keras.runs.lock import locked
-from semppl_keras.runs.measures import format_table, headline, measure, read_metrics
+from semppl_keras.runs.measures import measure, read_metrics
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.own_runs import check_sources, signed
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
+from semppl_keras.runs.run_models import check_model
 from semppl_keras.runs.safe_loading import check_folder
 from semppl_keras.runs.settings import (
     SKIPPED_COLUMNS,
@@ -39,70 +43,150 @@ from semppl_keras.runs.settings import (
     sources_are_given,
     with_data,
 )
-from semppl_keras.runs.terminal import shown
+from semppl_keras.runs.telling import tell, told
+from semppl_keras.runs.train_options import TrainOptions
+from semppl_keras.runs.trained_run import TrainedRun
 
 
-def run(arguments):
-    """Trains, measures and writes a run folder, as the parsed arguments say.
+@told
+def train(
+    *,
+    dataset: str | None = None,
+    unlabelled: str | os.PathLike[str] | None = None,
+    labelled: str | os.PathLike[str] | None = None,
+    test: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    value_range: tuple[float, float] | None = None,
+    backbone: str | None = None,
+    max_skipped: float | None = None,
+    cache: str | None = None,
+    label_column: str | None = None,
+    path_column: str | None = None,
+    split_column: str | None = None,
+    keep_labels: Sequence[str] | None = None,
+    unknown_labels: Sequence[str] | None = None,
+    labels_per_class: int | str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    seed: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    checkpoint_minutes: float | None = None,
+    resume: bool | str | os.PathLike[str] | None = None,
+    trust: bool = False,
+    verbose: int = 1,
+) -> TrainedRun:
+    """Trains SemPPL on images of which a few are labelled, and measures it.
+
+    None stands for what is not asked for: in a new run for the default, which is
+    `runs.train_options` has, and with `resume` for what the run was begun with.
 
     Args:
-        arguments: Namespace with `dataset`, `labels_per_class`, `epochs`, `batch_size`,
-            `learning_rate`, `seed`, `out`, `unlabelled`, `labelled`, `test`,
-            `image_size`, `value_range`, `backbone`, `max_skipped`, `cache`,
-            `checkpoint_minutes` (None where not given), `trust` and `resume`: None,
-            True or a folder.
+        dataset: "digits" or text that begins with "npz:", "tfds:" or "folder:".
+        unlabelled: In its place your own images to learn from: a folder, or another
+            source that `semppl train --help` names. Goes with `labelled`.
+        labelled: Those with labels: a folder for each class, or a table of path,label.
+        test: Images with labels to test on.
+        image_size: At least 8, the side to which your own images are brought. None
+            for that of the labelled images, at most 96.
+        value_range: What becomes black and white in images of more than 8 bits a
+            channel. None for what all of them need.
+        backbone: One of `recipes.BACKBONES`, for your own images. None for the one
+            that fits their size.
+        max_skipped: How many of your own images may be unreadable, a share from 0 to
+            1. None for 0.05.
+        cache: Where your own images, decoded, are kept: "memory", "disk", or "auto",
+            for which None stands, in memory where they fit.
+        label_column: The column of a table that has the labels.
+        path_column: That which has the paths.
+        split_column: "NAME=VALUE", a column and what it says of rows to train on.
+        keep_labels: Labels that are classes, though spelled like one that is missing.
+        unknown_labels: Further labels that stand for none.
+        labels_per_class: How many labels of each class to use, at least 1, or "all".
+            None for 10, of your own images for all.
+        epochs: Passes over the unlabelled images. None for as many as the recipe has,
+            of your own images as many as make 3,000 steps.
+        batch_size: Unlabelled images per step, at least 2. None for the recipe's.
+        learning_rate: Its peak. None for the recipe's.
+        seed: At least 0; draws split, labels, weights and views. None for 0.
+        out: Run folder to write. None for one in "runs", named after the rest.
+        checkpoint_minutes: So often there is a checkpoint within an epoch. None for 5.
+        resume: Folder of a run to go on with; True for `out`.
+        trust: Whether a run to go on with may be somebody else's.
+        verbose: 0 to say nothing, 1 as the command does, 2 for more.
 
     Returns:
-        The dict that `metrics.json` holds.
+        `TrainedRun`: the dict that `metrics.json` holds, and the folder.
 
     Raises:
-        RunError: What the user asked for cannot be done.
+        RunError: A value is wrong, or what was asked for cannot be done.
+        TypeError: A value is of the wrong kind.
         KeyboardInterrupt: On Ctrl-C, in training once the step is done and saved.
+
+    Example:
+        >>> run = train(unlabelled="photos", labelled="labels.csv", out="runs/new")
+        >>> run["linear_accuracy"], run.folder
     """
-    folder = run_folder(arguments)
+    options = TrainOptions.of(
+        dataset=dataset,
+        unlabelled=unlabelled,
+        labelled=labelled,
+        test=test,
+        image_size=image_size,
+        value_range=value_range,
+        backbone=backbone,
+        max_skipped=max_skipped,
+        cache=cache,
+        label_column=label_column,
+        path_column=path_column,
+        split_column=split_column,
+        keep_labels=keep_labels,
+        unknown_labels=unknown_labels,
+        labels_per_class=labels_per_class,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        out=out,
+        checkpoint_minutes=checkpoint_minutes,
+        resume=resume,
+        trust=trust,
+    )
+    folder = run_folder(options)
     check_can_write(folder, folder=True)
-    if arguments.resume and not folder.is_dir():
+    if options.resume and not folder.is_dir():
         # Nothing is made where there is no run.
-        settings_of(folder, arguments)
+        settings_of(folder, options)
     with locked(folder):
-        return _run(folder, arguments)
+        return _run(folder, options)
 
 
-def how_to_go_on(arguments):
-    """The sentence for someone who has just interrupted a run."""
-    folder = run_folder(arguments)
-    if not (folder / "run.json").exists():
-        return "Nothing was written."
-    return f"Go on with: semppl train --resume {folder}"
-
-
-def _run(folder, arguments):
+def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     """The same in a folder to which nothing else writes meanwhile."""
-    if arguments.resume:
-        settings = settings_of(folder, arguments)
-        check_folder(folder, trust=arguments.trust)
+    if options.resume:
+        settings = settings_of(folder, options)
+        check_folder(folder, trust=options.trust)
         if (folder / "metrics.json").exists():
-            metrics = read_metrics(folder)
-            print(f"The run in {folder} is finished: nothing to resume.\n")
-            print(format_table(metrics, folder))
-            return metrics
+            finished = TrainedRun(folder, read_metrics(folder))
+            tell(f"The run in {folder} is finished: nothing to resume.\n")
+            tell(finished.table())
+            return finished
         dataset = dataset_of(settings)
-        if not sources_are_given(dataset, arguments):
-            check_sources(folder, settings, trust=arguments.trust)
+        if not sources_are_given(dataset, options):
+            check_sources(folder, settings, trust=options.trust)
     else:
         check_free(folder)
-        settings, dataset = new_settings(arguments)
+        settings, dataset = new_settings(options)
 
     recipe = recipe_of(settings)
     begun = time.monotonic()
     data = _load(dataset, settings, recipe, folder)
     read_seconds = time.monotonic() - begun
     settings = signed(with_data(settings, data, folder))
-    model, state = _trained(folder, settings, data, recipe, arguments)
-    with user_errors():
-        save_model(model, folder / "model.keras")
+    model, state = _trained(folder, settings, data, recipe, options)
+    save_model(model, folder / "model.keras")
 
-    print("Measuring, and training the supervised-only baseline ...", flush=True)
+    tell("Measuring, and training the supervised-only baseline ...")
     seed = settings["seed"]
     measured, features, predictions = measure(model, data, recipe, seed=seed)
     metrics = {
@@ -132,7 +216,7 @@ def _run(folder, arguments):
         predictions=predictions,
         class_names=data.class_names,
         images="labelled" if data.x_test is None else "test",
-        title=headline(metrics),
+        title=run_headline(metrics),
         seed=seed,
     )
     write_json(folder / "history.json", state.history)
@@ -140,11 +224,12 @@ def _run(folder, arguments):
     write_json(folder / "metrics.json", metrics)
     # The model has all that is in them.
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    print("\n" + format_table(metrics, folder))
-    return metrics
+    trained = TrainedRun(folder, metrics)
+    tell(f"\n{trained.table()}")
+    return trained
 
 
-def _trained(folder, settings, data, recipe, arguments):
+def _trained(folder, settings, data, recipe, options):
     """The model after training, or what is left of it, and its `TrainingState`."""
     epochs, seed = settings["epochs"], settings["seed"]
     x_unlabelled = data.x_unlabelled
@@ -153,22 +238,18 @@ def _trained(folder, settings, data, recipe, arguments):
     labelled_batch_size = min(recipe.labelled_batch_size, len(data.x_labelled))
     steps_per_epoch = math.ceil(len(x_unlabelled) / batch_size)
     keras.utils.set_random_seed(seed)
-    with user_errors():
-        model, state = _model(
-            folder, data, recipe, seed, steps_per_epoch, arguments.trust
-        )
+    model, state = _model(folder, data, recipe, seed, steps_per_epoch, options.trust)
     _check_fits(folder / "checkpoints", model, state, data, epochs)
     _check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
     _check_enough_steps(model.neighbours, epochs, steps_per_epoch, labelled_batch_size)
-    print(
+    tell(
         f"{shown(data.name)}: {len(x_unlabelled):,} unlabelled and "
         f"{len(data.x_labelled):,} labelled images of {data.num_classes} classes, "
         f"{_num_test(data):,} to test on. Recipe {recipe.name}, {epochs} "
-        f"epochs, {keras.backend.backend()}.",
-        flush=True,
+        f"epochs, {keras.backend.backend()}."
     )
     for remark in getattr(data, "remarks", ()):
-        print(f"Note: {remark}", flush=True)
+        tell(f"Note: {remark}")
     if state.step:
         tell_where(state)
     if state.epoch == epochs:
@@ -182,7 +263,7 @@ def _trained(folder, settings, data, recipe, arguments):
             folder / "checkpoints",
             (x_unlabelled, data.y_hidden) if known else x_unlabelled,
             (data.x_labelled, data.y_labelled),
-            minutes=arguments.checkpoint_minutes,
+            minutes=options.checkpoint_minutes,
             # An epoch that counts as done is in the logs.
             callbacks=[
                 _RunFiles(folder, settings, data),
@@ -191,8 +272,7 @@ def _trained(folder, settings, data, recipe, arguments):
             epochs=epochs,
             batch_size=batch_size,
             labelled_batch_size=labelled_batch_size,
-            # A bar that moves is for a terminal; a file gets a line per epoch.
-            verbose=1 if sys.stdout.isatty() else 2,
+            shorten=_shorten(dataset_of(settings)),
         )
     except MemoryError as error:
         raise RunError(
@@ -219,6 +299,13 @@ class _RunFiles(keras.callbacks.Callback):
         else:
             # What an attempt before the files were repaired has left.
             (self._folder / "skipped.tsv").unlink(missing_ok=True)
+
+
+def _shorten(dataset: Dataset) -> str:
+    """What makes a training shorter."""
+    if dataset.in_parts:
+        return "A lower --epochs or --image-size, or a smaller --backbone, takes less."
+    return "A lower --epochs takes less."
 
 
 def _check_fits(checkpoints, model, state, data, epochs):
@@ -283,13 +370,10 @@ def _load(dataset, settings, recipe, folder):
             folder=folder,
             value_range=value_range_of(settings),
         )
-    except RunError as error:
-        if not isinstance(error.__cause__, TooManyUnreadable):
-            raise
+    except TooManyUnreadable as error:
         path = folder / "skipped.tsv"
-        with user_errors():
-            folder.mkdir(parents=True, exist_ok=True)
-            _write_skipped(path, error.__cause__.skipped)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_skipped(path, error.skipped)
         raise RunError(f"{error} All of them are named in {path}.") from error
     if len(data.unlabelled_indices) == 0:
         raise RunError(

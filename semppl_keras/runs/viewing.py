@@ -1,8 +1,9 @@
-"""`semppl views`: the views of training, before anyone trains."""
+"""The views of training, before anyone trains."""
 
 import os
 import pathlib
-import sys
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,83 +13,115 @@ from semppl_keras.data.images.decoding import decode_into, find_ranges
 from semppl_keras.data.images.finding import OWN_PICTURES
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.sources import open_images
+from semppl_keras.reports.shown import shown
 from semppl_keras.reports.view_grid import draw_views
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.folder import user_errors
 from semppl_keras.runs.out_paths import check_can_write
-from semppl_keras.runs.terminal import shown
-from semppl_keras.views import recipe
+from semppl_keras.runs.telling import tell, told
+from semppl_keras.runs.views_options import SMALLEST, ViewsOptions
+from semppl_keras.views import MultiCrop, recipe
 
-_SMALLEST = 8
 
-
-def run(arguments):
-    """Draws views of some images of a folder, as the parsed arguments say.
+@told
+def views(
+    source: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] = ViewsOptions.out,
+    views: str | None = None,
+    image_size: int | None = None,
+    value_range: tuple[float, float] | None = None,
+    images: int = ViewsOptions.images,
+    draws: int = ViewsOptions.draws,
+    seed: int = ViewsOptions.seed,
+    overwrite: bool = False,
+    verbose: int = 1,
+) -> pathlib.Path:
+    """Draws what training would see of some images of a folder.
 
     Args:
-        arguments: Namespace with `source`, `views`, `image_size` and `value_range`
-            (None where not given), `images`, `draws`, `seed`, `out` and `overwrite`.
+        source: Folder of images, or another source of them.
+        out: The picture to write, a PNG file.
+        views: "digits", "imagenet" or "small_images", whose views; None for those
+            that `train` takes for your own images.
+        image_size: Integer, at least 8, as for `train`.
+        value_range: What becomes black and white in images of more than 8 bits a
+            channel, as for `train`.
+        images: How many images.
+        draws: How often views are drawn of each.
+        seed: Integer, draws images and views.
+        overwrite: Whether a picture that is there already is replaced.
+        verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
     Returns:
         `pathlib.Path` of the picture.
 
     Raises:
-        RunError: What the user asked for cannot be done.
+        RunError: A value is wrong, or what was asked for cannot be done.
+        TypeError: A value is of the wrong kind.
+
+    Example:
+        >>> views("photos", out="views.png")
     """
-    out = pathlib.Path(arguments.out)
-    if out.suffix.lower() != ".png":
-        raise RunError(f"--out must end in .png. Received: {out}.")
-    check_can_write(out)
-    if out.exists() and not arguments.overwrite:
+    options = ViewsOptions.of(
+        source=source,
+        out=out,
+        views=views,
+        image_size=image_size,
+        value_range=value_range,
+        images=images,
+        draws=draws,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    target = pathlib.Path(options.out)
+    if target.suffix.lower() != ".png":
+        raise RunError(f"--out must end in .png. Received: {target}.")
+    check_can_write(target)
+    if target.exists() and not options.overwrite:
         raise RunError(
-            f"{out} exists already. Choose another --out, or add --overwrite."
+            f"{target} exists already. Choose another --out, or add --overwrite."
         )
-    with user_errors():
-        listed = open_images(arguments.source, "unlabelled")
-        size = arguments.image_size or usual_size(listed)
-        views = _views(arguments.views, size)
-        ranges, remarks = find_ranges(listed, arguments.value_range)
-        images, skipped = _some(listed, size, arguments.images, arguments.seed, ranges)
+    listed = open_images(options.source, "unlabelled")
+    size = options.image_size or usual_size(listed)
+    of_recipe = _views(options.views, size)
+    ranges, remarks = find_ranges(listed, options.value_range)
+    rows, skipped = _some(listed, size, options.images, options.seed, ranges)
     for remark in (*listed.remarks, *remarks):
-        print(f"Note: {remark}", flush=True)
+        tell(f"Note: {remark}")
     for entry in skipped:
-        print(f"not read: {shown(entry.name)}: {shown(entry.reason)}", file=sys.stderr)
-    if not len(images):
+        tell(f"not read: {shown(entry.name)}: {shown(entry.reason)}", error=True)
+    if not len(rows):
         raise RunError(
-            f"There must be images that can be read in {arguments.source}. Received: "
+            f"There must be images that can be read in {options.source}. Received: "
             f"{len(skipped):,} that cannot, tried at random."
         )
-    figure = draw_views(views, images, arguments.draws, arguments.seed)
+    figure = draw_views(of_recipe, list(rows), options.draws, options.seed)
     figure.suptitle(
-        f"{len(images)} of {len(listed):,} images, {size} pixels a side", fontsize=9
+        f"{len(rows)} of {len(listed):,} images, {size} pixels a side", fontsize=9
     )
-    with user_errors():
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.with_name(out.name + ".partial")
-        # So that it is not taken for a photograph.
-        figure.savefig(partial, format="png", metadata=OWN_PICTURES)
-        os.replace(partial, out)
-    print(f"What training would see of {len(images)} images: {out}")
-    return out
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".partial")
+    # So that it is not taken for a photograph.
+    figure.savefig(partial, format="png", metadata=OWN_PICTURES)
+    os.replace(partial, target)
+    tell(f"What training would see of {len(rows)} images: {target}")
+    return target
 
 
-def how_to_go_on(arguments):
-    """The sentence for someone who has just interrupted it."""
-    return "Nothing was written."
-
-
-def _views(name, size):
+def _views(name: str | None, size: int) -> MultiCrop:
     if name is None:
         return recipes.own_images(size).make_views()
     views = recipe(name)
     if views.num_small:
         # In proportion, as the recipe has them.
-        small = max(_SMALLEST, round(views.small_size * size / views.large_size))
+        small = max(SMALLEST, round(views.small_size * size / views.large_size))
         return recipe(name, large_size=size, small_size=small)
     return recipe(name, large_size=size)
 
 
-def _some(listed, size, count, seed, ranges):
+def _some(
+    listed: ImageList, size: int, count: int, seed: int, ranges: Any
+) -> tuple[np.ndarray, Sequence[Any]]:
     """Some images `(n, size, size, channels)`, and `Skipped` of the others tried."""
     order = np.random.default_rng(seed).permutation(len(listed))
     channels = 3 if listed.coloured() else 1
@@ -99,7 +132,7 @@ def _some(listed, size, count, seed, ranges):
     return rows[: len(decoded.kept)][:count], decoded.skipped
 
 
-def _subset(listed, indices):
+def _subset(listed: ImageList, indices: np.ndarray) -> ImageList:
     """Those of an `ImageList` at sorted indices."""
     chosen = set(indices.tolist())
     return ImageList(

@@ -21,7 +21,6 @@ from toys import (
 
 from semppl_keras import SimCLR
 from semppl_keras.callbacks import OnlineEvaluation, ScalarLogs
-from semppl_keras.callbacks.online_evaluation import principal_plane
 from semppl_keras.callbacks.projector_folder import sprite
 from semppl_keras.callbacks.scalar_logs import EventFile
 from semppl_keras.evaluation import knn_accuracy, linear_probe
@@ -408,26 +407,6 @@ def test_sprites_keep_proportions_and_colours(channels):
     stretched, _ = sprite(images.astype("float32") / 1000 - 0.1)
     assert np.asarray(Image.open(io.BytesIO(stretched)))[24, 48, 0] == 255
     sprite(np.ones((2, 4, 4, channels)))
-
-
-def test_principal_plane_against_the_covariance():
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(50, 6)) * [1, 5, 2, 1, 1, 3] + 10
-    points = principal_plane(features.astype("float32"))
-    values, vectors = np.linalg.eigh(np.cov(features.T))
-    for column, index in ((0, -1), (1, -2)):
-        assert points[:, column].var(ddof=1) == pytest.approx(values[index], rel=1e-4)
-        axis = vectors[:, index]
-        axis = axis * np.sign(axis[np.abs(axis).argmax()])
-        centred = features - features.mean(axis=0)
-        np.testing.assert_allclose(points[:, column], centred @ axis, atol=1e-3)
-    np.testing.assert_allclose(principal_plane(features + 100), points, atol=1e-3)
-
-
-def test_principal_plane_of_little():
-    for shape in ((1, 4), (6, 1), (1, 1), (6, 4)):
-        points = principal_plane(np.ones(shape, "float32"))
-        np.testing.assert_allclose(points, np.zeros((shape[0], 2)), atol=1e-12)
 
 
 def test_many_classes_are_drawn_without_names(tmp_path):

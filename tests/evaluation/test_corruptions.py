@@ -10,9 +10,14 @@ from semppl_keras.evaluation import (
     SEVERITIES,
     corrupt,
     corruption_errors,
-    corruptions,
     mean_corruption_error,
 )
+from semppl_keras.evaluation.corruption_functions import (
+    elastic_transform,
+    smear,
+    zoom,
+)
+from semppl_keras.evaluation.corruptions import PUBLISHED
 
 
 def _photos(number=2, height=32, width=32, channels=3):
@@ -43,18 +48,18 @@ def test_every_corruption_at_every_size(shape):
         np.testing.assert_array_equal(in_float, corrupted[1], name)
 
 
-def test_what_an_image_meets_depends_on_seed_and_place_alone(monkeypatch):
+def test_what_an_image_meets_depends_on_seed_and_place_alone():
     images = _photos(3, 16, 16)
     others = images.copy()
     others[:2] = others[1::-1]
     at_once = {name: corrupt(images, name, 3, seed=4) for name in CORRUPTIONS}
-    monkeypatch.setattr(corruptions, "_CHUNK", 2)
     without_chance = set()
     for name, expected in at_once.items():
-        np.testing.assert_array_equal(corrupt(images, name, 3, seed=4), expected, name)
-        beside_others = corrupt(others, name, 3, seed=4)
+        in_chunks = corrupt(images, name, 3, seed=4, chunk_size=2)
+        np.testing.assert_array_equal(in_chunks, expected, name)
+        beside_others = corrupt(others, name, 3, seed=4, chunk_size=2)
         np.testing.assert_array_equal(beside_others[2], expected[2], name)
-        if np.array_equal(corrupt(images, name, 3, seed=5), expected):
+        if np.array_equal(corrupt(images, name, 3, seed=5, chunk_size=2), expected):
             without_chance.add(name)
     assert without_chance == {
         "defocus_blur",
@@ -83,7 +88,7 @@ def test_the_last_severity_changes_more_than_the_first(side):
 def test_there_are_fifteen_corruptions_at_five_severities():
     assert len(CORRUPTIONS) == 15
     assert SEVERITIES == (1, 2, 3, 4, 5)
-    for _, *constants in corruptions._CORRUPTIONS.values():
+    for _, *constants in PUBLISHED.values():
         assert [len(values) for values in constants] == [5, 5]
 
 
@@ -107,7 +112,7 @@ def test_against_the_functions_of_tensorflow_datasets(monkeypatch):
     )
     image = _photos(1)[0]
     for name in ("gaussian_noise", "shot_noise", "fog", "contrast", "jpeg_compression"):
-        function, _, constants = corruptions._CORRUPTIONS[name]
+        function, _, constants = PUBLISHED[name]
         for severity in SEVERITIES:
             state = _LegacyState(7)
             result = function(image[None] / 255, [state], *constants[severity - 1])
@@ -152,7 +157,7 @@ def test_brightness_keeps_hue_and_saturation():
 def test_motion_blur_smears_along_one_line():
     image = np.zeros((21, 21, 1))
     image[10, 10] = 1
-    smeared = corruptions._smear(image, radius=3, sigma=2, degrees=0)
+    smeared = smear(image, radius=3, sigma=2, degrees=0)
     weights = np.exp(-(np.arange(7) ** 2) / 8)
     expected = np.zeros((21, 21))
     expected[10, 10:3:-1] = weights / weights.sum()
@@ -163,7 +168,7 @@ def test_zoom_is_that_of_scipy():
     from scipy import ndimage
 
     images = np.random.default_rng(0).random((2, 20, 20, 3))
-    zoomed = corruptions._zoom(images, 1.23)
+    zoomed = zoom(images, 1.23)
     kept = 17  # ceil(20 / 1.23), the middle of 20 but for one row
     middle = images[:, 1 : 1 + kept, 1 : 1 + kept]
     expected = ndimage.zoom(middle, (1, 1.23, 1.23, 1), order=1)[:, :20, :20]
@@ -173,7 +178,7 @@ def test_zoom_is_that_of_scipy():
 def test_elastic_transform_of_no_strength_changes_nothing():
     images = _photos(2) / 255
     generators = [np.random.default_rng(0), np.random.default_rng(1)]
-    still = corruptions._elastic_transform(images, generators, 0, 0.1, 0)
+    still = elastic_transform(images, generators, 0, 0.1, 0)
     np.testing.assert_allclose(still, images, atol=1e-9)
 
 
@@ -224,6 +229,7 @@ def test_corrupt_with_wrong_input():
         (_photos(), {"name": "rain"}, "`name` must be one of.*name='rain'"),
         (_photos(), {"severity": 6}, "severity=6"),
         (_photos(), {"seed": -1}, "seed=-1"),
+        (_photos(), {"chunk_size": 0}, "`chunk_size` must be at least 1.*chunk_size=0"),
         (_photos()[0], {}, r"`images` must have the shape.*\(32, 32, 3\)"),
         (_photos(1, 7, 9), {}, r"at least 8.*\(1, 7, 9, 3\)"),
         (_photos(channels=2), {}, r"\(2, 32, 32, 2\)"),

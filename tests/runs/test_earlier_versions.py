@@ -16,8 +16,9 @@ import pytest
 from toys import toy_images
 
 from semppl_keras.cli import main
+from semppl_keras.reports.tables import format_run
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.measures import format_table, read_metrics
+from semppl_keras.runs.measures import read_metrics
 
 FOLDER = pathlib.Path(__file__).parents[1] / "data" / "version_0_1"
 
@@ -121,5 +122,5 @@ def test_a_run_labels_pictures(run, tmp_path):
 
 @pytest.mark.any_backend
 def test_a_finished_run_has_its_table(run):
-    table = format_table(read_metrics(run), run)
+    table = format_run(read_metrics(run), run)
     assert "SemPPL, linear probe                  70.0%" in table

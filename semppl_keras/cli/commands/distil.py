@@ -1,13 +1,18 @@
 """`semppl distil`: teach a network what a run's classifier says."""
 
+import argparse
+
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.cli.arguments import (
     TRAINED_EPILOG,
     add_classifier,
     add_run,
     add_training,
-    positive,
+    keywords,
+    number,
 )
+from semppl_keras.recipes.classifiers import DISTILLATION
+from semppl_keras.runs.classifier_options import DistillationOptions
 
 SUMMARY = "teach a network what a run's classifier says of its images"
 
@@ -26,37 +31,35 @@ examples:
 )
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_run(parser)
     parser.add_argument(
         "--student",
-        choices=["same", *BACKBONES],
         metavar="NAME",
-        default="same",
+        default=DistillationOptions.student,
         help="the network that learns: the same, which goes on from what the teacher "
-        f"has learned, or a new {', '.join(BACKBONES)} (default: same)",
+        f"has learned, or a new {', '.join(BACKBONES)} "
+        f"(default: {DistillationOptions.student})",
     )
     parser.add_argument(
         "--temperature",
-        type=positive,
+        type=number,
         metavar="T",
-        default=1.0,
-        help="of what the teacher says (default: 1)",
+        default=DistillationOptions.temperature,
+        help=f"of what the teacher says (default: {DistillationOptions.temperature:g})",
     )
     add_classifier(parser)
-    add_training(parser, "some 1,000 steps")
+    add_training(parser, DISTILLATION)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Does what the parsed arguments say."""
-    from semppl_keras.runs import distilling
+    from semppl_keras import runs
 
-    return distilling.run(arguments)
+    runs.distil(**keywords(arguments))
 
 
-def how_to_go_on(arguments):
+def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The sentence for someone who has just interrupted the command."""
-    from semppl_keras.runs import distilling
-
-    return distilling.how_to_go_on(arguments)
+    return "Run the same command again: it goes on where it was saved."

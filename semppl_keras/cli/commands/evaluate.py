@@ -1,12 +1,12 @@
 """`semppl evaluate`: measure finished runs."""
 
-import argparse
-
 from semppl_keras.cli.arguments import (
     add_table_options,
     add_trust,
-    at_least,
-    dataset,
+    integer,
+    integer_or_text,
+    integers,
+    keywords,
     names,
 )
 
@@ -70,7 +70,6 @@ def add_arguments(parser):
     add_trust(parser)
     parser.add_argument(
         "--data",
-        type=dataset,
         metavar="SPEC",
         help="digits, npz:FILE, tfds:NAME or folder:DIR, as for semppl train "
         "(default: the data of the run)",
@@ -90,7 +89,7 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--labels-per-class",
-        type=_labels_or_share,
+        type=integer_or_text,
         metavar="N",
         help="labelled images of each class for the classifiers, drawn by seed; "
         "'10%%' for a share of each class, 'all' for every image whose label is known "
@@ -103,7 +102,7 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--from-layer",
-        type=at_least(0),
+        type=integer,
         metavar="N",
         help="fine-tune from this layer of the projection head, 0 for the network "
         "alone (default: its first)",
@@ -115,7 +114,7 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--severities",
-        type=_severities,
+        type=integers,
         metavar="N,N",
         help="how strongly they are corrupted, out of 1 to 5 (default: 1,2,3,4,5)",
     )
@@ -133,7 +132,7 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--seed",
-        type=at_least(0),
+        type=integer,
         metavar="N",
         help="draws cross-validation, fine-tuning, corruptions and the labelled images "
         "of another data set (default: the run's)",
@@ -142,35 +141,13 @@ def add_arguments(parser):
 
 def run(arguments):
     """Does what the parsed arguments say."""
-    from semppl_keras.runs import evaluating
+    from semppl_keras import runs
 
-    return evaluating.run(arguments)
+    runs.evaluate(**keywords(arguments))
 
 
 def how_to_go_on(arguments):
     """The sentence for someone who has just interrupted the command."""
-    from semppl_keras.runs import evaluating
-
-    return evaluating.how_to_go_on(arguments)
-
-
-def _labels_or_share(text):
-    if not text.endswith("%"):
-        return text if text == "all" else at_least(1, ", a share or 'all'")(text)
-    try:
-        share = float(text.removesuffix("%"))
-    except ValueError:
-        share = 0
-    if not 0 < share <= 100:
-        raise argparse.ArgumentTypeError(
-            f"a share must lie above 0% and be at most 100%; received {text!r}"
-        )
-    return f"{share:g}%"
-
-
-def _severities(text):
-    if not all(part in ("1", "2", "3", "4", "5") for part in text.split(",")):
-        raise argparse.ArgumentTypeError(
-            f"must be integers from 1 to 5 with commas between; received {text!r}"
-        )
-    return sorted({int(part) for part in text.split(",")})
+    if len(arguments.runs) == 1:
+        return "Nothing was written."
+    return "The runs with a table above are written, the others are not."

@@ -1,6 +1,14 @@
 """`semppl export`: write a finished run to be served."""
 
-from semppl_keras.cli.arguments import add_classifier, add_run
+import argparse
+
+from semppl_keras.cli.arguments import add_classifier, add_run, keywords
+from semppl_keras.runs.export_options import (
+    BACKBONE,
+    CLASSIFIER,
+    FORMATS,
+    ExportOptions,
+)
 
 SUMMARY = "write a finished run as SavedModel, ONNX, LiteRT or Keras model"
 
@@ -33,20 +41,20 @@ examples:
   semppl export runs/flowers --format litert --what backbone"""
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_run(parser)
     parser.add_argument(
         "--format",
         required=True,
-        choices=["saved_model", "keras", "onnx", "litert"],
+        metavar=f"{{{','.join(FORMATS)}}}",
         help="what is written",
     )
     parser.add_argument(
         "--what",
-        choices=["classifier", "backbone"],
-        default="classifier",
-        help="images to probabilities, or to features (default: classifier)",
+        metavar=f"{{{CLASSIFIER},{BACKBONE}}}",
+        default=ExportOptions.what,
+        help=f"images to probabilities, or to features (default: {ExportOptions.what})",
     )
     add_classifier(parser)
     parser.add_argument(
@@ -57,15 +65,13 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Does what the parsed arguments say."""
-    from semppl_keras.runs import exporting
+    from semppl_keras import runs
 
-    return exporting.run(arguments)
+    runs.export(**keywords(arguments))
 
 
-def how_to_go_on(arguments):
+def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The sentence for someone who has just interrupted the command."""
-    from semppl_keras.runs import exporting
-
-    return exporting.how_to_go_on(arguments)
+    return "Nothing was written. Run the same command again."

@@ -1,6 +1,15 @@
 """`semppl finetune`: fine-tune the network of a finished run."""
 
-from semppl_keras.cli.arguments import TRAINED_EPILOG, add_run, add_training, at_least
+import argparse
+
+from semppl_keras.cli.arguments import (
+    TRAINED_EPILOG,
+    add_run,
+    add_training,
+    integer,
+    keywords,
+)
+from semppl_keras.recipes.classifiers import FINE_TUNING
 
 SUMMARY = "train a classifier out of a finished run, on its labels"
 
@@ -20,12 +29,12 @@ examples:
 )
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_run(parser)
     parser.add_argument(
         "--from-layer",
-        type=at_least(0),
+        type=integer,
         metavar="N",
         help="fine-tune from this layer of the projection head, 0 for the network "
         "alone (default: its first)",
@@ -35,18 +44,16 @@ def add_arguments(parser):
         action="store_true",
         help="leave the network as it is and train what is on it alone",
     )
-    add_training(parser, "some 300 steps, at least 10")
+    add_training(parser, FINE_TUNING)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Does what the parsed arguments say."""
-    from semppl_keras.runs import finetuning
+    from semppl_keras import runs
 
-    return finetuning.run(arguments)
+    runs.finetune(**keywords(arguments))
 
 
-def how_to_go_on(arguments):
+def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The sentence for someone who has just interrupted the command."""
-    from semppl_keras.runs import finetuning
-
-    return finetuning.how_to_go_on(arguments)
+    return "Run the same command again: it goes on where it was saved."

@@ -1,13 +1,9 @@
 """`semppl import`: a published checkpoint becomes a Keras model."""
 
-import pathlib
+import argparse
 
-import keras
-
-from semppl_keras import checkpoints
-from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.folder import user_errors
-from semppl_keras.runs.out_paths import check_can_write
+from semppl_keras.cli.arguments import keywords
+from semppl_keras.runs.import_options import FAMILIES, FORMATS, ImportOptions
 
 SUMMARY = "make a Keras model of a published checkpoint"
 
@@ -29,25 +25,23 @@ examples:
   semppl import pretrain_res50x1.pkl --out resnet50.keras
   semppl import r50_1x_sk1/model.ckpt-250228 --format saved_model --out served"""
 
-ENDINGS = {"keras": ".keras", "saved_model": ""}
 
-
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument(
         "checkpoint", metavar="CHECKPOINT", help="a file, a prefix or a folder"
     )
     parser.add_argument(
         "--family",
-        choices=["auto", "deepmind", "simclr"],
-        default="auto",
+        metavar=f"{{{','.join(FAMILIES)}}}",
+        default=ImportOptions.family,
         help="whose checkpoint it is (default: told from its files)",
     )
     parser.add_argument(
         "--format",
-        choices=["keras", "saved_model"],
-        default="keras",
-        help="what is written (default: keras)",
+        metavar=f"{{{','.join(FORMATS)}}}",
+        default=ImportOptions.format,
+        help=f"what is written (default: {ImportOptions.format})",
     )
     parser.add_argument(
         "--out",
@@ -57,75 +51,13 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
-    """Reads a checkpoint, says what it is, and writes its backbone.
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the parsed arguments say."""
+    from semppl_keras import runs
 
-    Args:
-        arguments: Namespace with `checkpoint`, `family` ("auto", "deepmind" or
-            "simclr"), `format` ("keras" or "saved_model") and `out` (None where not
-            given).
-
-    Returns:
-        `pathlib.Path` of what was written.
-
-    Raises:
-        RunError: The checkpoint cannot be read, or there is something already.
-    """
-    source = pathlib.Path(arguments.checkpoint)
-    target = _target(arguments, source)
-    load = {
-        "deepmind": checkpoints.load_deepmind,
-        "simclr": checkpoints.load_simclr,
-    }[_family(arguments.family, source)]
-    with user_errors():
-        checkpoint = load(source)
-    print(checkpoint.describe())
-    if checkpoint.ignored:
-        more = ", ..." if len(checkpoint.ignored) > 5 else ""
-        print(f"not used: {', '.join(checkpoint.ignored[:5])}{more}")
-    with user_errors():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if arguments.format == "keras":
-            checkpoint.backbone.save(target)
-        else:
-            checkpoint.backbone.export(target, verbose=False)
-    print(f"backbone, images to features {checkpoint.backbone.output_shape}: {target}")
-    return target
+    runs.import_checkpoint(**keywords(arguments))
 
 
-def how_to_go_on(arguments):
+def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The sentence for someone who has just interrupted an import."""
     return "Run the same command again."
-
-
-def _family(family, source):
-    """TensorFlow's checkpoints are several files, DeepMind's is one."""
-    if family != "auto":
-        return family
-    of_tensorflow = (
-        source.is_dir()
-        or source.with_name(f"{source.name}.index").exists()
-        or source.name.startswith("model.ckpt")
-    )
-    return "simclr" if of_tensorflow else "deepmind"
-
-
-def _target(arguments, source):
-    if arguments.format == "saved_model" and keras.backend.backend() != "tensorflow":
-        # Torch writes none at all, JAX none of this padding for images of any size.
-        raise RunError(
-            "--format saved_model needs TensorFlow; run the command with "
-            "KERAS_BACKEND=tensorflow"
-        )
-    ending = ENDINGS[arguments.format]
-    if arguments.out is None:
-        name = source.name.removesuffix(".index").removesuffix(".pkl")
-        target = pathlib.Path(f"{name}_backbone{ending}")
-    else:
-        target = pathlib.Path(arguments.out)
-    if not target.name.endswith(ending):
-        raise RunError(f"--out must end in {ending}; received {target}")
-    check_can_write(target)
-    if target.exists():
-        raise RunError(f"{target} exists already; choose another --out")
-    return target

@@ -1,12 +1,16 @@
 """`semppl label`: label images with a finished run."""
 
+import argparse
+
 from semppl_keras.cli.arguments import (
     add_classifier,
     add_run,
     add_source,
-    at_least,
+    integer,
+    keywords,
     share,
 )
+from semppl_keras.runs.label_options import LabelOptions
 
 SUMMARY = "label images with a finished run"
 
@@ -32,15 +36,15 @@ examples:
   semppl label runs/flowers photos --review 50"""
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_run(parser)
     add_source(parser)
     parser.add_argument(
         "--out",
         metavar="FILE",
-        default="labels.csv",
-        help="the table (default: labels.csv)",
+        default=LabelOptions.out,
+        help=f"the table (default: {LabelOptions.out})",
     )
     parser.add_argument(
         "--min-confidence",
@@ -50,7 +54,7 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--review",
-        type=at_least(1),
+        type=integer,
         metavar="N",
         help="write a page with the N images whose labels would teach most",
     )
@@ -78,15 +82,13 @@ def add_arguments(parser):
     add_classifier(parser)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Does what the parsed arguments say."""
-    from semppl_keras.runs import labelling
+    from semppl_keras import runs
 
-    return labelling.run(arguments)
+    runs.label(**keywords(arguments))
 
 
-def how_to_go_on(arguments):
+def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The sentence for someone who has just interrupted the command."""
-    from semppl_keras.runs import labelling
-
-    return labelling.how_to_go_on(arguments)
+    return "Run the same command again, with --overwrite where something is there."

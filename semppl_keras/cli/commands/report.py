@@ -1,6 +1,8 @@
 """`semppl report`: write a page about a finished run."""
 
-from semppl_keras.cli.arguments import add_classifier, add_run
+import argparse
+
+from semppl_keras.cli.arguments import add_classifier, add_run, keywords
 
 SUMMARY = "write an HTML page about a finished run"
 
@@ -16,7 +18,7 @@ examples:
   semppl report runs/flowers --out flowers.html"""
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_run(parser)
     add_classifier(parser)
@@ -27,15 +29,13 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Does what the parsed arguments say."""
-    from semppl_keras.runs import reporting
+    from semppl_keras import runs
 
-    return reporting.run(arguments)
+    runs.report(**keywords(arguments))
 
 
-def how_to_go_on(arguments):
+def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The sentence for someone who has just interrupted the command."""
-    from semppl_keras.runs import reporting
-
-    return reporting.how_to_go_on(arguments)
+    return "Nothing was written. Run the same command again."

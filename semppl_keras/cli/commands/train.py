@@ -1,14 +1,27 @@
 """`semppl train`: train on images of which a few are labelled."""
 
+import dataclasses
+
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.cli.arguments import (
     add_table_options,
     add_trust,
     add_value_range,
-    at_least,
-    dataset,
-    positive,
+    integer,
+    integer_or_text,
+    keywords,
+    number,
     share,
+)
+from semppl_keras.runs.train_options import (
+    CACHES,
+    CHECKPOINT_MINUTES,
+    DATASET,
+    LABELS_PER_CLASS,
+    MAX_SKIPPED,
+    OWN_LABELS_PER_CLASS,
+    SEED,
+    TrainOptions,
 )
 
 SUMMARY = "train on a data set of which a few images are labelled, and report"
@@ -75,9 +88,8 @@ def add_arguments(parser):
     # No defaults here: --resume has to know what was asked for and what was not.
     parser.add_argument(
         "--dataset",
-        type=dataset,
         metavar="SPEC",
-        help="npz:FILE, tfds:NAME or folder:DIR (default: digits)",
+        help=f"npz:FILE, tfds:NAME or folder:DIR (default: {DATASET})",
     )
     parser.add_argument(
         "--unlabelled",
@@ -95,7 +107,7 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--image-size",
-        type=at_least(8),
+        type=integer,
         metavar="N",
         help="of each of your own images the central square is resized to it "
         "(default: the size of the labelled images, at most 96)",
@@ -103,7 +115,6 @@ def add_arguments(parser):
     add_value_range(parser)
     parser.add_argument(
         "--backbone",
-        choices=BACKBONES,
         metavar="NAME",
         help=f"the network for your own images: {', '.join(BACKBONES)} (default: "
         "small up to 64 pixels, else resnet18)",
@@ -112,48 +123,50 @@ def add_arguments(parser):
         "--max-skipped",
         type=share,
         metavar="SHARE",
-        help="how many of your own images may be unreadable (default: 5%%)",
+        help="how many of your own images may be unreadable (default: "
+        f"{100 * MAX_SKIPPED:g}%%)",
     )
     parser.add_argument(
         "--cache",
-        choices=["auto", "memory", "disk"],
+        metavar=f"{{{','.join(CACHES)}}}",
         help="where your own images, decoded, are kept (default: in memory where they "
         "fit, else in DIR)",
     )
     add_table_options(parser)
     parser.add_argument(
         "--labels-per-class",
-        type=_labels_per_class,
+        type=integer_or_text,
         metavar="N",
         help="labelled images of each class, drawn by seed; 'all' for every image "
-        "whose label is known (default: 10, of your own images all)",
+        f"whose label is known (default: {LABELS_PER_CLASS}, of your own images "
+        f"{OWN_LABELS_PER_CLASS})",
     )
     parser.add_argument(
         "--epochs",
-        type=at_least(1),
+        type=integer,
         metavar="N",
         help="passes over the unlabelled images; warm-up and schedules stretch with "
         "it (default: the recipe's; of your own images as many as make 3,000 steps)",
     )
     parser.add_argument(
         "--batch-size",
-        type=at_least(2),
+        type=integer,
         metavar="N",
         help="unlabelled images per step, labelled ones in proportion: fewer take less "
         "memory (default: the recipe's)",
     )
     parser.add_argument(
         "--learning-rate",
-        type=positive,
+        type=number,
         metavar="X",
         help="its peak after the warm-up: lower if the training diverges (default: the "
         "recipe's)",
     )
     parser.add_argument(
         "--seed",
-        type=at_least(0),
+        type=integer,
         metavar="N",
-        help="draws split, labelled images, weights and views (default: 0)",
+        help=f"draws split, labelled images, weights and views (default: {SEED})",
     )
     parser.add_argument(
         "--out",
@@ -163,10 +176,10 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--checkpoint-minutes",
-        type=positive,
+        type=number,
         metavar="N",
-        help="within an epoch there is a checkpoint every N minutes (default: 5), "
-        "beside that at its end",
+        help="within an epoch there is a checkpoint every N minutes (default: "
+        f"{CHECKPOINT_MINUTES:g}), beside that at its end",
     )
     parser.add_argument(
         "--resume",
@@ -181,17 +194,18 @@ def add_arguments(parser):
 
 def run(arguments):
     """Does what the parsed arguments say."""
-    from semppl_keras.runs import training
+    from semppl_keras import runs
 
-    return training.run(arguments)
+    runs.train(**keywords(arguments))
 
 
 def how_to_go_on(arguments):
     """The sentence for someone who has just interrupted the command."""
-    from semppl_keras.runs import training
+    from semppl_keras.runs.settings import run_folder
 
-    return training.how_to_go_on(arguments)
-
-
-def _labels_per_class(text):
-    return text if text == "all" else at_least(1, " or 'all'")(text)
+    given = keywords(arguments)
+    names = [field.name for field in dataclasses.fields(TrainOptions)]
+    folder = run_folder(TrainOptions.of(**{name: given[name] for name in names}))
+    if not (folder / "run.json").exists():
+        return "Nothing was written."
+    return f"Go on with: semppl train --resume {folder}"

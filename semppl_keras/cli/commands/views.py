@@ -1,6 +1,9 @@
 """`semppl views`: draw augmented views."""
 
-from semppl_keras.cli.arguments import add_source, add_value_range, at_least
+import argparse
+
+from semppl_keras.cli.arguments import add_source, add_value_range, integer, keywords
+from semppl_keras.runs.views_options import VIEWS, ViewsOptions
 
 SUMMARY = "draw augmented views of images, before training"
 
@@ -16,17 +19,17 @@ examples:
   semppl views photos --image-size 64 --views imagenet --out imagenet.png"""
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_source(parser)
     parser.add_argument(
         "--views",
-        choices=["digits", "imagenet", "small_images"],
+        metavar=f"{{{','.join(VIEWS)}}}",
         help="whose views (default: those that semppl train takes for your own images)",
     )
     parser.add_argument(
         "--image-size",
-        type=at_least(8),
+        type=integer,
         metavar="N",
         help="pixels of a side, as for semppl train (default: that of the images, at "
         "most 96)",
@@ -34,41 +37,43 @@ def add_arguments(parser):
     add_value_range(parser)
     parser.add_argument(
         "--images",
-        type=at_least(1),
+        type=integer,
         metavar="N",
-        default=6,
-        help="how many images, drawn by seed (default: 6)",
+        default=ViewsOptions.images,
+        help=f"how many images, drawn by seed (default: {ViewsOptions.images})",
     )
     parser.add_argument(
         "--draws",
-        type=at_least(1),
+        type=integer,
         metavar="N",
-        default=3,
-        help="how often views are drawn of each (default: 3)",
+        default=ViewsOptions.draws,
+        help=f"how often views are drawn of each (default: {ViewsOptions.draws})",
     )
     parser.add_argument(
-        "--seed", type=at_least(0), metavar="N", default=0, help="default: 0"
+        "--seed",
+        type=integer,
+        metavar="N",
+        default=ViewsOptions.seed,
+        help=f"default: {ViewsOptions.seed}",
     )
     parser.add_argument(
         "--out",
         metavar="FILE",
-        default="views.png",
-        help="the picture (default: views.png)",
+        default=ViewsOptions.out,
+        help=f"the picture (default: {ViewsOptions.out})",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a file that is there already"
     )
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Does what the parsed arguments say."""
-    from semppl_keras.runs import viewing
+    from semppl_keras import runs
 
-    return viewing.run(arguments)
+    runs.views(**keywords(arguments))
 
 
-def how_to_go_on(arguments):
+def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The sentence for someone who has just interrupted the command."""
-    from semppl_keras.runs import viewing
-
-    return viewing.how_to_go_on(arguments)
+    return "Nothing was written."

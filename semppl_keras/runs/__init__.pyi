@@ -1,0 +1,10 @@
+from .classifiers import distil as distil
+from .classifiers import finetune as finetune
+from .errors import RunError as RunError
+from .evaluating import evaluate as evaluate
+from .exporting import export as export
+from .importing import import_checkpoint as import_checkpoint
+from .labelling import label as label
+from .reporting import report as report
+from .training import train as train
+from .viewing import views as views

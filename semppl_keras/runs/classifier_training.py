@@ -1,0 +1,175 @@
+"""Fine-tuning and distillation, by their recipes, to be gone on with."""
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from semppl_keras.classifiers import Distiller, FineTuner
+from semppl_keras.networks import ImageClassifier
+from semppl_keras.pretraining import Pretraining
+from semppl_keras.recipes import classifiers as recipes
+from semppl_keras.recipes.classifiers import ClassifierTraining
+from semppl_keras.runs.resuming import resumable_fit
+from semppl_keras.runs.telling import tell
+
+
+def fine_tune(
+    model: Pretraining,
+    images: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    *,
+    from_layer: int | None = None,
+    freeze_backbone: bool = False,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    checkpoints: pathlib.Path | None = None,
+    depends_on: Mapping[str, Any] | None = None,
+    trust: bool = False,
+) -> tuple[FineTuner, dict[str, Any]]:
+    """Fine-tunes a copy of a pre-trained network by `recipes.classifiers.FINE_TUNING`.
+
+    Args:
+        model: A pre-training model of semppl_keras.
+        images: `(n, h, w, c)`.
+        labels: `(n,)` integers.
+        num_classes: How many classes there are.
+        from_layer, freeze_backbone: As for `FineTuner`.
+        epochs: Passes over the images; None for the recipe's.
+        learning_rate: At the beginning of its cosine; None for the recipe's.
+        seed: Of views, order and the linear layer.
+        checkpoints: `pathlib.Path` of a folder for them, to go on from; None for none.
+        depends_on: Dict of what else the training depends on, as JSON has it.
+        trust: Whether its checkpoints may name what is not known here.
+
+    Returns:
+        A `FineTuner` after training, and the settings that it was trained with.
+
+    Raises:
+        ValueError, TypeError: The network cannot be fine-tuned so.
+    """
+
+    def make_tuner() -> FineTuner:
+        return FineTuner(
+            model,
+            num_classes,
+            from_layer=from_layer,
+            freeze_backbone=freeze_backbone,
+            seed=seed,
+        )
+
+    return _trained(
+        "Fine-tuning the network",
+        make_tuner,
+        recipes.FINE_TUNING,
+        (images, labels),
+        {},
+        shorten="A lower --epochs takes less.",
+        epochs=epochs,
+        learning_rate=learning_rate,
+        seed=seed,
+        checkpoints=checkpoints,
+        depends_on=depends_on,
+        trust=trust,
+    )
+
+
+def teach(
+    student: keras.Model,
+    teacher: ImageClassifier,
+    images: np.ndarray,
+    *,
+    temperature: float,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    checkpoints: pathlib.Path | None = None,
+    depends_on: Mapping[str, Any] | None = None,
+    trust: bool = False,
+) -> tuple[Distiller, dict[str, Any]]:
+    """Teaches a network what a classifier says, by `recipes.classifiers.DISTILLATION`.
+
+    Args:
+        student: As for `Distiller`.
+        teacher: `ImageClassifier`.
+        images: `(N, h, w, c)`.
+        temperature: Positive.
+        epochs, learning_rate, seed, checkpoints, depends_on, trust: As for
+            `fine_tune`.
+
+    Returns:
+        A `Distiller` after training, and the settings that it was trained with.
+
+    Raises:
+        ValueError, TypeError: The student cannot learn from this teacher.
+    """
+
+    def make_distiller() -> Distiller:
+        return Distiller(student, teacher, temperature=temperature, seed=seed)
+
+    return _trained(
+        "Distilling",
+        make_distiller,
+        recipes.DISTILLATION,
+        (images,),
+        {"temperature": temperature},
+        shorten="A lower --epochs, or a smaller --student, takes less.",
+        epochs=epochs,
+        learning_rate=learning_rate,
+        seed=seed,
+        checkpoints=checkpoints,
+        depends_on=depends_on,
+        trust=trust,
+    )
+
+
+def _trained(
+    doing: str,
+    make_trainer: Callable[[], Any],
+    recipe: ClassifierTraining,
+    data: tuple[np.ndarray, ...],
+    settings: dict[str, Any],
+    *,
+    shorten: str,
+    epochs: int | None,
+    learning_rate: float | None,
+    seed: int,
+    checkpoints: pathlib.Path | None,
+    depends_on: Mapping[str, Any] | None,
+    trust: bool,
+) -> tuple[Any, dict[str, Any]]:
+    """What is made, trained by a recipe on data; and `settings` with the recipe's."""
+    count = len(data[0])
+    epochs = epochs or recipe.epochs_of(count)
+    learning_rate = learning_rate or recipe.learning_rate
+    batch_size = recipe.batch_of(count)
+    steps = epochs * recipe.steps_in(count)
+    settings = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        **settings,
+    }
+    tell(f"{doing}, {steps:,} steps ...")
+
+    def make_compiled() -> Any:
+        keras.utils.set_random_seed(seed)
+        trainer = make_trainer()
+        trainer.compile(recipe.make_optimizer(steps, learning_rate))
+        return trainer
+
+    trainer = resumable_fit(
+        make_compiled,
+        checkpoints,
+        {**settings, **(depends_on or {})},
+        *data,
+        epochs=epochs,
+        shorten=shorten,
+        batch_size=batch_size,
+        trust=trust,
+    )
+    return trainer, settings

@@ -1,0 +1,125 @@
+"""The options of `semppl_keras.runs.evaluate`."""
+
+import dataclasses
+from typing import Any
+
+from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.option_checks import (
+    Options,
+    checked,
+    dataset,
+    flag,
+    integer,
+    labels_or_share,
+    option,
+    path,
+    paths,
+    text,
+    texts,
+)
+from semppl_keras.runs.table_settings import check_tables_named, given_tables
+
+
+def _severities(name: str, value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"`{name}` must be a list of integers. Received: {value!r}.")
+    chosen = {integer(0)(name, one) for one in value}
+    if not chosen or not chosen <= set(SEVERITIES):
+        given = ",".join(map(str, value))
+        raise RunError(
+            f"{option(name)} must be integers from {min(SEVERITIES)} to "
+            f"{max(SEVERITIES)}. Received: {given!r}."
+        )
+    return tuple(sorted(chosen))
+
+
+def _corruptions(name: str, value: Any) -> tuple[str, ...]:
+    chosen = texts(name, value)
+    unknown = sorted(set(chosen) - set(CORRUPTIONS))
+    if unknown or not chosen:
+        raise RunError(
+            f"{option(name)} must be out of {', '.join(CORRUPTIONS)}. Received: "
+            f"{', '.join(unknown) or 'none'}."
+        )
+    return chosen
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(Options):
+    """What `evaluate` is asked for; None where it is not.
+
+    Its fields are the keywords of `semppl_keras.runs.evaluate`.
+
+    Raises:
+        RunError: A value is wrong, or contradicts another.
+        TypeError: A value is of the wrong kind.
+    """
+
+    runs: tuple[str, ...] = checked(paths)
+    data: str | None = checked(dataset, None)
+    test: str | None = checked(path, None)
+    label_column: str | None = checked(text, None)
+    path_column: str | None = checked(text, None)
+    split_column: str | None = checked(text, None)
+    keep_labels: tuple[str, ...] | None = checked(texts, None)
+    unknown_labels: tuple[str, ...] | None = checked(texts, None)
+    same_classes: bool = checked(flag, False)
+    labels_per_class: int | str | None = checked(labels_or_share, None)
+    fine_tune: bool = checked(flag, False)
+    from_layer: int | None = checked(integer(0), None)
+    robustness: bool = checked(flag, False)
+    severities: tuple[int, ...] | None = checked(_severities, None)
+    corruptions: tuple[str, ...] | None = checked(_corruptions, None)
+    out: str | None = checked(path, None)
+    seed: int | None = checked(integer(0), None)
+    trust: bool = checked(flag, False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("severities", "corruptions"):
+            if getattr(self, name) is not None and not self.robustness:
+                raise _without(name, "robustness")
+        if self.from_layer is not None and not self.fine_tune:
+            raise RunError(
+                "--from-layer is for --fine-tune. Received: --from-layer "
+                f"{self.from_layer} without it. Add --fine-tune."
+            )
+        if self.test is None:
+            for name in given_tables(self):
+                raise _without(name, "test")
+        else:
+            self._check_test_alone(self.test)
+        if self.same_classes and self.data is None:
+            raise RunError(
+                "--same-classes is for another data set. Received: --same-classes "
+                "without --data. Name the data set with --data."
+            )
+        if self.same_classes and self.labels_per_class is not None:
+            raise RunError(
+                "--same-classes tests with the labels of the run. Received: "
+                f"--labels-per-class {self.labels_per_class} with it. Leave one of the "
+                "two out."
+            )
+
+    def _check_test_alone(self, test: str) -> None:
+        check_tables_named(self, [test])
+        # Each says what else to test on, or with which other labels.
+        for name, given in (
+            ("data", self.data is not None),
+            ("same_classes", self.same_classes),
+            ("labels_per_class", self.labels_per_class is not None),
+        ):
+            if given:
+                raise RunError(
+                    "--test tests what the run has learned from its own labels on your "
+                    f"own images. Received: {option(name)} with it. Leave one of the "
+                    "two out."
+                )
+
+
+def _without(name: str, needed: str) -> RunError:
+    return RunError(
+        f"{option(name)} is for {option(needed)}. Received: {option(name)} without it. "
+        f"Add {option(needed)}."
+    )

@@ -1,0 +1,90 @@
+"""What `label` gives back."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from semppl_keras.reports.shown import shown
+
+# More classes than these are counted together where they are printed.
+_TOLD = 20
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Labels:
+    """What a classifier says of images, and what they are like.
+
+    Printed it is short: how many images of each class, and where the table is.
+
+    Args:
+        names: list of str, of each image its path, or its place.
+        images: `(N, s, s, channels)` uint8, as the classifier saw them.
+        probabilities: `(N, C)`.
+        features: `(N, F)`.
+        nearest: `(N, k)` indices of the labelled images whose features are nearest,
+            the image itself left out; -1 where there are no others.
+        skipped: list of `Skipped`, what could not be read.
+        given: list of str, the class that a person has given each, "" where none has.
+        remarks: list of str, what is worth knowing about the images.
+        ranges: `ValueRanges` by which deep images were read, or None.
+        class_names: A text for each column of the probabilities.
+        kept: `(n,)` indices of the images that are in the table; None for all.
+        table: `pathlib.Path` of the table, or None where none was written.
+    """
+
+    names: list[str]
+    images: np.ndarray
+    probabilities: np.ndarray
+    features: np.ndarray
+    nearest: np.ndarray
+    skipped: list[Any]
+    given: list[str]
+    remarks: list[str]
+    ranges: Any
+    class_names: tuple[str, ...] = ()
+    kept: np.ndarray | None = None
+    table: pathlib.Path | None = None
+
+    @property
+    def confidences(self) -> np.ndarray:
+        """`(N,)`, the largest probability of each."""
+        return self.probabilities.max(axis=1)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """`(N,)` integers, the most probable class of each."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """`(n,)` indices of the images that are in the table."""
+        return np.arange(len(self.names)) if self.kept is None else self.kept
+
+    def counts(self) -> np.ndarray:
+        """`(C,)` integers, of each class how many images the table has."""
+        return np.bincount(
+            self.predicted[self.rows], minlength=self.probabilities.shape[1]
+        )
+
+    def __repr__(self) -> str:
+        counts = self.counts()
+        names = self.class_names or range(len(counts))
+        total = int(counts.sum())
+        lines = [f"Labels of {total:,} image{'' if total == 1 else 's'}"]
+        width = max((len(shown(name)) for name in names), default=0)
+        lines += [
+            f"  {shown(name):<{width}}{count:>8,}"
+            for name, count in zip(names, counts, strict=True)
+        ][:_TOLD]
+        if len(counts) > _TOLD:
+            others = int(counts[_TOLD:].sum())
+            lines.append(f"  {len(counts) - _TOLD} other classes: {others:,}")
+        if len(self.names) > total:
+            lines.append(f"  left out, less certain: {len(self.names) - total:,}")
+        if self.skipped:
+            lines.append(f"  not read: {len(self.skipped):,}")
+        if self.table is not None:
+            lines.append(f"  table: {shown(self.table)}")
+        return "\n".join(lines)

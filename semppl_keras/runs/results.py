@@ -1,0 +1,25 @@
+"""What functions of `semppl_keras.runs` give back: read like a file, printed short."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+
+class Result(dict[str, Any]):
+    """What a JSON file of a run folder holds, that prints as one line.
+
+    Args:
+        folder: Where the file is.
+        entries: What it holds.
+    """
+
+    def __init__(self, folder: pathlib.Path, entries: Mapping[str, Any]):
+        super().__init__(entries)
+        self.folder = folder
+
+    def summary(self) -> str:
+        """What it comes to, in a few words."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.summary()}, in {self.folder}>"

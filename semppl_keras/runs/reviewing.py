@@ -1,0 +1,132 @@
+"""Which images a person should look through, and the page to do so."""
+
+import os
+import pathlib
+
+import numpy as np
+
+from semppl_keras.data.images.files import UnreadableImage, read_image
+from semppl_keras.reports.contact_sheet import write_contact_sheet
+from semppl_keras.reports.tables import counted
+from semppl_keras.runs.image_labels import Labels
+from semppl_keras.runs.label_table import path_from
+from semppl_keras.runs.run_images import LabelledImages
+from semppl_keras.runs.telling import tell
+
+# Among so many times the images asked for, the least certain, those to review are
+# spread over clusters.
+_POOL = 5
+
+
+def choose_for_review(
+    confidences: np.ndarray, features: np.ndarray, count: int, seed: int = 0
+) -> np.ndarray:
+    """The images whose labels would teach most: uncertain ones, unlike each other.
+
+    The features of the least certain images, five times as many as asked for, are
+    clustered by k-means into as many clusters as asked for; of each the least certain
+    image is taken.
+
+    Args:
+        confidences: `(N,)`.
+        features: `(N, F)`.
+        count: How many.
+        seed: Of k-means.
+
+    Returns:
+        At most `count` indices, the least certain first.
+    """
+    order = np.argsort(confidences, kind="stable")
+    pool = order[: _POOL * count]
+    if len(pool) <= count:
+        return pool
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    rows = np.asarray(features, "float64")[pool]
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    # Copies of one image leave clusters empty; fewer are asked for then.
+    clusters = min(count, len(np.unique(rows, axis=0)))
+    with threadpool_limits(1):
+        of_cluster = KMeans(clusters, n_init=1, random_state=seed).fit_predict(rows)
+    # The pool is in order: the first of each cluster is its least certain.
+    first = np.unique(of_cluster, return_index=True)[1]
+    others = np.setdiff1d(np.arange(len(pool)), first)
+    chosen = np.concatenate([first, others[: count - len(first)]])
+    return pool[np.sort(chosen)]
+
+
+def write_review(
+    sheet: pathlib.Path,
+    out: pathlib.Path,
+    labels: Labels,
+    labelled: LabelledImages,
+    count: int,
+) -> None:
+    """Writes the page of those images whose labels would teach most.
+
+    Args:
+        sheet: The page.
+        out: The table of labels, relative to which images are named.
+        labels: What is known of the images; those with a label are left out.
+        labelled: The images that the classifier has learned from.
+        count: How many to show.
+    """
+    nameable: list[int] = []
+    unnameable: list[int] = []
+    for index, name in enumerate(labels.names):
+        if not labels.given[index]:
+            named = _is_text(path_from(name, out))
+            (nameable if named else unnameable).append(index)
+    if unnameable:
+        tell(
+            f"{counted(len(unnameable), 'image is', 'images are')} not on the page to "
+            "review, which can save no file name that is not UTF-8, such as "
+            f"{labels.names[unnameable[0]]!r}; rename what is to be labelled there"
+        )
+    rows = np.array(nameable, dtype="int64")
+    chosen = rows[
+        choose_for_review(labels.confidences[rows], labels.features[rows], count)
+    ]
+    names = labels.class_names
+    order = np.argsort(-labels.probabilities, axis=1, kind="stable")
+    entries = [
+        {
+            "image": _large(labels, index),
+            "path": path_from(labels.names[index], out),
+            "label": names[order[index, 0]],
+            "second": names[order[index, 1]],
+            "confidence": float(labels.probabilities[index].max()),
+            "second_share": float(labels.probabilities[index, order[index, 1]]),
+            "nearest": [
+                path_from(labelled.names[row], out)
+                for row in labels.nearest[index]
+                if row >= 0
+            ],
+        }
+        for index in chosen
+    ]
+    title = f"{len(entries)} images to label"
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    write_contact_sheet(sheet, entries, names, out.name, title)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name of a file is UTF-8: not every one is."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _large(labels: Labels, index: int) -> np.ndarray:
+    """The whole image where it is a file, and not the square that the network saw."""
+    name = labels.names[index]
+    if os.path.isfile(name):
+        try:
+            return read_image(name, ranges=labels.ranges)
+        except UnreadableImage:
+            # It has gone since.
+            return labels.images[index]
+    return labels.images[index]

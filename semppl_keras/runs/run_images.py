@@ -1,0 +1,162 @@
+"""A person's own images that a run was trained and tested with, read again."""
+
+import csv
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from semppl_keras.checks import listed
+from semppl_keras.data import Dataset, choose_labelled
+from semppl_keras.data.images.cache import decode_cached
+from semppl_keras.data.images.decoding import find_ranges
+from semppl_keras.data.images.spreadsheets import content_of
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.folder import value_range_of
+from semppl_keras.runs.json_files import integer, read_json
+from semppl_keras.runs.telling import tell
+
+
+class LabelledImages(NamedTuple):
+    """Images with labels.
+
+    Args:
+        images: `(n, s, s, channels)` in [0, 255].
+        labels: `(n,)` integers.
+        names: list of str, what each is called: its path where it is known.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    names: list[str]
+
+
+class RunImages:
+    """The labelled images of a run, of which there are few, and those to test on.
+
+    Args:
+        folder: `pathlib.Path` of the run.
+        settings: Dict, what its `run.json` holds.
+        dataset: Its `Dataset`, which is in parts; its sources may be followed.
+        class_names: One text for each class.
+        image_size: Pixels of a side, to which images are brought.
+        channels: 1 or 3, to which they are.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        settings: dict[str, Any],
+        dataset: Dataset,
+        class_names: Sequence[str],
+        image_size: int,
+        channels: int,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.dataset = dataset
+        self.class_names = class_names
+        self.image_size = image_size
+        self.channels = channels
+
+    def test(self) -> LabelledImages | None:
+        """Those to test on, or None where none is of the run's classes."""
+        tested, known, _ = self._read("test")
+        if not known.any():
+            return None
+        return LabelledImages(
+            tested.images[known],
+            tested.labels[known],
+            [tested.names[index] for index in np.flatnonzero(known)],
+        )
+
+    def labelled(self) -> LabelledImages:
+        """Those that it was trained with.
+
+        Raises:
+            RunError: They are of other classes, or of one there are too few.
+        """
+        source, names = self.dataset.sources["labelled"], self.class_names
+        own, known, skipped = self._read("labelled")
+        if not known.all():
+            raise RunError(
+                f"The labelled images of {str(self.folder)!r} must be of its classes, "
+                f"{', '.join(names[:5])}, ... Received: others, such as "
+                f"{own.names[np.argmin(known)]!r} in {source}. Bring the labels back, "
+                "or train again."
+            )
+        count = self.settings["labels_per_class"]
+        lost = self._lost_since(skipped)
+        self._check_classes_left(own.labels, 1 if count == "all" else count, lost)
+        chosen = choose_labelled(
+            own.labels,
+            None if count == "all" else count,
+            len(names),
+            self.settings["seed"],
+        )
+        # Of a folder, what is gone is not even listed.
+        before = read_json(self.folder / "metrics.json", {"num_labelled": integer(1)})
+        missing = max(len(lost), before["num_labelled"] - len(chosen))
+        if missing > 0:
+            such_as = f": {listed(lost)}" if lost else ""
+            tell(
+                f"Note: {missing:,} of the {before['num_labelled']:,} labelled images "
+                f"that the run was trained with are missing{such_as}; what is "
+                f"left in {source} is used."
+            )
+        return LabelledImages(
+            own.images[chosen],
+            own.labels[chosen],
+            [own.names[index] for index in chosen],
+        )
+
+    def _read(self, role: str) -> tuple[LabelledImages, np.ndarray, Sequence[Any]]:
+        """Those that can be read, which are of a class of the run, and the others."""
+        found = self.dataset.part(role)
+        ranges, _ = find_ranges(found, value_range_of(self.settings))
+        images, decoded = decode_cached(
+            found, self.image_size, self.channels, ranges=ranges, max_skipped=1.0
+        )
+        numbers = {name: number for number, name in enumerate(self.class_names)}
+        labels = np.array(
+            [numbers.get(found.labels[index], -1) for index in decoded.kept], "int32"
+        )
+        names = [found.names[index] for index in decoded.kept]
+        return LabelledImages(images, labels, names), labels >= 0, decoded.skipped
+
+    def _lost_since(self, skipped: Sequence[Any]) -> list[str]:
+        """Of the `Skipped` the names that could be read in training."""
+        path = self.folder / "skipped.tsv"
+        earlier: set[str] = set()
+        if path.is_file():
+            # As `semppl train` has written it.
+            try:
+                with path.open(
+                    encoding="utf-8", errors="surrogateescape", newline=""
+                ) as file:
+                    rows = csv.reader(file, delimiter="\t")
+                    earlier = {content_of(row[0]) for row in rows if row}
+            except csv.Error as error:
+                raise RunError(
+                    f"{str(path)!r} must be the table that semppl train has written. "
+                    f"Received: something else ({error}). Remove it."
+                ) from error
+        return [one.name for one in skipped if one.name not in earlier]
+
+    def _check_classes_left(
+        self, labels: np.ndarray, needed: int, lost: Sequence[str]
+    ) -> None:
+        counts = np.bincount(labels, minlength=len(self.class_names))
+        short = np.flatnonzero(counts < needed)
+        if len(short):
+            names = [repr(self.class_names[int(number)]) for number in short]
+            source = self.dataset.sources["labelled"]
+            raise RunError(
+                f"Every class of the run in {str(self.folder)!r} must have the "
+                f"labelled images that it was trained with, at least {needed}. "
+                f"Received: {counts[short[0]]} of {names[0]} in {source}"
+                + (f", too few of {', '.join(names[1:])}, too" if names[1:] else "")
+                + (f"; missing: {listed(lost)}" if lost else "")
+                + ". Bring the files back, or train again."
+            )

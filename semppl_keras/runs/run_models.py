@@ -1,0 +1,107 @@
+"""The models of a run folder: its network and its classifiers, checked."""
+
+import pathlib
+from collections.abc import Sequence
+
+from semppl_keras.networks import ImageClassifier
+from semppl_keras.pretraining import Pretraining
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.json_files import read_json
+from semppl_keras.runs.safe_loading import load_model
+
+CLASSIFIER = "classifier.keras"
+
+
+def check_model(
+    path: pathlib.Path, model: Pretraining, class_names: Sequence[str] | None = None
+) -> None:
+    """Fails where a pre-trained model is none of a run.
+
+    Args:
+        path: Of the model.
+        model: `Pretraining`.
+        class_names: One text for each class of the run, or None where not known.
+
+    Raises:
+        RunError: It takes no images, or knows other classes.
+    """
+    shape = model.backbone.input_shape
+    if len(shape) != 4 or shape[-1] is None:
+        raise RunError(
+            f"{str(path)!r} must take images (B, height, width, channels). Received: "
+            f"a model of inputs {shape}. Bring it back from a copy, or train again."
+        )
+    known = getattr(model, "num_classes", None)
+    if class_names is not None and known not in (None, len(class_names)):
+        raise RunError(
+            f"{str(path)!r} must be a model of the {len(class_names)} classes that "
+            f"run.json names. Received: one of {known}. Bring both back from a copy, "
+            "or train again."
+        )
+
+
+def load_classifier(
+    path: pathlib.Path,
+    folder: pathlib.Path,
+    class_names: Sequence[str],
+    channels: int,
+    *,
+    trust: bool = False,
+) -> ImageClassifier:
+    """A classifier that was made out of a run.
+
+    Args:
+        path: Of its `.keras` file.
+        folder: Of the run, for messages.
+        class_names: Those of the run.
+        channels: Of the run's images.
+        trust: As for `load_model`.
+
+    Raises:
+        RunError: There is none at `path`, or one of other classes or of images with
+            other channels than the run's.
+    """
+    if not path.is_file():
+        raise RunError(f"There must be a classifier at {path}. Received: none.")
+    classifier = load_model(path, trust=trust)
+    if not isinstance(classifier, ImageClassifier):
+        raise RunError(
+            f"{str(path)!r} must be a classifier that semppl finetune or semppl "
+            f"distil has written. Received: {type(classifier).__name__}."
+        )
+    # Columns are named by the run: of other classes all names would be wrong.
+    expected = [str(name) for name in class_names]
+    received = classifier.class_names
+    if received is None:
+        same = classifier.num_classes == len(expected)
+        received = [f"{classifier.num_classes} without names"]
+    else:
+        same = list(received) == expected
+    if not same:
+        raise RunError(
+            f"{str(path)!r} must be a classifier of the {len(expected)} classes of "
+            f"{str(folder)!r}, in their order: {', '.join(expected)}. "
+            f"Received: {', '.join(received)}. Name the run that it belongs to, or "
+            "another classifier."
+        )
+    received_channels = classifier.backbone.input_shape[-1]
+    if received_channels != channels:
+        raise RunError(
+            f"{str(path)!r} must take images with {channels} channel(s), as "
+            f"{str(folder)!r} does. Received: one for {received_channels}. Name the "
+            "run that it belongs to, or another classifier."
+        )
+    return classifier
+
+
+def how_it_was_trained(path: pathlib.Path) -> str:
+    """What the note beside a classifier says, such as "fine-tuned".
+
+    Raises:
+        RunError: The note is damaged.
+    """
+    note = path.with_suffix(".json")
+    if not note.is_file():
+        return path.stem
+    advice = "Remove it, or run semppl finetune or semppl distil again."
+    return str(read_json(note, advice=advice).get("how", path.stem))

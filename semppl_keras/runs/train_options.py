@@ -1,0 +1,72 @@
+"""The options of `semppl_keras.runs.train`, and what stands where one is not given."""
+
+import dataclasses
+from typing import Any
+
+from semppl_keras.backbones.registry import BACKBONES
+from semppl_keras.runs.option_checks import (
+    Options,
+    checked,
+    dataset,
+    flag,
+    integer,
+    labels_per_class,
+    one_of,
+    path,
+    positive,
+    share,
+    text,
+    texts,
+    value_range,
+)
+
+DATASET = "digits"
+LABELS_PER_CLASS = 10
+# Of a person's own images all labels are used.
+OWN_LABELS_PER_CLASS = "all"
+SEED = 0
+MAX_SKIPPED = 0.05
+CACHE = "auto"
+CACHES = ("auto", "memory", "disk")
+CHECKPOINT_MINUTES = 5.0
+
+
+def _resumed(name: str, value: Any) -> bool | str:
+    return value if isinstance(value, bool) else path(name, value)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainOptions(Options):
+    """What `train` is asked for; None where it is not, as a run that goes on has it.
+
+    Its fields are the keywords of `semppl_keras.runs.train`.
+
+    Raises:
+        RunError: A value is wrong.
+        TypeError: A value is of the wrong kind.
+    """
+
+    dataset: str | None = checked(dataset, None)
+    unlabelled: str | None = checked(path, None)
+    labelled: str | None = checked(path, None)
+    test: str | None = checked(path, None)
+    image_size: int | None = checked(integer(8), None)
+    value_range: tuple[float, float] | None = checked(value_range, None)
+    backbone: str | None = checked(one_of(BACKBONES), None)
+    max_skipped: float | None = checked(share, None)
+    cache: str | None = checked(one_of(CACHES), None)
+    label_column: str | None = checked(text, None)
+    path_column: str | None = checked(text, None)
+    split_column: str | None = checked(text, None)
+    keep_labels: tuple[str, ...] | None = checked(texts, None)
+    unknown_labels: tuple[str, ...] | None = checked(texts, None)
+    labels_per_class: int | str | None = checked(labels_per_class, None)
+    epochs: int | None = checked(integer(1), None)
+    batch_size: int | None = checked(integer(2), None)
+    learning_rate: float | None = checked(positive, None)
+    seed: int | None = checked(integer(0), None)
+    out: str | None = checked(path, None)
+    checkpoint_minutes: float | None = checked(positive, None)
+    # True for `out`, or the folder of a run.
+    resume: bool | str | None = checked(_resumed, None)
+    trust: bool = checked(flag, False)

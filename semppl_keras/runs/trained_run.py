@@ -1,0 +1,28 @@
+"""What `semppl_keras.runs.train` gives back."""
+
+from semppl_keras.reports.tables import format_run, run_headline
+from semppl_keras.runs.results import Result
+
+
+class TrainedRun(Result):
+    """What `metrics.json` of a finished run holds, as a dict.
+
+    Example:
+        >>> run = train(out="runs/new")
+        >>> run["linear_accuracy"]
+        >>> print(run.table())
+    """
+
+    def summary(self) -> str:
+        """What was trained on, and the accuracy of the linear probe."""
+        told = run_headline(self)
+        if self["linear_accuracy"] is not None:
+            return f"{told}: linear probe {self['linear_accuracy']:.1%}"
+        if self["cross_validated"] is not None:
+            accuracy = self["cross_validated"]["linear_accuracy"]
+            return f"{told}: linear probe {accuracy:.1%} in cross-validation"
+        return f"{told}: not measured"
+
+    def table(self) -> str:
+        """The table that a run ends with."""
+        return format_run(self, self.folder)

@@ -1,0 +1,38 @@
+"""What `semppl_keras.runs.views` may be asked for."""
+
+import dataclasses
+
+from semppl_keras.runs.option_checks import (
+    Options,
+    checked,
+    flag,
+    integer,
+    one_of,
+    path,
+    value_range,
+)
+
+# Those of `semppl_keras.views.RECIPES`.
+VIEWS = ("digits", "imagenet", "small_images")
+# Pixels of a side.
+SMALLEST = 8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ViewsOptions(Options):
+    """The keywords of `views`; None where one is not given.
+
+    Raises:
+        RunError: A value is wrong.
+        TypeError: A value is of the wrong kind.
+    """
+
+    source: str = checked(path)
+    out: str = checked(path, "views.png")
+    views: str | None = checked(one_of(VIEWS), None)
+    image_size: int | None = checked(integer(SMALLEST), None)
+    value_range: tuple[float, float] | None = checked(value_range, None)
+    images: int = checked(integer(1), 6)
+    draws: int = checked(integer(1), 3)
+    seed: int = checked(integer(0), 0)
+    overwrite: bool = checked(flag, False)
