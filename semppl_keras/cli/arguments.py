@@ -184,16 +184,6 @@ def positive(text):
     return number
 
 
-def dataset(text):
-    from semppl_keras.data.datasets.specs import is_spec
-
-    if is_spec(text):
-        return text
-    raise argparse.ArgumentTypeError(
-        f"must be digits, npz:FILE, tfds:NAME or folder:DIR; received {text!r}"
-    )
-
-
 def add_run(parser):
     parser.add_argument("run", metavar="RUN", help="folder of a run that is finished")
     add_trust(parser)
