@@ -1,23 +1,5 @@
 """Networks from images to feature vectors, as plain functional Keras models."""
 
-from semppl_keras.backbones.resnet import (
-    ResNet,
-    ResNet18,
-    ResNet34,
-    ResNet50,
-    ResNet101,
-    ResNet152,
-    ResNet200,
-)
-from semppl_keras.backbones.small_resnet import SmallResNet
+import lazy_loader
 
-__all__ = [
-    "ResNet",
-    "ResNet18",
-    "ResNet34",
-    "ResNet50",
-    "ResNet101",
-    "ResNet152",
-    "ResNet200",
-    "SmallResNet",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,16 +10,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from semppl_keras.callbacks.training_diverged import TrainingDiverged
 from semppl_keras.checks import check_positive
 
 # Of the spread of embeddings that point in all directions alike.
 _COLLAPSED_SHARE = 0.1
 # Epochs in a row: a network may begin with embeddings that are nearly alike.
 _COLLAPSED_EPOCHS = 2
-
-
-class TrainingDiverged(ArithmeticError):
-    """The loss or the weights are no longer finite, or the loss explodes."""
 
 
 class TrainingHealth(keras.callbacks.Callback):

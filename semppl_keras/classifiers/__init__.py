@@ -1,4 +1,5 @@
 """Networks that learn from labels, or from a teacher, after pre-training."""
 
-from semppl_keras.classifiers.distiller import Distiller as Distiller
-from semppl_keras.classifiers.fine_tuner import FineTuner as FineTuner
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

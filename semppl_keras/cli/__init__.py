@@ -1,13 +1,23 @@
 """The command `semppl`.
 
-Parsing needs the standard library alone.
+Parsing needs the standard library and modules of words and options alone.
 """
 
 import argparse
+import contextlib
 import importlib
 import sys
+import traceback
+import types
+from collections.abc import Sequence
+from typing import NoReturn
 
+from semppl_keras.cli.loading import load_backend
+from semppl_keras.cli.quiet import quiet_backends
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.telling import verbose_as
 from semppl_keras.runs.terminal import plain_output
+from semppl_keras.version import __version__
 
 _DESCRIPTION = """\
 Learn from many images and labels for a few of them (SemPPL on Keras 3)."""
@@ -28,12 +38,12 @@ _MODULES = {"import": "import_checkpoint"}
 
 
 class _OneLineErrors(argparse.ArgumentParser):
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         message = " ".join(message.split())
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
@@ -44,49 +54,61 @@ def main(argv=None):
         line on stderr, or 130 when interrupted.
 
     Raises:
-        SystemExit: The arguments cannot be parsed (2), or `--help` (0).
+        SystemExit: The arguments cannot be parsed (2), or `--help` or `--version` (0).
 
     Example:
         >>> main(["train", "--epochs", "1", "--out", "runs/short"])
     """
     with plain_output():
-        return _run(_parser().parse_args(argv))
+        arguments = _parser().parse_args(argv)
+        with (
+            verbose_as(arguments.verbose),
+            contextlib.nullcontext() if arguments.verbose == 2 else quiet_backends(),
+        ):
+            return _run(arguments)
 
 
-def _run(arguments):
+def _run(arguments: argparse.Namespace) -> int:
     """The exit status of a command."""
     command = load_command(arguments.command)
-    from semppl_keras.runs.errors import RunError
-    from semppl_keras.training.out_of_memory import is_out_of_memory
-
+    loaded = False
     try:
+        load_backend()
+        loaded = True
         command.run(arguments)
     except RunError as error:
         # Messages from elsewhere may have several lines.
-        message = " ".join(str(error).split())
-        print(f"semppl {arguments.command}: error: {message}", file=sys.stderr)
-        return 2
+        return _failed(arguments, " ".join(str(error).split()))
     # What the commands do not tell in words of their own.
     except OSError as error:
-        print(f"semppl {arguments.command}: error: {error}", file=sys.stderr)
-        return 2
+        return _failed(arguments, str(error))
     except KeyboardInterrupt:
-        print(f"\nInterrupted. {command.how_to_go_on(arguments)}", file=sys.stderr)
+        how = command.how_to_go_on(arguments) if loaded else "Nothing was written."
+        print(f"\nInterrupted. {how}", file=sys.stderr)
         return 130
     except Exception as error:
+        from semppl_keras.training.out_of_memory import is_out_of_memory
+
         if not is_out_of_memory(error):
             raise
-        print(
-            f"semppl {arguments.command}: error: there is less memory than this takes "
+        return _failed(
+            arguments,
+            "there is less memory than this takes "
             f"({' '.join(str(error).split())[:200] or 'no more is known'}). Close "
             "other programs, or take smaller or fewer images.",
-            file=sys.stderr,
         )
-        return 2
     return 0
 
 
-def load_command(name):
+def _failed(arguments: argparse.Namespace, message: str) -> int:
+    """Tells an error that is being handled, and gives its exit status."""
+    if arguments.verbose == 2:
+        traceback.print_exc()
+    print(f"semppl {arguments.command}: error: {message}", file=sys.stderr)
+    return 2
+
+
+def load_command(name: str) -> types.ModuleType:
     """The module of a command.
 
     Args:
@@ -101,23 +123,12 @@ def load_command(name):
     )
 
 
-def parser_of(name, parser_class):
-    """The parser of one command alone, for calling it from Python.
-
-    Args:
-        name: Of the command, such as "train".
-        parser_class: Subclass of `argparse.ArgumentParser`.
-
-    Returns:
-        Object of this class; what it parses is what `run` of the command takes.
-    """
-    commands = argparse.ArgumentParser().add_subparsers(parser_class=parser_class)
-    _add_commands(commands)
-    return commands.choices[name]
-
-
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = _OneLineErrors(prog="semppl", description=_DESCRIPTION)
+    parser.add_argument(
+        "--version", action="version", version=f"semppl_keras {__version__}"
+    )
+    _add_verbosity(parser, default=1)
     commands = parser.add_subparsers(
         title="commands",
         dest="command",
@@ -125,14 +136,9 @@ def _parser():
         required=True,
         parser_class=_OneLineErrors,
     )
-    _add_commands(commands)
-    return parser
-
-
-def _add_commands(commands):
     for name in _COMMANDS:
         command = load_command(name)
-        parser = commands.add_parser(
+        of_command = commands.add_parser(
             name,
             help=command.SUMMARY,
             description=command.DESCRIPTION,
@@ -140,4 +146,29 @@ def _add_commands(commands):
             # The texts are printed line by line as they are.
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_arguments(parser)
+        # What stands before the name of the command counts if nothing stands behind.
+        _add_verbosity(of_command, default=argparse.SUPPRESS)
+        command.add_arguments(of_command)
+    return parser
+
+
+def _add_verbosity(parser: argparse.ArgumentParser, default: int | str) -> None:
+    options = parser.add_mutually_exclusive_group()
+    options.add_argument(
+        "-q",
+        "--quiet",
+        dest="verbose",
+        action="store_const",
+        const=0,
+        default=default,
+        help="say nothing but errors",
+    )
+    options.add_argument(
+        "-v",
+        "--verbose",
+        dest="verbose",
+        action="store_const",
+        const=2,
+        default=default,
+        help="say more: what the backend says of itself, and where errors arise",
+    )

@@ -1,6 +1,9 @@
 """What several commands check while they parse; the standard library alone."""
 
 import argparse
+from typing import Any, Protocol
+
+from semppl_keras.recipes.classifiers import ClassifierTraining
 
 TRAINED_EPILOG = """\
 what is written to RUN (or --out):
@@ -11,32 +14,14 @@ what is written to RUN (or --out):
 An earlier classifier there is kept as classifier_1.keras, classifier_2.keras, ..."""
 
 
-def at_least(least, otherwise=""):
-    """The type of an integer.
+class Options(Protocol):
+    """A parser, or a group of its options."""
 
-    Args:
-        least: Integer, the least that is allowed.
-        otherwise: What else is allowed, to be told in an error.
-
-    Returns:
-        A function for `type=` of argparse.
-    """
-
-    def parse(text):
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
-        if number is None or not least <= number < 2**32:
-            raise argparse.ArgumentTypeError(
-                f"must be an integer of at least {least}{otherwise}; received {text!r}"
-            )
-        return number
-
-    return parse
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        """Adds an option."""
 
 
-def keywords(arguments):
+def keywords(arguments: argparse.Namespace) -> dict[str, Any]:
     """What a function of `semppl_keras.runs` is called with.
 
     Args:
@@ -48,7 +33,7 @@ def keywords(arguments):
     return {name: value for name, value in vars(arguments).items() if name != "command"}
 
 
-def integer(text):
+def integer(text: str) -> int:
     """An integer; in which range it must be is known where it is used.
 
     Args:
@@ -65,7 +50,7 @@ def integer(text):
         ) from None
 
 
-def integer_or_text(text):
+def integer_or_text(text: str) -> int | str:
     """The same, or text where it is none."""
     try:
         return int(text)
@@ -73,7 +58,7 @@ def integer_or_text(text):
         return text
 
 
-def integers(text):
+def integers(text: str) -> list[int]:
     """Integers with commas between."""
     try:
         return [int(part) for part in text.split(",")]
@@ -83,7 +68,7 @@ def integers(text):
         ) from None
 
 
-def names(text):
+def names(text: str) -> list[str]:
     """Names with commas between.
 
     Args:
@@ -95,35 +80,36 @@ def names(text):
     return list(dict.fromkeys(text.split(",")))
 
 
-def add_table_options(parser):
-    """The options that say how tables of labels are read.
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say how tables of labels are read.
 
     Args:
         parser: Of a command; they are None where they are not given.
     """
-    parser.add_argument(
+    options = parser.add_argument_group("tables of labels")
+    options.add_argument(
         "--label-column",
         metavar="NAME",
         help="column of a table that has the labels, where several may have them",
     )
-    parser.add_argument(
+    options.add_argument(
         "--path-column", metavar="NAME", help="column that has the paths, likewise"
     )
-    parser.add_argument(
+    options.add_argument(
         "--split-column",
         metavar="NAME=VALUE",
         help="column of a table, and what it says of the rows to train on (values with "
         "commas between); the others are to test on. 'none' for all rows (default: "
         "columns called split, is_valid, ... are understood, and told)",
     )
-    parser.add_argument(
+    options.add_argument(
         "--keep-labels",
         type=names,
         metavar="NAME,...",
         help="labels that are classes, though spelled like one that is missing: blank, "
         "-1, nan, none, null, n/a, unlabelled, ?",
     )
-    parser.add_argument(
+    options.add_argument(
         "--unknown-labels",
         type=names,
         metavar="NAME,...",
@@ -131,7 +117,7 @@ def add_table_options(parser):
     )
 
 
-def share(text):
+def share(text: str) -> float:
     """A number, or as many percent.
 
     Args:
@@ -148,7 +134,7 @@ def share(text):
         ) from None
 
 
-def number(text):
+def number(text: str) -> float:
     """A finite number.
 
     Args:
@@ -166,32 +152,24 @@ def number(text):
     return value
 
 
-def positive(text):
-    """A number above 0.
+def add_run(parser: argparse.ArgumentParser) -> Options:
+    """Adds the run of a command.
 
     Args:
-        text: What stands on the command line.
+        parser: Of a command.
 
     Returns:
-        Float.
+        The group of the options that say how the run is taken.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0; received {text!r}")
-    return number
-
-
-def add_run(parser):
     parser.add_argument("run", metavar="RUN", help="folder of a run that is finished")
-    add_trust(parser)
+    options = parser.add_argument_group("the run")
+    add_trust(options)
+    return options
 
 
-def add_trust(parser):
+def add_trust(options: Options) -> None:
     """Adds the option by which somebody else's run folder is trusted."""
-    parser.add_argument(
+    options.add_argument(
         "--trust",
         action="store_true",
         help="RUN is from someone whom you trust, or has layers of your own: read the "
@@ -200,7 +178,8 @@ def add_trust(parser):
     )
 
 
-def add_source(parser):
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Adds the images that a command reads."""
     parser.add_argument(
         "source",
         metavar="DIR",
@@ -209,8 +188,9 @@ def add_source(parser):
     )
 
 
-def add_classifier(parser):
-    parser.add_argument(
+def add_classifier(options: Options) -> None:
+    """Adds the option for another classifier than that of the run."""
+    options.add_argument(
         "--classifier",
         metavar="FILE",
         help="another classifier.keras that semppl finetune or semppl distil has "
@@ -218,9 +198,9 @@ def add_classifier(parser):
     )
 
 
-def add_value_range(parser):
+def add_value_range(options: Options) -> None:
     """Adds the option for the range of the values of deep images."""
-    parser.add_argument(
+    options.add_argument(
         "--value-range",
         nargs=2,
         type=number,
@@ -230,33 +210,34 @@ def add_value_range(parser):
     )
 
 
-def add_training(parser, recipe):
+def add_training(options: Options, output: Options, recipe: ClassifierTraining) -> None:
     """Adds the options of a training of a classifier.
 
     Args:
-        parser: Of a command; they are None where they are not given.
-        recipe: `ClassifierTraining`, what stands then.
+        options: The group of the training; they are None where they are not given.
+        output: That of what is written.
+        recipe: What stands where they are not given.
     """
     least = f", at least {recipe.least_epochs}" if recipe.least_epochs > 1 else ""
-    parser.add_argument(
+    options.add_argument(
         "--epochs",
         type=integer,
         metavar="N",
         help=f"passes over the images (default: some {recipe.steps:,} steps{least})",
     )
-    parser.add_argument(
+    options.add_argument(
         "--learning-rate",
         type=number,
         metavar="R",
         help="at the beginning; it falls along a cosine (default: "
         f"{recipe.learning_rate:g})",
     )
-    parser.add_argument(
+    options.add_argument(
         "--seed",
         type=integer,
         metavar="N",
         help="draws views and order (default: the run's)",
     )
-    parser.add_argument(
+    output.add_argument(
         "--out", metavar="DIR", help="folder to write to (default: RUN)"
     )

@@ -1,9 +1,5 @@
 """Trained models for use elsewhere: images as they are in, probabilities out."""
 
-from semppl_keras.export.export_model import FORMATS as FORMATS
-from semppl_keras.export.export_model import export_model as export_model
-from semppl_keras.export.serving_script import script_path as script_path
-from semppl_keras.networks import ImageEmbedder as ImageEmbedder
-from semppl_keras.networks.linear_classifier import (
-    linear_classifier as linear_classifier,
-)
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,6 +14,19 @@ unknown or a value of the wrong kind. Ctrl-C and too little memory are raised as
 come.
 """
 
+from typing import Any
+
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+from semppl_keras.runs.backend import check_backend
+
+_imported, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return _imported(name)
+    # What Keras raises without a backend: the modules of the functions import it.
+    except (ImportError, ValueError):
+        check_backend()
+        raise

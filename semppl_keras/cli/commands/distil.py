@@ -33,8 +33,9 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    add_run(parser)
-    parser.add_argument(
+    add_classifier(add_run(parser))
+    training = parser.add_argument_group("training")
+    training.add_argument(
         "--student",
         metavar="NAME",
         default=DistillationOptions.student,
@@ -42,15 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"has learned, or a new {', '.join(BACKBONES)} "
         f"(default: {DistillationOptions.student})",
     )
-    parser.add_argument(
+    training.add_argument(
         "--temperature",
         type=number,
         metavar="T",
         default=DistillationOptions.temperature,
         help=f"of what the teacher says (default: {DistillationOptions.temperature:g})",
     )
-    add_classifier(parser)
-    add_training(parser, DISTILLATION)
+    add_training(training, parser.add_argument_group("output"), DISTILLATION)
 
 
 def run(arguments: argparse.Namespace) -> None:

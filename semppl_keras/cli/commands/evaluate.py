@@ -1,5 +1,7 @@
 """`semppl evaluate`: measure finished runs."""
 
+import argparse
+
 from semppl_keras.cli.arguments import (
     add_table_options,
     add_trust,
@@ -62,32 +64,34 @@ examples:
   semppl evaluate runs/photos --test held_out --fine-tune"""
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="folder of a run that is finished"
     )
-    add_trust(parser)
-    parser.add_argument(
+    add_trust(parser.add_argument_group("the runs"))
+    data = parser.add_argument_group("test images")
+    data.add_argument(
         "--data",
         metavar="SPEC",
         help="digits, npz:FILE, tfds:NAME or folder:DIR, as for semppl train "
         "(default: the data of the run)",
     )
-    parser.add_argument(
+    data.add_argument(
         "--test",
         metavar="SOURCE",
         help="your own images of the run's classes, to test what the run has learned: "
         "a folder for each class, a table of path,label or another source below",
     )
-    add_table_options(parser)
-    parser.add_argument(
+    data.add_argument(
         "--same-classes",
         action="store_true",
         help="the classes of --data are among those of the run: test what the run has "
         "learned from its own labels; no images to train on are needed",
     )
-    parser.add_argument(
+    add_table_options(parser)
+    classifiers = parser.add_argument_group("classifiers")
+    classifiers.add_argument(
         "--labels-per-class",
         type=integer_or_text,
         metavar="N",
@@ -95,58 +99,60 @@ def add_arguments(parser):
         "'10%%' for a share of each class, 'all' for every image whose label is known "
         "(default: as the run)",
     )
-    parser.add_argument(
+    classifiers.add_argument(
         "--fine-tune",
         action="store_true",
         help="train a copy of the network on the labelled images, too",
     )
-    parser.add_argument(
+    classifiers.add_argument(
         "--from-layer",
         type=integer,
         metavar="N",
         help="fine-tune from this layer of the projection head, 0 for the network "
         "alone (default: its first)",
     )
-    parser.add_argument(
-        "--robustness",
-        action="store_true",
-        help="test on corrupted images, too",
-    )
-    parser.add_argument(
-        "--severities",
-        type=integers,
-        metavar="N,N",
-        help="how strongly they are corrupted, out of 1 to 5 (default: 1,2,3,4,5)",
-    )
-    parser.add_argument(
-        "--corruptions",
-        type=names,
-        metavar="NAME,NAME",
-        help="which of the corruptions below (default: all 15)",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="DIR",
-        help="write there instead; for several RUNs to a folder of each, beside an "
-        "evaluation.json with their mean",
-    )
-    parser.add_argument(
+    classifiers.add_argument(
         "--seed",
         type=integer,
         metavar="N",
         help="draws cross-validation, fine-tuning, corruptions and the labelled images "
         "of another data set (default: the run's)",
     )
+    corrupted = parser.add_argument_group("corrupted images")
+    corrupted.add_argument(
+        "--robustness",
+        action="store_true",
+        help="test on corrupted images, too",
+    )
+    corrupted.add_argument(
+        "--severities",
+        type=integers,
+        metavar="N,N",
+        help="how strongly they are corrupted, out of 1 to 5 (default: 1,2,3,4,5)",
+    )
+    corrupted.add_argument(
+        "--corruptions",
+        type=names,
+        metavar="NAME,NAME",
+        help="which of the corruptions below (default: all 15)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--out",
+        metavar="DIR",
+        help="write there instead; for several RUNs to a folder of each, beside an "
+        "evaluation.json with their mean",
+    )
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Does what the parsed arguments say."""
     from semppl_keras import runs
 
     runs.evaluate(**keywords(arguments))
 
 
-def how_to_go_on(arguments):
+def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The sentence for someone who has just interrupted the command."""
     if len(arguments.runs) == 1:
         return "Nothing was written."

@@ -43,21 +43,21 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    add_run(parser)
-    parser.add_argument(
+    add_classifier(add_run(parser))
+    output = parser.add_argument_group("output")
+    output.add_argument(
         "--format",
         required=True,
         metavar=f"{{{','.join(FORMATS)}}}",
         help="what is written",
     )
-    parser.add_argument(
+    output.add_argument(
         "--what",
         metavar=f"{{{CLASSIFIER},{BACKBONE}}}",
         default=ExportOptions.what,
         help=f"images to probabilities, or to features (default: {ExportOptions.what})",
     )
-    add_classifier(parser)
-    parser.add_argument(
+    output.add_argument(
         "--out",
         metavar="PATH",
         help="where (default: RUN/exported/classifier or backbone, with the ending of "

@@ -32,19 +32,20 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_run(parser)
-    parser.add_argument(
+    training = parser.add_argument_group("training")
+    training.add_argument(
         "--from-layer",
         type=integer,
         metavar="N",
         help="fine-tune from this layer of the projection head, 0 for the network "
         "alone (default: its first)",
     )
-    parser.add_argument(
+    training.add_argument(
         "--freeze-backbone",
         action="store_true",
         help="leave the network as it is and train what is on it alone",
     )
-    add_training(parser, FINE_TUNING)
+    add_training(training, parser.add_argument_group("output"), FINE_TUNING)
 
 
 def run(arguments: argparse.Namespace) -> None:

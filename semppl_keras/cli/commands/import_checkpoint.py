@@ -31,19 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "checkpoint", metavar="CHECKPOINT", help="a file, a prefix or a folder"
     )
-    parser.add_argument(
+    source = parser.add_argument_group("checkpoint")
+    source.add_argument(
         "--family",
         metavar=f"{{{','.join(FAMILIES)}}}",
         default=ImportOptions.family,
         help="whose checkpoint it is (default: told from its files)",
     )
-    parser.add_argument(
+    output = parser.add_argument_group("output")
+    output.add_argument(
         "--format",
         metavar=f"{{{','.join(FORMATS)}}}",
         default=ImportOptions.format,
         help=f"what is written (default: {ImportOptions.format})",
     )
-    parser.add_argument(
+    output.add_argument(
         "--out",
         metavar="PATH",
         help="where (default: CHECKPOINT_backbone.keras, or a folder without .keras, "

@@ -38,48 +38,50 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    add_run(parser)
+    add_classifier(add_run(parser))
     add_source(parser)
-    parser.add_argument(
+    table = parser.add_argument_group("table of labels")
+    table.add_argument(
         "--out",
         metavar="FILE",
         default=LabelOptions.out,
         help=f"the table (default: {LabelOptions.out})",
     )
-    parser.add_argument(
+    table.add_argument(
         "--min-confidence",
         type=share,
         metavar="P",
         help="leave out images whose label is less probable, such as 0.9 or 90%%",
     )
-    parser.add_argument(
+    table.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files that are there already",
+    )
+    review = parser.add_argument_group("page to look through")
+    review.add_argument(
         "--review",
         type=integer,
         metavar="N",
         help="write a page with the N images whose labels would teach most",
     )
-    parser.add_argument(
+    review.add_argument(
         "--review-out",
         metavar="FILE",
         help="where (default: beside the table, .review.html)",
     )
-    parser.add_argument(
+    sorting = parser.add_argument_group("folders of classes")
+    sorting.add_argument(
         "--move-into",
         metavar="DIR",
         help="copy the images that the table has into a folder of each class in DIR",
     )
-    parser.add_argument(
+    sorting.add_argument(
         "--move",
         action="store_true",
         help="with --move-into: move them instead; what is reached through links, and "
         "the run's labelled images, are copied",
     )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace files that are there already",
-    )
-    add_classifier(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

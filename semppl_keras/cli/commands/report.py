@@ -20,9 +20,9 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    add_run(parser)
-    add_classifier(parser)
-    parser.add_argument(
+    add_classifier(add_run(parser))
+    output = parser.add_argument_group("output")
+    output.add_argument(
         "--out",
         metavar="FILE",
         help="where (default: RUN/report.html, replaced if it is there)",

@@ -1,5 +1,6 @@
 """`semppl train`: train on images of which a few are labelled."""
 
+import argparse
 import dataclasses
 
 from semppl_keras.backbones.registry import BACKBONES
@@ -85,57 +86,16 @@ examples:
   semppl train --resume runs/fashion"""
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
+    data = parser.add_argument_group("data set")
     # No defaults here: --resume has to know what was asked for and what was not.
-    parser.add_argument(
+    data.add_argument(
         "--dataset",
         metavar="SPEC",
         help=f"npz:FILE, tfds:NAME or folder:DIR (default: {DATASET})",
     )
-    parser.add_argument(
-        "--unlabelled",
-        metavar="SOURCE",
-        help="your own images, to learn from without labels: a folder or another "
-        "source below; goes with --labelled",
-    )
-    parser.add_argument(
-        "--labelled",
-        metavar="SOURCE",
-        help="those with labels: a folder for each class, or a table of path,label",
-    )
-    parser.add_argument(
-        "--test", metavar="SOURCE", help="with labels, to test on (default: none)"
-    )
-    parser.add_argument(
-        "--image-size",
-        type=integer,
-        metavar="N",
-        help="of each of your own images the central square is resized to it "
-        "(default: the size of the labelled images, at most 96)",
-    )
-    add_value_range(parser)
-    parser.add_argument(
-        "--backbone",
-        metavar="NAME",
-        help=f"the network for your own images: {', '.join(BACKBONES)} (default: "
-        "small up to 64 pixels, else resnet18)",
-    )
-    parser.add_argument(
-        "--max-skipped",
-        type=share,
-        metavar="SHARE",
-        help="how many of your own images may be unreadable (default: "
-        f"{100 * MAX_SKIPPED:g}%%)",
-    )
-    parser.add_argument(
-        "--cache",
-        metavar=f"{{{','.join(CACHES)}}}",
-        help="where your own images, decoded, are kept (default: in memory where they "
-        "fit, else in DIR)",
-    )
-    add_table_options(parser)
-    parser.add_argument(
+    data.add_argument(
         "--labels-per-class",
         type=integer_or_text,
         metavar="N",
@@ -143,47 +103,92 @@ def add_arguments(parser):
         f"whose label is known (default: {LABELS_PER_CLASS}, of your own images "
         f"{OWN_LABELS_PER_CLASS})",
     )
-    parser.add_argument(
+    images = parser.add_argument_group("your own images")
+    images.add_argument(
+        "--unlabelled",
+        metavar="SOURCE",
+        help="your own images, to learn from without labels: a folder or another "
+        "source below; goes with --labelled",
+    )
+    images.add_argument(
+        "--labelled",
+        metavar="SOURCE",
+        help="those with labels: a folder for each class, or a table of path,label",
+    )
+    images.add_argument(
+        "--test", metavar="SOURCE", help="with labels, to test on (default: none)"
+    )
+    images.add_argument(
+        "--image-size",
+        type=integer,
+        metavar="N",
+        help="of each of your own images the central square is resized to it "
+        "(default: the size of the labelled images, at most 96)",
+    )
+    add_value_range(images)
+    images.add_argument(
+        "--max-skipped",
+        type=share,
+        metavar="SHARE",
+        help="how many of your own images may be unreadable (default: "
+        f"{100 * MAX_SKIPPED:g}%%)",
+    )
+    images.add_argument(
+        "--cache",
+        metavar=f"{{{','.join(CACHES)}}}",
+        help="where your own images, decoded, are kept (default: in memory where they "
+        "fit, else in DIR)",
+    )
+    add_table_options(parser)
+    training = parser.add_argument_group("training")
+    training.add_argument(
+        "--backbone",
+        metavar="NAME",
+        help=f"the network for your own images: {', '.join(BACKBONES)} (default: "
+        "small up to 64 pixels, else resnet18)",
+    )
+    training.add_argument(
         "--epochs",
         type=integer,
         metavar="N",
         help="passes over the unlabelled images; warm-up and schedules stretch with "
         "it (default: the recipe's; of your own images as many as make 3,000 steps)",
     )
-    parser.add_argument(
+    training.add_argument(
         "--batch-size",
         type=integer,
         metavar="N",
         help="unlabelled images per step, labelled ones in proportion: fewer take less "
         "memory (default: the recipe's)",
     )
-    parser.add_argument(
+    training.add_argument(
         "--learning-rate",
         type=number,
         metavar="X",
         help="its peak after the warm-up: lower if the training diverges (default: the "
         "recipe's)",
     )
-    parser.add_argument(
+    training.add_argument(
         "--seed",
         type=integer,
         metavar="N",
         help=f"draws split, labelled images, weights and views (default: {SEED})",
     )
-    parser.add_argument(
+    folder = parser.add_argument_group("run folder")
+    folder.add_argument(
         "--out",
         metavar="DIR",
         help="run folder (default: runs/DATASET_N_per_class_seed_SEED); one that "
         "holds a run is never overwritten",
     )
-    parser.add_argument(
+    folder.add_argument(
         "--checkpoint-minutes",
         type=number,
         metavar="N",
         help="within an epoch there is a checkpoint every N minutes (default: "
         f"{CHECKPOINT_MINUTES:g}), beside that at its end",
     )
-    parser.add_argument(
+    folder.add_argument(
         "--resume",
         nargs="?",
         const=True,
@@ -191,17 +196,17 @@ def add_arguments(parser):
         help="go on with the run in DIR (or --out) where it was interrupted, by Ctrl-C "
         "or in any other way; its options are read from there",
     )
-    add_trust(parser)
+    add_trust(folder)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Does what the parsed arguments say."""
     from semppl_keras import runs
 
     runs.train(**keywords(arguments))
 
 
-def how_to_go_on(arguments):
+def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The sentence for someone who has just interrupted the command."""
     from semppl_keras.runs.settings import run_folder
 

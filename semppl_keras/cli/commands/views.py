@@ -22,47 +22,50 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_source(parser)
-    parser.add_argument(
-        "--views",
-        metavar=f"{{{','.join(VIEWS)}}}",
-        help="whose views (default: those that semppl train takes for your own images)",
-    )
-    parser.add_argument(
-        "--image-size",
-        type=integer,
-        metavar="N",
-        help="pixels of a side, as for semppl train (default: that of the images, at "
-        "most 96)",
-    )
-    add_value_range(parser)
-    parser.add_argument(
+    images = parser.add_argument_group("images")
+    images.add_argument(
         "--images",
         type=integer,
         metavar="N",
         default=ViewsOptions.images,
         help=f"how many images, drawn by seed (default: {ViewsOptions.images})",
     )
-    parser.add_argument(
-        "--draws",
+    images.add_argument(
+        "--image-size",
         type=integer,
         metavar="N",
-        default=ViewsOptions.draws,
-        help=f"how often views are drawn of each (default: {ViewsOptions.draws})",
+        help="pixels of a side, as for semppl train (default: that of the images, at "
+        "most 96)",
     )
-    parser.add_argument(
+    add_value_range(images)
+    images.add_argument(
         "--seed",
         type=integer,
         metavar="N",
         default=ViewsOptions.seed,
         help=f"default: {ViewsOptions.seed}",
     )
-    parser.add_argument(
+    drawn = parser.add_argument_group("views")
+    drawn.add_argument(
+        "--views",
+        metavar=f"{{{','.join(VIEWS)}}}",
+        help="whose views (default: those that semppl train takes for your own images)",
+    )
+    drawn.add_argument(
+        "--draws",
+        type=integer,
+        metavar="N",
+        default=ViewsOptions.draws,
+        help=f"how often views are drawn of each (default: {ViewsOptions.draws})",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
         "--out",
         metavar="FILE",
         default=ViewsOptions.out,
         help=f"the picture (default: {ViewsOptions.out})",
     )
-    parser.add_argument(
+    output.add_argument(
         "--overwrite", action="store_true", help="replace a file that is there already"
     )
 

@@ -1,0 +1,2 @@
+from .distiller import Distiller as Distiller
+from .fine_tuner import FineTuner as FineTuner

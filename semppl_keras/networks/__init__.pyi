@@ -1,0 +1,16 @@
+from .backbone_contract import as_before as as_before
+from .backbone_contract import check_backbone as check_backbone
+from .backbone_contract import input_channels as input_channels
+from .backbone_contract import pooled as pooled
+from .copying import copy_model as copy_model
+from .encoder import Encoder as Encoder
+from .encoder import TargetEncoder as TargetEncoder
+from .heads import mlp_head as mlp_head
+from .heads import projector as projector
+from .heads import projector_and_predictor as projector_and_predictor
+from .image_classifier import ImageClassifier as ImageClassifier
+from .image_embedder import ImageEmbedder as ImageEmbedder
+from .linear_classifier import linear_classifier as linear_classifier
+from .servable import make_servable as make_servable
+from .trainable_state import freeze_places as freeze_places
+from .trainable_state import frozen_places as frozen_places

@@ -1,0 +1,9 @@
+from .augmentations import color_jitter as color_jitter
+from .augmentations import crop_and_resize as crop_and_resize
+from .augmentations import gaussian_blur as gaussian_blur
+from .augmentations import grayscale as grayscale
+from .augmentations import rotate_and_shear as rotate_and_shear
+from .augmentations import solarize as solarize
+from .multi_crop import MultiCrop as MultiCrop
+from .named import RECIPES as RECIPES
+from .named import recipe as recipe
