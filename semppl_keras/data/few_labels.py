@@ -12,9 +12,6 @@ from semppl_keras.data.images.value_ranges import ValueRanges
 # A label that nobody knows. Such an image is trained on, but never counted.
 UNKNOWN = -1
 
-# Where nobody says how many images of a class are labelled.
-LABELS_PER_CLASS = 10
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FewLabels:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Collection
 from typing import Any, Self
 
+from semppl_keras.data.datasets.specs import is_spec
 from semppl_keras.runs.errors import RunError
 
 Check = Callable[[str, Any], Any]
@@ -181,8 +182,7 @@ def texts(name: str, value: Any) -> tuple[str, ...]:
 
 def dataset(name: str, value: Any) -> str:
     """What names a data set."""
-    kind, _, rest = text(name, value).partition(":")
-    if value == "digits" or (kind in ("npz", "tfds", "folder") and rest):
+    if is_spec(text(name, value)):
         return value
     raise RunError(
         f"{option(name)} must be digits, npz:FILE, tfds:NAME or folder:DIR. Received: "

@@ -119,9 +119,8 @@ class RunImages:
             found, self.image_size, self.channels, ranges=ranges, max_skipped=1.0
         )
         numbers = {name: number for number, name in enumerate(self.class_names)}
-        labels = np.array(
-            [numbers.get(found.labels[index], -1) for index in decoded.kept], "int32"
-        )
+        texts = found.labels_of(decoded.kept)
+        labels = np.array([numbers.get(text, -1) for text in texts], "int32")
         names = [found.names[index] for index in decoded.kept]
         return LabelledImages(images, labels, names), labels >= 0, decoded.skipped
 

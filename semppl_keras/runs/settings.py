@@ -9,6 +9,7 @@ import keras
 from semppl_keras import recipes
 from semppl_keras.data import Dataset, FewLabels, NamedDataset, OwnDataset
 from semppl_keras.data.datasets.specs import divided, resolved_spec
+from semppl_keras.data.defaults import DATASET, LABELS_PER_CLASS
 from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.data.images.value_ranges import as_ranges
 from semppl_keras.runs.errors import RunError
@@ -23,8 +24,6 @@ from semppl_keras.runs.table_settings import (
 )
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.train_options import (
-    DATASET,
-    LABELS_PER_CLASS,
     OWN_LABELS_PER_CLASS,
     SEED,
     TrainOptions,

@@ -202,7 +202,7 @@ def _own_test(source, finished, tables):
     )
     class_names = finished.class_names
     numbers = {name: number for number, name in enumerate(class_names)}
-    texts = [tested.labels[index] for index in decoded.kept]
+    texts = tested.labels_of(decoded.kept)
     labels = np.array([numbers.get(text, -1) for text in texts], "int32")
     known = labels >= 0
     unknown = sorted({text for text in texts if text not in numbers})

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from semppl_keras.backbones.registry import BACKBONES
+from semppl_keras.data.defaults import CACHES
 from semppl_keras.runs.option_checks import (
     Options,
     checked,
@@ -20,14 +21,9 @@ from semppl_keras.runs.option_checks import (
     value_range,
 )
 
-DATASET = "digits"
-LABELS_PER_CLASS = 10
 # Of a person's own images all labels are used.
 OWN_LABELS_PER_CLASS = "all"
 SEED = 0
-MAX_SKIPPED = 0.05
-CACHE = "auto"
-CACHES = ("auto", "memory", "disk")
 CHECKPOINT_MINUTES = 5.0
 
 

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from semppl_keras import recipes
 from semppl_keras.data import (
     FewLabels,
+    NamedDataset,
+    OwnDataset,
     choose_labelled,
+    dataset,
+    dataset_name,
     load,
     load_digits,
     load_folder,
@@ -432,3 +437,93 @@ def test_tfds(tmp_path):
         load_tfds("many_sizes", data_dir=tmp_path)
     with pytest.raises(ValueError, match="no_such_data_set"):
         load_tfds("no_such_data_set", data_dir=tmp_path)
+
+
+def test_a_data_set_by_name(tmp_path, monkeypatch, write):
+    path = write()
+    monkeypatch.chdir(tmp_path)
+    named = dataset("npz:few.npz").resolved()
+    assert named == NamedDataset(f"npz:{path}") == dataset(named)
+    assert named.to_json() == f"npz:{path}"
+    assert dataset(named.to_json()) == named
+    assert named.options() == named.sources == {"dataset": f"npz:{path}"}
+    assert named.name == dataset_name(f"npz:{path}") == "few.npz"
+    assert named.has_test
+    assert not named.in_parts
+    # It is opened where it is loaded.
+    assert named.opened() == named
+    assert named.num_unlabelled is None
+    data = named.load(labels_per_class=2, seed=1)
+    np.testing.assert_array_equal(data.x_train, load_npz(path, 2, 1).x_train)
+    np.testing.assert_array_equal(data.y_labelled, load_npz(path, 2, 1).y_labelled)
+    assert named.load(2, 1, image_size=12).x_train.shape[1:3] == (14, 12)
+    np.testing.assert_array_equal(named.load_test().images, data.x_test)
+    with pytest.raises(ValueError, match="come with all the others"):
+        named.part("labelled")
+
+
+def test_what_data_sets_are_called_and_read():
+    digits = dataset("digits")
+    assert (digits.name, digits.sources) == ("digits", {})
+    assert digits.resolved() == digits
+    assert dataset("tfds:mnist").name == "tfds:mnist"
+    assert dataset(r"folder:C:\photos\cats").name == "cats"
+    # What `semppl evaluate --test` takes is a source.
+    assert dataset_name("/photos/held_out") == "held_out"
+    # Where a run is of classes, they are so in other tables, too.
+    assert digits.knowing(["none"]).table_options.keep_labels == ("none",)
+    assert digits.knowing(["none"]) == digits
+
+
+def test_own_images_are_a_data_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("many", "few"):
+        (tmp_path / name).mkdir()
+    own = OwnDataset("many", "few", image_size=64, backbone="resnet18").resolved()
+    entries = {
+        "unlabelled": str(tmp_path / "many"),
+        "labelled": str(tmp_path / "few"),
+        "test": None,
+        "image_size": 64,
+        "backbone": "resnet18",
+        "max_skipped": 0.05,
+        "cache": "auto",
+    }
+    tables = {
+        "path_column": None,
+        "label_column": None,
+        "split_column": None,
+        "keep_labels": [],
+        "unknown_labels": [],
+    }
+    assert own.to_json() == {**entries, "tables": tables}
+    assert own.options() == {**entries, **tables}
+    assert dataset(own.to_json()) == own
+    assert own.sources == {
+        "unlabelled": str(tmp_path / "many"),
+        "labelled": str(tmp_path / "few"),
+    }
+    assert own.in_parts
+    assert not own.has_test
+    assert own.name == dataset_name(own.to_json()) == "many"
+    # Of a run that was begun before there were options of tables.
+    earlier = dataset(entries)
+    assert earlier.to_json() == entries
+    assert earlier.knowing(["a"]).table_options.lenient
+    assert earlier.knowing(["a"]).table_options.keep_labels == ("a",)
+    with pytest.raises(FileNotFoundError, match="The test images .* 'held'"):
+        OwnDataset("many", "few", "held").resolved()
+
+
+def test_every_data_set_has_a_recipe():
+    def recipe(spec, **changes):
+        return recipes.for_dataset(dataset(spec), **changes)
+
+    assert recipe("digits") == recipes.digits()
+    assert recipe("digits", epochs=7) == recipes.digits(epochs=7)
+    assert recipe("folder:/photos/digits") == recipes.small_images()
+    own = OwnDataset("many", "few", image_size=80, backbone="resnet50")
+    assert recipe(own) == recipes.own_images(80, "resnet50")
+    smaller = recipe("digits", batch_size=32, learning_rate=1e-3)
+    assert (smaller.batch_size, smaller.labelled_batch_size) == (32, 16)
+    assert smaller.optimizer[1]["learning_rate"] == 1e-3

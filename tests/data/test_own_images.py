@@ -11,7 +11,13 @@ import pytest
 from PIL import Image
 
 from semppl_keras import recipes
-from semppl_keras.data import FewLabels, OwnDataset, TableOptions, load_own_images
+from semppl_keras.data import (
+    FewLabels,
+    OwnDataset,
+    TableOptions,
+    dataset,
+    load_own_images,
+)
 from semppl_keras.data.images import source_names
 from semppl_keras.data.images.decoding import TooManyUnreadable
 from semppl_keras.data.images.formats import readable_formats
@@ -97,6 +103,23 @@ def test_a_table_of_what_lies_among_the_others(folders):
     assert "3 of the unlabelled images are labelled ones" in data.remarks[-1]
 
 
+def test_what_is_opened_is_not_opened_again(folders):
+    own = OwnDataset(folders / "many", folders / "few", folders / "held")
+    opened = own.resolved().opened()
+    count = opened.num_unlabelled
+    assert recipes.for_dataset(opened).epochs == recipes.usual_epochs(count)
+    expected = opened.load()
+    _write(folders / "many", [700])
+    assert opened.load().digest == expected.digest
+    assert opened.load().train_names == expected.train_names
+    assert own.opened().num_unlabelled == count + 1
+    # What a run is of may make other labels of its tables.
+    assert opened.knowing(["cat"]).num_unlabelled is None
+    # A run that goes on finds the same, in the same order.
+    (folders / "many" / "700.png").unlink()
+    assert dataset(opened.to_json()).load().digest == expected.digest
+
+
 def test_grey_and_sizes(folders):
     for path in folders.rglob("*.png"):
         with Image.open(path) as image:
@@ -106,11 +129,11 @@ def test_grey_and_sizes(folders):
     assert data.x_test.shape == (4, 16, 16, 1)
     _write(folders / "many", [50])
     assert _load(folders).x_train.shape[-1] == 3
-    dataset = OwnDataset(folders / "many", folders / "few")
-    opened = dataset.opened()
+    own = OwnDataset(folders / "many", folders / "few")
+    opened = own.opened()
     assert (opened.image_size, opened.num_unlabelled) == (10, 21)
     _write(folders / "few" / "cat", range(300, 310), size=(400, 300))
-    assert dataset.opened().image_size == 96
+    assert own.opened().image_size == 96
 
 
 def test_fewer_labels_than_there_are(folders):

@@ -14,12 +14,14 @@ from semppl_keras.cli.arguments import (
     number,
     share,
 )
-from semppl_keras.runs.train_options import (
+from semppl_keras.data.defaults import (
     CACHES,
-    CHECKPOINT_MINUTES,
     DATASET,
     LABELS_PER_CLASS,
     MAX_SKIPPED,
+)
+from semppl_keras.runs.train_options import (
+    CHECKPOINT_MINUTES,
     OWN_LABELS_PER_CLASS,
     SEED,
     TrainOptions,

@@ -7,8 +7,8 @@ import os
 from typing import Any, Self
 
 from semppl_keras.data.datasets.opened_images import open_tested
-from semppl_keras.data.few_labels import LABELS_PER_CLASS, FewLabels
-from semppl_keras.data.images.decoding import MAX_SKIPPED
+from semppl_keras.data.defaults import LABELS_PER_CLASS, MAX_SKIPPED
+from semppl_keras.data.few_labels import FewLabels
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.progress import Progress
 from semppl_keras.data.images.table_options import TableOptions

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from semppl_keras.data.few_labels import LABELS_PER_CLASS, FewLabels, choose_labelled
+from semppl_keras.data.defaults import LABELS_PER_CLASS
+from semppl_keras.data.few_labels import FewLabels, choose_labelled
 
 _TEST_IMAGES = 400
 

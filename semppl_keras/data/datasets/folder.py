@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from semppl_keras.data.datasets.arrays import from_arrays
-from semppl_keras.data.few_labels import LABELS_PER_CLASS, FewLabels, LabelledTest
+from semppl_keras.data.defaults import LABELS_PER_CLASS
+from semppl_keras.data.few_labels import FewLabels, LabelledTest
 from semppl_keras.data.images.decoding import find_ranges, read_images
 from semppl_keras.data.images.finding import find_classes
 from semppl_keras.data.images.image_list import image_list

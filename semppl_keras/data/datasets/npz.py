@@ -3,7 +3,8 @@
 import os
 
 from semppl_keras.data.datasets.arrays import from_arrays
-from semppl_keras.data.few_labels import LABELS_PER_CLASS, FewLabels, LabelledTest
+from semppl_keras.data.defaults import LABELS_PER_CLASS
+from semppl_keras.data.few_labels import FewLabels, LabelledTest
 from semppl_keras.data.images.npz_archives import open_npz
 
 # What such an archive holds.

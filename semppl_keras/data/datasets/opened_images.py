@@ -16,10 +16,10 @@ from semppl_keras.data.datasets.own_remarks import (
     remarks_on_leaks,
     remarks_on_test,
 )
+from semppl_keras.data.defaults import CACHE, MAX_SKIPPED
 from semppl_keras.data.few_labels import UNKNOWN, choose_labelled
-from semppl_keras.data.images.cache import PLACE, decode_cached
+from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import (
-    MAX_SKIPPED,
     DecodedRows,
     Skipped,
     TooManyUnreadable,
@@ -67,7 +67,7 @@ class OpenedImages:
         value_range: Any = None,
         max_skipped: float = MAX_SKIPPED,
         cache_folder: Source | None = None,
-        cache: str = PLACE,
+        cache: str = CACHE,
         progress: Progress | None = None,
     ) -> OwnImages:
         """Decodes them, as `load_own_images`, which says what the arguments are."""
@@ -108,7 +108,7 @@ class OpenedImages:
             x_train, train = decoded(images, "images to train on", len(few))
             kept = np.array(train.kept)
             num_labelled = int(np.sum(kept < len(few)))
-            labels = _labels(few, train.kept[:num_labelled])
+            labels = few.labels_of(train.kept[:num_labelled])
             _check_classes_left(class_names, labels, train.skipped)
         except TooManyUnreadable as error:
             # Who repairs files wants to hear of all.
@@ -201,7 +201,7 @@ def load_own_images(
     value_range: Any = None,
     max_skipped: float = MAX_SKIPPED,
     cache_folder: Source | None = None,
-    cache: str = PLACE,
+    cache: str = CACHE,
     progress: Progress | None = None,
     tables: TableOptions | None = None,
 ) -> OwnImages:
@@ -303,7 +303,7 @@ def _test_part(
     tested: ImageList, images: np.ndarray, found: DecodedRows, class_names: tuple
 ) -> tuple[_TestPart, list[str]]:
     """Those of the classes that there are, and what is worth knowing about them."""
-    texts = _labels(tested, found.kept)
+    texts = tested.labels_of(found.kept)
     known = np.array([text in class_names for text in texts])
     remarks = remarks_on_test(texts, known, class_names)
     if not known.any():
@@ -318,11 +318,6 @@ def _test_part(
         tuple(tested.names[index] for index in np.array(found.kept)[known]),
     )
     return part, remarks
-
-
-def _labels(images: ImageList, indices: list[int]) -> list[str]:
-    labels = images.labels or ()
-    return [labels[index] for index in indices]
 
 
 def _class_names(labels: tuple[str, ...]) -> tuple[str, ...]:

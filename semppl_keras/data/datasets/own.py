@@ -13,8 +13,7 @@ from semppl_keras.data.datasets.opened_images import (
     usual_size,
 )
 from semppl_keras.data.datasets.own_images import OwnImages
-from semppl_keras.data.images.cache import PLACE
-from semppl_keras.data.images.decoding import MAX_SKIPPED
+from semppl_keras.data.defaults import CACHE, MAX_SKIPPED
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.progress import Progress
 from semppl_keras.data.images.source_names import (
@@ -53,7 +52,7 @@ class OwnDataset(Dataset):
     image_size: int | None = None
     backbone: str | None = None
     max_skipped: float = MAX_SKIPPED
-    cache: str = PLACE
+    cache: str = CACHE
     tables: TableOptions = dataclasses.field(default_factory=TableOptions)
     images: OpenedImages | None = dataclasses.field(
         default=None, compare=False, repr=False
@@ -87,7 +86,8 @@ class OwnDataset(Dataset):
 
     def options(self) -> dict[str, Any]:
         entries = self.to_json()
-        return {**entries, **entries.pop("tables", {})}
+        tables = entries.pop("tables", {})
+        return {**entries, **tables}
 
     @property
     def name(self) -> str:

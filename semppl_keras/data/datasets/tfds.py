@@ -7,7 +7,8 @@ import numpy as np
 
 from semppl_keras.data.datasets.arrays import from_arrays
 from semppl_keras.data.datasets.npz import KEYS
-from semppl_keras.data.few_labels import LABELS_PER_CLASS, FewLabels
+from semppl_keras.data.defaults import LABELS_PER_CLASS
+from semppl_keras.data.few_labels import FewLabels
 from semppl_keras.data.images.tfds_builders import check_split, open_builder
 
 

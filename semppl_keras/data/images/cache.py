@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import PIL
 
+from semppl_keras.data.defaults import CACHE, CACHES, MAX_SKIPPED
 from semppl_keras.data.images.decoding import (
-    MAX_SKIPPED,
     DecodedRows,
     Skipped,
     TooManyUnreadable,
@@ -29,11 +29,6 @@ from semppl_keras.data.images.formats import readable_formats
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.progress import Counts
 from semppl_keras.data.images.value_ranges import ValueRanges
-
-PLACES = ("auto", "memory", "disk")
-
-# Where nobody says another one.
-PLACE = "auto"
 
 # Of the memory that is free: the networks need some, too.
 _MEMORY_SHARE = 0.5
@@ -51,7 +46,7 @@ def decode_cached(
     channels: int,
     *,
     folder: str | os.PathLike[str] | None = None,
-    place: str = PLACE,
+    place: str = CACHE,
     ranges: ValueRanges | None = None,
     num_first: int | None = None,
     max_skipped: float = MAX_SKIPPED,
@@ -77,8 +72,8 @@ def decode_cached(
         TooManyUnreadable: if too many images are unreadable, or all.
         ValueError: if the disk has no room for them.
     """
-    if place not in PLACES:
-        raise ValueError(f"`place` must be one of {PLACES}. Received: {place!r}.")
+    if place not in CACHES:
+        raise ValueError(f"`place` must be one of {CACHES}. Received: {place!r}.")
     shape = (len(images), size, size, channels)
     options: dict[str, Any] = {
         "ranges": ranges,

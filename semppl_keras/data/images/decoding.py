@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from semppl_keras.data.defaults import MAX_SKIPPED
 from semppl_keras.data.images.files import UnreadableImage, image_header, read_image
 from semppl_keras.data.images.image_list import ImageList, decode, extent
 from semppl_keras.data.images.progress import Counts
@@ -20,9 +21,6 @@ from semppl_keras.data.images.value_ranges import ValueRanges, as_ranges, range_
 # keeps no other thread waiting.
 _AHEAD = 8
 _NAMED = 3
-
-# The share of the images that may be unreadable where nobody says another one.
-MAX_SKIPPED = 0.05
 
 # Where it is for a person to say.
 _ADVICE = " --value-range (value_range) says another range."

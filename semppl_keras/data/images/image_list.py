@@ -60,6 +60,16 @@ class ImageList:
             tuple(dict.fromkeys(self.remarks + other.remarks)),
         )
 
+    def labels_of(self, indices: collections.abc.Iterable[int]) -> list[Any]:
+        """The labels of some of them, in the order of their indices.
+
+        Raises:
+            ValueError: if they have none.
+        """
+        if self.labels is None:
+            raise ValueError("The images must have labels. Received: images alone.")
+        return [self.labels[index] for index in indices]
+
     def coloured(self) -> bool:
         """Whether one of the images that can be read has colours."""
         return any(coloured for _, _, coloured in self._headers())

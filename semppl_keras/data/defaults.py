@@ -1,0 +1,13 @@
+"""What stands where nobody says it of a data set; the standard library alone."""
+
+DATASET = "digits"
+
+# So many labelled images of each class; of a person's own images all are.
+LABELS_PER_CLASS = 10
+
+# The share of the images that may be unreadable.
+MAX_SKIPPED = 0.05
+
+# Where decoded images are kept, the first where nobody says another.
+CACHES = ("auto", "memory", "disk")
+CACHE = CACHES[0]
