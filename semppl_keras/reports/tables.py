@@ -86,9 +86,9 @@ def _cross_validation_lines(measured: Mapping[str, Any] | None) -> list[str]:
         f"  cross-validation on {measured['num_labelled']:,} labelled images, without "
         "test images",
         _run_row(
-            "supervised only, the same labels",
+            "supervised only, regression",
             measured["supervised_logistic_regression_accuracy"],
-            "logistic regression",
+            "logistic regression on the pixels",
         ),
         _run_row(
             "SemPPL, linear probe",

@@ -21,6 +21,7 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     dataset_of,
     load_data,
+    read_metrics,
     recipe_of,
     save_model,
     value_range_of,
@@ -28,7 +29,7 @@ from semppl_keras.runs.folder import (
     write_json,
 )
 from semppl_keras.runs.lock import locked
-from semppl_keras.runs.measures import measure, read_metrics
+from semppl_keras.runs.measures import measure_training
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.own_runs import check_sources, signed
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
@@ -186,9 +187,8 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     model, state = _trained(folder, settings, data, recipe, options)
     save_model(model, folder / "model.keras")
 
-    tell("Measuring, and training the supervised-only baseline ...")
     seed = settings["seed"]
-    measured, features, predictions = measure(model, data, recipe, seed=seed)
+    measured, features, predictions = measure_training(model, data, recipe, seed=seed)
     metrics = {
         **measured,
         "read_seconds": round(read_seconds, 2),
