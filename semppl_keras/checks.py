@@ -1,10 +1,11 @@
 """Checks of the arguments that several models take."""
 
-import keras
+from typing import Any
+
 import numpy as np
 
 
-def check_integers(least, **values):
+def check_integers(least: int, **values: Any) -> None:
     """Raises a ValueError for a value that is no integer of at least `least`."""
     for name, value in values.items():
         if not _is_integer(value) or value < least:
@@ -14,7 +15,7 @@ def check_integers(least, **values):
             )
 
 
-def check_not_negative(**values):
+def check_not_negative(**values: Any) -> None:
     """Raises a ValueError for a value that is no finite number, or a negative one."""
     for name, value in values.items():
         if not _is_number(value) or not value >= 0:
@@ -24,7 +25,7 @@ def check_not_negative(**values):
             )
 
 
-def check_positive(**values):
+def check_positive(**values: Any) -> None:
     """Raises a ValueError for a value that is no finite number above 0."""
     for name, value in values.items():
         if not _is_number(value) or not value > 0:
@@ -33,7 +34,7 @@ def check_positive(**values):
             )
 
 
-def check_share(**values):
+def check_share(**values: Any) -> None:
     """Raises a ValueError for a value that is no number in [0, 1]."""
     for name, value in values.items():
         if not _is_number(value) or not 0 <= value <= 1:
@@ -42,7 +43,7 @@ def check_share(**values):
             )
 
 
-def check_seed(seed):
+def check_seed(seed: Any) -> None:
     """Raises a ValueError for what is neither None nor an integer of at least 0."""
     if seed is not None and not (_is_integer(seed) and seed >= 0):
         raise ValueError(
@@ -50,7 +51,9 @@ def check_seed(seed):
         )
 
 
-def check_batch_has_negatives(batch_size, labelled_batch_size, num_negatives):
+def check_batch_has_negatives(
+    batch_size: int, labelled_batch_size: int, num_negatives: int
+) -> None:
     """Raises a ValueError for a batch without `num_negatives` other images."""
     total = batch_size + labelled_batch_size
     if total < num_negatives + 1:
@@ -62,7 +65,7 @@ def check_batch_has_negatives(batch_size, labelled_batch_size, num_negatives):
         )
 
 
-def check_two_views(views):
+def check_two_views(views: Any) -> None:
     """Raises a ValueError for a `MultiCrop` of a single view."""
     count = views.num_large + views.num_small
     if count < 2:
@@ -73,43 +76,10 @@ def check_two_views(views):
         )
 
 
-def check_metrics(metrics):
-    """Raises a ValueError for a metric of Keras that does not take integer labels."""
-    for metric in keras.tree.flatten(metrics):
-        if isinstance(metric, str) and metric.lower() in ("accuracy", "acc"):
-            continue  # Keras chooses the one that fits.
-        kind = keras.metrics.get(metric)
-        kind = kind if hasattr(kind, "__name__") else type(kind)
-        name = kind.__name__
-        # Only of those that Keras brings is it known what they take.
-        if (
-            not kind.__module__.startswith("keras.")
-            or name in ("MeanMetricWrapper", "SumOverBatchSizeWrapper")
-            or name.lower().startswith("sparse")
-            or _takes_indices_and_shares(metric)
-        ):
-            continue
-        sparse = [f"{start}{name}" for start in ("Sparse", "sparse_")]
-        sparse = [name for name in sparse if hasattr(keras.metrics, name)]
-        remedy = "Compute it from what `predict` gives"
-        if sparse:
-            remedy = f"Use {sparse[0]}"
-        raise ValueError(
-            "`metrics` must hold metrics of integer labels `(B,)` and predictions "
-            f"`(B, num_classes)`. Received: {name}, which takes others. {remedy}, or "
-            "give a metric of your own."
-        )
-
-
-def _takes_indices_and_shares(metric):
-    """Whether it is one of Keras' IoU metrics, made for these."""
-    return getattr(metric, "sparse_y_true", False) and not metric.sparse_y_pred
-
-
-def _is_integer(value):
+def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
     number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    return number and np.isfinite(value)
+    return number and bool(np.isfinite(value))

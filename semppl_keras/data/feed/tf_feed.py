@@ -32,9 +32,11 @@ class TFFeed:
         """As `Feed.skip_to`."""
         self._first_batch = batch
         unlabelled, labelled = self._data
-        parts = (self._unlabelled_batches(unlabelled),)
-        if self._feed.labelled is not None:
-            parts = (*parts, self._labelled_batches(labelled))
+        feed = self._feed
+        passed = labelled if feed.unlabelled is None else unlabelled
+        parts = (self._passes(feed.passed, passed),)
+        if feed.beside is not None:
+            parts = (*parts, self._stream(feed.beside, labelled))
         # Of a tuple: a single dataset is not zipped otherwise.
         batches = tf.data.Dataset.zip(parts)
         self._dataset = batches.map(self._as_step_data).prefetch(2)
@@ -98,8 +100,8 @@ class TFFeed:
         """The error in the data behind one that Keras reports, or None."""
         return explanation_of(error) or self._error
 
-    def _unlabelled_batches(self, data):
-        source, size = self._feed.unlabelled, self.batch_size
+    def _passes(self, source, data):
+        size = self.batch_size
         if not isinstance(data, tf.data.Dataset):
             return self._generated(
                 source,
@@ -119,8 +121,8 @@ class TFFeed:
         passes = dataset.take(self.steps_per_epoch).repeat()
         return passes.skip(self._first_batch) if self._first_batch else passes
 
-    def _labelled_batches(self, data):
-        source, size = self._feed.labelled, self.labelled_batch_size
+    def _stream(self, source, data):
+        size = self.labelled_batch_size
         if not isinstance(data, tf.data.Dataset):
             return self._generated(
                 source, size, lambda: source.stream(size, self._step)
@@ -168,17 +170,13 @@ class TFFeed:
             generate, output_signature=tuple(signature)
         )
 
-    def _as_step_data(self, unlabelled, labelled=None):
-        images, labels = (unlabelled[0],), {}
-        if self.has_hidden_labels:
-            labels["hidden_label"] = unlabelled[1]
-        if self.has_weights:
-            labels["weight"] = unlabelled[2]
-        if labelled is not None:
-            images = (unlabelled[0], labelled[0])
-            if self._feed.labelled.has_labels:
-                labels["label"] = labelled[1]
-        return images, labels
+    def _as_step_data(self, passed, beside=None):
+        feed = self._feed
+        labels = passed[1] if feed.passed.has_labels else None
+        weights = passed[2] if self.has_weights else None
+        if beside is not None:
+            beside = beside[0], beside[1] if feed.beside.has_labels else None
+        return feed.step_data((passed[0], labels, weights), beside)
 
 
 def checked_dataset(dataset, source):
