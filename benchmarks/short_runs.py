@@ -74,10 +74,13 @@ class TargetContrast(Pretraining):
         self.own_pairs = own_pairs
         self.predictor = predictor
 
-    def loss_parts(self, online, target, labels, batch):
+    def loss_parts(self, outputs, labels, batch):
         """Mean over images and pairs of views of -log of the share of the own image."""
         del labels, batch
-        logits = ops.einsum("ibd,jkd->ijbk", online / self.temperature, target)
+        online = outputs["online"]
+        logits = ops.einsum(
+            "ibd,jkd->ijbk", online / self.temperature, outputs["target"]
+        )
         share = ops.log_softmax(logits, axis=-1) * ops.eye(logits.shape[-1])
         loss = -ops.mean(ops.sum(share, axis=-1), axis=-1)
         counted = np.ones(loss.shape, "float32")

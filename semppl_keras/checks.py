@@ -3,7 +3,6 @@
 import collections.abc
 from typing import Any
 
-import keras
 import numpy as np
 
 
@@ -78,39 +77,6 @@ def check_two_views(views: Any) -> None:
         )
 
 
-def check_metrics(metrics: Any) -> None:
-    """Raises a ValueError for a metric of Keras that does not take integer labels."""
-    for metric in keras.tree.flatten(metrics):
-        if isinstance(metric, str) and metric.lower() in ("accuracy", "acc"):
-            continue  # Keras chooses the one that fits.
-        kind = keras.metrics.get(metric)
-        kind = kind if hasattr(kind, "__name__") else type(kind)
-        name = kind.__name__
-        # Only of those that Keras brings is it known what they take.
-        if (
-            not kind.__module__.startswith("keras.")
-            or name in ("MeanMetricWrapper", "SumOverBatchSizeWrapper")
-            or name.lower().startswith("sparse")
-            or _takes_indices_and_shares(metric)
-        ):
-            continue
-        sparse = [f"{start}{name}" for start in ("Sparse", "sparse_")]
-        sparse = [name for name in sparse if hasattr(keras.metrics, name)]
-        remedy = "Compute it from what `predict` gives"
-        if sparse:
-            remedy = f"Use {sparse[0]}"
-        raise ValueError(
-            "`metrics` must hold metrics of integer labels `(B,)` and predictions "
-            f"`(B, num_classes)`. Received: {name}, which takes others. {remedy}, or "
-            "give a metric of your own."
-        )
-
-
-def _takes_indices_and_shares(metric: Any) -> bool:
-    """Whether it is one of Keras' IoU metrics, made for these."""
-    return getattr(metric, "sparse_y_true", False) and not metric.sparse_y_pred
-
-
 def listed(names: collections.abc.Sequence[str], most: int = 3) -> str:
     """Some of many names, for a message: "'a', 'b', 'c' and 4 more".
 
@@ -128,4 +94,4 @@ def _is_integer(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    return number and np.isfinite(value)
+    return number and bool(np.isfinite(value))

@@ -35,9 +35,8 @@ MODULES = (
     "semppl_keras.pretraining.semppl",
     "semppl_keras.pretraining.simclr",
     "semppl_keras.pretraining.suncet",
-    "semppl_keras.training.latest",
+    "semppl_keras.training.metrics",
     "semppl_keras.training.target_ema",
-    "semppl_keras.training.target_schedule",
     "semppl_keras.views.multi_crop",
 )
 

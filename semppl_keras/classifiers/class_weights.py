@@ -1,13 +1,15 @@
 """Weights of classes, for data in which some are rare."""
 
 import collections.abc
+from typing import Any
 
 import numpy as np
 
+from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.sources import make_source
 
 
-def balanced_weights(counts):
+def balanced_weights(counts: Any) -> np.ndarray:
     """Weights with which all classes count alike, and the mean over images is 1.
 
     Args:
@@ -22,7 +24,7 @@ def balanced_weights(counts):
     return np.where(counts > 0, weights, 1.0).astype("float32")
 
 
-def class_weights(class_weight, data, spec):
+def class_weights(class_weight: Any, data: Any, spec: ImageSpec) -> np.ndarray | None:
     """What `fit` was given as `class_weight`, as an array.
 
     Args:
@@ -39,7 +41,7 @@ def class_weights(class_weight, data, spec):
     """
     if class_weight is None:
         return None
-    count = spec.num_classes
+    count = _num_classes(spec)
     if isinstance(class_weight, str) and class_weight == "balanced":
         return balanced_weights(_label_counts(data, spec))
     if not isinstance(class_weight, collections.abc.Mapping):
@@ -65,11 +67,16 @@ def class_weights(class_weight, data, spec):
     return weights
 
 
-def _label_counts(data, spec):
+def _label_counts(data: Any, spec: ImageSpec) -> np.ndarray:
     source = make_source("x", data, spec, labelled=True, seed=0)
     if source.endless:
         raise ValueError(
             '`class_weight="balanced"` needs the labels of all images to be counted. '
             "Received: data without an end. Give a dict of class to weight."
         )
-    return np.bincount(source.all_labels(), minlength=spec.num_classes)
+    return np.bincount(source.all_labels(), minlength=_num_classes(spec))
+
+
+def _num_classes(spec: ImageSpec) -> int:
+    assert spec.num_classes is not None, "a classifier has classes"
+    return spec.num_classes

@@ -1,6 +1,7 @@
 """Distillation from a teacher, on images without labels: SimCLRv2's third step."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,11 +13,10 @@ from semppl_keras.classifiers.starting_point import (
     check_model,
     chosen_views,
     classifier_within,
-    crop_and_flip,
     encoder_within,
     make_classifier,
 )
-from semppl_keras.data.feed.feed import make_feed
+from semppl_keras.data.checks import ImageSpec
 from semppl_keras.losses.classification import (
     cross_entropy,
     distillation_loss,
@@ -25,9 +25,10 @@ from semppl_keras.losses.classification import (
 from semppl_keras.networks import input_channels
 from semppl_keras.networks.image_classifier import ImageClassifier
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
-from semppl_keras.training.known_arguments import known_arguments
+from semppl_keras.training.global_batch import GlobalBatch
 from semppl_keras.training.random_state import draw_seeds
 from semppl_keras.views import MultiCrop
+from semppl_keras.views.multi_crop import crop_and_flip
 
 _TEACHER_OUTPUTS = ("probabilities", "logits")
 
@@ -87,17 +88,17 @@ class Distiller(ClassifierTrainer):
 
     def __init__(
         self,
-        student,
-        teacher,
+        student: keras.Model,
+        teacher: keras.Model,
         *,
-        num_classes=None,
-        temperature=1.0,
-        distillation_weight=1.0,
-        teacher_outputs="probabilities",
-        views=None,
-        seed=None,
-        **kwargs,
-    ):
+        num_classes: int | None = None,
+        temperature: float = 1.0,
+        distillation_weight: float = 1.0,
+        teacher_outputs: str = "probabilities",
+        views: MultiCrop | str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_seed(seed)
         check_positive(temperature=temperature)
         check_share(distillation_weight=distillation_weight)
@@ -156,108 +157,42 @@ class Distiller(ClassifierTrainer):
         self.temperature = temperature
         self.distillation_weight = distillation_weight
         self.teacher_outputs = teacher_outputs
-        self._step_metrics = [
-            keras.metrics.Mean("distillation"),
-            keras.metrics.Mean("teacher_agreement"),
-        ]
-        if distillation_weight < 1:
-            self._step_metrics.append(keras.metrics.Mean("supervised"))
+        supervised = ("supervised",) if self.needs_labels else ()
+        self.tell(("distillation", "teacher_agreement", *supervised))
 
-    @known_arguments
-    def fit(
-        self,
-        unlabelled=None,
-        labelled=None,
-        *,
-        epochs=1,
-        batch_size=None,
-        labelled_batch_size=None,
-        steps_per_epoch=None,
-        validation_data=None,
-        validation_batch_size=None,
-        validation_steps=None,
-        validation_freq=1,
-        initial_epoch=0,
-        initial_batch=0,
-        callbacks=None,
-        verbose="auto",
-    ):
-        """Trains on unlabelled images, and on labelled ones beside them.
+    @property
+    def needs_labels(self) -> bool:
+        """Whether labelled images come beside the others."""
+        return self.distillation_weight < 1
 
-        An epoch is one pass over `unlabelled`, whose last batch is filled up from
-        the beginning; `labelled` goes round beside it. Arrays are shuffled, in an
-        order that follows from the model's seed and step; datasets come in their
-        own order.
-
-        Args:
-            unlabelled: images, uint8 or float in the views' `value_range`, as an
-                array `(N, H, W, C)`, `tf.data.Dataset`, `keras.utils.PyDataset`,
-                torch `DataLoader` or another iterable of batches. Labels that come
-                with them are not looked at.
-            labelled: the same of (images, labels), labels in [0, num_classes) or
-                one-hot; with a `distillation_weight` below 1, and only then.
-            epochs: int.
-            batch_size: int or None, unlabelled images per step. None for that of
-                the dataset's own batches, or 96, at most as many as there are.
-            labelled_batch_size: int or None, labelled images per step. None for
-                that of the dataset's own batches, or a third of `batch_size`, at
-                most as many as there are.
-            steps_per_epoch: int, only where `unlabelled` has no end, or none that can
-                be told.
-            validation_data: (images, labels) or a dataset of them.
-            validation_batch_size, validation_steps, validation_freq,
-            initial_epoch, callbacks, verbose: as in `keras.Model.fit`.
-            initial_batch: int, batches of epoch `initial_epoch` that were done before
-                the model was saved; the rest of the epoch comes first.
-
-        Returns:
-            `keras.callbacks.History`: loss, distillation, teacher_agreement,
-            supervised (with labels); val_loss, the cross-entropy with the labels of
-            the validation data, and the metrics given to `compile` as val_accuracy.
+    def make_feed(
+        self, unlabelled: Any, labelled: Any, spec: ImageSpec, **sizes: Any
+    ) -> Any:
+        """As everywhere; labels that come with the unlabelled images are left out.
 
         Raises:
-            ValueError, TypeError: if the data does not fit; nothing is trained.
-            MemoryError: if a step takes more memory than there is.
+            ValueError: if `labelled` is missing, or given where it has no effect.
         """
-        self._check_compiled("fit")
-        self._check_teacher()
-        needs_labels = self.distillation_weight < 1
-        if needs_labels and labelled is None:
+        if self.needs_labels and labelled is None:
             raise ValueError(
                 "`labelled` is missing: with distillation_weight="
                 f"{self.distillation_weight} the student learns from labels as well. "
                 "Pass fit(unlabelled, labelled), or distillation_weight=1."
             )
-        if not needs_labels and labelled is not None:
+        if not self.needs_labels and labelled is not None:
             raise ValueError(
                 "`labelled` has no effect with distillation_weight=1. Leave it out, or "
                 "lower `distillation_weight`."
             )
-        feed = make_feed(
-            *self._without_labels(unlabelled, labelled),
-            labels_required=needs_labels,
-            batch_size=batch_size,
-            labelled_batch_size=labelled_batch_size,
-            steps_per_epoch=steps_per_epoch,
-            seed=self.seed,
-            num_replicas=self.num_replicas,
-        )
-        return self.fit_feed(
-            feed,
-            epochs=epochs,
-            validation_data=validation_data,
-            validation_batch_size=validation_batch_size,
-            validation_steps=validation_steps,
-            validation_freq=validation_freq,
-            initial_epoch=initial_epoch,
-            initial_batch=initial_batch,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
+        if labelled is None:
+            spec = dataclasses.replace(spec, num_classes=None)
+        elif isinstance(unlabelled, tuple) and len(unlabelled) == 2:
+            unlabelled = unlabelled[0]
+        return super().make_feed(unlabelled, labelled, spec, **sizes)
 
     # -- the step -------------------------------------------------------------
 
-    def make_views(self, images):
+    def make_views(self, images: tuple[Any, ...]) -> dict[str, Any]:
         """Views of a batch, and what the teacher says of the unlabelled ones.
 
         Args:
@@ -274,27 +209,24 @@ class Distiller(ClassifierTrainer):
             predicted = log_of(predicted)
         return {"view": views, "teacher": ops.cast(predicted, "float32")}
 
-    def training_loss(self, views, labels, logits):
+    def loss_parts(
+        self, outputs: dict[str, Any], labels: dict[str, Any], batch: GlobalBatch
+    ) -> dict[str, Any]:
         """Of both batches; with the weight 1 of the unlabelled images alone."""
-        count = views["teacher"].shape[0]
-        loss = distillation_loss(views["teacher"], logits[:count], self.temperature)
-        values = {"distillation": loss}
-        if self.distillation_weight < 1:
+        del batch
+        teacher, logits = outputs["teacher"], outputs["logits"]
+        count = teacher.shape[0]
+        loss = distillation_loss(teacher, logits[:count], self.temperature)
+        parts = {"distillation": loss}
+        if self.needs_labels:
             targets = ops.one_hot(self.as_indices(labels["label"]), self.num_classes)
             supervised = ops.mean(cross_entropy(targets, logits[count:]))
-            values["supervised"] = supervised
+            parts["supervised"] = supervised
             weight = self.distillation_weight
             loss = (1.0 - weight) * supervised + weight * loss
-        agreeing = ops.argmax(views["teacher"], -1) == ops.argmax(logits[:count], -1)
-        values["teacher_agreement"] = ops.mean(ops.cast(agreeing, "float32"))
-        for metric in self._step_metrics:
-            metric.update_state(ops.stop_gradient(values[metric.name]))
-        return loss
-
-    def step_metrics(self, views, labels, logits):
-        """The loss and its parts."""
-        del views, labels, logits
-        return [self._loss_tracker, *self._step_metrics]
+        agreeing = ops.argmax(teacher, -1) == ops.argmax(logits[:count], -1)
+        parts["teacher_agreement"] = ops.mean(ops.cast(agreeing, "float32"))
+        return {"loss": loss, **parts}
 
     # -- the teacher, which is not trained ------------------------------------
     # Its variables are state of the compiled step, so that they are not built into it
@@ -302,24 +234,24 @@ class Distiller(ClassifierTrainer):
     # belongs to somebody else, who may go on training it.
 
     @property
-    def trainable_variables(self):
+    def trainable_variables(self) -> list[Any]:
         return self._without_teacher(super().trainable_variables)
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> list[Any]:
         return self._without_teacher(super().trainable_weights)
 
     @property
-    def non_trainable_variables(self):
+    def non_trainable_variables(self) -> list[Any]:
         trainable = {id(variable) for variable in self.trainable_variables}
         return [v for v in self.variables if id(v) not in trainable]
 
     @property
-    def non_trainable_weights(self):
+    def non_trainable_weights(self) -> list[Any]:
         trainable = {id(weight) for weight in self.trainable_weights}
         return [w for w in self.weights if id(w) not in trainable]
 
-    def _without_teacher(self, variables):
+    def _without_teacher(self, variables: list[Any]) -> list[Any]:
         teacher = getattr(self, "teacher", None)
         if teacher is None:
             return variables
@@ -328,7 +260,8 @@ class Distiller(ClassifierTrainer):
 
     # -- checks ---------------------------------------------------------------
 
-    def _check_teacher(self):
+    def check_networks(self) -> None:
+        """Raises a ValueError for a teacher that has nothing to teach."""
         memory = getattr(getattr(self.teacher, "memory", None), "labels", None)
         pretraining = encoder_within(self.teacher) is not None
         if (
@@ -343,7 +276,7 @@ class Distiller(ClassifierTrainer):
         if self.teacher_outputs == "probabilities":
             self._check_probabilities()
 
-    def _check_probabilities(self):
+    def _check_probabilities(self) -> None:
         """Logits that are taken for probabilities would teach nonsense."""
         size, channels = self.views.large_size, _channels_of(self.classifier)
         images = np.random.default_rng(0).uniform(size=(2, size, size, channels))
@@ -363,21 +296,9 @@ class Distiller(ClassifierTrainer):
                 'teacher_outputs="logits".'
             )
 
-    def _without_labels(self, unlabelled, labelled):
-        """The data and what the model takes, the labels of the unlabelled left out."""
-        if labelled is None:
-            return (
-                unlabelled,
-                None,
-                dataclasses.replace(self.image_spec, num_classes=None),
-            )
-        if isinstance(unlabelled, tuple) and len(unlabelled) == 2:
-            unlabelled = unlabelled[0]
-        return unlabelled, labelled, self.image_spec
-
     # -- saving ---------------------------------------------------------------
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         teacher = keras.saving.serialize_keras_object(self.teacher)
         # How the teacher was trained is of no use here.
         teacher.pop("compile_config", None)
@@ -395,17 +316,19 @@ class Distiller(ClassifierTrainer):
         return with_frozen(config, self)
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "Distiller":
         return made_of_parts(
             cls, config, ("student", "teacher", "views"), custom_objects
         )
 
 
-def _is_classifier(model):
+def _is_classifier(model: Any) -> bool:
     return isinstance(classifier_within(model), ImageClassifier)
 
 
-def _views_of(model):
+def _views_of(model: Any) -> MultiCrop | None:
     """Crop and flip of a model's views; those of a classifier as they are."""
     model = classifier_within(model)
     views = getattr(model, "views", None)
@@ -414,14 +337,14 @@ def _views_of(model):
     return views if isinstance(model, ImageClassifier) else crop_and_flip(views)
 
 
-def _channels_of(student):
+def _channels_of(student: Any) -> int:
     student, encoder = classifier_within(student), encoder_within(student)
     if isinstance(student, ImageClassifier):
         return input_channels(student.backbone)
     return input_channels(student if encoder is None else encoder.backbone)
 
 
-def _as_images(views, made_by, model):
+def _as_images(views: Any, made_by: MultiCrop, model: Any) -> Any:
     """Views as images in the range in which a model expects them."""
     low, high = made_by.output_range
     views = (views - low) / (high - low)
@@ -431,7 +354,7 @@ def _as_images(views, made_by, model):
     return low + (high - low) * views
 
 
-def _num_classes_of(teacher, channels, views):
+def _num_classes_of(teacher: keras.Model, channels: int, views: MultiCrop) -> int:
     """The number of classes of a teacher, once it has been tried on a view."""
     size = views.large_size
     image = keras.KerasTensor((None, size, size, channels), dtype="float32")

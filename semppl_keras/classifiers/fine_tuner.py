@@ -1,6 +1,7 @@
 """Fine-tuning on few labels: the second step of SimCLRv2."""
 
 import dataclasses
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,11 +11,14 @@ from semppl_keras.classifiers.base import ClassifierTrainer
 from semppl_keras.classifiers.class_weights import class_weights
 from semppl_keras.classifiers.starting_point import chosen_views, make_classifier
 from semppl_keras.data.checks import check_labels, check_weights
-from semppl_keras.data.feed.feed import make_feed
+from semppl_keras.data.feed.feed import make_labelled_feed
 from semppl_keras.losses.classification import cross_entropy
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
+from semppl_keras.training.global_batch import GlobalBatch
 from semppl_keras.training.known_arguments import known_arguments
 from semppl_keras.training.random_state import draw_seeds
+from semppl_keras.training.view_model import ViewModel
+from semppl_keras.views import MultiCrop
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -65,16 +69,16 @@ class FineTuner(ClassifierTrainer):
 
     def __init__(
         self,
-        model,
-        num_classes,
+        model: keras.Model,
+        num_classes: int,
         *,
-        from_layer=None,
-        freeze_backbone=False,
-        label_smoothing=0.0,
-        views=None,
-        seed=None,
-        **kwargs,
-    ):
+        from_layer: int | str | None = None,
+        freeze_backbone: bool = False,
+        label_smoothing: float = 0.0,
+        views: MultiCrop | str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_integers(2, num_classes=num_classes)
         check_seed(seed)
         if (
@@ -99,26 +103,18 @@ class FineTuner(ClassifierTrainer):
         self.freeze_backbone = bool(freeze_backbone)
         self.label_smoothing = label_smoothing
 
-    @known_arguments
+    @known_arguments(hands_on_to=ViewModel.fit_feed)
     def fit(
         self,
-        x=None,
-        y=None,
+        x: Any = None,
+        y: Any = None,
         *,
-        sample_weight=None,
-        class_weight=None,
-        epochs=1,
-        batch_size=None,
-        steps_per_epoch=None,
-        validation_data=None,
-        validation_batch_size=None,
-        validation_steps=None,
-        validation_freq=1,
-        initial_epoch=0,
-        initial_batch=0,
-        callbacks=None,
-        verbose="auto",
-    ):
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        batch_size: int | None = None,
+        steps_per_epoch: int | None = None,
+        **training: Any,
+    ) -> keras.callbacks.History:
         """Trains on labelled images.
 
         An epoch is one pass, whose last batch is filled up from the beginning. Arrays
@@ -140,15 +136,12 @@ class FineTuner(ClassifierTrainer):
                 weights that make all classes count alike, `N / (K n_c)` with n_c of the
                 N images in class c and K classes that have any; or None. To count the
                 labels of a dataset it is read once.
-            epochs: int.
             batch_size: int or None. None for that of the dataset's own batches, or
                 96, at most as many as there are.
             steps_per_epoch: int, only where `x` has no end, or none that can be told.
-            validation_data: (images, labels) or a dataset of them.
-            validation_batch_size, validation_steps, validation_freq,
-            initial_epoch, callbacks, verbose: as in `keras.Model.fit`.
-            initial_batch: int, batches of epoch `initial_epoch` that were done before
-                the model was saved; the rest of the epoch comes first.
+            epochs, validation_data, validation_batch_size, validation_steps,
+            validation_freq, initial_epoch, initial_batch, callbacks, verbose: as in
+                `SemPPL.fit`.
 
         Returns:
             `keras.callbacks.History`: loss, the metrics given to `compile`, on the
@@ -161,35 +154,25 @@ class FineTuner(ClassifierTrainer):
         self._check_compiled("fit")
         data = self._data(x, y, sample_weight)
         spec = dataclasses.replace(self.image_spec, weighted=True)
-        feed = make_feed(
+        feed = make_labelled_feed(
             data,
-            None,
             spec,
-            labels_required=False,
-            own_labels_required=True,
-            class_weight=class_weights(class_weight, data, spec),
             batch_size=batch_size,
             steps_per_epoch=steps_per_epoch,
+            class_weight=class_weights(class_weight, data, spec),
             seed=self.seed,
             num_replicas=self.num_replicas,
-            name="x",
         )
-        return self.fit_feed(
-            feed,
-            epochs=epochs,
-            validation_data=validation_data,
-            validation_batch_size=validation_batch_size,
-            validation_steps=validation_steps,
-            validation_freq=validation_freq,
-            initial_epoch=initial_epoch,
-            initial_batch=initial_batch,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
+        return self.fit_feed(feed, **training)
 
     def train_on_batch(
-        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False
-    ):
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
         """One step on one batch: a `fit` of it alone.
 
         Args:
@@ -222,36 +205,29 @@ class FineTuner(ClassifierTrainer):
 
     # -- the step -------------------------------------------------------------
 
-    def make_views(self, images):
-        """One random view of each image of a batch, as `view`."""
-        return {"view": self.random_views(images)}
-
-    def training_loss(self, views, labels, logits):
+    def loss_parts(
+        self, outputs: dict[str, Any], labels: dict[str, Any], batch: GlobalBatch
+    ) -> dict[str, Any]:
         """Softmax cross-entropy with the labels, weighted where there are weights."""
-        targets = ops.one_hot(self._labels_of(labels), self.num_classes)
+        del batch
+        targets = ops.one_hot(self.as_indices(labels["label"]), self.num_classes)
         share = self.label_smoothing
         targets = (1.0 - share) * targets + share / self.num_classes
-        losses = cross_entropy(targets, logits)
+        losses = cross_entropy(targets, outputs["logits"])
         if "weight" in labels:
             losses = losses * labels["weight"]
-        return ops.mean(losses)
+        return {"loss": ops.mean(losses)}
 
-    def step_metrics(self, views, labels, logits):
-        """Those given to `compile`, on the probabilities of the views."""
-        self._compile_metrics.update_state(
-            self._labels_of(labels),
-            ops.softmax(logits, axis=-1),
-            labels.get("weight"),
-        )
-        return [self._loss_tracker, self._compile_metrics]
-
-    def _labels_of(self, labels):
-        # The feed calls labels so that come with what might have none.
-        return self.as_indices(labels["hidden_label"])
+    def classified(
+        self, outputs: dict[str, Any], labels: dict[str, Any]
+    ) -> tuple[Any, Any, Any]:
+        """The labels, and the probabilities of the random views."""
+        probabilities = ops.softmax(outputs["logits"], axis=-1)
+        return self.as_indices(labels["label"]), probabilities, labels.get("weight")
 
     # -- checks ---------------------------------------------------------------
 
-    def _data(self, x, y, sample_weight):
+    def _data(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """The data as the feed takes it."""
         if y is not None:
             if not (hasattr(x, "shape") and hasattr(x, "dtype")):
@@ -294,7 +270,7 @@ class FineTuner(ClassifierTrainer):
 
     # -- saving ---------------------------------------------------------------
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {
             **super().get_config(),
             "model": keras.saving.serialize_keras_object(self.classifier),
@@ -306,5 +282,7 @@ class FineTuner(ClassifierTrainer):
         return with_frozen(config, self)
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "FineTuner":
         return made_of_parts(cls, config, ("model",), custom_objects)

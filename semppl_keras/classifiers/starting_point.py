@@ -1,25 +1,28 @@
 """A classifier out of what was trained before: the copy that training begins with."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
 from semppl_keras.networks import Encoder, check_backbone, copy_model
 from semppl_keras.networks.image_classifier import ImageClassifier
 from semppl_keras.views import MultiCrop, recipe
+from semppl_keras.views.multi_crop import crop_and_flip, single_view
 
 _ACTIVATIONS = (layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU)
 _NAMES = {"backbone": 0, "hidden": 1}
 
 
 def make_classifier(
-    model,
-    num_classes,
+    model: Any,
+    num_classes: int,
     *,
-    argument="model",
-    from_layer=None,
-    views=None,
-    seed=None,
-):
+    argument: str = "model",
+    from_layer: int | str | None = None,
+    views: MultiCrop | None = None,
+    seed: int | None = None,
+) -> ImageClassifier:
     """An `ImageClassifier` that begins with the weights of a model, and shares none.
 
     Args:
@@ -74,7 +77,7 @@ def make_classifier(
     return ImageClassifier(backbone, head, views, name="classifier")
 
 
-def check_model(argument, model):
+def check_model(argument: str, model: Any) -> None:
     """Raises a TypeError for what is no Keras model."""
     if not isinstance(model, keras.Model):
         raise TypeError(
@@ -84,43 +87,19 @@ def check_model(argument, model):
         )
 
 
-def classifier_within(model):
+def classifier_within(model: Any) -> Any:
     """The `ImageClassifier` that a model trains, or the model itself."""
     classifier = getattr(model, "classifier", None)
     return classifier if isinstance(classifier, ImageClassifier) else model
 
 
-def encoder_within(model):
+def encoder_within(model: Any) -> Encoder | None:
     """The online network of a pre-training model, None for any other."""
     encoder = getattr(model, "online", None)
     return encoder if isinstance(encoder, Encoder) else None
 
 
-def single_view(views):
-    """The `MultiCrop` that makes one large view as another one makes its first."""
-    return _changed(views, num_large=1, num_small=0)
-
-
-def crop_and_flip(views):
-    """The same with the colours left alone: SimCLRv2's views after pre-training.
-
-    Sizes, areas, flip, rotation, shear and ranges stay; colour jitter, greyscale, blur,
-    solarisation and background removal go, and with the last one the mask in the
-    images.
-    """
-    return _changed(
-        views,
-        num_large=1,
-        num_small=0,
-        color_jitter=0.0,
-        grayscale=0.0,
-        blur=(0.0, 0.0),
-        solarize=(0.0, 0.0),
-        background_removal=0.0,
-    )
-
-
-def chosen_views(views):
+def chosen_views(views: Any) -> MultiCrop | None:
     """What the argument `views` stands for, None where it is None.
 
     Raises:
@@ -144,11 +123,7 @@ def chosen_views(views):
     )
 
 
-def _changed(views, **changes):
-    return type(views).from_config({**views.get_config(), **changes})
-
-
-def _trainable_copy(backbone, image_size):
+def _trainable_copy(backbone: keras.Model, image_size: int) -> keras.Model:
     """A copy of a backbone, released if it is frozen as a whole."""
     copy = copy_model(backbone, image_size)
     if not copy.trainable_weights:
@@ -156,7 +131,13 @@ def _trainable_copy(backbone, image_size):
     return copy
 
 
-def _copy_of_classifier(classifier, num_classes, argument, from_layer, views):
+def _copy_of_classifier(
+    classifier: ImageClassifier,
+    num_classes: int,
+    argument: str,
+    from_layer: int | str | None,
+    views: MultiCrop | None,
+) -> ImageClassifier:
     if from_layer is not None:
         raise ValueError(
             f"`from_layer` is for models that have no linear layer yet. `{argument}` "
@@ -180,9 +161,13 @@ def _copy_of_classifier(classifier, num_classes, argument, from_layer, views):
     )
 
 
-def _hidden_layers(projector, from_layer, argument):
+def _hidden_layers(
+    projector: keras.Model | None, from_layer: int | str | None, argument: str
+) -> keras.Model | None:
     """A copy of a projector up to its k-th activation; None for none of it."""
-    count = _NAMES.get(from_layer, from_layer)
+    count = _NAMES.get(from_layer) if isinstance(from_layer, str) else from_layer
+    if isinstance(from_layer, str) and count is None:
+        count = -1
     if count is None:
         count = 0 if projector is None else 1
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
@@ -207,7 +192,7 @@ def _hidden_layers(projector, from_layer, argument):
     return keras.Model(copy.inputs, ends[count - 1].output, name="hidden")
 
 
-def _is_activation(layer):
+def _is_activation(layer: keras.layers.Layer) -> bool:
     linear = keras.activations.linear
     return (
         isinstance(layer, _ACTIVATIONS)

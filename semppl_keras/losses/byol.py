@@ -1,16 +1,18 @@
 """BYOL's objective: predict the target's embedding of another view."""
 
+from typing import Any
+
 from keras import ops
 
 
 def byol_loss(
-    online,
-    target,
-    semantic_positive=None,
-    has_semantic_positive=None,
+    online: Any,
+    target: Any,
+    semantic_positive: Any = None,
+    has_semantic_positive: Any = None,
     *,
-    semantic_weight=0.0,
-):
+    semantic_weight: float | None = None,
+) -> dict[str, Any]:
     """BYOL's regression (arXiv 2006.07733), with semantic positives if given.
 
         regression = mean over images and pairs of an online view i and a target
@@ -33,14 +35,14 @@ def byol_loss(
         semantic_positive: `(P, L, B, D)` unit vectors s, or None.
         has_semantic_positive: `(B,)` boolean, or None; given with
             `semantic_positive` alone.
-        semantic_weight: float.
+        semantic_weight: float, given with semantic positives alone.
 
     Returns:
         dict of float32 scalars: loss, regression, semantic (0 without positives).
 
     Raises:
-        ValueError: if the shapes do not fit, or one of `semantic_positive` and
-            `has_semantic_positive` comes without the other.
+        ValueError: if the shapes do not fit, or of `semantic_positive`,
+            `has_semantic_positive` and `semantic_weight` some are missing.
 
     Example:
         >>> byol_loss(online_views, target_views)["loss"]
@@ -54,19 +56,24 @@ def byol_loss(
     is_pair = 1.0 - ops.eye(num_views, num_large, dtype="float32")
     regression = 2.0 - 2.0 * ops.sum(cosine * is_pair) / ((num_views - 1) * num_large)
     semantic = ops.zeros((), "float32")
+    loss = regression
     if semantic_positive is not None:
+        if semantic_weight is None:
+            raise ValueError(
+                "`semantic_weight` must be given with semantic positives. Received: "
+                "semantic_weight=None."
+            )
         semantic_positive = ops.stop_gradient(ops.cast(semantic_positive, "float32"))
         cosine = ops.einsum("ibd,pjbd->pijb", online, semantic_positive)
         distance = 2.0 - 2.0 * ops.mean(cosine, axis=(0, 1, 2))
         semantic = ops.mean(ops.where(has_semantic_positive, distance, 0.0))
-    return {
-        "loss": regression + semantic_weight * semantic,
-        "regression": regression,
-        "semantic": semantic,
-    }
+        loss = regression + semantic_weight * semantic
+    return {"loss": loss, "regression": regression, "semantic": semantic}
 
 
-def _check(online, target, semantic_positive, has_semantic_positive):
+def _check(
+    online: Any, target: Any, semantic_positive: Any, has_semantic_positive: Any
+) -> None:
     given = {
         "online": online,
         "target": target,

@@ -1,5 +1,7 @@
 """What fine-tuning and distillation minimise."""
 
+from typing import Any
+
 from keras import ops
 
 # Below this a float32 probability is taken for it: the smallest whose logarithm is
@@ -7,7 +9,7 @@ from keras import ops
 _SMALLEST = 2e-38
 
 
-def cross_entropy(targets, logits):
+def cross_entropy(targets: Any, logits: Any) -> Any:
     """Cross-entropy of each example: `-sum_y targets[y] log softmax(logits)[y]`.
 
     Args:
@@ -21,7 +23,7 @@ def cross_entropy(targets, logits):
     return -ops.sum(ops.cast(targets, "float32") * log_probabilities, axis=-1)
 
 
-def log_of(probabilities):
+def log_of(probabilities: Any) -> Any:
     """The logarithm of probabilities, finite where they are 0.
 
     Up to a constant of each row these are the logits they came from.
@@ -35,7 +37,7 @@ def log_of(probabilities):
     return ops.log(ops.maximum(ops.cast(probabilities, "float32"), _SMALLEST))
 
 
-def soften(logits, temperature):
+def soften(logits: Any, temperature: float) -> Any:
     """Probabilities at a temperature: `softmax(logits / temperature)`.
 
     Args:
@@ -49,7 +51,9 @@ def soften(logits, temperature):
     return ops.softmax(ops.cast(logits, "float32") / temperature, axis=-1)
 
 
-def distillation_loss(teacher_logits, student_logits, temperature=1.0):
+def distillation_loss(
+    teacher_logits: Any, student_logits: Any, temperature: float
+) -> Any:
     """How far a student is from its teacher, as SimCLRv2 distils.
 
         L = - mean_x sum_y P_T(y | x; tau) log P_S(y | x; tau)
@@ -71,7 +75,7 @@ def distillation_loss(teacher_logits, student_logits, temperature=1.0):
 
     Example:
         >>> logits = keras.ops.array([[2.0, 0.0]])
-        >>> float(distillation_loss(logits, logits))  # the entropy
+        >>> float(distillation_loss(logits, logits, temperature=1.0))  # the entropy
         0.3653...
     """
     targets = ops.stop_gradient(soften(teacher_logits, temperature))

@@ -1,5 +1,7 @@
 """SimCLR's objective: tell the other view of an image from all other images."""
 
+from typing import Any
+
 from keras import ops
 
 # Stands for a similarity that is not to count: its exponential is 0 beside any
@@ -7,7 +9,13 @@ from keras import ops
 HIDDEN = -1e9
 
 
-def nt_xent_loss(embeddings, *, temperature, negatives=None, negative_mask=None):
+def nt_xent_loss(
+    embeddings: Any,
+    *,
+    temperature: float,
+    negatives: Any = None,
+    negative_mask: Any = None,
+) -> dict[str, Any]:
     """Normalised, temperature-scaled cross entropy (SimCLR, arXiv 2002.05709).
 
     For every ordered pair i != j of views of an image b:
@@ -76,7 +84,7 @@ def nt_xent_loss(embeddings, *, temperature, negatives=None, negative_mask=None)
 
     is_pair = 1.0 - ops.eye(num_views, dtype="float32")
 
-    def mean_over_pairs(values):
+    def mean_over_pairs(values: Any) -> Any:
         """`(V, B, V)`: mean over images and ordered pairs of different views."""
         values = ops.mean(values, axis=1) * is_pair
         return ops.sum(values) / (num_views * (num_views - 1))
@@ -87,7 +95,7 @@ def nt_xent_loss(embeddings, *, temperature, negatives=None, negative_mask=None)
     }
 
 
-def _check(embeddings, negatives, negative_mask):
+def _check(embeddings: Any, negatives: Any, negative_mask: Any) -> None:
     given = {
         "embeddings": embeddings,
         "negatives": negatives,

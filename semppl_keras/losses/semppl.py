@@ -1,21 +1,23 @@
 """SemPPL's objective: contrast with augmented and with semantic positives."""
 
+from typing import Any
+
 from keras import ops
 
 
 def semppl_loss(
-    online,
-    target,
-    negative_indices,
-    semantic_positive=None,
-    has_semantic_positive=None,
+    online: Any,
+    target: Any,
+    negative_indices: Any,
+    semantic_positive: Any = None,
+    has_semantic_positive: Any = None,
     *,
-    candidates=None,
-    temperature=0.2,
-    contrastive_weight=0.3,
-    semantic_weight=0.2,
-    invariance_weight=5.0,
-):
+    candidates: Any = None,
+    temperature: float,
+    contrastive_weight: float,
+    invariance_weight: float,
+    semantic_weight: float | None = None,
+) -> dict[str, Any]:
     """SemPPL's loss (arXiv 2301.05158) and its parts.
 
     With `p_ij = softmax([z_i . positive_j, z_i . negatives_j] / tau)`, for every
@@ -52,16 +54,18 @@ def semppl_loss(
         candidates: `(L, N, D)` unit vectors, where these B images are a part of a
             larger batch; None for `target`.
         temperature: float, tau, positive.
-        contrastive_weight: float, c.
-        semantic_weight: float, alpha.
-        invariance_weight: float, lambda.
+        contrastive_weight: float, c; 0.3 in the paper.
+        invariance_weight: float, lambda; 5 in the paper.
+        semantic_weight: float, alpha, 0.2 in the paper; given with semantic positives
+            alone.
 
     Returns:
         dict of float32 scalars: loss, augmentation, invariance, and with semantic
         positives semantic and semantic_invariance.
 
     Raises:
-        ValueError: if the shapes do not fit, or the temperature is not positive.
+        ValueError: if the shapes do not fit, the temperature is not positive, or the
+            weight of the semantic positives is missing.
     """
     _check(
         online,
@@ -96,8 +100,13 @@ def semppl_loss(
     loss = loss + invariance_weight * parts["invariance"]
     if semantic_positive is None:
         return {"loss": loss, **parts}
+    if semantic_weight is None:
+        raise ValueError(
+            "`semantic_weight` must be given with semantic positives. Received: "
+            "semantic_weight=None."
+        )
 
-    def mean_over_having(values):
+    def mean_over_having(values: Any) -> Any:
         """`(P, B)`: mean over draws, sum over the images that have one, over B."""
         return ops.mean(ops.where(has_semantic_positive, ops.mean(values, axis=0), 0.0))
 
@@ -113,12 +122,12 @@ def semppl_loss(
     return {"loss": loss, **parts}
 
 
-def _contrast(positive_logits, negative_mass):
+def _contrast(positive_logits: Any, negative_mass: Any) -> Any:
     """`-log p[0] = log(1 + exp(log sum exp of the negatives - positive))`."""
     return ops.softplus(negative_mass - positive_logits)
 
 
-def _invariance(positive_logits, contrast, negative_logits):
+def _invariance(positive_logits: Any, contrast: Any, negative_logits: Any) -> Any:
     """Mean over ordered pairs i != j of large views of KL(sg(p_ij) || p_ji).
 
     Args:
@@ -134,7 +143,7 @@ def _invariance(positive_logits, contrast, negative_logits):
     log_mass = positive_logits[..., :num_large, :, :] - positive
     negative = negative_logits[:num_large] - log_mass[..., None]
 
-    def divergence(log_p, log_q):
+    def divergence(log_p: Any, log_q: Any) -> Any:
         log_p = ops.stop_gradient(log_p)
         return ops.exp(log_p) * (log_p - log_q)
 
@@ -145,13 +154,13 @@ def _invariance(positive_logits, contrast, negative_logits):
 
 
 def _check(
-    online,
-    target,
-    negative_indices,
-    semantic_positive,
-    has_semantic_positive,
-    candidates,
-):
+    online: Any,
+    target: Any,
+    negative_indices: Any,
+    semantic_positive: Any,
+    has_semantic_positive: Any,
+    candidates: Any,
+) -> None:
     given = {
         "online": online,
         "target": target,

@@ -1,14 +1,14 @@
 """SuNCEt: tell the images of one's own class from those of the others."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
-# Stands for a similarity that is not to count: its exponential is 0 beside any
-# other, and being finite it leaves no NaN in gradients where nothing counts.
-HIDDEN = -1e9
+from semppl_keras.losses.nt_xent import HIDDEN
 
 
-def suncet_loss(embeddings, labels, *, temperature):
+def suncet_loss(embeddings: Any, labels: Any, *, temperature: float) -> Any:
     """Supervised noise-contrastive estimation (SuNCEt, arXiv 2006.10803).
 
     For an anchor z among the labelled embeddings:
@@ -85,23 +85,28 @@ class SuNCEtLoss(keras.losses.Loss):
         >>> model.fit(images, labels)
     """
 
-    def __init__(self, temperature=0.1, reduction="sum_over_batch_size", name="suncet"):
+    def __init__(
+        self,
+        temperature: float = 0.1,
+        reduction: str = "sum_over_batch_size",
+        name: str = "suncet",
+    ) -> None:
         _check_temperature(temperature)
         # Keras casts the labels too, and a half does not tell 2049 from 2048.
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.temperature = temperature
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of a batch, a float32 scalar."""
         if len(y_true.shape) == 2 and y_true.shape[-1] == 1:
             y_true = y_true[:, 0]
         return suncet_loss(y_pred[None], y_true, temperature=self.temperature)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}
 
 
-def _check(embeddings, labels):
+def _check(embeddings: Any, labels: Any) -> None:
     shapes = {"embeddings": tuple(embeddings.shape), "labels": tuple(labels.shape)}
     if len(shapes["embeddings"]) != 3 or shapes["labels"] != shapes["embeddings"][1:2]:
         raise ValueError(
@@ -111,7 +116,7 @@ def _check(embeddings, labels):
         )
 
 
-def _check_temperature(temperature):
+def _check_temperature(temperature: float) -> None:
     if not temperature > 0:
         raise ValueError(
             f"`temperature` must be positive. Received: temperature={temperature}."

@@ -1,10 +1,15 @@
 """The labelled memory: first-in-first-out queues of target embeddings."""
 
+from typing import Any
+
 import keras
+import numpy as np
 from keras import ops
 
 
-def enqueue(embeddings, labels, position, new_embeddings, new_labels):
+def enqueue(
+    embeddings: Any, labels: Any, position: Any, new_embeddings: Any, new_labels: Any
+) -> tuple[Any, Any, Any]:
     """Writes a labelled batch into the memory, over its oldest entries.
 
     With a single `position` the entries are one queue, in which a rare class is
@@ -51,7 +56,9 @@ def enqueue(embeddings, labels, position, new_embeddings, new_labels):
     return ops.reshape(embeddings, (views, capacity, size)), labels, position
 
 
-def _entries_by_class(new_labels, position, capacity):
+def _entries_by_class(
+    new_labels: Any, position: Any, capacity: int
+) -> tuple[Any, Any, Any]:
     """Which images of a batch go to which entries, each class to its own.
 
     Args:
@@ -89,7 +96,7 @@ def _entries_by_class(new_labels, position, capacity):
     return images, slot * num_classes + own_class, (position + size) % length
 
 
-def queue_lengths(classes, capacity, num_classes):
+def queue_lengths(classes: Any, capacity: int, num_classes: int) -> Any:
     """How many of the entries are those of a class: they differ by one at most."""
     return (capacity - 1 - classes) // num_classes + 1
 
@@ -119,7 +126,14 @@ class LabelledMemory(keras.layers.Layer):
         ValueError: if there are more classes than entries.
     """
 
-    def __init__(self, num_views, capacity, dim, num_classes=None, **kwargs):
+    def __init__(
+        self,
+        num_views: int,
+        capacity: int,
+        dim: int,
+        num_classes: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if num_classes is not None and num_classes > capacity:
             raise ValueError(
                 "`capacity` must be at least `num_classes`, an entry for each class. "
@@ -133,7 +147,9 @@ class LabelledMemory(keras.layers.Layer):
         self.dim = dim
         self.num_classes = num_classes
 
-        def state(name, shape, dtype, initializer):
+        def state(
+            name: str, shape: tuple[int, ...], dtype: str, initializer: Any
+        ) -> Any:
             return self.add_weight(
                 name=name,
                 shape=shape,
@@ -152,7 +168,7 @@ class LabelledMemory(keras.layers.Layer):
         self.position = state("position", shape, "int32", "zeros")
         self.built = True
 
-    def enqueued(self, embeddings, labels):
+    def enqueued(self, embeddings: Any, labels: Any) -> tuple[Any, Any, Any]:
         """The state after a labelled batch has been written; assigns nothing.
 
         Args:
@@ -162,14 +178,19 @@ class LabelledMemory(keras.layers.Layer):
         Returns:
             Embeddings, labels and position, in the order of `state`.
         """
-        return enqueue(*(variable.value for variable in self.state), embeddings, labels)
+        kept, kept_labels, position = (variable.value for variable in self.state)
+        return enqueue(kept, kept_labels, position, embeddings, labels)
 
     @property
-    def state(self):
+    def state(self) -> list[Any]:
         """The variables: embeddings, labels, position."""
         return [self.embeddings, self.labels, self.position]
 
-    def get_config(self):
+    def stored_labels(self) -> np.ndarray:
+        """`(C,)` int32 of the entries as they stand, -1 for an empty one."""
+        return ops.convert_to_numpy(self.labels)
+
+    def get_config(self) -> dict[str, Any]:
         """Its sizes; the contents are weights."""
         return {
             **super().get_config(),

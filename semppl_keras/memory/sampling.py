@@ -1,10 +1,12 @@
 """Random draws from the batch (negatives) and from the memory (positives)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 
-def sample_negatives(batch_size, num_negatives, seed):
+def sample_negatives(batch_size: int, num_negatives: int, seed: Any) -> Any:
     """For each image K others of the batch, uniform without replacement.
 
     The negatives of ReLICv2 (arXiv 2201.05119), which SemPPL takes over.
@@ -28,7 +30,7 @@ def sample_negatives(batch_size, num_negatives, seed):
     # Floyd's algorithm, one draw per negative for all images at once: B x K
     # numbers, where ranking random keys would take B x B.
     u = keras.random.uniform((batch_size, num_negatives), seed=seed)
-    chosen = []
+    chosen: list[Any] = []
     for i in range(num_negatives):
         last = batch_size - 1 - num_negatives + i
         candidate = ops.cast(u[:, i] * (last + 1), "int32")
@@ -44,8 +46,12 @@ def sample_negatives(batch_size, num_negatives, seed):
 
 
 def sample_semantic_positives(
-    image_labels, memory_labels, num_draws, num_classes, seed
-):
+    image_labels: Any,
+    memory_labels: Any,
+    num_draws: int,
+    num_classes: int,
+    seed: Any,
+) -> tuple[Any, Any]:
     """For each image entries of the memory with its label, with replacement.
 
     The semantic positives of SemPPL (arXiv 2301.05158).

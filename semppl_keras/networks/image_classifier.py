@@ -1,13 +1,16 @@
 """Images to class probabilities."""
 
+import os
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
-from semppl_keras.data.feed.checked_batches import check_opening, checked_inputs
-from semppl_keras.data.feed.explanations import explained
+from semppl_keras.data.feed.checked_batches import check_opening
 from semppl_keras.networks.backbone_contract import input_channels, pooled
-from semppl_keras.networks.keras_file import check_keras_file
+from semppl_keras.networks.image_model import ImageModel
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
 from semppl_keras.networks.servable import make_servable
 
@@ -15,7 +18,7 @@ _ROWS_AT_ONCE = 4096
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
-class ImageClassifier(keras.Model):
+class ImageClassifier(ImageModel):
     """A classifier of images as they are: what `FineTuner` and `Distiller` train.
 
     An ordinary Keras model, to be called, saved and exported by itself; `compile` it
@@ -36,12 +39,16 @@ class ImageClassifier(keras.Model):
 
     freezable = ("backbone", "head")
 
-    def __init__(self, backbone, head, views, class_names=None, **kwargs):
-        # Images stay in float32; the networks cast their inputs themselves.
-        super().__init__(**{"autocast": False, **kwargs})
-        self.backbone = backbone
+    def __init__(
+        self,
+        backbone: keras.Model,
+        head: keras.Model,
+        views: Any,
+        class_names: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(backbone, views, **kwargs)
         self.head = head
-        self.views = views
         self.num_classes = head.output_shape[-1]
         if class_names is not None:
             class_names = tuple(str(name) for name in class_names)
@@ -54,7 +61,7 @@ class ImageClassifier(keras.Model):
         self.built = True
         make_servable(self)
 
-    def logits(self, views, training=False):
+    def logits(self, views: Any, training: bool = False) -> Any:
         """Logits of views that are made already.
 
         Args:
@@ -69,7 +76,7 @@ class ImageClassifier(keras.Model):
         features = self.backbone(views, training=training and self.backbone.trainable)
         return ops.cast(self.head(pooled(features), training=training), "float32")
 
-    def call(self, images, training=False):
+    def call(self, images: Any, training: bool = False) -> Any:
         """Probabilities `(B, num_classes)`, float32, of images `(B, H, W, C)`.
 
         Args:
@@ -80,18 +87,7 @@ class ImageClassifier(keras.Model):
         views = self.views.center_view(images)
         return ops.softmax(self.logits(views, training=training), axis=-1)
 
-    def predict(self, x, *args, **kwargs):
-        """As `keras.Model.predict`, of images in the views' `value_range`.
-
-        Raises:
-            ValueError, TypeError: if the images do not fit, or are in another range.
-        """
-        channels = input_channels(self.backbone)
-        with explained():
-            images = checked_inputs("x", x, self.views, channels)
-            return super().predict(images, *args, **kwargs)
-
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`, of images in the views' `value_range`.
 
         Raises:
@@ -100,7 +96,7 @@ class ImageClassifier(keras.Model):
         check_opening("x", x, self.views, input_channels(self.backbone))
         return super().evaluate(x, *args, **kwargs)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.fit`, on images in the views' `value_range`.
 
         Raises:
@@ -109,16 +105,12 @@ class ImageClassifier(keras.Model):
         check_opening("x", x, self.views, input_channels(self.backbone))
         return super().fit(x, *args, **kwargs)
 
-    def save(self, filepath, overwrite=True, **kwargs):
-        """As `keras.Model.save`, to a `.keras` file.
-
-        Raises:
-            ValueError: for a HDF5 file.
-        """
-        check_keras_file(filepath)
-        super().save(filepath, overwrite=overwrite, **kwargs)
-
-    def export(self, filepath, format="tf_saved_model", **kwargs):
+    def export(
+        self,
+        filepath: str | os.PathLike[str],
+        format: str = "tf_saved_model",
+        **kwargs: Any,
+    ) -> None:
         """As `keras.Model.export`, for float images of a view's size.
 
         Args:
@@ -135,7 +127,7 @@ class ImageClassifier(keras.Model):
             ]
         super().export(filepath, format=format, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {
             **super().get_config(),
             **{
@@ -147,7 +139,9 @@ class ImageClassifier(keras.Model):
         return with_frozen(config, self)
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "ImageClassifier":
         return made_of_parts(cls, config, ("backbone", "head", "views"), custom_objects)
 
 

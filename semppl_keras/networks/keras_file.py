@@ -1,9 +1,29 @@
 """The file that a model is saved to."""
 
+import os
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 
 
-def check_keras_file(path):
+class SavedAsKerasFile:
+    """A Keras model that `save` writes to a `.keras` file alone."""
+
+    def save(
+        self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any
+    ) -> None:
+        """As `keras.Model.save`, to a `.keras` file.
+
+        Raises:
+            ValueError: for a HDF5 file.
+        """
+        check_keras_file(filepath)
+        saved: Any = super()
+        saved.save(filepath, overwrite=overwrite, **kwargs)
+
+
+def check_keras_file(path: str | os.PathLike[str]) -> None:
     """Raises a ValueError for a HDF5 file, of which Keras loads no model of models."""
     if str(path).endswith((".h5", ".hdf5")):
         raise ValueError(
@@ -14,7 +34,7 @@ def check_keras_file(path):
         )
 
 
-def check_checkpoint_files(callbacks):
+def check_checkpoint_files(callbacks: Iterable[Any]) -> None:
     """The same of what `keras.callbacks.ModelCheckpoint`s are going to write."""
     for callback in callbacks:
         if (

@@ -1,14 +1,16 @@
 """What all objectives share: views in, a representation out."""
 
 import functools
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
-from semppl_keras.checks import check_seed, check_share
+from semppl_keras.checks import check_seed
 from semppl_keras.data.checks import ImageSpec
-from semppl_keras.data.feed.feed import make_feed
 from semppl_keras.networks import (
     Encoder,
     TargetEncoder,
@@ -17,14 +19,11 @@ from semppl_keras.networks import (
 )
 from semppl_keras.networks.image_embedder import ImageEmbedder
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
-from semppl_keras.training.fit_callbacks import as_list
-from semppl_keras.training.global_batch import share_of_loss
+from semppl_keras.training.global_batch import GlobalBatch
+from semppl_keras.training.inference import inference
 from semppl_keras.training.known_arguments import known_arguments
-from semppl_keras.training.latest import Latest
 from semppl_keras.training.random_state import draw_seeds
-from semppl_keras.training.target_ema import TargetEMA
-from semppl_keras.training.target_schedule import TargetSchedule
-from semppl_keras.training.view_model import ViewModel, inference
+from semppl_keras.training.view_model import ViewModel
 from semppl_keras.views import MultiCrop, recipe
 
 
@@ -32,7 +31,10 @@ class Pretraining(ViewModel):
     """A model that learns a representation from random views of images.
 
     A subclass says in `loss_parts` what is to be learned from the embeddings of the
-    views, and names in `settings` the arguments that make its configuration.
+    views, and names in `settings` the arguments that make its configuration. Beside the
+    parts of its loss `fit` tells embedding_std (1 / sqrt(projection_dim) for embeddings
+    that are spread evenly, 0 when they collapse) and, with a target network,
+    target_momentum.
 
     Args:
         backbone: any built `keras.Model` from images to features, see `SemPPL`.
@@ -54,27 +56,24 @@ class Pretraining(ViewModel):
             of range.
     """
 
-    settings = ()
+    settings: ClassVar[tuple[str, ...]] = ()
     freezable = ("online",)
-    needs_labels = False
 
     def __init__(
         self,
-        backbone,
+        backbone: keras.Model,
         *,
-        views,
-        make_heads,
-        num_target_heads=None,
-        target_momentum=None,
-        num_classes=None,
-        metrics=(),
-        latest=(),
-        seed=None,
-        **kwargs,
-    ):
+        views: MultiCrop | str,
+        make_heads: Callable[..., list[keras.Model]],
+        num_target_heads: int | None = None,
+        target_momentum: float | None = None,
+        num_classes: int | None = None,
+        metrics: Iterable[str] = (),
+        latest: Iterable[str] = (),
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_seed(seed)
-        if num_target_heads is not None:
-            check_share(target_momentum=target_momentum)
         if keras.config.image_data_format() != "channels_last":
             raise ValueError(
                 "semppl_keras takes images with channels last. Received: "
@@ -106,7 +105,7 @@ class Pretraining(ViewModel):
         heads = make_heads(feature_dim, *head_seeds, dtype=self.dtype_policy)
         self.feature_dim = feature_dim
         self.online = Encoder(backbone, heads, dtype="float32", name="online")
-        self.target = self._target_schedule = None
+        self.target: TargetEncoder | None = None
         if num_target_heads is not None:
             self.target = TargetEncoder.copy_of(
                 self.online,
@@ -114,144 +113,21 @@ class Pretraining(ViewModel):
                 name="target",
                 image_size=min(sizes),
             )
-            self._target_schedule = TargetSchedule(name="target_schedule")
-            latest = (*latest, "target_momentum")
-        self._step_metrics = [
-            *(keras.metrics.Mean(name) for name in (*metrics, "embedding_std")),
-            *(Latest(name) for name in latest),
-        ]
+            self.keep_average(target_momentum)
+        self.tell((*metrics, "embedding_std"), latest)
         self.built = True
 
     @property
-    def backbone(self):
+    def backbone(self) -> keras.Model:
         """The online backbone, an ordinary `keras.Model` from images to features."""
         return self.online.backbone
-
-    def loss_parts(self, online, target, labels, batch):
-        """What is to be learned, from the views of one batch.
-
-        Args:
-            online: `(V, B, D)` unit vectors, the large views first.
-            target: `(L, B, D)` unit vectors of the large views, without gradient;
-                None without a target network.
-            labels: dict of `label` `(B_l,)` int32, those of the last B_l images, and
-                `hidden_label` `(B_u,)` of the others, -1 for unknown; either may be
-                missing.
-            batch: `GlobalBatch` of these images, of which other replicas may hold
-                more.
-
-        Returns:
-            dict of `loss`, a scalar, and what the subclass gave as `metrics` and
-            `latest`, scalars or vectors whose mean is shown.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no `loss_parts`.")
 
     # -- use ------------------------------------------------------------------
 
     @known_arguments
-    def fit(
-        self,
-        unlabelled=None,
-        labelled=None,
-        *,
-        epochs=1,
-        batch_size=None,
-        labelled_batch_size=None,
-        images_per_class=None,
-        steps_per_epoch=None,
-        validation_data=None,
-        validation_batch_size=None,
-        validation_steps=None,
-        validation_freq=1,
-        initial_epoch=0,
-        initial_batch=0,
-        callbacks=None,
-        verbose="auto",
-    ):
-        """Trains on unlabelled and labelled images.
-
-        An epoch is one pass over `unlabelled`, whose last batch is filled up from
-        the beginning; `labelled` goes round beside it. Arrays are shuffled, in an
-        order that follows from the model's seed and step; datasets come in their
-        own order.
-
-        Args:
-            unlabelled: images, uint8 or float in the views' `value_range`, as an
-                array `(N, H, W, C)`, `tf.data.Dataset`, `keras.utils.PyDataset`,
-                torch `DataLoader` or another iterable of batches. With labels, as
-                (images, labels), -1 for unknown, these are used for the metric
-                `pseudo_label_accuracy` alone.
-            labelled: the same of (images, labels), labels in [0, num_classes) or
-                one-hot. To an objective that knows no labels they are some more
-                images, and may be left out.
-            epochs: int.
-            batch_size: int or None, unlabelled images per step. None for that of
-                the dataset's own batches, or 96, at most as many as there are.
-            labelled_batch_size: int or None, labelled images per step. None for
-                that of the dataset's own batches, or a third of `batch_size`, at
-                most as many as there are.
-            images_per_class: int or None. With it the labelled images of a step are so
-                many of each of labelled_batch_size / images_per_class classes, which
-                take turns: rare classes come up as often as others, and `SuNCEt` has
-                its pairs. For `labelled` as arrays. None: as they come.
-            steps_per_epoch: int, only where `unlabelled` has no end, or none that can
-                be told: without it such images are counted by reading them once.
-            validation_data: (images, labels) or a dataset of them, for a model that
-                predicts classes.
-            validation_batch_size, validation_steps, validation_freq,
-            initial_epoch, callbacks, verbose: as in `keras.Model.fit`. In a loop of
-                `fit(initial_epoch=e, epochs=e + 1)` give `TargetEMA` the length of the
-                target's schedule, see there.
-            initial_batch: int, batches of epoch `initial_epoch` that were done before
-                the model was saved; the rest of the epoch comes first.
-
-        Returns:
-            `keras.callbacks.History`: loss, what the objective tells of itself,
-            target_momentum, embedding_std (1 / sqrt(projection_dim) for embeddings
-            that are spread evenly, 0 when they collapse), val_ metrics.
-
-        Raises:
-            ValueError, TypeError: if the data does not fit; nothing is trained.
-            MemoryError: if a step takes more memory than there is.
-        """
-        self._check_compiled("fit")
-        if self.target is not None:
-            self.target.check_is_copy(self.online)
-        feed = make_feed(
-            unlabelled,
-            labelled,
-            self.image_spec,
-            labels_required=self.needs_labels,
-            batch_size=batch_size,
-            labelled_batch_size=labelled_batch_size,
-            images_per_class=images_per_class,
-            steps_per_epoch=steps_per_epoch,
-            seed=self.seed,
-            num_replicas=self.num_replicas,
-        )
-        self._check_batch_sizes(feed.batch_size, feed.labelled_batch_size)
-        callbacks = as_list(callbacks)
-        moved = any(isinstance(callback, TargetEMA) for callback in callbacks)
-        if self.target is not None and not moved:
-            callbacks.append(TargetEMA(self.target_momentum))
-        try:
-            return self.fit_feed(
-                feed,
-                epochs=epochs,
-                validation_data=validation_data,
-                validation_batch_size=validation_batch_size,
-                validation_steps=validation_steps,
-                validation_freq=validation_freq,
-                initial_epoch=initial_epoch,
-                initial_batch=initial_batch,
-                callbacks=callbacks,
-                verbose=verbose,
-            )
-        finally:
-            self.hold_target()
-
-    @known_arguments
-    def embed(self, images, batch_size=None, verbose=0):
+    def embed(
+        self, images: Any, batch_size: int | None = None, verbose: Any = 0
+    ) -> np.ndarray:
         """The backbone's representation of images.
 
         Args:
@@ -271,7 +147,12 @@ class Pretraining(ViewModel):
             )
         return np.asarray(features, dtype="float32")
 
-    def export(self, filepath, format="tf_saved_model", **kwargs):
+    def export(
+        self,
+        filepath: str | os.PathLike[str],
+        format: str = "tf_saved_model",
+        **kwargs: Any,
+    ) -> None:
         """What is to be served is said by `semppl_keras.export.export_model`.
 
         Raises:
@@ -284,20 +165,16 @@ class Pretraining(ViewModel):
             "classifier of it."
         )
 
-    def output_shapes(self):
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
         """Of the backbone and of the online network's last head."""
-        shapes = {"Features": (self.feature_dim,)}
+        shapes: dict[str, tuple[int, ...]] = {"Features": (self.feature_dim,)}
         if self.online.heads:
             shapes["Embeddings"] = (self.online.heads[-1].output_shape[-1],)
         return shapes
 
     # -- the step -------------------------------------------------------------
 
-    def make_views(self, images):
-        """Views of the unlabelled and labelled images of a batch, in this order."""
-        return self.draw_views(images)
-
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         """In training views to embeddings, otherwise images to features.
 
         Args:
@@ -324,90 +201,33 @@ class Pretraining(ViewModel):
             embeddings["target"] = ops.stop_gradient(target)
         return embeddings
 
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        """The objective's loss and the backbone's penalties; updates the metrics."""
-        if not training:
-            return ops.zeros(())
-        online = y_pred["online"]
-        values = dict(self.loss_parts(online, y_pred.get("target"), y, self._batch))
-        values["embedding_std"] = _standard_deviation(online[0], self._batch)
+    def measures(self, outputs: dict[str, Any], batch: GlobalBatch) -> dict[str, Any]:
+        """As everywhere, and how far the online embeddings are spread."""
+        spread = _standard_deviation(outputs["online"][0], batch)
+        return {**super().measures(outputs, batch), "embedding_std": spread}
+
+    def penalties(self) -> Iterable[Any]:
+        """Those of the online network."""
+        return self.online.losses
+
+    def moving_pairs(self) -> Iterable[tuple[Any, Any]]:
+        """The target's weights and those of the online network that move them."""
+        return () if self.target is None else self.target.moving_pairs(self.online)
+
+    def check_networks(self) -> None:
+        """Raises a ValueError if the target is no copy of the online network."""
         if self.target is not None:
-            values["target_momentum"] = self._target_schedule.momentum(self.step)
-        for metric in self._step_metrics:
-            metric.update_state(ops.stop_gradient(values[metric.name]))
-        loss = values["loss"]
-        for penalty in self.online.losses:
-            loss = loss + ops.cast(ops.sum(penalty), loss.dtype)
-        return share_of_loss(loss)
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """In training the step's metrics, otherwise those given to `compile`."""
-        if not isinstance(y_pred, dict):
-            self._compile_metrics.update_state(
-                self.as_indices(y), y_pred, sample_weight
-            )
-            return self._compile_metrics.result()
-        return {metric.name: metric.result() for metric in self.step_metrics(y)}
-
-    def step_metrics(self, labels):
-        """The metrics that a step shows, given the labels that came with it."""
-        del labels
-        return [self._loss_tracker, *self._step_metrics]
-
-    def after_update(self):
-        """Moves the target after the optimiser's step, and counts the batch."""
-        if self.target is not None:
-            momentum = self._target_schedule.momentum(self.step)
-            weight = (1.0 - momentum) * self.completed_updates()
-            for target, online in self.target.moving_pairs(self.online):
-                own_weight = ops.cast(weight, target.dtype)
-                target.assign(target + own_weight * (online - target))
-        super().after_update()
-
-    def schedule_target(self, base_momentum, start, steps):
-        """Lets the target move: see `TargetEMA`, which calls this.
-
-        Args:
-            base_momentum: float in [0, 1].
-            start: int, the model's step at which the schedule begins.
-            steps: int, its length, or None: the momentum stays as it begins.
-
-        Raises:
-            TypeError: if the model has no target network.
-        """
-        if self.target is None:
-            raise TypeError(
-                f"{type(self).__name__} has no target network that `TargetEMA` could "
-                "move."
-            )
-        self._target_schedule.begin(base_momentum, start, steps)
-
-    def target_progress(self):
-        """The share of the target's schedule that is done, None if it never began."""
-        step = int(self.step.numpy())
-        return self._target_schedule.progress_at(step)
-
-    def hold_target(self):
-        """Keeps the target as it is."""
-        if self.target is not None:
-            self._target_schedule.hold()
-
-    # -- checks ---------------------------------------------------------------
-
-    def _check_batch_sizes(self, batch_size, labelled_batch_size):
-        """Raises a ValueError for a batch that the objective cannot work with."""
+            self.target.check_is_copy(self.online)
 
     # -- saving ---------------------------------------------------------------
 
     @functools.cached_property
-    def _embedder(self):
+    def _embedder(self) -> ImageEmbedder:
         # A cached property goes past Keras' tracking: no part of what is saved.
         return ImageEmbedder(self.backbone, self.views)
 
-    def get_config(self):
-        config = {
+    def get_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {
             **super().get_config(),
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "views": keras.saving.serialize_keras_object(self.views),
@@ -417,11 +237,13 @@ class Pretraining(ViewModel):
         return with_frozen(config, self)
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "Pretraining":
         return made_of_parts(cls, config, ("backbone", "views"), custom_objects)
 
 
-def _standard_deviation(embeddings, batch):
+def _standard_deviation(embeddings: Any, batch: GlobalBatch) -> Any:
     """Of each component of `(B, D)`, over the global batch."""
     embeddings = ops.stop_gradient(embeddings)
     deviation = embeddings - batch.mean(ops.mean(embeddings, axis=0))

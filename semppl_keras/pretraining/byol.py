@@ -1,11 +1,15 @@
 """BYOL: regression of a target's embeddings, without labels or negatives."""
 
+from typing import Any
+
 import keras
 
 from semppl_keras.checks import check_integers, check_two_views
 from semppl_keras.losses import byol_loss
 from semppl_keras.networks import projector_and_predictor
 from semppl_keras.pretraining.base import Pretraining
+from semppl_keras.training.global_batch import GlobalBatch
+from semppl_keras.views import MultiCrop
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -31,15 +35,15 @@ class BYOL(Pretraining):
 
     def __init__(
         self,
-        backbone,
+        backbone: keras.Model,
         *,
-        views="small_images",
-        projection_dim=256,
-        hidden_dim=4096,
-        target_momentum=0.95,
-        seed=None,
-        **kwargs,
-    ):
+        views: MultiCrop | str = "small_images",
+        projection_dim: int = 256,
+        hidden_dim: int = 4096,
+        target_momentum: float = 0.95,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_integers(1, projection_dim=projection_dim, hidden_dim=hidden_dim)
         super().__init__(
             backbone,
@@ -55,7 +59,9 @@ class BYOL(Pretraining):
         self.projection_dim = projection_dim
         self.hidden_dim = hidden_dim
 
-    def loss_parts(self, online, target, labels, batch):
+    def loss_parts(
+        self, outputs: dict[str, Any], labels: dict[str, Any], batch: GlobalBatch
+    ) -> dict[str, Any]:
         """BYOL's loss; labels are not looked at."""
         del labels, batch
-        return byol_loss(online, target)
+        return byol_loss(outputs["online"], outputs["target"])

@@ -1,5 +1,7 @@
 """ReLICv2: contrast and invariance, without labels."""
 
+from typing import Any
+
 import keras
 
 from semppl_keras.checks import (
@@ -12,6 +14,8 @@ from semppl_keras.losses import semppl_loss
 from semppl_keras.memory import sample_negatives
 from semppl_keras.networks import projector_and_predictor
 from semppl_keras.pretraining.base import Pretraining
+from semppl_keras.training.global_batch import GlobalBatch
+from semppl_keras.views import MultiCrop
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -46,19 +50,19 @@ class ReLICv2(Pretraining):
 
     def __init__(
         self,
-        backbone,
+        backbone: keras.Model,
         *,
-        views="small_images",
-        projection_dim=256,
-        hidden_dim=4096,
-        num_negatives=10,
-        temperature=0.2,
-        contrastive_weight=1.0,
-        invariance_weight=1.0,
-        target_momentum=0.95,
-        seed=None,
-        **kwargs,
-    ):
+        views: MultiCrop | str = "small_images",
+        projection_dim: int = 256,
+        hidden_dim: int = 4096,
+        num_negatives: int = 10,
+        temperature: float = 0.2,
+        contrastive_weight: float = 1.0,
+        invariance_weight: float = 1.0,
+        target_momentum: float = 0.95,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_integers(
             1,
             projection_dim=projection_dim,
@@ -86,21 +90,23 @@ class ReLICv2(Pretraining):
         self.contrastive_weight = contrastive_weight
         self.invariance_weight = invariance_weight
 
-    def loss_parts(self, online, target, labels, batch):
+    def loss_parts(
+        self, outputs: dict[str, Any], labels: dict[str, Any], batch: GlobalBatch
+    ) -> dict[str, Any]:
         """ReLICv2's loss; labels are not looked at."""
         del labels
         negatives = sample_negatives(
             batch.size, self.num_negatives, self.seed_generator
         )
         return semppl_loss(
-            online,
-            target,
+            outputs["online"],
+            outputs["target"],
             batch.own(negatives),
-            candidates=batch.gather(target, axis=1),
+            candidates=batch.gather(outputs["target"], axis=1),
             temperature=self.temperature,
             contrastive_weight=self.contrastive_weight,
             invariance_weight=self.invariance_weight,
         )
 
-    def _check_batch_sizes(self, batch_size, labelled_batch_size):
+    def _check_batch_sizes(self, batch_size: int, labelled_batch_size: int) -> None:
         check_batch_has_negatives(batch_size, labelled_batch_size, self.num_negatives)

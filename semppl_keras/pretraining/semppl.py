@@ -1,6 +1,7 @@
 """SemPPL: semantic positives via pseudo-labels."""
 
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,17 +24,18 @@ from semppl_keras.memory import (
     sample_semantic_positives,
     vote_shares,
 )
+from semppl_keras.memory.policy import checked_policy
 from semppl_keras.networks import projector_and_predictor
 from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.training.global_batch import GlobalBatch
 from semppl_keras.training.known_arguments import known_arguments
+from semppl_keras.views import MultiCrop
 
 # What `fit` tells of each objective.
 _METRICS = {
     "relicv2": ("augmentation", "semantic", "invariance", "semantic_invariance"),
     "byol": ("regression", "semantic"),
 }
-_POLICIES = ("balanced", "fifo")
 _NETWORKS = ("target", "online")
 
 
@@ -135,27 +137,27 @@ class SemPPL(Pretraining):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
+        backbone: keras.Model,
+        num_classes: int,
         *,
-        views="small_images",
-        objective="relicv2",
-        projection_dim=256,
-        hidden_dim=4096,
-        memory_size=640,
-        memory_policy="balanced",
-        neighbours=1,
-        num_negatives=10,
-        num_semantic_positives=3,
-        temperature=0.2,
-        contrastive_weight=1.0,
-        semantic_weight=1.0,
-        invariance_weight=1.0,
-        target_momentum=0.95,
-        predict_with="target",
-        seed=None,
-        **kwargs,
-    ):
+        views: MultiCrop | str = "small_images",
+        objective: str = "relicv2",
+        projection_dim: int = 256,
+        hidden_dim: int = 4096,
+        memory_size: int = 640,
+        memory_policy: str = "balanced",
+        neighbours: int = 1,
+        num_negatives: int = 10,
+        num_semantic_positives: int = 3,
+        temperature: float = 0.2,
+        contrastive_weight: float = 1.0,
+        semantic_weight: float = 1.0,
+        invariance_weight: float = 1.0,
+        target_momentum: float = 0.95,
+        predict_with: str = "target",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_integers(2, num_classes=num_classes)
         check_integers(
             1,
@@ -187,7 +189,7 @@ class SemPPL(Pretraining):
                 "`neighbours` must be at most `memory_size`. Received: "
                 f"neighbours={neighbours}, memory_size={memory_size}."
             )
-        memory_policy = _checked_policy(
+        memory_policy = checked_policy(
             memory_policy, memory_size, num_classes, neighbours
         )
         super().__init__(
@@ -228,7 +230,9 @@ class SemPPL(Pretraining):
         self._pseudo_label_accuracy = keras.metrics.Mean("pseudo_label_accuracy")
 
     @known_arguments
-    def compile(self, optimizer="adamw", metrics=("accuracy",), **options):
+    def compile(
+        self, optimizer: Any = "adamw", metrics: Any = ("accuracy",), **options: Any
+    ) -> None:
         """Configures training; the loss is SemPPL's own.
 
         Args:
@@ -243,7 +247,9 @@ class SemPPL(Pretraining):
         super().compile(optimizer, metrics=metrics, **options)
 
     @known_arguments
-    def pseudo_label(self, images, batch_size=None, verbose=0):
+    def pseudo_label(
+        self, images: Any, batch_size: int | None = None, verbose: Any = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Labels of images and how sure they are.
 
         Args:
@@ -260,7 +266,7 @@ class SemPPL(Pretraining):
         confidences = np.round(shares.max(axis=1) * votes) / votes
         return shares.argmax(axis=1).astype("int32"), confidences.astype("float32")
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         """In training views to embeddings, otherwise images to vote shares.
 
         Each image is compared with the memory under each of its L views.
@@ -287,14 +293,19 @@ class SemPPL(Pretraining):
             self.num_classes,
         )
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
         """As everywhere; no class is found by coming first among equal shares."""
         if not isinstance(y_pred, dict):
             y_pred = behind_its_ties(y_pred, self.as_indices(y))
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def loss_parts(self, online, target, labels, batch):
+    def loss_parts(
+        self, outputs: dict[str, Any], labels: dict[str, Any], batch: GlobalBatch
+    ) -> dict[str, Any]:
         """SemPPL's loss of the own images; also writes the memory."""
+        online, target = outputs["online"], outputs["target"]
         num_large, num_images = target.shape[:2]
         known = ops.cast(labels["label"], "int32")
         num_unlabelled = num_images - known.shape[0]
@@ -304,8 +315,7 @@ class SemPPL(Pretraining):
         memory = self.memory.enqueued(
             all_targets[:, unlabelled.size :], labelled.gather(known)
         )
-        for variable, value in zip(self.memory.state, memory, strict=True):
-            self.write_state(variable, value)
+        self.write_states(self.memory.state, memory)
         embeddings, memory_labels, _ = memory
 
         pseudo_labels, confidences = knn_votes(
@@ -351,9 +361,9 @@ class SemPPL(Pretraining):
         if "hidden_label" in labels:
             hidden = ops.cast(labels["hidden_label"], "int32")
             # Of all replicas, which may know different numbers of them.
-            self._pseudo_label_accuracy.update_state(
+            parts["pseudo_label_accuracy"] = (
                 unlabelled.gather(ops.cast(pseudo_labels == hidden, "float32")),
-                sample_weight=unlabelled.gather(ops.cast(hidden >= 0, "float32")),
+                unlabelled.gather(ops.cast(hidden >= 0, "float32")),
             )
         return {
             **parts,
@@ -361,14 +371,14 @@ class SemPPL(Pretraining):
             "memory_fill": ops.mean(ops.cast(memory_labels >= 0, "float32")),
         }
 
-    def step_metrics(self, labels):
+    def step_metrics(self, labels: dict[str, Any]) -> list[keras.metrics.Metric]:
         """As everywhere, and the pseudo-labels' accuracy where it can be known."""
         metrics = super().step_metrics(labels)
         if "hidden_label" in labels:
             metrics.append(self._pseudo_label_accuracy)
         return metrics
 
-    def _check_batch_sizes(self, batch_size, labelled_batch_size):
+    def _check_batch_sizes(self, batch_size: int, labelled_batch_size: int) -> None:
         if self.objective != "byol":
             check_batch_has_negatives(
                 batch_size, labelled_batch_size, self.num_negatives
@@ -380,31 +390,28 @@ class SemPPL(Pretraining):
                 f"{labelled_batch_size}."
             )
 
-    def fit_feed(self, feed, **arguments):
+    def fit_feed(self, feed: Any, **training: Any) -> keras.callbacks.History:
         """As everywhere; classes that are then missing in the memory are told."""
-        history = super().fit_feed(feed, **arguments)
+        history = super().fit_feed(feed, **training)
         # Before it could be full, there is nothing to wonder about.
         step = int(ops.convert_to_numpy(self.step))
         written = step * feed.labelled_batch_size
         if written >= self.memory_size and self.num_processes == 1:
-            self._tell_missing_classes(self._labels_in_memory())
+            self._tell_missing_classes()
         return history
 
-    def _check_ready(self, method):
-        labels = self._labels_in_memory()
-        filled = int(np.sum(labels >= 0))
+    def _check_ready(self, method: str) -> None:
+        filled = int(np.sum(self.memory.stored_labels() >= 0))
         if filled < self.neighbours:
             raise ValueError(
                 f"`{method}` needs labelled embeddings in the memory, at least "
                 f"neighbours={self.neighbours}. Received: {filled}. Call `fit` first."
             )
-        self._tell_missing_classes(labels)
+        self._tell_missing_classes()
 
-    def _labels_in_memory(self):
-        return ops.convert_to_numpy(self.memory.labels)
-
-    def _tell_missing_classes(self, labels):
+    def _tell_missing_classes(self) -> None:
         """Warns of classes that no vote can be for, once for each set of them."""
+        labels = self.memory.stored_labels()
         missing = np.setdiff1d(np.arange(self.num_classes), labels).tolist()
         if missing and missing != self._missing_told:
             remedy = "Label images of each class, and train until all were seen"
@@ -424,40 +431,10 @@ class SemPPL(Pretraining):
     # -- saving ---------------------------------------------------------------
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Pretraining:
         # Models that were saved without these settings have one queue, and answer as
         # they did.
         config = {"memory_policy": "fifo", "predict_with": "online", **config}
         return super().from_config(config, custom_objects)
-
-
-def _checked_policy(policy, memory_size, num_classes, neighbours):
-    """The policy that can be kept, or a ValueError for one that is not known."""
-    if policy not in _POLICIES:
-        raise ValueError(
-            f"`memory_policy` must be one of {_POLICIES}. Received: memory_policy="
-            f"{policy!r}."
-        )
-    if policy == "fifo":
-        return policy
-    if memory_size < num_classes:
-        warnings.warn(
-            "`memory_size` should be at least `num_classes`, so that every class can "
-            f"stay in the memory. Received: memory_size={memory_size} for "
-            f"{num_classes} classes. It is one queue for all of them now "
-            f'(memory_policy="fifo"), in which some are always missing; {num_classes} '
-            "entries would do.",
-            stacklevel=3,
-        )
-        return "fifo"
-    length = memory_size // num_classes
-    if neighbours >= 2 * length:
-        warnings.warn(
-            "`neighbours` should be less than twice the entries that a class has in "
-            "the memory, so that each can have the majority. Received: neighbours="
-            f"{neighbours}, with {length} entries for a class (memory_size="
-            f"{memory_size}, {num_classes} classes). Take at most {2 * length - 1} "
-            f"neighbours, or memory_size={num_classes * (neighbours // 2 + 1)}.",
-            stacklevel=3,
-        )
-    return policy

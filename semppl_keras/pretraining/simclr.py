@@ -1,5 +1,7 @@
 """SimCLR: tell the views of an image from those of all others."""
 
+from typing import Any, ClassVar
+
 import keras
 from keras import ops
 
@@ -12,6 +14,8 @@ from semppl_keras.losses import nt_xent_loss
 from semppl_keras.memory import LabelledMemory
 from semppl_keras.networks import projector
 from semppl_keras.pretraining.base import Pretraining
+from semppl_keras.training.global_batch import GlobalBatch
+from semppl_keras.views import MultiCrop
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -51,7 +55,7 @@ class SimCLR(Pretraining):
             of range.
     """
 
-    settings = (
+    settings: ClassVar[tuple[str, ...]] = (
         "projection_dim",
         "hidden_dim",
         "hidden_layers",
@@ -61,22 +65,22 @@ class SimCLR(Pretraining):
     )
 
     # What `fit` tells beside the loss, of every subclass.
-    shown = ("contrastive_accuracy",)
+    shown: ClassVar[tuple[str, ...]] = ("contrastive_accuracy",)
 
     def __init__(
         self,
-        backbone,
+        backbone: keras.Model,
         *,
-        views="small_images",
-        projection_dim=128,
-        hidden_dim=2048,
-        hidden_layers=2,
-        temperature=0.1,
-        memory_size=0,
-        target_momentum=0.95,
-        seed=None,
-        **kwargs,
-    ):
+        views: MultiCrop | str = "small_images",
+        projection_dim: int = 128,
+        hidden_dim: int = 2048,
+        hidden_layers: int = 2,
+        temperature: float = 0.1,
+        memory_size: int = 0,
+        target_momentum: float = 0.95,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_integers(
             1,
             projection_dim=projection_dim,
@@ -107,11 +111,13 @@ class SimCLR(Pretraining):
             # Of one view and one class: what counts is which entries are filled.
             self.memory = LabelledMemory(1, memory_size, projection_dim, name="memory")
 
-    def loss_parts(self, online, target, labels, batch):
+    def loss_parts(
+        self, outputs: dict[str, Any], labels: dict[str, Any], batch: GlobalBatch
+    ) -> dict[str, Any]:
         """NT-Xent; also writes the memory. Labels are not looked at."""
         del labels
         # The loss of the whole batch, on every replica: it is cheap.
-        online = batch.gather(online, axis=1)
+        online = batch.gather(outputs["online"], axis=1)
         if self.memory is None:
             return nt_xent_loss(online, temperature=self.temperature)
         # What earlier batches have left: of this one each image has its views here.
@@ -123,8 +129,8 @@ class SimCLR(Pretraining):
             negative_mask=filled,
         )
         written = self.memory.enqueued(
-            batch.gather(target[:1], axis=1), ops.zeros((batch.size,), "int32")
+            batch.gather(outputs["target"][:1], axis=1),
+            ops.zeros((batch.size,), "int32"),
         )
-        for variable, value in zip(self.memory.state, written, strict=True):
-            self.write_state(variable, value)
+        self.write_states(self.memory.state, written)
         return {**parts, "memory_fill": ops.mean(ops.cast(filled, "float32"))}

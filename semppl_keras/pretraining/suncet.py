@@ -1,5 +1,7 @@
 """SuNCEt: SimCLR, and contrast between the classes of the labelled images."""
 
+from typing import Any, ClassVar
+
 import keras
 from keras import ops
 
@@ -31,19 +33,33 @@ class SuNCEt(SimCLR):
             of range.
     """
 
-    settings = ("num_classes", "suncet_weight", *SimCLR.settings)
+    settings: ClassVar[tuple[str, ...]] = (
+        "num_classes",
+        "suncet_weight",
+        *SimCLR.settings,
+    )
     needs_labels = True
     shown = (*SimCLR.shown, "suncet")
 
-    def __init__(self, backbone, num_classes, *, suncet_weight=1.0, **simclr):
+    def __init__(
+        self,
+        backbone: keras.Model,
+        num_classes: int,
+        *,
+        suncet_weight: float = 1.0,
+        **simclr: Any,
+    ) -> None:
         check_integers(2, num_classes=num_classes)
         check_not_negative(suncet_weight=suncet_weight)
         super().__init__(backbone, num_classes=num_classes, **simclr)
         self.suncet_weight = suncet_weight
 
-    def loss_parts(self, online, target, labels, batch):
+    def loss_parts(
+        self, outputs: dict[str, Any], labels: dict[str, Any], batch: GlobalBatch
+    ) -> dict[str, Any]:
         """NT-Xent of all images and SuNCEt's term of the labelled ones."""
-        parts = super().loss_parts(online, target, labels, batch)
+        parts = super().loss_parts(outputs, labels, batch)
+        online = outputs["online"]
         known = ops.cast(labels["label"], "int32")
         labelled = GlobalBatch(known.shape[0])
         suncet = suncet_loss(

@@ -1,7 +1,12 @@
 """The callbacks of a training that may go on in the middle of an epoch."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import keras
 from keras import ops
+
+from semppl_keras.checks import check_integers
 
 
 class FitCallbacks(keras.callbacks.CallbackList):
@@ -23,8 +28,15 @@ class FitCallbacks(keras.callbacks.CallbackList):
     """
 
     def __init__(
-        self, callbacks, feed, initial_epoch, initial_batch, epochs, verbose, model
-    ):
+        self,
+        callbacks: Any,
+        feed: Any,
+        initial_epoch: int,
+        initial_batch: int,
+        epochs: int,
+        verbose: Any,
+        model: keras.Model,
+    ) -> None:
         super().__init__(
             as_list(callbacks),
             add_history=True,
@@ -42,7 +54,7 @@ class FitCallbacks(keras.callbacks.CallbackList):
         self._begun = self._sought = False
         self._last_logs = None
 
-    def parts(self):
+    def parts(self) -> Iterator[tuple[int, int]]:
         """Yields (first epoch, end) of each `fit` of Keras' that is to be run."""
         begin = self._initial_epoch
         if self._offset and begin < self._epochs:
@@ -55,31 +67,54 @@ class FitCallbacks(keras.callbacks.CallbackList):
             yield begin, self._epochs
         super().on_train_end(self._last_logs)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         if not self._begun:
             super().on_train_begin(logs)
         self._begun = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         # It may be the end of a part alone: see `parts`.
         self._last_logs = logs
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_begin(epoch, logs)
         if not self._sought:
             # Other callbacks may have restored the model until now.
             self._feed.seek(int(ops.convert_to_numpy(self.model.step)))
             self._sought = True
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         super().on_train_batch_begin(batch + self._offset, logs)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         super().on_train_batch_end(batch + self._offset, logs)
 
 
-def as_list(callbacks):
+def as_list(callbacks: Any) -> list[Any]:
     """A list of what Keras takes as `callbacks`."""
     if callbacks is None:
         return []
     return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+
+
+def check_initial_batch(
+    model: keras.Model, initial_batch: int, steps_per_epoch: int
+) -> None:
+    """Raises a ValueError for a batch with which no `fit` can go on."""
+    check_integers(0, initial_batch=initial_batch)
+    if initial_batch >= steps_per_epoch or initial_batch % model.steps_per_execution:
+        raise ValueError(
+            "`initial_batch` must be one of the batches of an epoch, from 0 on, "
+            "and a multiple of `steps_per_execution`. Received: initial_batch="
+            f"{initial_batch} of {steps_per_epoch}, steps_per_execution="
+            f"{model.steps_per_execution}. After whole epochs give `initial_epoch` "
+            "alone."
+        )
+    inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if initial_batch and inner.use_ema:
+        raise ValueError(
+            "`initial_batch` is not for optimisers that replace the weights by "
+            "their average at the end of `fit`: the rest of the epoch is a `fit` "
+            f"of its own. Received: initial_batch={initial_batch} with "
+            f"{type(inner).__name__}(use_ema=True). Begin with a whole epoch."
+        )

@@ -1,12 +1,14 @@
 """The batch of all replicas, seen from one of them."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from semppl_keras.training.backends import replicas
 
 
-def share_of_loss(loss):
+def share_of_loss(loss: Any) -> Any:
     """A mean over own images as this replica's share of the mean over all.
 
     The gradients of the replicas are added up.
@@ -27,12 +29,12 @@ class GlobalBatch:
         *sizes: ints, images of each part on this replica.
     """
 
-    def __init__(self, *sizes):
+    def __init__(self, *sizes: int) -> None:
         self._sizes = sizes
         self._replicas = replicas.count()
         self.size = self._replicas * sum(sizes)
 
-    def own(self, values, axis=0):
+    def own(self, values: Any, axis: int = 0) -> Any:
         """This replica's rows.
 
         Args:
@@ -48,7 +50,7 @@ class GlobalBatch:
             start += self._replicas * size
         return ops.take(values, ops.concatenate(rows), axis=axis)
 
-    def gather(self, values, axis=0):
+    def gather(self, values: Any, axis: int = 0) -> Any:
         """All replicas' rows; a gradient goes back to the replica of each.
 
         Args:
@@ -70,13 +72,13 @@ class GlobalBatch:
             start += size
         return ops.moveaxis(ops.concatenate(parts), 0, axis)
 
-    def mean(self, value):
+    def mean(self, value: Any) -> Any:
         """The mean of a value over the replicas."""
         if self._replicas == 1:
             return value
         return replicas.total(value) / self._replicas
 
-    def uniform(self, shape, seed=None):
+    def uniform(self, shape: tuple[int, ...], seed: Any = None) -> Any:
         """What `keras.random.uniform` draws for the own images.
 
         All replicas draw the numbers of all images, from the same seed, and take

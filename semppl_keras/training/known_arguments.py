@@ -3,8 +3,12 @@
 import difflib
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
 
 import keras
+
+R = TypeVar("R")
 
 # What Keras' methods have, and where it is to be found here.
 _ELSEWHERE = {
@@ -22,35 +26,63 @@ _ELSEWHERE = {
 }
 
 
-def known_arguments(method):
+@overload
+def known_arguments(method: Callable[..., R]) -> Callable[..., R]: ...
+
+
+@overload
+def known_arguments(
+    *, hands_on_to: Callable[..., Any]
+) -> Callable[[Callable[..., R]], Callable[..., R]]: ...
+
+
+def known_arguments(
+    method: Callable[..., Any] | None = None,
+    *,
+    hands_on_to: Callable[..., Any] | None = None,
+) -> Any:
     """A method that names what it does not know, and what comes nearest.
 
-    What it hands on as `**kwargs` goes to `keras.Model`'s method of its name, or to the
-    same of its base class, which checks it.
+    Args:
+        method: of a model. What it hands on as `**kwargs` goes to `keras.Model`'s
+            method of its name, or to the same of its base class, which checks it.
+        hands_on_to: the method of the model that gets the `**kwargs` instead, of which
+            the keyword arguments are shown as the method's own.
     """
-    parameters = inspect.signature(method).parameters
-    known = _names(parameters)
-    if len(known) < len(parameters):
-        others = inspect.signature(getattr(keras.Model, method.__name__)).parameters
-        known += [name for name in _names(others) if name not in known]
-    known.remove("self")
+    if method is None:
+        return functools.partial(known_arguments, hands_on_to=hands_on_to)
+    signature = inspect.signature(method)
+    parameters = [
+        p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD
+    ]
+    if len(parameters) < len(signature.parameters):
+        others = hands_on_to or getattr(keras.Model, method.__name__)
+        further = [
+            p
+            for p in inspect.signature(others).parameters.values()
+            if p.kind is not p.VAR_KEYWORD and p.name not in signature.parameters
+        ]
+        if hands_on_to is not None:
+            parameters += [p for p in further if p.kind is p.KEYWORD_ONLY]
+            signature = signature.replace(parameters=parameters)
+        else:
+            parameters += further
+    known = [p.name for p in parameters if p.name != "self"]
 
     @functools.wraps(method)
-    def checked(self, *args, **kwargs):
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
         for name in kwargs:
             # Keras hands itself private ones from method to method.
             if name not in known and not name.startswith("_"):
-                raise TypeError(_unknown(self, method.__name__, name, known))
+                raise TypeError(_unknown(self, shown.__name__, name, known))
         return method(self, *args, **kwargs)
 
-    return checked
+    shown: Any = checked
+    shown.__signature__ = signature
+    return shown
 
 
-def _names(parameters):
-    return [name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD]
-
-
-def _unknown(model, method, name, known):
+def _unknown(model: Any, method: str, name: str, known: list[str]) -> str:
     message = f"`{method}` of {type(model).__name__} has no argument `{name}`"
     if name in _ELSEWHERE:
         return f"{message}: {_ELSEWHERE[name]}."

@@ -1,23 +1,27 @@
 """Seeds, and saving the state of random generators, which Keras leaves out."""
 
 import random
+from typing import Any
 
+import keras
 import numpy as np
 
 
-class SavesRandomState:
+class SavesRandomState(keras.Model):
     """A Keras model whose random generators go on where they were saved."""
 
     @property
-    def _random_states(self):
+    def _random_states(self) -> list[Any]:
         return [v for v in self.variables if v.path.endswith("seed_generator_state")]
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
+        """As Keras does, and the state of the generators."""
         super().save_own_variables(store)
         for index, variable in enumerate(self._random_states):
             store[f"random_state_{index}"] = variable
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
+        """The same back."""
         random_states = [key for key in store.keys() if key.startswith("random_state")]  # noqa: SIM118
         super().load_own_variables(
             {key: store[key] for key in store.keys() if key not in random_states}  # noqa: SIM118
@@ -26,7 +30,7 @@ class SavesRandomState:
             variable.assign(store[f"random_state_{index}"])
 
 
-def draw_seeds(seed, count):
+def draw_seeds(seed: int | None, count: int) -> tuple[int, ...]:
     """The seed, drawn where it is None, and others that follow from it.
 
     The others are far apart for seeds that are not.

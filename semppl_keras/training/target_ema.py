@@ -1,11 +1,171 @@
-"""The target network's schedule."""
+"""The network that follows another: its schedule, its state, its arithmetic."""
 
+import math
 import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 from keras import ops
 
 from semppl_keras.checks import check_integers, check_share
+
+# The length of a schedule whose end is not known: no training comes near it.
+_OPEN = 2**31 - 1
+
+
+@keras.saving.register_keras_serializable(package="semppl_keras")
+class TargetSchedule(keras.layers.Layer):
+    """The cosine schedule of the target's momentum: see `TargetEMA`, its owner.
+
+    Non-trainable variables, so that the compiled step reads what the callback set.
+    It begins by holding the target still.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+
+        def state(name: str, dtype: str, initializer: str) -> Any:
+            return self.add_weight(
+                shape=(),
+                dtype=dtype,
+                initializer=initializer,
+                trainable=False,
+                name=name,
+            )
+
+        # A base momentum of 1 holds the target still.
+        self._base_momentum = state("base_momentum", "float32", "ones")
+        self._start = state("start", "int32", "zeros")
+        self._steps = state("steps", "int32", "ones")
+        self.built = True
+
+    def begin(self, base_momentum: float, start: int, steps: int | None = None) -> None:
+        """Lets the momentum rise from `base_momentum` at a step to 1, `steps` on.
+
+        Without `steps` it stays at `base_momentum`.
+        """
+        self._base_momentum.assign(base_momentum)
+        self._start.assign(start)
+        self._steps.assign(_OPEN if steps is None else steps)
+
+    def progress_at(self, step: int) -> float | None:
+        """The share of the schedule, as it was begun, that is done at a step.
+
+        Args:
+            step: int.
+
+        Returns:
+            float in [0, 1]; 1 for one without an end, and None for one that was never
+            begun.
+        """
+        start, steps = (
+            int(variable.numpy()) for variable in (self._start, self._steps)
+        )
+        if steps == _OPEN:
+            return 1.0
+        if step == 0 or ((start, steps) == (0, 1) and step > 1):
+            return None
+        return min(max((step - start) / steps, 0.0), 1.0)
+
+    def hold(self) -> None:
+        """Keeps the target as it is."""
+        self._base_momentum.assign(1.0)
+
+    def momentum(self, step: Any) -> Any:
+        """The momentum m at a step, a float32 scalar."""
+        elapsed = ops.cast(step - self._start, "float32")
+        progress = elapsed / ops.cast(self._steps, "float32")
+        progress = ops.clip(progress, 0.0, 1.0)
+        remaining = (ops.cos(math.pi * progress) + 1.0) / 2.0
+        return 1.0 - (1.0 - self._base_momentum) * remaining
+
+
+class KeepsAverage:
+    """A model one of whose networks follows another after each optimiser step.
+
+    A subclass that has one says so in its constructor, by `keep_average`, and tells in
+    `moving_pairs` which weights follow which; all the rest is done here and by the
+    training step. A model without one is left alone.
+    """
+
+    # Of the model that this is a part of.
+    step: Any
+    completed_updates: Callable[[], Any]
+
+    target_momentum: float | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._target_schedule: TargetSchedule | None = None
+
+    def keep_average(self, target_momentum: float | None) -> None:
+        """Makes the state of the schedule; for the constructor.
+
+        Args:
+            target_momentum: float in [0, 1], m0 of the `TargetEMA` that `fit` adds.
+        """
+        check_share(target_momentum=target_momentum)
+        self.target_momentum = target_momentum
+        self._target_schedule = TargetSchedule(name="target_schedule")
+
+    @property
+    def keeps_average(self) -> bool:
+        """Whether one network follows another."""
+        return self._target_schedule is not None
+
+    def moving_pairs(self) -> Iterable[tuple[Any, Any]]:
+        """(weight, the weight that it follows), read while a step is traced."""
+        return ()
+
+    def make_target_ema(self) -> "TargetEMA":
+        """The callback that `fit` adds where none is given."""
+        assert self.target_momentum is not None
+        return TargetEMA(self.target_momentum)
+
+    def current_momentum(self) -> Any:
+        """The momentum of this step, a float32 scalar."""
+        assert self._target_schedule is not None
+        return self._target_schedule.momentum(self.step)
+
+    def move_average(self) -> None:
+        """`w' <- m w' + (1 - m) w`, where this batch ends an optimiser step."""
+        if not self.keeps_average:
+            return
+        weight = (1.0 - self.current_momentum()) * self.completed_updates()
+        for average, source in self.moving_pairs():
+            own_weight = ops.cast(weight, average.dtype)
+            average.assign(average + own_weight * (source - average))
+
+    def schedule_target(
+        self, base_momentum: float, start: int, steps: int | None
+    ) -> None:
+        """Lets the target move: see `TargetEMA`, which calls this.
+
+        Args:
+            base_momentum: float in [0, 1].
+            start: int, the model's step at which the schedule begins.
+            steps: int, its length, or None: the momentum stays as it begins.
+
+        Raises:
+            TypeError: if the model has no target network.
+        """
+        if self._target_schedule is None:
+            raise TypeError(
+                f"{type(self).__name__} has no target network that `TargetEMA` could "
+                "move."
+            )
+        self._target_schedule.begin(base_momentum, start, steps)
+
+    def target_progress(self) -> float | None:
+        """The share of the target's schedule that is done, None if it never began."""
+        assert self._target_schedule is not None
+        return self._target_schedule.progress_at(int(self.step.numpy()))
+
+    def hold_target(self) -> None:
+        """Keeps the target as it is."""
+        if self._target_schedule is not None:
+            self._target_schedule.hold()
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -47,7 +207,9 @@ class TargetEMA(keras.callbacks.Callback):
         ValueError: if an argument is out of range.
     """
 
-    def __init__(self, base_momentum=0.996, total_steps=None):
+    def __init__(
+        self, base_momentum: float = 0.996, total_steps: int | None = None
+    ) -> None:
         super().__init__()
         check_share(base_momentum=base_momentum)
         if total_steps is not None:
@@ -56,15 +218,15 @@ class TargetEMA(keras.callbacks.Callback):
         self.total_steps = total_steps
         self._scheduled = False
 
-    def on_train_begin(self, logs=None):
-        if not hasattr(self.model, "schedule_target"):
+    def on_train_begin(self, logs: Any = None) -> None:
+        if not isinstance(self.model, KeepsAverage):
             raise TypeError(
                 "`TargetEMA` moves the target network of pre-training (SemPPL, BYOL). "
                 f"Received: {type(self.model).__name__}."
             )
         self._scheduled = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         # Not in on_train_begin: another callback may restore the model there, and
         # set the epoch to begin with.
         if self._scheduled:
@@ -78,7 +240,7 @@ class TargetEMA(keras.callbacks.Callback):
         )
         self._scheduled = True
 
-    def _length(self, done, steps):
+    def _length(self, done: int, steps: int) -> int | None:
         """The steps of the schedule, None where they cannot be known.
 
         Args:
@@ -119,16 +281,16 @@ class TargetEMA(keras.callbacks.Callback):
         )
         return None if ended else epochs * steps
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self.model.hold_target()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"base_momentum": self.base_momentum, "total_steps": self.total_steps}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "TargetEMA":
         return cls(**config)
 
 
-def _warn(what):
+def _warn(what: str) -> None:
     warnings.warn(f"The schedule of the target's momentum {what}", stacklevel=2)

@@ -1,76 +1,57 @@
-"""What all models share that are trained on views: data, steps, saving."""
+"""The engine: one `fit` and one step for all models that are trained on views."""
 
-import collections.abc
-import contextlib
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_integers, check_metrics
-from semppl_keras.data.checks import check_labels, check_weights
-from semppl_keras.data.feed.checked_batches import checked_inputs
+from semppl_keras.checks import check_integers
+from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.explanations import explained
-from semppl_keras.data.feed.named_parts import named_parts
-from semppl_keras.networks.keras_file import check_checkpoint_files, check_keras_file
+from semppl_keras.data.feed.feed import make_feed
+from semppl_keras.networks.keras_file import SavedAsKerasFile, check_checkpoint_files
 from semppl_keras.optimizers import LARS, biases_and_normalisation
-from semppl_keras.training.backends import ViewTrainer
-from semppl_keras.training.fit_callbacks import FitCallbacks, as_list
-from semppl_keras.training.global_batch import GlobalBatch
+from semppl_keras.training.fit_callbacks import (
+    FitCallbacks,
+    as_list,
+    check_initial_batch,
+)
 from semppl_keras.training.known_arguments import known_arguments
-from semppl_keras.training.out_of_memory import is_out_of_memory
+from semppl_keras.training.metrics import check_metrics
+from semppl_keras.training.out_of_memory import is_out_of_memory, out_of_memory
 from semppl_keras.training.random_state import SavesRandomState
+from semppl_keras.training.target_ema import TargetEMA
+from semppl_keras.training.view_step import ViewStep
 
 
-class ViewModel(SavesRandomState, ViewTrainer):
+class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
     """A model that is trained on random views of images, by a loss of its own.
 
     The batch of each step follows from the seed and from `step`, which is saved.
-    A subclass sets `views` (`MultiCrop`), `num_classes` (int or None) and
-    `image_spec` (`ImageSpec`), and hands what `make_feed` gives to `fit_feed`.
+
+    A subclass says what a step is, see `ViewStep`. What else may differ is a hook with
+    an answer of its own: `make_feed`, which images make a step, with `needs_labels`;
+    `check_networks` and `_check_batch_sizes`, with what no training can begin.
 
     Args:
         seed: int, of the order of arrays; kept.
         draw_seed: int, of views and draws.
     """
 
-    predicts_classes = False
-    # Whether `evaluate` has a loss to tell: what is learned from views has none.
-    has_loss_on_images = False
-
-    def __init__(self, seed, draw_seed, **kwargs):
-        # The networks cast their inputs themselves; images and similarities stay
-        # in float32.
-        super().__init__(**{"autocast": False, **kwargs})
-        if "float64" in (keras.config.floatx(), self.dtype_policy.compute_dtype):
-            raise ValueError(
-                "semppl_keras computes in float32, or in mixed precision. Received: "
-                f"keras.config.floatx() {keras.config.floatx()!r} and the dtype policy "
-                f"{self.dtype_policy.name!r}. Call keras.config.set_floatx('float32') "
-                "before making the backbone, and leave out `dtype`."
-            )
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(draw_seed)
-        self.step = self._counter("step")
-        self._traced_form = None
-        # Batches whose gradients the optimiser has added up since its last step.
-        self.accumulated_batches = self._counter("accumulated_batches")
-
-    def _counter(self, name):
-        return self.add_weight(
-            shape=(), dtype="int32", initializer="zeros", trainable=False, name=name
-        )
+    needs_labels: Any = False
 
     @known_arguments
     def compile(
         self,
-        optimizer="adamw",
-        metrics=(),
-        weighted_metrics=None,
-        run_eagerly=False,
-        steps_per_execution=1,
-        jit_compile="auto",
-        auto_scale_loss=True,
-    ):
+        optimizer: Any = "adamw",
+        metrics: Any = (),
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
         """Configures training; the loss is the model's own.
 
         Args:
@@ -127,7 +108,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
                 ops.zeros((1,), "int32"), ops.zeros((1, self.num_classes))
             )
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles as the saved model was, see `keras.Model`."""
         config = keras.saving.deserialize_keras_object(config)
         # Keras notes them; this model's `compile` has none.
@@ -135,36 +116,39 @@ class ViewModel(SavesRandomState, ViewTrainer):
             config.pop(name, None)
         self.compile(**config)
 
+    # -- training -------------------------------------------------------------
+
     def fit_feed(
         self,
-        feed,
+        feed: Any,
         *,
-        epochs,
-        initial_epoch,
-        initial_batch,
-        validation_data,
-        callbacks,
-        verbose,
-        **arguments,
-    ):
-        """Keras' `fit` on what `make_feed` gives.
+        epochs: int = 1,
+        validation_data: Any = None,
+        validation_batch_size: int | None = None,
+        validation_steps: int | None = None,
+        validation_freq: Any = 1,
+        initial_epoch: int = 0,
+        initial_batch: int = 0,
+        callbacks: Any = None,
+        verbose: Any = "auto",
+    ) -> keras.callbacks.History:
+        """The one training loop: Keras' `fit` on what a feed gives.
 
         Args:
-            feed: `Feed` or `TFFeed`.
-            epochs, initial_epoch: int, as in `keras.Model.fit`.
-            initial_batch: int, batches of the first epoch that were done before.
-            validation_data: (images, labels), a dataset of them, or None.
-            callbacks: a callback, several, or None.
-            verbose, **arguments: as in `keras.Model.fit`.
+            feed: what `make_feed` and its kin give.
+            epochs, validation_data, validation_batch_size, validation_steps,
+            validation_freq, initial_epoch, initial_batch, callbacks, verbose: as in
+                `fit`.
 
-        Returns:
-            `keras.callbacks.History`.
-
-        Raises:
-            ValueError, TypeError: if the data does not fit.
-            MemoryError: if a step takes more memory than there is.
+        Returns, Raises:
+            As `fit`.
         """
-        self._check_initial_batch(initial_batch, feed.steps_per_epoch)
+        self._check_batch_sizes(feed.batch_size, feed.labelled_batch_size)
+        callbacks = as_list(callbacks)
+        moved = any(isinstance(callback, TargetEMA) for callback in callbacks)
+        if self.keeps_average and not moved:
+            callbacks.append(self.make_target_ema())
+        check_initial_batch(self, initial_batch, feed.steps_per_epoch)
         if feed.steps_per_epoch % self.steps_per_execution:
             raise ValueError(
                 "`steps_per_execution` must divide the steps of an epoch, which is one "
@@ -178,7 +162,7 @@ class ViewModel(SavesRandomState, ViewTrainer):
         if validation_data is not None:
             self._check_one_process("validation_data")
             validation_data = self._checked_validation_data(validation_data)
-        check_checkpoint_files(as_list(callbacks))
+        check_checkpoint_files(callbacks)
         callbacks = FitCallbacks(
             callbacks, feed, initial_epoch, initial_batch, epochs, verbose, model=self
         )
@@ -191,102 +175,114 @@ class ViewModel(SavesRandomState, ViewTrainer):
                         epochs=end,
                         shuffle=False,
                         validation_data=validation_data,
+                        validation_batch_size=validation_batch_size,
+                        validation_steps=validation_steps,
+                        validation_freq=validation_freq,
                         callbacks=callbacks,
                         verbose=verbose,
-                        **arguments,
                     )
         except Exception as error:
             explanation = feed.explain(error)
             if explanation is not None:
                 raise explanation from None
             if is_out_of_memory(error):
-                raise MemoryError(self._out_of_memory(feed)) from error
+                raise MemoryError(out_of_memory(self.views, feed)) from error
             raise
+        finally:
+            self.hold_target()
         return self.history
 
-    @known_arguments
-    def predict(self, x, batch_size=None, **kwargs):
-        """Class probabilities of images; without classes the same as `embed`.
+    @known_arguments(hands_on_to=fit_feed)
+    def fit(
+        self,
+        unlabelled: Any = None,
+        labelled: Any = None,
+        *,
+        batch_size: int | None = None,
+        labelled_batch_size: int | None = None,
+        images_per_class: int | None = None,
+        steps_per_epoch: int | None = None,
+        **training: Any,
+    ) -> keras.callbacks.History:
+        """Trains on unlabelled and labelled images.
 
-        Each image is seen as its central square at the large views' size.
+        An epoch is one pass over `unlabelled`, whose last batch is filled up from
+        the beginning; `labelled` goes round beside it. Arrays are shuffled, in an
+        order that follows from the model's seed and step; datasets come in their
+        own order.
 
         Args:
-            x: images, uint8 or float in the views' `value_range`, as an array
-                `(N, H, W, C)`, or a dataset of batches of them.
-            batch_size, **kwargs: as in `keras.Model.predict`.
+            unlabelled: images, uint8 or float in the views' `value_range`, as an
+                array `(N, H, W, C)`, `tf.data.Dataset`, `keras.utils.PyDataset`,
+                torch `DataLoader` or another iterable of batches. With labels, as
+                (images, labels), -1 for unknown, these are used for the metric
+                `pseudo_label_accuracy` alone, of a model that tells it.
+            labelled: the same of (images, labels), labels in [0, num_classes) or
+                one-hot. To an objective that knows no labels they are some more
+                images, and may be left out.
+            batch_size: int or None, unlabelled images per step. None for that of
+                the dataset's own batches, or 96, at most as many as there are.
+            labelled_batch_size: int or None, labelled images per step. None for
+                that of the dataset's own batches, or a third of `batch_size`, at
+                most as many as there are.
+            images_per_class: int or None. With it the labelled images of a step are so
+                many of each of labelled_batch_size / images_per_class classes, which
+                take turns: rare classes come up as often as others, and `SuNCEt` has
+                its pairs. For `labelled` as arrays. None: as they come.
+            steps_per_epoch: int, only where `unlabelled` has no end, or none that can
+                be told: without it such images are counted by reading them once.
+            epochs: int, 1 where it is left out.
+            validation_data: (images, labels) or a dataset of them, for a model that
+                predicts classes.
+            validation_batch_size, validation_steps, validation_freq,
+            initial_epoch, callbacks, verbose: as in `keras.Model.fit`. In a loop of
+                `fit(initial_epoch=e, epochs=e + 1)` give `TargetEMA` the length of the
+                target's schedule, see there.
+            initial_batch: int, batches of epoch `initial_epoch` that were done before
+                the model was saved; the rest of the epoch comes first.
 
         Returns:
-            `(N, num_classes)` float32, rows summing to 1, or `(N, F)`.
+            `keras.callbacks.History`: loss, what the model tells of itself (see its
+            class), target_momentum with a network that follows another, val_ metrics.
 
         Raises:
-            ValueError, TypeError: if the images do not fit, or the model is not
-                ready.
+            ValueError, TypeError: if the data does not fit; nothing is trained.
+            MemoryError: if a step takes more memory than there is.
         """
-        self._check_one_process("predict")
-        self._check_ready("predict")
-        images = self._checked_images("x", x)
-        with inference(self):
-            return super().predict(images, batch_size=batch_size, **kwargs)
+        self._check_compiled("fit")
+        self.check_networks()
+        feed = self.make_feed(
+            unlabelled,
+            labelled,
+            self.image_spec,
+            batch_size=batch_size,
+            labelled_batch_size=labelled_batch_size,
+            images_per_class=images_per_class,
+            steps_per_epoch=steps_per_epoch,
+        )
+        return self.fit_feed(feed, **training)
 
-    @known_arguments
-    def evaluate(self, x=None, y=None, sample_weight=None, **kwargs):
-        """The metrics given to `compile`, of labels and predictions.
+    def make_feed(
+        self, unlabelled: Any, labelled: Any, spec: ImageSpec, **sizes: Any
+    ) -> Any:
+        """What the steps of a `fit` are made of.
 
         Args:
-            x: images `(N, H, W, C)`, or a dataset of batches of (images, labels), or
-                of (images, labels, weights).
-            y: labels `(N,)`, with images as an array.
-            sample_weight: `(N,)`, with images as an array, of `weighted_metrics` and of
-                each image's share of the loss; or None.
-            **kwargs: as in `keras.Model.evaluate`.
-
-        Raises:
-            ValueError, TypeError: if the model predicts no classes or has no metrics
-                to compute, or the data does not fit.
+            unlabelled, labelled: what `fit` was given.
+            spec: `ImageSpec`, what the model takes.
+            **sizes: of `data.feed.make_feed`.
         """
-        self._check_predicts_classes("evaluate")
-        self._check_compiled("evaluate")
-        self._check_measures("evaluate")
-        self._check_one_process("evaluate")
-        self._check_ready("evaluate")
-        if isinstance(x, collections.abc.Mapping) and y is None:
-            x, y, sample_weight = (*named_parts("x", x), y, sample_weight)[:3]
-        images = self._checked_images("x", x, labelled=y is None)
-        if y is not None:
-            y = self._checked_labels("y", y, images)
-        if sample_weight is not None:
-            if y is None:
-                raise ValueError(
-                    "`sample_weight` is for images as an array and `y`; a dataset "
-                    "yields (images, labels, weights) itself."
-                )
-            sample_weight = check_weights("sample_weight", sample_weight, len(y))
-        with inference(self):
-            return super().evaluate(images, y, sample_weight=sample_weight, **kwargs)
+        return make_feed(
+            unlabelled,
+            labelled,
+            spec,
+            labels_required=self.needs_labels,
+            seed=self.seed,
+            num_replicas=self.num_replicas,
+            **sizes,
+        )
 
-    def predict_on_batch(self, x):
-        """As `predict`, of one batch `(B, H, W, C)`."""
-        self._check_one_process("predict_on_batch")
-        self._check_ready("predict_on_batch")
-        images = self._checked_batch("x", x)
-        with inference(self):
-            return super().predict_on_batch(images)
-
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """As `evaluate`, of one batch of images and labels."""
-        self._check_predicts_classes("test_on_batch")
-        self._check_compiled("test_on_batch")
-        self._check_measures("test_on_batch")
-        self._check_one_process("test_on_batch")
-        self._check_ready("test_on_batch")
-        images = self._checked_batch("x", x)
-        y = self._checked_labels("y", y, images)
-        if sample_weight is not None:
-            sample_weight = check_weights("sample_weight", sample_weight, len(y))
-        with inference(self):
-            return super().test_on_batch(images, y, sample_weight, return_dict)
-
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """A step is made of what `fit` draws, and by it alone.
 
         Raises:
@@ -298,20 +294,27 @@ class ViewModel(SavesRandomState, ViewTrainer):
             "for a few steps on a part of them."
         )
 
-    def save(self, filepath, overwrite=True, **kwargs):
-        """As `keras.Model.save`, to a `.keras` file.
+    def check_networks(self) -> None:
+        """Raises a ValueError for networks with which no training can begin."""
 
-        Raises:
-            ValueError: for a HDF5 file.
-        """
-        check_keras_file(filepath)
-        super().save(filepath, overwrite=overwrite, **kwargs)
+    def _check_batch_sizes(self, batch_size: int, labelled_batch_size: int) -> None:
+        """Raises a ValueError for a batch that the objective cannot work with."""
 
-    def summary(self, line_length=None, positions=None, print_fn=None, **kwargs):
+    # -- what it is -----------------------------------------------------------
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         """As `keras.Model.summary`, and the shapes of what goes through the model."""
         super().summary(line_length, positions, print_fn, **kwargs)
         low, high = self.views.value_range
-        shapes = {f"Images, {low} to {high}": (None, None, self.image_spec.channels[0])}
+        shapes: dict[str, tuple[int | None, ...]] = {
+            f"Images, {low} to {high}": (None, None, self.image_spec.channels[0])
+        }
         kinds = (self.views.num_large, self.views.num_small)
         sizes = (self.views.large_size, self.views.small_size)
         for name, count, size in zip(("Large", "Small"), kinds, sizes, strict=True):
@@ -320,200 +323,6 @@ class ViewModel(SavesRandomState, ViewTrainer):
         for name, shape in {**shapes, **self.output_shapes()}.items():
             (print_fn or print)(f" {name}: {(None, *shape)}")
 
-    def output_shapes(self):
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
         """dict of name to shape, without the batch, of what the networks give."""
         return {}
-
-    def draw_views(self, images):
-        """Random views of a batch.
-
-        Args:
-            images: tuple of `(B_i, H, W, C)`, the parts of this replica's batch.
-
-        Returns:
-            What `views` gives for the images of all parts, in this order.
-        """
-        # Of the step that is traced: its loss is computed of the same images.
-        self._batch = GlobalBatch(*(part.shape[0] for part in images))
-        images = [ops.cast(part, "float32") for part in images]
-        return self.views(
-            ops.concatenate(images, axis=0),
-            seed=self.seed_generator,
-            uniform=self._batch.uniform,
-        )
-
-    def after_update(self):
-        """Counts the batch."""
-        self.step.assign(self.step + 1)
-        if self._accumulation_steps > 1:
-            self.accumulated_batches.assign(
-                (self.accumulated_batches + 1) % self._accumulation_steps
-            )
-
-    def completed_updates(self):
-        """Optimiser steps that end with this batch: 1.0, or 0.0 where its gradients
-        are only added to others'."""
-        if self._accumulation_steps == 1:
-            return 1.0
-        last = self.accumulated_batches + 1 == self._accumulation_steps
-        return ops.cast(last, "float32")
-
-    def as_indices(self, labels):
-        """Labels `(B,)` int32 of `(B,)`, `(B, 1)` or one-hot `(B, num_classes)`."""
-        if len(labels.shape) == 2:
-            one_hot = labels.shape[-1] > 1
-            labels = ops.argmax(labels, axis=-1) if one_hot else labels[:, 0]
-        return ops.cast(labels, "int32")
-
-    @property
-    def image_channels(self):
-        """Channels of the images that the backbone takes."""
-        return self.image_spec.channels[0] - (self.views.background_removal > 0)
-
-    # -- checks ---------------------------------------------------------------
-
-    def _check_initial_batch(self, initial_batch, steps_per_epoch):
-        check_integers(0, initial_batch=initial_batch)
-        if initial_batch >= steps_per_epoch or initial_batch % self.steps_per_execution:
-            raise ValueError(
-                "`initial_batch` must be one of the batches of an epoch, from 0 on, "
-                "and a multiple of `steps_per_execution`. Received: initial_batch="
-                f"{initial_batch} of {steps_per_epoch}, steps_per_execution="
-                f"{self.steps_per_execution}. After whole epochs give `initial_epoch` "
-                "alone."
-            )
-        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        if initial_batch and inner.use_ema:
-            raise ValueError(
-                "`initial_batch` is not for optimisers that replace the weights by "
-                "their average at the end of `fit`: the rest of the epoch is a `fit` "
-                f"of its own. Received: initial_batch={initial_batch} with "
-                f"{type(inner).__name__}(use_ema=True). Begin with a whole epoch."
-            )
-
-    def _out_of_memory(self, feed):
-        views = f"{self.views.num_large} of {self.views.large_size} pixels"
-        if self.views.num_small:
-            views += f" and {self.views.num_small} of {self.views.small_size}"
-        sizes = f"batch_size={feed.batch_size}"
-        if feed.labelled_batch_size:
-            sizes += f", labelled_batch_size={feed.labelled_batch_size}"
-        return (
-            "A step of training must fit into the memory. Received: less memory than "
-            f"one takes with {sizes} and views of each image: {views}. Lower the batch "
-            f"size first, such as to {max(1, feed.batch_size // 2)}; or the number or "
-            'size of the views; or set keras.mixed_precision to "mixed_bfloat16".'
-        )
-
-    def _check_compiled(self, method):
-        if not self.compiled:
-            raise ValueError(
-                f"The model must be compiled before `{method}`: "
-                "model.compile(optimizer=...)."
-            )
-
-    def _check_ready(self, method):
-        """Raises a ValueError while there is nothing to predict from."""
-
-    def _check_one_process(self, what):
-        if self.num_processes > 1:
-            raise ValueError(
-                f"`{what}` is for one process, and {self.num_processes} share this "
-                "model. Save it in the first one, and load it in a process of its own."
-            )
-
-    def _check_predicts_classes(self, what):
-        if not self.predicts_classes:
-            raise ValueError(
-                f"`{what}` is for a model that predicts classes, and "
-                f"{type(self).__name__} does not. Measure its representation: "
-                "semppl_keras.evaluation with what `embed` gives, or during `fit` "
-                "semppl_keras.callbacks.OnlineEvaluation."
-            )
-
-    def _check_measures(self, what):
-        if not self._compile_metrics.metrics and not self.has_loss_on_images:
-            raise ValueError(
-                f"`{what}` needs `metrics` to compute, and the model was compiled with "
-                'none: model.compile(optimizer, metrics=["accuracy"]).'
-            )
-
-    def _checked_validation_data(self, data):
-        self._check_predicts_classes("validation_data")
-        self._check_measures("validation_data")
-        if isinstance(data, collections.abc.Mapping):
-            data = named_parts("validation_data", data)
-        if not isinstance(data, (tuple, list)):
-            return self._checked_images(
-                "validation_data", data, labelled=True, once=False
-            )
-        if len(data) not in (2, 3):
-            raise ValueError(
-                "`validation_data` must be (images, labels) or a dataset of them. "
-                f"Received: {len(data)} part(s)."
-            )
-        images, labels, *weights = data
-        images = self._checked_images("validation_data", images)
-        labels = self._checked_labels("validation_data", labels, images)
-        weights = [
-            check_weights("validation_data", part, len(labels))
-            for part in weights
-            if part is not None
-        ]
-        return (images, labels, *weights)
-
-    def _checked_labels(self, name, labels, images):
-        """Labels, one for each of the images."""
-        labels = check_labels(name, labels, self.num_classes)
-        if not hasattr(images, "shape"):
-            raise ValueError(
-                f"`{name}` holds labels, which are for images as an array: a dataset "
-                "yields (images, labels) itself. Received: images as a dataset."
-            )
-        if len(labels) != len(images):
-            raise ValueError(
-                f"`{name}` must hold one label per image. Received: {len(images)} "
-                f"images and {len(labels)} labels."
-            )
-        return labels
-
-    def _checked_images(self, name, images, labelled=False, once=True):
-        """Images as Keras takes them, an array or a dataset of batches."""
-        return checked_inputs(
-            name,
-            images,
-            self.views,
-            self.image_channels,
-            num_classes=self.num_classes if labelled else None,
-            once=once,
-        )
-
-    def _checked_batch(self, name, images):
-        """An array of images, of what `predict_on_batch` and its like take."""
-        if not (hasattr(images, "shape") and hasattr(images, "dtype")):
-            raise TypeError(
-                f"`{name}` must be an array of images. Received: "
-                f"{type(images).__name__}."
-            )
-        return self._checked_images(name, images)
-
-
-@contextlib.contextmanager
-def inference(model):
-    """A model's prediction and evaluation: tells what is wrong with the data, and
-    keeps the model."""
-    # keras.distribution would divide batches that need not be divisible: here every
-    # device works on the whole batch.
-    distribution = keras.distribution.distribution()
-    try:
-        if distribution is not None:
-            keras.distribution.set_distribution(None)
-        with explained():
-            yield
-    finally:
-        if distribution is not None:
-            keras.distribution.set_distribution(distribution)
-        # Keras' evaluation on JAX takes the variables' values, and forgets to give
-        # them back after an error.
-        if keras.backend.backend() == "jax":
-            model.jax_state_sync()

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from typing import Any
 
 import keras
 from keras import ops
@@ -445,6 +446,34 @@ class MultiCrop(keras.layers.Layer):
         ):
             config[name] = getattr(self, name)
         return config
+
+
+def single_view(views: MultiCrop) -> MultiCrop:
+    """The `MultiCrop` that makes one large view as another one makes its first."""
+    return _changed(views, num_large=1, num_small=0)
+
+
+def crop_and_flip(views: MultiCrop) -> MultiCrop:
+    """The same with the colours left alone: SimCLRv2's views after pre-training.
+
+    Sizes, areas, flip, rotation, shear and ranges stay; colour jitter, greyscale, blur,
+    solarisation and background removal go, and with the last one the mask in the
+    images.
+    """
+    return _changed(
+        views,
+        num_large=1,
+        num_small=0,
+        color_jitter=0.0,
+        grayscale=0.0,
+        blur=(0.0, 0.0),
+        solarize=(0.0, 0.0),
+        background_removal=0.0,
+    )
+
+
+def _changed(views: MultiCrop, **changes: Any) -> MultiCrop:
+    return type(views).from_config({**views.get_config(), **changes})
 
 
 def _is_number(value):

@@ -208,12 +208,27 @@ def test_shapes_that_do_not_fit_are_named(position, shape):
     batch = list(random_batch(np.random.default_rng(8), 3, 2))
     batch[position] = np.zeros(shape, batch[position].dtype)
     with pytest.raises(ValueError, match=f"Received: .*{re.escape(str(shape))}"):
-        semppl_loss(*batch)
+        semppl_loss(*batch, **PAPER)
 
 
 def test_a_temperature_must_be_positive():
     with pytest.raises(ValueError, match="temperature=0"):
-        semppl_loss(*random_batch(np.random.default_rng(8), 3, 2), temperature=0)
+        semppl_loss(
+            *random_batch(np.random.default_rng(8), 3, 2), **{**PAPER, "temperature": 0}
+        )
+
+
+@pytest.mark.parametrize("positions", [slice(0, 2), slice(0, 3)])
+def test_semantic_positives_need_their_weight(positions):
+    """No loss has a weight of its own: the models have them, and the recipes."""
+    batch = random_batch(np.random.default_rng(8), 3, 2)
+    loss, arguments = byol_loss, {}
+    if positions.stop == 3:
+        loss, arguments = semppl_loss, {**PAPER}
+        del arguments["semantic_weight"]
+    loss(*batch[positions], **arguments)
+    with pytest.raises(ValueError, match="`semantic_weight` must be given"):
+        loss(*batch[positions], *batch[3:], **arguments)
 
 
 def random_units(*shape, seed=0):

@@ -197,14 +197,15 @@ def test_simclr_contrasts_with_what_earlier_batches_left_in_its_memory():
     model.write_state = lambda variable, value: variable.assign(value)
     online, target = unit_vectors(3, 6, 4), unit_vectors(2, 6, 4)
     plain = nt_xent_loss(online, temperature=model.temperature)
-    empty = model.loss_parts(ops.array(online), ops.array(target), {}, GlobalBatch(6))
+    outputs = {"online": ops.array(online), "target": ops.array(target)}
+    empty = model.loss_parts(outputs, {}, GlobalBatch(6))
     np.testing.assert_allclose(
         ops.convert_to_numpy(empty["loss"]),
         ops.convert_to_numpy(plain["loss"]),
         rtol=1e-6,
     )
     expected = nt_xent_loss(online, temperature=model.temperature, negatives=target[0])
-    actual = model.loss_parts(ops.array(online), ops.array(target), {}, GlobalBatch(6))
+    actual = model.loss_parts(outputs, {}, GlobalBatch(6))
     assert actual["loss"] > plain["loss"]
     np.testing.assert_allclose(
         ops.convert_to_numpy(actual["loss"]),
@@ -217,7 +218,7 @@ def test_suncet_adds_the_term_of_the_labelled_images():
     model = make("suncet", suncet_weight=0.5)
     online, labels = ops.array(unit_vectors(3, 6, 4)), np.array([0, 1, 0], "int32")
     parts = model.loss_parts(
-        online, None, {"label": ops.array(labels)}, GlobalBatch(3, 3)
+        {"online": online}, {"label": ops.array(labels)}, GlobalBatch(3, 3)
     )
     instance = nt_xent_loss(online, temperature=model.temperature)["loss"]
     suncet = suncet_loss(online[:, 3:], labels, temperature=model.temperature)

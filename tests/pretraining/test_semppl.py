@@ -356,8 +356,10 @@ def test_neighbours_and_semantic_positives_reach_the_loss(monkeypatch):
     # On torch a step would write it after the backward pass.
     monkeypatch.setattr(model, "write_state", lambda variable, value: None)
     parts = model.loss_parts(
-        keras.ops.convert_to_tensor(online),
-        keras.ops.convert_to_tensor(target),
+        {
+            "online": keras.ops.convert_to_tensor(online),
+            "target": keras.ops.convert_to_tensor(target),
+        },
         {"label": keras.ops.convert_to_tensor(known)},
         GlobalBatch(8, 3),
     )

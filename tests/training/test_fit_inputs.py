@@ -6,9 +6,9 @@ import pytest
 from toys import toy_images, toy_model, toy_views, weights_of
 
 from semppl_keras.callbacks import TargetEMA
-from semppl_keras.checks import check_metrics
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.feed import make_feed
+from semppl_keras.training.metrics import check_metrics
 
 slow_on_jax = (
     pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test

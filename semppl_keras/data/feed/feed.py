@@ -21,21 +21,23 @@ class Feed(keras.utils.PyDataset):
     the batch of a step is a function of the seed and the step alone, so that a run
     that goes on from a saved model sees what an uninterrupted one would.
 
-    Without labelled images, batches `((unlabelled,), labels)`. `labels` is a dict of
-    what comes with the images: `hidden_label` and `label`, and `weight`, of the first.
+    Without labelled images, batches `((unlabelled,), labels)`. Without unlabelled ones,
+    `((labelled,), labels)`, and an epoch is one pass over these. `labels` is a dict of
+    what comes with the images: `hidden_label` of the unlabelled ones, `label` of the
+    labelled ones, and `weight` of those that make the pass.
 
     Args:
-        unlabelled: source.
-        labelled: source, or None.
-        batch_size: int, B_u.
-        labelled_batch_size: int, B_l; 0 without labelled images.
+        unlabelled: source, or None.
+        labelled: source, or None; one of the two at least.
+        batch_size: int, of the images that make the pass.
+        labelled_batch_size: int, of the labelled ones beside them; 0 without any.
         steps_per_epoch: int.
     """
 
     def __init__(
         self,
-        unlabelled: Source,
-        labelled: Source | StratifiedSource | None,
+        unlabelled: Any,
+        labelled: Any,
         batch_size: int,
         labelled_batch_size: int,
         steps_per_epoch: int,
@@ -46,8 +48,10 @@ class Feed(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.labelled_batch_size = labelled_batch_size
         self.steps_per_epoch = steps_per_epoch
-        self.has_hidden_labels = unlabelled.has_labels
-        self.has_weights = unlabelled.has_weights
+        self.passed = labelled if unlabelled is None else unlabelled
+        self.beside = None if unlabelled is None else labelled
+        self.has_hidden_labels = unlabelled is not None and unlabelled.has_labels
+        self.has_weights = self.passed.has_weights
         self._part = (0, 1)
         self._first_batch = 0
         self._error: Exception | None = None
@@ -80,9 +84,9 @@ class Feed(keras.utils.PyDataset):
     def batch_form(self) -> tuple[Any, ...]:
         """What all its batches have in common: sizes, shape and type of the images, and
         what comes with them."""
-        source = self.unlabelled
+        source = self.passed
         sizes = self.batch_size, self.labelled_batch_size
-        parts = self.has_hidden_labels, self.has_weights
+        parts = source.has_labels, self.has_weights
         return (*sizes, tuple(source.image_shape), str(source.dtype), *parts)
 
     @property
@@ -96,32 +100,41 @@ class Feed(keras.utils.PyDataset):
         del index
         try:
             if not self._started:
-                self._unlabelled_batches = self.unlabelled.passes(
+                self._passes = self.passed.passes(
                     self.batch_size, self._step, self._first_batch
                 )
-                if self.labelled is not None:
-                    self._labelled_batches = self.labelled.stream(
+                if self.beside is not None:
+                    self._stream = self.beside.stream(
                         self.labelled_batch_size, self._step
                     )
                 self._started = True
-            images, hidden, weights = next(self._unlabelled_batches)
-            x: tuple[np.ndarray, ...] = (images,)
-            y: dict[str, np.ndarray] = {}
-            if hidden is not None:
-                y["hidden_label"] = hidden
-            if weights is not None:
-                y["weight"] = weights
-            if self.labelled is not None:
-                labelled_images, labels, _ = next(self._labelled_batches)
-                x = (images, labelled_images)
-                if labels is not None:
-                    y["label"] = labels
+            parts = [next(self._passes)]
+            if self.beside is not None:
+                parts.append(next(self._stream))
+            x, y = self.step_data(*parts)
             x = tuple(self._own(part) for part in x)
             y = {name: self._own(values) for name, values in y.items()}
         except Exception as error:
             self._error = error
             raise
         return x, y
+
+    def step_data(self, passed: Any, beside: Any = None) -> tuple[Any, dict[str, Any]]:
+        """What a step gets: images of each part, and what is known of them by name.
+
+        Args:
+            passed, beside: (images, labels or None, weights or None) of each part.
+        """
+        images, labels, weights = passed
+        named = {
+            "label" if self.unlabelled is None else "hidden_label": labels,
+            "weight": weights,
+        }
+        x: tuple[Any, ...] = (images,)
+        if beside is not None:
+            x = (images, beside[0])
+            named["label"] = beside[1]
+        return x, {name: part for name, part in named.items() if part is not None}
 
     def _own(self, values: np.ndarray) -> np.ndarray:
         index, count = self._part
@@ -135,15 +148,12 @@ def make_feed(
     spec: ImageSpec,
     *,
     labels_required: bool = True,
-    own_labels_required: bool = False,
     batch_size: int | None = None,
     labelled_batch_size: int | None = None,
     images_per_class: int | None = None,
     steps_per_epoch: int | None = None,
     seed: int,
     num_replicas: int = 1,
-    name: str = "unlabelled",
-    class_weight: np.ndarray | None = None,
 ) -> Any:
     """Checks the data of a `fit` and pairs it.
 
@@ -152,8 +162,6 @@ def make_feed(
         labelled: (images, labels), the same; or None, where labels are not required.
         spec: `ImageSpec`, what the model takes.
         labels_required: bool; where False, `labelled` may be images alone, too.
-        own_labels_required: bool, whether the first images need labels, too, each of
-            them known.
         batch_size: int or None, unlabelled images per step; that of the dataset's
             own batches where None, or 96, at most as many as there are.
         labelled_batch_size: int or None, labelled images per step; that of the
@@ -170,9 +178,6 @@ def make_feed(
         seed: int, of the order of arrays.
         num_replicas: int, equal parts into which every batch is divided: where a
             size is not given, it is rounded to a multiple of this.
-        name: str, what `unlabelled` is called in an error.
-        class_weight: array `(num_classes,)` or None, what the losses of the first
-            images are weighted with, by their labels.
 
     Returns:
         A `Feed`, or on TensorFlow a feed that stays inside tf.data where it can.
@@ -181,12 +186,91 @@ def make_feed(
         ValueError, TypeError: where the data does not fit, naming the argument.
     """
     sizes = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size}
-    for argument, value in {**sizes, "images_per_class": images_per_class}.items():
+    _check_counts(**sizes, images_per_class=images_per_class)
+    _check_divisible(num_replicas, **sizes)
+    source = make_source("unlabelled", unlabelled, spec, labelled=False, seed=seed)
+    labelled_source: Any = None
+    if labels_required or labelled is not None:
+        labelled_source = make_source(
+            "labelled", labelled, spec, labelled=labels_required, seed=seed
+        )
+        shapes = (source.image_shape, labelled_source.image_shape)
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                "`unlabelled` and `labelled` must hold images of one shape. Received: "
+                f"{shapes[0]} and {shapes[1]} (height, width, channels). Resize one "
+                "of them."
+            )
+    batch_size = _batch_size(source, batch_size, steps_per_epoch, num_replicas)
+    if labelled_source is None:
+        labelled_batch_size = 0
+    elif labelled_batch_size is None:
+        # One labelled image at least for every replica, if it comes round twice.
+        labelled_batch_size = _native_size(
+            labelled_source, max(1, batch_size // 3), num_replicas
+        )
+    if images_per_class is not None:
+        labelled_source = StratifiedSource(
+            labelled_source, images_per_class, labelled_batch_size, seed
+        )
+    steps = _steps(source, batch_size, steps_per_epoch)
+    feed = Feed(source, labelled_source, batch_size, labelled_batch_size, steps)
+    return _on_this_backend(feed, unlabelled, labelled)
+
+
+def make_labelled_feed(
+    labelled: Any,
+    spec: ImageSpec,
+    *,
+    batch_size: int | None = None,
+    steps_per_epoch: int | None = None,
+    class_weight: Any = None,
+    seed: int,
+    num_replicas: int = 1,
+    name: str = "x",
+) -> Any:
+    """Checks the data of a `fit` on labelled images alone.
+
+    Args:
+        labelled: (images, labels), or with weights, as `make_source` takes them.
+        spec: `ImageSpec`, what the model takes.
+        batch_size, steps_per_epoch, seed, num_replicas: as in `make_feed`, of the
+            labelled images.
+        class_weight: array `(num_classes,)` or None, what the losses of the images are
+            weighted with, by their labels.
+        name: str, what `labelled` is called in an error.
+
+    Returns, Raises:
+        As `make_feed`.
+    """
+    _check_counts(batch_size=batch_size)
+    _check_divisible(num_replicas, batch_size=batch_size)
+    source = make_source(
+        name, labelled, spec, labelled=True, seed=seed, class_weight=class_weight
+    )
+    batch_size = _batch_size(source, batch_size, steps_per_epoch, num_replicas)
+    steps = _steps(source, batch_size, steps_per_epoch)
+    return _on_this_backend(Feed(None, source, batch_size, 0, steps), None, labelled)
+
+
+def _on_this_backend(feed: Feed, unlabelled: Any, labelled: Any) -> Any:
+    if keras.backend.backend() == "tensorflow":
+        from semppl_keras.data.feed.tf_feed import TFFeed
+
+        return TFFeed(feed, unlabelled, labelled)
+    return feed
+
+
+def _check_counts(**values: Any) -> None:
+    for argument, value in values.items():
         if value is not None and not _is_count(value):
             raise ValueError(
                 f"`{argument}` must be a positive integer. Received: {argument}="
                 f"{value}."
             )
+
+
+def _check_divisible(num_replicas: int, **sizes: Any) -> None:
     for argument, value in sizes.items():
         if value is not None and value % num_replicas:
             raise ValueError(
@@ -194,69 +278,28 @@ def make_feed(
                 f"which share every batch. Received: {argument}={value}. Try "
                 f"{_rounded(value, num_replicas)}."
             )
-    unlabelled_source = make_source(
-        name,
-        unlabelled,
-        spec,
-        labelled=own_labels_required,
-        seed=seed,
-        class_weight=class_weight,
-    )
-    labelled_source = None
-    if labels_required or labelled is not None:
-        labelled_source = make_source(
-            "labelled", labelled, spec, labelled=labels_required, seed=seed
-        )
-        shapes = (unlabelled_source.image_shape, labelled_source.image_shape)
-        if shapes[0] != shapes[1]:
-            raise ValueError(
-                f"`{name}` and `labelled` must hold images of one shape. Received: "
-                f"{shapes[0]} and {shapes[1]} (height, width, channels). Resize one "
-                "of them."
-            )
-    if (
-        steps_per_epoch is not None
-        and isinstance(unlabelled_source, StreamSource)
-        and not unlabelled_source.length_known
-    ):
-        unlabelled_source.repeat()
-    if batch_size is None:
-        batch_size = unlabelled_source.native_batch_size
-        if batch_size is None:
-            batch_size = DEFAULT_BATCH_SIZE
-            if not unlabelled_source.endless:
-                batch_size = min(batch_size, unlabelled_source.num_images())
-        batch_size = _rounded(batch_size, num_replicas)
-    if labelled_source is None:
-        labelled_batch_size = 0
-    elif labelled_batch_size is None:
-        labelled_batch_size = labelled_source.native_batch_size
-        if labelled_batch_size is None:
-            labelled_batch_size = max(1, batch_size // 3)
-            if not labelled_source.endless:
-                labelled_batch_size = min(
-                    labelled_batch_size, labelled_source.num_images()
-                )
-        # One labelled image at least for every replica, if it comes round twice.
-        labelled_batch_size = _rounded(labelled_batch_size, num_replicas)
-    labels: Source | StratifiedSource | None = labelled_source
-    if images_per_class is not None:
-        labels = StratifiedSource(
-            labelled_source, images_per_class, labelled_batch_size, seed
-        )
-    steps = _steps(unlabelled_source, batch_size, steps_per_epoch)
-    arguments = (
-        unlabelled_source,
-        labels,
-        batch_size,
-        labelled_batch_size,
-        steps,
-    )
-    if keras.backend.backend() == "tensorflow":
-        from semppl_keras.data.feed.tf_feed import TFFeed
 
-        return TFFeed(Feed(*arguments), unlabelled, labelled)
-    return Feed(*arguments)
+
+def _batch_size(
+    source: Any,
+    batch_size: int | None,
+    steps_per_epoch: int | None,
+    num_replicas: int,
+) -> int:
+    """The images per step of the source that makes the pass."""
+    if steps_per_epoch is not None and not source.length_known:
+        source.repeat()
+    if batch_size is None:
+        return _native_size(source, DEFAULT_BATCH_SIZE, num_replicas)
+    return batch_size
+
+
+def _native_size(source: Any, default: int, num_replicas: int) -> int:
+    """That of a dataset's own batches, or the default, at most as many as there are."""
+    size = source.native_batch_size
+    if size is None:
+        size = default if source.endless else min(default, source.num_images())
+    return _rounded(size, num_replicas)
 
 
 def _steps(source: Source, batch_size: int, steps_per_epoch: int | None) -> int:

@@ -38,9 +38,11 @@ class TFFeed:
         """As `Feed.skip_to`."""
         self._first_batch = batch
         unlabelled, labelled = self._data
-        parts = [self._unlabelled_batches(unlabelled)]
-        if self._feed.labelled is not None:
-            parts.append(self._labelled_batches(labelled))
+        feed = self._feed
+        passed = labelled if feed.unlabelled is None else unlabelled
+        parts = [self._passes(feed.passed, passed)]
+        if feed.beside is not None:
+            parts.append(self._stream(feed.beside, labelled))
         # Of a tuple: a single dataset is not zipped otherwise.
         batches = tf.data.Dataset.zip(tuple(parts))
         self._dataset = batches.map(self._as_step_data).prefetch(2)
@@ -104,8 +106,7 @@ class TFFeed:
         """The error in the data behind one that Keras reports, or None."""
         return explanation_of(error) or self._error
 
-    def _unlabelled_batches(self, data: Any) -> Any:
-        source: Any = self._feed.unlabelled
+    def _passes(self, source: Any, data: Any) -> Any:
         size = self.batch_size
         if not isinstance(data, tf.data.Dataset):
             return self._generated(
@@ -126,8 +127,7 @@ class TFFeed:
         passes = dataset.take(self.steps_per_epoch).repeat()
         return passes.skip(self._first_batch) if self._first_batch else passes
 
-    def _labelled_batches(self, data: Any) -> Any:
-        source: Any = self._feed.labelled
+    def _stream(self, source: Any, data: Any) -> Any:
         size = self.labelled_batch_size
         if not isinstance(data, tf.data.Dataset):
             return self._generated(
@@ -182,18 +182,14 @@ class TFFeed:
         )
 
     def _as_step_data(
-        self, unlabelled: Any, labelled: Any = None
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        images, labels = [unlabelled[0]], {}
-        if self.has_hidden_labels:
-            labels["hidden_label"] = unlabelled[1]
-        if self.has_weights:
-            labels["weight"] = unlabelled[2]
-        if labelled is not None:
-            images.append(labelled[0])
-            if self._feed.labelled is not None and self._feed.labelled.has_labels:
-                labels["label"] = labelled[1]
-        return tuple(images), labels
+        self, passed: Any, beside: Any = None
+    ) -> tuple[Any, dict[str, Any]]:
+        feed = self._feed
+        labels = passed[1] if feed.passed.has_labels else None
+        weights = passed[2] if self.has_weights else None
+        if feed.beside is not None:
+            beside = beside[0], beside[1] if feed.beside.has_labels else None
+        return feed.step_data((passed[0], labels, weights), beside)
 
 
 def checked_dataset(dataset: Any, source: StreamSource) -> Any:

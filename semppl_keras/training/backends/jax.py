@@ -1,5 +1,8 @@
 """The training step on JAX."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import keras
 import numpy as np
@@ -15,7 +18,7 @@ class ViewTrainer(keras.Model):
     variables in and out.
     """
 
-    def train_step(self, state, data):
+    def train_step(self, state: Any, data: Any) -> tuple[dict[str, Any], Any]:
         trainable, non_trainable, optimizer, metrics = state
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         views, non_trainable = self._stateless(
@@ -27,22 +30,22 @@ class ViewTrainer(keras.Model):
         _, non_trainable = self._stateless(trainable, non_trainable, self.after_update)
         return logs, (trainable, non_trainable, optimizer, metrics)
 
-    def write_state(self, variable, value):
+    def write_state(self, variable: Any, value: Any) -> None:
         """Sets a variable from within `compute_loss`."""
         variable.assign(value)
 
     @property
-    def num_replicas(self):
+    def num_replicas(self) -> int:
         """Equal parts into which every batch is divided."""
         distribution = keras.distribution.distribution()
         return 1 if distribution is None else distribution.num_model_replicas
 
     @property
-    def num_processes(self):
+    def num_processes(self) -> int:
         """Processes that share the training."""
         return jax.process_count()
 
-    def fit_arguments(self, feed):
+    def fit_arguments(self, feed: Any) -> dict[str, Any]:
         """What Keras' `fit` is given of a feed; of several processes each its part."""
         if self.num_processes == 1:
             return feed.fit_arguments()
@@ -65,7 +68,9 @@ class ViewTrainer(keras.Model):
         feed.take_part(jax.process_index(), self.num_processes)
         return feed.fit_arguments()
 
-    def _stateless(self, trainable, non_trainable, function):
+    def _stateless(
+        self, trainable: Any, non_trainable: Any, function: Callable[[], Any]
+    ) -> tuple[Any, list[Any]]:
         """Calls a function that reads and writes variables, on the given values."""
         mapping = [
             *zip(self.trainable_variables, trainable, strict=True),

@@ -4,6 +4,6 @@ On JAX this holds for any number of devices: they divide the arrays among themse
 """
 
 
-def count():
+def count() -> int:
     """How many replicas run the step."""
     return 1

@@ -1,6 +1,8 @@
 """The training step on TensorFlow, on one device or under tf.distribute."""
 
 import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,38 +15,42 @@ class ViewTrainer(keras.Model):
     through `write_state`, and `after_update()`.
     """
 
-    def __init__(self, *args, **kwargs):
+    # Keras' own, made when they are first needed.
+    train_function: Any
+    test_function: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Keras takes note of it here, too, but for the one that is no strategy.
         self._made_under = tf.distribute.get_strategy()
         self._in_strategy = tf.distribute.has_strategy()
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Any]:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         logs = super().train_step((self.make_views(images), labels))
         self.after_update()
         return logs
 
-    def write_state(self, variable, value):
+    def write_state(self, variable: Any, value: Any) -> None:
         """Sets a variable from within `compute_loss`."""
         variable.assign(value)
 
     # -- under tf.distribute --------------------------------------------------
 
     @property
-    def num_replicas(self):
+    def num_replicas(self) -> int:
         """Equal parts into which every batch is divided."""
         return self.distribute_strategy.num_replicas_in_sync
 
     @property
-    def num_processes(self):
+    def num_processes(self) -> int:
         """Processes that share the training."""
         if not self._in_strategy:
             return 1
         local = self.distribute_strategy.extended.worker_devices
         return self.num_replicas // len(local)
 
-    def fit_arguments(self, feed):
+    def fit_arguments(self, feed: Any) -> dict[str, Any]:
         """What Keras' `fit` is given of a feed."""
         if not self._in_strategy:
             return feed.fit_arguments()
@@ -52,7 +58,7 @@ class ViewTrainer(keras.Model):
             self._check_same_seed()
         return feed.divided_arguments(self.distribute_strategy)
 
-    def compile(self, optimizer, jit_compile="auto", **kwargs):
+    def compile(self, optimizer: Any, jit_compile: Any = "auto", **kwargs: Any) -> None:
         """Compiles as `keras.Model` does; replicas of a step are not given to XLA."""
         if tf.distribute.get_strategy() is not self._made_under:
             raise ValueError(
@@ -74,7 +80,7 @@ class ViewTrainer(keras.Model):
         if self._in_strategy:
             self._check_divisible(self.optimizer)
 
-    def _check_divisible(self, optimizer):
+    def _check_divisible(self, optimizer: Any) -> None:
         """Refuses what Keras' optimisers would do to each replica's gradients alone."""
         scaled = hasattr(optimizer, "inner_optimizer")
         inner = optimizer.inner_optimizer if scaled else optimizer
@@ -95,7 +101,7 @@ class ViewTrainer(keras.Model):
                 "needs no scaling), or train on JAX."
             )
 
-    def _check_same_seed(self):
+    def _check_same_seed(self) -> None:
         # Each process draws the order of the images itself.
         own = self.distribute_strategy.run(lambda: tf.constant(self.seed, tf.float64))
         mean = self.distribute_strategy.reduce("MEAN", own, axis=None)
@@ -105,7 +111,7 @@ class ViewTrainer(keras.Model):
                 f"seed={self.seed} in this one. Give the model a `seed`."
             )
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> None:
         """As Keras makes it; under tf.distribute one that is made here.
 
         Keras' own neither runs several steps at once under a strategy nor averages
@@ -116,17 +122,17 @@ class ViewTrainer(keras.Model):
         elif self.train_function is None or force:
             self.train_function = self._graph(self._train_replicas)
 
-    def make_test_function(self, force=False):
+    def make_test_function(self, force: bool = False) -> None:
         """As `make_train_function`."""
         if not self._in_strategy:
             super().make_test_function(force)
         elif self.test_function is None or force:
             self.test_function = self._graph(self._test_replicas)
 
-    def _graph(self, function):
+    def _graph(self, function: Callable[..., Any]) -> Any:
         return function if self.run_eagerly else tf.function(function)
 
-    def _train_replicas(self, iterator):
+    def _train_replicas(self, iterator: Any) -> dict[str, Any]:
         """Some steps; tells the mean of what the replicas tell of the last one."""
         strategy = self.distribute_strategy
         step = self.train_step
@@ -143,7 +149,7 @@ class ViewTrainer(keras.Model):
             for name, value in logs.items()
         }
 
-    def _test_replicas(self, iterator):
+    def _test_replicas(self, iterator: Any) -> dict[str, Any]:
         """Some steps; what it tells is of all replicas' images, of which the last
         batch may give some more than others."""
         strategy = self.distribute_strategy
@@ -156,14 +162,16 @@ class ViewTrainer(keras.Model):
         results = self.get_metrics_result()
         return {name: results[name] for name in names}
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+    def _maybe_symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
         # Keras would draw a batch and average it over the replicas, in order to build
         # what is built here in `__init__` and `compile`.
         del iterator, data_batch
 
 
 @contextlib.contextmanager
-def _global_normalisation(model):
+def _global_normalisation(model: keras.Model) -> Iterator[None]:
     """Batch normalisation over all replicas' images in the step traced within.
 
     Switched on for the trace and not for good: the layers are the user's, and their
@@ -183,5 +191,5 @@ def _global_normalisation(model):
             layer.synchronized = False
 
 
-def _name(strategy):
+def _name(strategy: Any) -> str:
     return type(strategy).__name__

@@ -1,5 +1,8 @@
 """The training step on torch."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import torch
 
@@ -11,9 +14,9 @@ class ViewTrainer(keras.Model):
     through `write_state`, and `after_update()`.
     """
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Any]:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        self._state_writes = []
+        self._state_writes: list[Callable[[], None]] = []
         # Keras resets the gradients of the parameters that it has registered,
         # by path; layers that share a name share a path.
         for variable in self.trainable_variables:
@@ -27,7 +30,7 @@ class ViewTrainer(keras.Model):
             self.after_update()
         return logs
 
-    def write_state(self, variable, value):
+    def write_state(self, variable: Any, value: Any) -> None:
         """Sets a variable from within `compute_loss`.
 
         Not before the backward pass, which an assignment in place would break.
@@ -35,7 +38,7 @@ class ViewTrainer(keras.Model):
         self._state_writes.append(lambda: variable.assign(value))
 
     @property
-    def num_replicas(self):
+    def num_replicas(self) -> int:
         """Equal parts into which every batch is divided: here there is one."""
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             processes = torch.distributed.get_world_size()
@@ -49,10 +52,10 @@ class ViewTrainer(keras.Model):
         return 1
 
     @property
-    def num_processes(self):
+    def num_processes(self) -> int:
         """Processes that share the training: `num_replicas` refuses several."""
         return self.num_replicas
 
-    def fit_arguments(self, feed):
+    def fit_arguments(self, feed: Any) -> dict[str, Any]:
         """What Keras' `fit` is given of a feed."""
         return feed.fit_arguments()

@@ -1,0 +1,37 @@
+"""What takes images as they are: views before a backbone."""
+
+from typing import Any
+
+import keras
+
+from semppl_keras.data.feed.checked_batches import checked_inputs
+from semppl_keras.data.feed.explanations import explained
+from semppl_keras.networks.backbone_contract import input_channels
+from semppl_keras.networks.keras_file import SavedAsKerasFile
+
+
+class ImageModel(SavedAsKerasFile, keras.Model):
+    """A backbone with what images have to pass before it.
+
+    Args:
+        backbone: built `keras.Model` from views `(B, s, s, C)` to features `(B, F)`,
+            or to feature maps, which are averaged over their positions.
+        views: a `MultiCrop`; `center_view` is what the backbone gets.
+    """
+
+    def __init__(self, backbone: keras.Model, views: Any, **kwargs: Any) -> None:
+        # Images stay in float32; the networks cast their inputs themselves.
+        super().__init__(**{"autocast": False, **kwargs})
+        self.backbone = backbone
+        self.views = views
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.predict`, of images in the views' `value_range`.
+
+        Raises:
+            ValueError, TypeError: if the images do not fit, or are in another range.
+        """
+        channels = input_channels(self.backbone)
+        with explained():
+            images = checked_inputs("x", x, self.views, channels)
+            return super().predict(images, *args, **kwargs)
