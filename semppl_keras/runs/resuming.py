@@ -113,7 +113,7 @@ def resumable_fit(
     if folder is None:
         model = make_model()
         model.fit(*data, epochs=epochs, **arguments)
-    return model
+        return model
     model, state = None, TrainingState()
     settings = {
         **settings,
