@@ -199,7 +199,12 @@ def test_a_classifier_that_is_worse_is_told(run, quick, tmp_path, monkeypatch, c
     path = folder / "classifier.keras"
 
     def keep(out=None):
-        classifier_files.keep_classifier(out, classifier, finished, "tuned", {}, 0)
+        kept = classifier_files.keep_classifier(
+            out, classifier, finished, "tuned", {}, 0
+        )
+        accuracies = f"{kept['test']['top1']:.1%} of 400 test images, linear probe"
+        assert f"<TrainedClassifier tuned: {accuracies} " in repr(kept)
+        assert len(repr(kept)) < 300
         return capsys.readouterr().out
 
     assert "Warning" not in keep()
