@@ -38,7 +38,7 @@ LAYERS = {
     "callbacks": ["checks", "evaluation", "training"],
     "checkpoints": ["views", "backbones", "networks"],
     "export": ["data", "networks", "pretraining"],
-    "recipes": ["views", "backbones", "optimizers", "pretraining"],
+    "recipes": ["data", "views", "backbones", "optimizers", "pretraining"],
     "reports": ["data", "evaluation", "callbacks"],
     "runs": [
         "version",
@@ -56,7 +56,7 @@ LAYERS = {
         "recipes",
         "reports",
     ],
-    "cli": ["checkpoints", "runs"],
+    "cli": ["data", "checkpoints", "runs"],
 }
 
 # Beside the step on each backend: adapters to something that belongs to one backend.

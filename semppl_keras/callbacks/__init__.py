@@ -6,6 +6,7 @@ from semppl_keras.callbacks.interruption import (
 from semppl_keras.callbacks.online_evaluation import (
     OnlineEvaluation as OnlineEvaluation,
 )
+from semppl_keras.callbacks.progress import TrainingProgress as TrainingProgress
 from semppl_keras.callbacks.scalar_logs import ScalarLogs as ScalarLogs
 from semppl_keras.callbacks.training_checkpoints import (
     TrainingCheckpoints as TrainingCheckpoints,

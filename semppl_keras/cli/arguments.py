@@ -142,8 +142,9 @@ def number(text):
 
 
 def dataset(text):
-    kind, _, rest = text.partition(":")
-    if text == "digits" or (kind in ("npz", "tfds", "folder") and rest):
+    from semppl_keras.data.datasets.specs import is_spec
+
+    if is_spec(text):
         return text
     raise argparse.ArgumentTypeError(
         f"must be digits, npz:FILE, tfds:NAME or folder:DIR; received {text!r}"

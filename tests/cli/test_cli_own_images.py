@@ -22,14 +22,14 @@ from tiny_runs import (
 import semppl_keras
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.cli import _parser, main
-from semppl_keras.data.names import dataset_name
+from semppl_keras.data import dataset_name
 from semppl_keras.reports.drawing import drawable
 from semppl_keras.reports.run_picture import write_report
 from semppl_keras.reports.tables import format_run
 from semppl_keras.runs import training as train_command
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.folder import load_data, recipe_of
+from semppl_keras.runs.folder import dataset_of, load_data, recipe_of
 from semppl_keras.runs.labelling import label_images
 from semppl_keras.runs.own_runs import signed
 from semppl_keras.runs.settings import run_folder, with_data
@@ -143,7 +143,7 @@ def test_the_run_knows_its_data(finished, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recipe = recipe_of(settings)
     data = load_data(
-        settings["dataset"],
+        dataset_of(settings),
         settings["labels_per_class"],
         settings["seed"],
         recipe,
