@@ -119,8 +119,9 @@ class RunImages:
             found, self.image_size, self.channels, ranges=ranges, max_skipped=1.0
         )
         numbers = {name: number for number, name in enumerate(self.class_names)}
+        given = found.labels or ()
         labels = np.array(
-            [numbers.get(found.labels[index], -1) for index in decoded.kept], "int32"
+            [numbers.get(given[index], -1) for index in decoded.kept], "int32"
         )
         names = [found.names[index] for index in decoded.kept]
         return LabelledImages(images, labels, names), labels >= 0, decoded.skipped
