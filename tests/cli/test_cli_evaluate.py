@@ -22,7 +22,7 @@ from semppl_keras.evaluation import (
     expected_calibration_error,
 )
 from semppl_keras.reports.evaluation_plots import write_plots
-from semppl_keras.runs import classifiers as classifier_training
+from semppl_keras.runs import classifier_training
 from semppl_keras.runs import evaluating as evaluate_command
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import tasks as evaluation_task
