@@ -1,10 +1,13 @@
 """Checks of the arguments that several models take."""
 
+import collections.abc
+from typing import Any
+
 import keras
 import numpy as np
 
 
-def check_integers(least, **values):
+def check_integers(least: int, **values: Any) -> None:
     """Raises a ValueError for a value that is no integer of at least `least`."""
     for name, value in values.items():
         if not _is_integer(value) or value < least:
@@ -14,7 +17,7 @@ def check_integers(least, **values):
             )
 
 
-def check_not_negative(**values):
+def check_not_negative(**values: Any) -> None:
     """Raises a ValueError for a value that is no finite number, or a negative one."""
     for name, value in values.items():
         if not _is_number(value) or not value >= 0:
@@ -24,7 +27,7 @@ def check_not_negative(**values):
             )
 
 
-def check_positive(**values):
+def check_positive(**values: Any) -> None:
     """Raises a ValueError for a value that is no finite number above 0."""
     for name, value in values.items():
         if not _is_number(value) or not value > 0:
@@ -33,7 +36,7 @@ def check_positive(**values):
             )
 
 
-def check_share(**values):
+def check_share(**values: Any) -> None:
     """Raises a ValueError for a value that is no number in [0, 1]."""
     for name, value in values.items():
         if not _is_number(value) or not 0 <= value <= 1:
@@ -42,7 +45,7 @@ def check_share(**values):
             )
 
 
-def check_seed(seed):
+def check_seed(seed: Any) -> None:
     """Raises a ValueError for what is neither None nor an integer of at least 0."""
     if seed is not None and not (_is_integer(seed) and seed >= 0):
         raise ValueError(
@@ -50,7 +53,9 @@ def check_seed(seed):
         )
 
 
-def check_batch_has_negatives(batch_size, labelled_batch_size, num_negatives):
+def check_batch_has_negatives(
+    batch_size: int, labelled_batch_size: int, num_negatives: int
+) -> None:
     """Raises a ValueError for a batch without `num_negatives` other images."""
     total = batch_size + labelled_batch_size
     if total < num_negatives + 1:
@@ -62,7 +67,7 @@ def check_batch_has_negatives(batch_size, labelled_batch_size, num_negatives):
         )
 
 
-def check_two_views(views):
+def check_two_views(views: Any) -> None:
     """Raises a ValueError for a `MultiCrop` of a single view."""
     count = views.num_large + views.num_small
     if count < 2:
@@ -73,7 +78,7 @@ def check_two_views(views):
         )
 
 
-def check_metrics(metrics):
+def check_metrics(metrics: Any) -> None:
     """Raises a ValueError for a metric of Keras that does not take integer labels."""
     for metric in keras.tree.flatten(metrics):
         if isinstance(metric, str) and metric.lower() in ("accuracy", "acc"):
@@ -101,15 +106,26 @@ def check_metrics(metrics):
         )
 
 
-def _takes_indices_and_shares(metric):
+def _takes_indices_and_shares(metric: Any) -> bool:
     """Whether it is one of Keras' IoU metrics, made for these."""
     return getattr(metric, "sparse_y_true", False) and not metric.sparse_y_pred
 
 
-def _is_integer(value):
+def listed(names: collections.abc.Sequence[str], most: int = 3) -> str:
+    """Some of many names, for a message: "'a', 'b', 'c' and 4 more".
+
+    Args:
+        names: sequence of str.
+        most: int, so many are named.
+    """
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
     number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     return number and np.isfinite(value)

@@ -41,7 +41,7 @@ LAYERS = {
     "callbacks": ["checks", "evaluation", "training"],
     "checkpoints": ["views", "backbones", "networks"],
     "export": ["data", "networks", "pretraining"],
-    "recipes": ["views", "backbones", "optimizers", "pretraining"],
+    "recipes": ["data", "views", "backbones", "optimizers", "pretraining"],
     "reports": ["data", "evaluation", "callbacks"],
     "runs": [
         "version",

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from semppl_keras import recipes
+from semppl_keras.cli import main
 from semppl_keras.evaluation import supervised_accuracy
+from semppl_keras.recipes import choice
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import resuming as safe_training
 
@@ -49,14 +51,23 @@ def tiny_runs():
         return supervised_accuracy(*arguments, **keywords, steps=2)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            recipes, "get", lambda name, epochs=None: tiny_recipe(None, None, epochs)
-        )
-        patch.setattr(recipes, "own_images", tiny_recipe)
+        for module in (recipes, choice):
+            patch.setattr(
+                module, "get", lambda name, epochs=None: tiny_recipe(None, None, epochs)
+            )
+            patch.setattr(module, "own_images", tiny_recipe)
         patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
         patch.setattr(run_metrics, "supervised_accuracy", train_network_for_a_moment)
         patch.setattr(safe_training, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
         yield
+
+
+def exit_status(arguments):
+    """With which status the command line ends, wherever it finds what is wrong."""
+    try:
+        return main(arguments)
+    except SystemExit as ended:
+        return ended.code
 
 
 def write_archive(path):

@@ -1,6 +1,7 @@
 from .engine import TargetEMA as TargetEMA
 from .interruption import finishing_the_step as finishing_the_step
 from .online_evaluation import OnlineEvaluation as OnlineEvaluation
+from .progress import TrainingProgress as TrainingProgress
 from .scalar_logs import ScalarLogs as ScalarLogs
 from .training_checkpoints import TrainingCheckpoints as TrainingCheckpoints
 from .training_checkpoints import TrainingState as TrainingState

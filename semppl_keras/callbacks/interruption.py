@@ -4,12 +4,14 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 _MESSAGE = b"\nThe step is finished and saved first. Ctrl-C again stops at once.\n"
 
 
 @contextlib.contextmanager
-def finishing_the_step():
+def finishing_the_step() -> Iterator[Callable[[], bool]]:
     """Within the context Ctrl-C, or SIGTERM, asks a training to stop once its step is
     done; the second one raises KeyboardInterrupt at once, and a third one ends the
     process even where the backend is busy.
@@ -30,7 +32,7 @@ def finishing_the_step():
         return
     requested = False
 
-    def handle(number, frame):
+    def handle(number: int, frame: Any) -> None:
         nonlocal requested
         if requested:
             signal.signal(number, signal.SIG_DFL)

@@ -1,9 +1,12 @@
 """How good the representation is, while it is being learned."""
 
 import io
+import os
 import pathlib
 import time
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -92,17 +95,17 @@ class OnlineEvaluation(keras.callbacks.Callback):
 
     def __init__(
         self,
-        labelled,
-        validation,
+        labelled: tuple[Any, Any],
+        validation: tuple[Any, Any],
         *,
-        every=1,
-        neighbours=1,
-        log_dir=None,
-        class_names=None,
-        max_embeddings=1000,
-        seed=0,
-        verbose=0,
-    ):
+        every: int = 1,
+        neighbours: int = 1,
+        log_dir: str | os.PathLike[str] | None = None,
+        class_names: Sequence[str] | None = None,
+        max_embeddings: int = 1000,
+        seed: int = 0,
+        verbose: int = 0,
+    ) -> None:
         super().__init__()
         self._labelled = _images_and_labels("labelled", labelled)
         self._validation = _images_and_labels("validation", validation)
@@ -127,7 +130,7 @@ class OnlineEvaluation(keras.callbacks.Callback):
         self.log_dir = None if log_dir is None else pathlib.Path(log_dir)
         self.seed = seed
         self.verbose = verbose
-        self.history = {}
+        self.history: dict[str, list[Any]] = {}
 
         num_classes = int(max(train_labels.max(), labels.max())) + 1
         self._class_names = _checked_names(class_names, num_classes)
@@ -135,22 +138,25 @@ class OnlineEvaluation(keras.callbacks.Callback):
         shown = min(max_embeddings, len(labels))
         drawn = np.random.default_rng(seed).permutation(len(labels))[:shown]
         self._shown = np.sort(drawn)
-        self._events = self._projector = self._first_epoch = self._skipped = None
+        self._events: EventFile | None = None
+        self._projector: ProjectorFolder | None = None
+        self._first_epoch: int | None = None
+        self._skipped: int | None = None
         if self.log_dir is not None:
             event_writer_modules()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Training that ended in an error did not come to its end.
         self._close()
         self._first_epoch = self._skipped = None
         self.history = {}
         self._check_model()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._first_epoch is None:
             self._first_epoch = epoch
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         last = epoch + 1 == (self.params or {}).get("epochs")
         if (epoch + 1) % self.every and not (last or self.model.stop_training):
             self._skipped = epoch
@@ -160,7 +166,7 @@ class OnlineEvaluation(keras.callbacks.Callback):
         if logs is not None:
             logs.update(values)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         # A later callback stopped training: the logs are closed, `History` is not.
         if self._skipped is not None:
             values = self._evaluate(self._skipped)
@@ -205,13 +211,15 @@ class OnlineEvaluation(keras.callbacks.Callback):
             train_features, features, pseudo_labels, finite
         )
         if self.log_dir is not None:
-            self._write(epoch, {**values, **per_class})
+            events = self._event_file(self.log_dir)
+            _write(events, epoch, {**values, **per_class})
             if finite:
-                self._write_embeddings(epoch, features, pseudo_labels)
+                self._write_embeddings(epoch, features, pseudo_labels, self.log_dir)
         seconds = time.perf_counter() - start
         values["online_evaluation_seconds"] = seconds
         if self.log_dir is not None:
-            self._write(epoch, {"online_evaluation_seconds": seconds})
+            events = self._event_file(self.log_dir)
+            _write(events, epoch, {"online_evaluation_seconds": seconds})
         for name, value in {"epoch": epoch, **values, **per_class}.items():
             self.history.setdefault(name, []).append(value)
         if self.verbose:
@@ -245,30 +253,25 @@ class OnlineEvaluation(keras.callbacks.Callback):
             for label, share in zip(self._classes, shares, strict=True)
         }
 
-    def _write(self, epoch, scalars):
-        for name, value in scalars.items():
-            self._event_file.add_scalar(name, value, epoch)
-        self._event_file.flush()
-
-    def _write_embeddings(self, epoch, features, pseudo_labels):
+    def _write_embeddings(self, epoch, features, pseudo_labels, log_dir):
         labels, features = self._validation[1][self._shown], features[self._shown]
-        self._event_file.add_image(
+        events = self._event_file(log_dir)
+        events.add_image(
             "online_embeddings", self._scatter_plot(features, labels), epoch
         )
-        self._event_file.flush()
+        events.flush()
         metadata = {"label": labels, "class": map(self._name, labels)}
         if pseudo_labels is not None:
             metadata["pseudo_label"] = map(self._name, pseudo_labels[self._shown])
         if self._projector is None:
             self._projector = ProjectorFolder(
-                self.log_dir, self._validation[0][self._shown], self._first_epoch or 0
+                log_dir, self._validation[0][self._shown], self._first_epoch or 0
             )
         self._projector.write(epoch, features, metadata)
 
-    @property
-    def _event_file(self):
+    def _event_file(self, log_dir: pathlib.Path) -> EventFile:
         if self._events is None:
-            self._events = EventFile(self.log_dir, self._first_epoch or 0)
+            self._events = EventFile(log_dir, self._first_epoch or 0)
         return self._events
 
     def _close(self):
@@ -318,6 +321,12 @@ class OnlineEvaluation(keras.callbacks.Callback):
             warnings.filterwarnings("ignore", "Glyph .* missing from")
             figure.savefig(buffer, format="png")
         return buffer.getvalue()
+
+
+def _write(events, epoch, scalars):
+    for name, value in scalars.items():
+        events.add_scalar(name, value, epoch)
+    events.flush()
 
 
 def _images_and_labels(name, data):

@@ -3,7 +3,10 @@
 import io
 import math
 import os
+import pathlib
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -27,13 +30,15 @@ class ProjectorFolder:
         first_epoch: int; what earlier runs wrote from this epoch on is superseded.
     """
 
-    def __init__(self, folder, images, first_epoch):
+    def __init__(self, folder: pathlib.Path, images: Any, first_epoch: int) -> None:
         self._folder = folder
         self._sprite, self._thumbnail_size = sprite(images)
         self._first_epoch = first_epoch
-        self._written = set()
+        self._written: set[int] = set()
 
-    def write(self, epoch, features, metadata):
+    def write(
+        self, epoch: int, features: np.ndarray, metadata: Mapping[str, Iterable[Any]]
+    ) -> None:
         """Writes what the projector shows of one epoch.
 
         Args:
@@ -88,7 +93,7 @@ class ProjectorFolder:
         return listed < self._first_epoch or listed in self._written
 
 
-def sprite(images):
+def sprite(images: np.ndarray) -> tuple[bytes, tuple[int, int]]:
     """Thumbnails of images, row by row in one square image.
 
     Args:

@@ -5,6 +5,8 @@ import pathlib
 import socket
 import struct
 import time
+from types import ModuleType
+from typing import Any
 
 import keras
 
@@ -30,23 +32,23 @@ class ScalarLogs(keras.callbacks.Callback):
         >>> model.fit(images, labelled, callbacks=[ScalarLogs("run/logs")])
     """
 
-    def __init__(self, log_dir):
+    def __init__(self, log_dir: str | os.PathLike[str]) -> None:
         super().__init__()
         self.log_dir = pathlib.Path(log_dir)
-        self._writers = {}
-        self._first_epoch = None
+        self._writers: dict[str, EventFile] = {}
+        self._first_epoch: int | None = None
         event_writer_modules()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Training that ended in an error did not come to its end.
         self.on_train_end()
         self._first_epoch = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._first_epoch is None:
             self._first_epoch = epoch
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         for name, value in (logs or {}).items():
             if name.startswith("val_"):
                 run, tag = "validation", "epoch_" + name.removeprefix("val_")
@@ -56,14 +58,14 @@ class ScalarLogs(keras.callbacks.Callback):
         for writer in self._writers.values():
             writer.flush()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         for writer in self._writers.values():
             writer.close()
         self._writers = {}
 
-    def _writer(self, run):
+    def _writer(self, run: str) -> "EventFile":
         if run not in self._writers:
-            self._writers[run] = EventFile(self.log_dir / run, self._first_epoch)
+            self._writers[run] = EventFile(self.log_dir / run, self._first_epoch or 0)
         return self._writers[run]
 
 
@@ -78,7 +80,7 @@ class EventFile:
 
     # tensorboard's own EventFileWriter looks for TensorFlow and loads it where it is
     # installed; the record format below it does not.
-    def __init__(self, folder, first_step):
+    def __init__(self, folder: pathlib.Path, first_step: int) -> None:
         self._event_pb2, self._summary_pb2, record_writer = event_writer_modules()
         folder.mkdir(parents=True, exist_ok=True)
         now = time.time()
@@ -93,10 +95,10 @@ class EventFile:
             self._event_pb2.Event(wall_time=now, step=first_step, session_log=start)
         )
 
-    def add_scalar(self, tag, value, step):
+    def add_scalar(self, tag: str, value: float, step: int) -> None:
         self._add(step, tag=tag, simple_value=value)
 
-    def add_image(self, tag, png, step):
+    def add_image(self, tag: str, png: bytes, step: int) -> None:
         """Adds an image, given as the bytes of a PNG file."""
         # Its first chunk, the header, begins with the size.
         width, height = struct.unpack(">II", png[16:24])
@@ -105,10 +107,10 @@ class EventFile:
         )
         self._add(step, tag=tag, image=image)
 
-    def flush(self):
+    def flush(self) -> None:
         self._records.flush()
 
-    def close(self):
+    def close(self) -> None:
         self._records.close()
 
     def _add(self, step, **value):
@@ -123,7 +125,7 @@ class EventFile:
         self._records.write(event.SerializeToString())
 
 
-def event_writer_modules():
+def event_writer_modules() -> tuple[ModuleType, ModuleType, ModuleType]:
     """Imported here because `tensorboard` takes a while and few need it."""
     try:
         from tensorboard.compat.proto import event_pb2, summary_pb2

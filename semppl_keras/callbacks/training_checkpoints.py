@@ -10,6 +10,8 @@ import time
 import warnings
 import zipfile
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -50,7 +52,7 @@ class TrainingState:
     seconds: float = 0.0
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: str | os.PathLike[str]) -> "TrainingState":
         """The state in a checkpoint.
 
         Args:
@@ -102,7 +104,7 @@ def _is_number(value):
     return type(value) is float or (type(value) is int and abs(value) < 2**62)
 
 
-def latest_checkpoint(folder):
+def latest_checkpoint(folder: str | os.PathLike[str]) -> pathlib.Path | None:
     """The newest checkpoint of a folder that is whole.
 
     Args:
@@ -160,34 +162,34 @@ class TrainingCheckpoints(keras.callbacks.Callback):
 
     def __init__(
         self,
-        folder,
-        state=None,
+        folder: str | os.PathLike[str],
+        state: TrainingState | None = None,
         *,
-        minutes=5.0,
-        least_seconds=10.0,
-        keep=2,
-        stop_requested=None,
-        tell=None,
-    ):
+        minutes: float = 5.0,
+        least_seconds: float = 10.0,
+        keep: int = 2,
+        stop_requested: Callable[[], bool] | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__()
         check_positive(minutes=minutes)
         check_integers(1, keep=keep)
         self.folder = pathlib.Path(folder)
-        self.last = None
+        self.last: pathlib.Path | None = None
         self._state = state or TrainingState()
         self._seconds_between = 60 * minutes
         self._least_seconds = least_seconds
         self._keep = keep
         self._stop_requested = stop_requested or (lambda: False)
         self._tell = tell or (lambda text: warnings.warn(text, stacklevel=2))
-        self._epoch = None
+        self._epoch = 0
 
     @property
-    def state(self):
+    def state(self) -> TrainingState:
         """`TrainingState` as of the last checkpoint or epoch."""
         return self._state
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.model.num_processes > 1:
             raise ValueError(
                 "`TrainingCheckpoints` is for one process. Received: a model that "
@@ -212,7 +214,7 @@ class TrainingCheckpoints(keras.callbacks.Callback):
         self._seconds_before = self._state.seconds
         self._restored = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
         if not self._restored and self._state.metrics:
             # Keras has just reset them.
@@ -223,7 +225,9 @@ class TrainingCheckpoints(keras.callbacks.Callback):
         self._restored = True
 
     # Not at the end of a batch, which may be called beside the next step.
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         stop = self._stop_requested()
         due = time.monotonic() - self._written >= self._seconds_between
         if (stop or due) and not self._is_written():
@@ -231,7 +235,7 @@ class TrainingCheckpoints(keras.callbacks.Callback):
         if stop:
             raise KeyboardInterrupt
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         history = {name: list(values) for name, values in self._state.history.items()}
         for name, value in (logs or {}).items():
             history.setdefault(name, []).append(float(value))
@@ -322,7 +326,7 @@ class TrainingCheckpoints(keras.callbacks.Callback):
         self._written = time.monotonic()
 
 
-def _checkpoints(folder):
+def _checkpoints(folder: pathlib.Path) -> list[tuple[int, pathlib.Path]]:
     """(step, path) of those in a folder, the oldest first."""
     if not folder.is_dir():
         return []
@@ -333,7 +337,7 @@ def _checkpoints(folder):
     )
 
 
-def _is_whole(path):
+def _is_whole(path: pathlib.Path) -> bool:
     """Whether a file is a checkpoint of which nothing is missing."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -343,11 +347,11 @@ def _is_whole(path):
         return False
 
 
-def _step_of(path):
-    return int(_NAME.fullmatch(path.name)[1])
+def _step_of(path: pathlib.Path) -> int:
+    return int(path.stem.removeprefix("checkpoint_"))
 
 
-def _sync(path):
+def _sync(path: pathlib.Path) -> None:
     """Has the system write a file or a folder to the disk now."""
     # Some systems sync no file that is open to be read alone, others open no folder in
     # another way.

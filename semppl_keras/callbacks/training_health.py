@@ -1,7 +1,10 @@
 """Stops a training that has diverged, and warns of one whose embeddings collapse."""
 
 import math
+import pathlib
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,28 +43,37 @@ class TrainingHealth(keras.callbacks.Callback):
     # instead of waiting for them.
     async_safe = True
 
-    def __init__(self, largest_growth=100.0, checkpoints=None, warn=None):
+    def __init__(
+        self,
+        largest_growth: float = 100.0,
+        checkpoints: Any = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__()
         check_positive(largest_growth=largest_growth)
         self.largest_growth = largest_growth
         self._checkpoints = checkpoints
         self._warn = warn or (lambda text: warnings.warn(text, stacklevel=2))
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._lowest = math.inf
-        self._diverged = None
+        self._diverged: tuple[int, float] | None = None
         self._collapsed_epochs = 0
         self._initial_batch = self.params.get("initial_batch", 0)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         step = int(ops.convert_to_numpy(self.model.step))
         self._epoch, self._epoch_step = epoch, step - self._initial_batch
         self._initial_batch = 0
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._check()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         loss = (logs or {}).get("loss")
         if loss is None or self._diverged is not None:
             return
@@ -71,7 +83,7 @@ class TrainingHealth(keras.callbacks.Callback):
         else:
             self._lowest = min(self._lowest, loss)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._check()
         check_weights(self.model, self._last_good())
         self._look_for_collapse((logs or {}).get("embedding_std"))
@@ -111,7 +123,7 @@ class TrainingHealth(keras.callbacks.Callback):
             )
 
 
-def check_weights(model, last_good=None):
+def check_weights(model: Any, last_good: pathlib.Path | None = None) -> None:
     """Raises `TrainingDiverged` where trainable weights are not finite.
 
     Args:

@@ -1,6 +1,8 @@
 """What images and labels have to be, checked where they come in."""
 
+import collections.abc
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +29,9 @@ class ImageSpec:
     """
 
     num_classes: int | None
-    channels: tuple
+    channels: tuple[int, ...]
     min_size: int = 1
-    value_range: tuple | None = None
+    value_range: tuple[float, float] | None = None
     one_size: bool = True
     weighted: bool = False
 
@@ -43,11 +45,11 @@ class StreamBrightness:
     first bright one are counted.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.bright = False
         self.dark_images = 0
 
-    def refuses(self, images, magnitude):
+    def refuses(self, images: np.ndarray, magnitude: float) -> bool:
         """Whether a batch shows that the images are scaled to [0, 1].
 
         Args:
@@ -65,7 +67,9 @@ class StreamBrightness:
         return not self.bright and self.dark_images >= _DARK_IMAGES
 
 
-def check_images(name, images, spec, stream=None):
+def check_images(
+    name: str, images: Any, spec: ImageSpec, stream: StreamBrightness | None = None
+) -> np.ndarray:
     """Checks a batch or a whole set of images; returns it as a NumPy array.
 
     Args:
@@ -102,7 +106,13 @@ def check_images(name, images, spec, stream=None):
     return images
 
 
-def check_value_range(name, low, high, value_range, of_views=False):
+def check_value_range(
+    name: str,
+    low: Any,
+    high: Any,
+    value_range: tuple[float, float],
+    of_views: bool = False,
+) -> None:
     """Raises a ValueError for values from `low` to `high` outside of a range."""
     least, most = passed_range(value_range)
     # NaN fails every comparison, so ask for the good case.
@@ -113,7 +123,13 @@ def check_value_range(name, low, high, value_range, of_views=False):
         )
 
 
-def check_not_unit_range(name, low, high, value_range, of_views=False):
+def check_not_unit_range(
+    name: str,
+    low: Any,
+    high: Any,
+    value_range: tuple[float, float],
+    of_views: bool = False,
+) -> None:
     """Raises a ValueError for values in [0, 1], masks of 0 and 1 among them, or in
     [-1, 1], where the range is wide; black images pass."""
     if is_wide(value_range) and 0 < magnitude_of(low, high) < BRIGHT:
@@ -132,31 +148,33 @@ def check_not_unit_range(name, low, high, value_range, of_views=False):
         )
 
 
-def is_wide(value_range):
+def is_wide(value_range: tuple[float, float]) -> bool:
     """Whether images in [0, 1] would be next to black in a range."""
     low, high = value_range
     return high - low >= 255
 
 
-def magnitude_of(low, high):
+def magnitude_of(low: Any, high: Any) -> float:
     """The largest absolute value of images from `low` to `high`."""
     # As Python's numbers, of which the lowest int8 has a negative, too.
     return max(abs(low.item()), abs(high.item()))
 
 
-def passed_range(value_range):
+def passed_range(value_range: tuple[float, float]) -> tuple[float, float]:
     """The range, and a little on both sides: resizing rounds a last digit."""
     low, high = value_range
     return low - 1e-4 * (high - low), high + 1e-4 * (high - low)
 
 
-def _range_wanted(name, value_range, of_views):
+def _range_wanted(name: str, value_range: tuple[float, float], of_views: bool) -> str:
     low, high = value_range
     whose = ", the `value_range` of the views" if of_views else ""
     return f"`{name}` must lie in [{low}, {high}]{whose}."
 
 
-def check_image_shape(name, shape, dtype, spec):
+def check_image_shape(
+    name: str, shape: collections.abc.Iterable[Any], dtype: Any, spec: ImageSpec
+) -> None:
     """Checks the shape `(N, H, W, C)` and dtype of images; None is any size."""
     shape = tuple(shape)
     if len(shape) != 4:
@@ -187,7 +205,9 @@ def check_image_shape(name, shape, dtype, spec):
         )
 
 
-def check_labels(name, labels, num_classes, unknown_allowed=False):
+def check_labels(
+    name: str, labels: Any, num_classes: int, unknown_allowed: bool = False
+) -> np.ndarray:
     """Checks class labels; returns them as `(N,)` int32.
 
     Integers in [0, num_classes) are taken, as `(N,)` or `(N, 1)`, whole floats as
@@ -240,7 +260,7 @@ def check_labels(name, labels, num_classes, unknown_allowed=False):
     return labels.astype("int32")
 
 
-def check_weights(name, weights, count):
+def check_weights(name: str, weights: Any, count: int) -> np.ndarray:
     """Checks what each image's loss is multiplied by; returns it as `(N,)` float32.
 
     Args:
@@ -267,21 +287,10 @@ def check_weights(name, weights, count):
     return weights
 
 
-def to_numpy(array):
+def to_numpy(array: Any) -> np.ndarray:
     """A NumPy array of what any framework calls an array or tensor."""
     if isinstance(array, np.ndarray):
         return array
     if hasattr(array, "detach"):  # torch: may need a gradient, may be on a device
         array = array.detach().cpu()
     return np.asarray(array)
-
-
-def listed(names, most=3):
-    """Some of many names, for a message: "'a', 'b', 'c' and 4 more".
-
-    Args:
-        names: sequence of str.
-        most: int, so many are named.
-    """
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")

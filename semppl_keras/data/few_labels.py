@@ -1,6 +1,7 @@
 """Images of which a few are labelled, and which of them those are."""
 
 import dataclasses
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -10,6 +11,9 @@ from semppl_keras.data.images.value_ranges import ValueRanges
 
 # A label that nobody knows. Such an image is trained on, but never counted.
 UNKNOWN = -1
+
+# Where nobody says how many images of a class are labelled.
+LABELS_PER_CLASS = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,7 +57,7 @@ class FewLabels:
     remarks: tuple[str, ...] = ()
     value_ranges: ValueRanges | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         parts = {
             "x_train": as_images(self.x_train, "x_train"),
             "y_train": as_labels(self.y_train, "y_train"),
@@ -70,7 +74,7 @@ class FewLabels:
             object.__setattr__(self, name, value)
         self._check()
 
-    def _check(self):
+    def _check(self) -> None:
         check_same_length(self.x_train, self.y_train, "train")
         if self.x_test is None and self.y_test is not None:
             raise ValueError(
@@ -89,7 +93,7 @@ class FewLabels:
                 f"Received: num_classes={self.num_classes}."
             )
         check_label_range(self.y_train, self.num_classes, "y_train", unknown=True)
-        if self.y_test is not None:
+        if self.x_test is not None and self.y_test is not None:
             check_same_length(self.x_test, self.y_test, "test")
             check_label_range(self.y_test, self.num_classes, "y_test", unknown=False)
         if len(self.class_names) != self.num_classes:
@@ -120,31 +124,31 @@ class FewLabels:
             )
 
     @property
-    def unlabelled_indices(self):
+    def unlabelled_indices(self) -> np.ndarray:
         """The other indices into `x_train`, sorted."""
         return np.setdiff1d(np.arange(len(self.x_train)), self.labelled_indices)
 
     @property
-    def x_labelled(self):
+    def x_labelled(self) -> np.ndarray:
         """The labelled images, `(n, h, w, c)`."""
         return _rows(self.x_train, self.labelled_indices)
 
     @property
-    def y_labelled(self):
+    def y_labelled(self) -> np.ndarray:
         """Their labels, `(n,)` int32."""
         return self.y_train[self.labelled_indices]
 
     @property
-    def x_unlabelled(self):
+    def x_unlabelled(self) -> np.ndarray:
         """The images that count as unlabelled, `(N - n, h, w, c)`."""
         return _rows(self.x_train, self.unlabelled_indices)
 
     @property
-    def y_hidden(self):
+    def y_hidden(self) -> np.ndarray:
         """Their hidden labels, for measuring alone, `(N - n,)` int32."""
         return self.y_train[self.unlabelled_indices]
 
-    def enlarged(self, size):
+    def enlarged(self, size: int) -> Self:
         """The data set with images of at least `size` pixels a side.
 
         Args:
@@ -186,13 +190,18 @@ class LabelledTest:
     class_names: tuple[str, ...] | None
     name: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "images", as_images(self.images, "x_test"))
         object.__setattr__(self, "labels", as_labels(self.labels, "y_test"))
         check_same_length(self.images, self.labels, "test")
 
 
-def choose_labelled(y_train, labels_per_class, num_classes, seed=0):
+def choose_labelled(
+    y_train: np.ndarray,
+    labels_per_class: int | str | None,
+    num_classes: int,
+    seed: int = 0,
+) -> np.ndarray:
     """Draws the same number, or the same share, of labelled images from each class.
 
     Args:
@@ -253,7 +262,7 @@ def choose_labelled(y_train, labels_per_class, num_classes, seed=0):
     return np.sort(np.concatenate(chosen))
 
 
-def _share_of(text):
+def _share_of(text: str) -> float:
     try:
         share = float(text.removesuffix("%")) / 100 if text.endswith("%") else 0
     except ValueError:
@@ -267,14 +276,14 @@ def _share_of(text):
     return share
 
 
-def _rows(images, indices):
+def _rows(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """The rows of sorted, distinct indices; of consecutive ones without a copy."""
     if len(indices) and indices[-1] - indices[0] + 1 == len(indices):
         return images[indices[0] : indices[-1] + 1]
     return images[indices]
 
 
-def _resize(images, shape):
+def _resize(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     chunks = [
         keras.ops.image.resize(
             images[start : start + 1024].astype("float32"),
@@ -289,7 +298,7 @@ def _resize(images, shape):
     return resized.clip(0, 255)
 
 
-def as_images(images, name):
+def as_images(images: Any, name: str) -> np.ndarray:
     """Images `(N, h, w, c)` as uint8 or float32, once they are checked."""
     images = np.asarray(images)
     received = f"Received: shape {images.shape}, dtype {images.dtype}."
@@ -318,7 +327,7 @@ def as_images(images, name):
     return images.astype("float32" if is_float else "uint8", copy=False)
 
 
-def as_labels(labels, name):
+def as_labels(labels: Any, name: str) -> np.ndarray:
     """Labels `(N,)` as int32, once they are checked."""
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -346,7 +355,7 @@ def as_labels(labels, name):
     return labels.astype("int32")
 
 
-def check_same_length(images, labels, part):
+def check_same_length(images: np.ndarray, labels: np.ndarray, part: str) -> None:
     """Raises a ValueError unless there is a label for each image."""
     if len(images) != len(labels):
         raise ValueError(
@@ -355,7 +364,9 @@ def check_same_length(images, labels, part):
         )
 
 
-def check_label_range(labels, num_classes, name, *, unknown):
+def check_label_range(
+    labels: np.ndarray, num_classes: int, name: str, *, unknown: bool
+) -> None:
     """Raises a ValueError for labels that are no class, nor unknown."""
     lowest = UNKNOWN if unknown else 0
     if len(labels) and (labels.min() < lowest or labels.max() >= num_classes):

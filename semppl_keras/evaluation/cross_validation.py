@@ -1,16 +1,25 @@
 """Labelled images predicted by what the others of them teach."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
+from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.inputs import all_known, as_features
 from semppl_keras.evaluation.probe import fit_probe
 
 _MAX_FOLDS = 5
 
 
-def cross_validated_predictions(features, labels, *, seed=0, **options):
+def cross_validated_predictions(
+    features: Any,
+    labels: Any,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    **options: Any,
+) -> np.ndarray:
     """Predicts each row by a linear probe that was fitted without it.
 
     In stratified cross-validation of up to five folds, as many as the rarest class has
@@ -21,6 +30,7 @@ def cross_validated_predictions(features, labels, *, seed=0, **options):
         labels: `(N,)` integers, at least two rows of each class and two classes, none
             unknown (-1).
         seed: Shuffles the folds.
+        progress: Function of (what is done: str, how many, of how many).
         options: As for `fit_probe`, which fits the probes.
 
     Returns:
@@ -53,7 +63,9 @@ def cross_validated_predictions(features, labels, *, seed=0, **options):
         # Two labels each of many classes are few, and classes all the same.
         warnings.filterwarnings("ignore", "The number of unique classes is greater")
         splits = list(folds.split(features, labels))
+    count = Count("folds of cross-validation", len(splits), progress)
     for fitted, held_out in splits:
         probe = fit_probe(features[fitted], labels[fitted], seed=seed, **options)
         predicted[held_out] = probe.predict(features[held_out])
+        count.add()
     return predicted

@@ -1,12 +1,23 @@
 """Features of a whole dataset, one batch at a time."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import keras
 import numpy as np
 
+from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.inputs import as_array, as_labels
 
 
-def encode_dataset(encode, data, *, batch_size=256, verbose=0):
+def encode_dataset(
+    encode: Callable[[Any], Any],
+    data: Any,
+    *,
+    batch_size: int = 256,
+    verbose: int = 0,
+    progress: Progress | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Encodes images batch by batch; only the features are held in memory.
 
     Args:
@@ -18,6 +29,8 @@ def encode_dataset(encode, data, *, batch_size=256, verbose=0):
             `DataLoader`, a list. What a batch holds after the labels is ignored.
         batch_size: For arrays; an iterable brings its own batches.
         verbose: 1 shows a progress bar.
+        progress: Function of (what is done: str, how many, of how many: None where the
+            number of batches is not known).
 
     Returns:
         A tuple of features `(N, F)` float32, and labels `(N,)` integers or None where
@@ -37,7 +50,7 @@ def encode_dataset(encode, data, *, batch_size=256, verbose=0):
             f"`batch_size` must be at least 1. Received: batch_size={batch_size}."
         )
     batches, number = _batches(data, batch_size)
-    progress = keras.utils.Progbar(number, verbose=verbose, unit_name="batch")
+    count = Count("batches of images", number, progress, verbose=verbose, unit="batch")
     features, labels = [], []
     for batch in batches:
         images, batch_labels = _images_and_labels(batch)
@@ -50,7 +63,7 @@ def encode_dataset(encode, data, *, batch_size=256, verbose=0):
         features.append(encoded.astype("float32"))
         if batch_labels is not None:
             labels.append(as_labels(batch_labels, "labels", len(images)))
-        progress.add(1)
+        count.add()
     if not features:
         raise ValueError("`data` must hold at least one image. Received: none.")
     if labels and len(labels) < len(features):
@@ -61,7 +74,7 @@ def encode_dataset(encode, data, *, batch_size=256, verbose=0):
     return np.concatenate(features), np.concatenate(labels) if labels else None
 
 
-def _batches(data, batch_size):
+def _batches(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
     """The batches, and how many they are where that is known."""
     if isinstance(data, tuple):
         if len(data) != 2:
@@ -91,7 +104,7 @@ def _batches(data, batch_size):
     return iter(data), number
 
 
-def _images_and_labels(batch):
+def _images_and_labels(batch: Any) -> tuple[np.ndarray, Any]:
     if not isinstance(batch, tuple | list):
         return as_array(batch), None
     if not batch:

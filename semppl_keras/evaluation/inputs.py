@@ -1,6 +1,7 @@
 """Checks that the evaluators share."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,7 @@ import numpy as np
 UNKNOWN = -1
 
 
-def as_array(values):
+def as_array(values: Any) -> np.ndarray:
     """A NumPy array of a tensor of any backend, or of anything NumPy takes."""
     # A torch tensor on a GPU, or one that wants gradients, would refuse asarray.
     if hasattr(values, "detach"):
@@ -19,7 +20,7 @@ def as_array(values):
     return np.asarray(values)
 
 
-def as_features(features, name):
+def as_features(features: Any, name: str) -> np.ndarray:
     """Finite float features `(N, F)` as a NumPy array, or an error that says why."""
     features = as_array(features)
     if features.ndim != 2 or 0 in features.shape:
@@ -38,7 +39,7 @@ def as_features(features, name):
     return features
 
 
-def as_labels(labels, name, length):
+def as_labels(labels: Any, name: str, length: int) -> np.ndarray:
     """Labels `(length,)` as a NumPy array, or an error that says why not.
 
     They are integers: classes, from 0 on, or -1 where no class is known.
@@ -52,7 +53,7 @@ def as_labels(labels, name, length):
     return labels
 
 
-def _as_integers(labels, name, length):
+def _as_integers(labels: Any, name: str, length: int) -> np.ndarray:
     labels = as_array(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
@@ -67,7 +68,9 @@ def _as_integers(labels, name, length):
     return labels
 
 
-def known_rows(labels, name, *rows, num_classes=None):
+def known_rows(
+    labels: Any, name: str, *rows: Any, num_classes: int | None = None
+) -> tuple[np.ndarray, ...]:
     """Labels and what belongs to them, without the rows of unknown label, -1.
 
     How many rows are left out is told by a warning.
@@ -106,7 +109,7 @@ def known_rows(labels, name, *rows, num_classes=None):
     return labels[known], *(row[known] for row in rows)
 
 
-def all_known(labels, name, length):
+def all_known(labels: Any, name: str, length: int) -> np.ndarray:
     """Labels `(length,)` of which none is -1, or an error that says why not."""
     labels = as_labels(labels, name, length)
     unknown = int(np.sum(labels == UNKNOWN))
@@ -118,7 +121,9 @@ def all_known(labels, name, length):
     return labels
 
 
-def as_class_indices(labels, name, length, num_classes):
+def as_class_indices(
+    labels: Any, name: str, length: int, num_classes: int
+) -> np.ndarray:
     """Labels `(length,)` in [0, num_classes), or an error that says why not."""
     labels = _as_integers(labels, name, length)
     if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):

@@ -1,6 +1,7 @@
 """Nearest neighbours by cosine similarity."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,15 +10,15 @@ from semppl_keras.evaluation.inputs import as_features, known_rows
 
 
 def knn_predict(
-    train_features,
-    train_labels,
-    test_features,
-    k=1,
+    train_features: Any,
+    train_labels: Any,
+    test_features: Any,
+    k: int = 1,
     *,
-    temperature=None,
-    chunk_size=256,
-    verbose=0,
-):
+    temperature: float | None = None,
+    chunk_size: int = 256,
+    verbose: int = 0,
+) -> np.ndarray:
     """Labels each row by the vote of its nearest neighbours.
 
     Nearest is by cosine similarity; of equally near rows the earlier one counts. A
@@ -69,16 +70,16 @@ def knn_predict(
 
 
 def knn_probabilities(
-    train_features,
-    train_labels,
-    test_features,
-    k=1,
+    train_features: Any,
+    train_labels: Any,
+    test_features: Any,
+    k: int = 1,
     *,
-    num_classes=None,
-    temperature=None,
-    chunk_size=256,
-    verbose=0,
-):
+    num_classes: int | None = None,
+    temperature: float | None = None,
+    chunk_size: int = 256,
+    verbose: int = 0,
+) -> np.ndarray:
     """The share of each class in the vote of the nearest neighbours.
 
     Args:
@@ -132,16 +133,16 @@ def knn_probabilities(
 
 
 def knn_accuracy(
-    train_features,
-    train_labels,
-    test_features,
-    test_labels,
-    k=1,
+    train_features: Any,
+    train_labels: Any,
+    test_features: Any,
+    test_labels: Any,
+    k: int = 1,
     *,
-    temperature=None,
-    chunk_size=256,
-    verbose=0,
-):
+    temperature: float | None = None,
+    chunk_size: int = 256,
+    verbose: int = 0,
+) -> float:
     """Share of the test rows that their nearest neighbours label correctly.
 
     Args:
@@ -219,15 +220,22 @@ def nearest_others(
     return nearest
 
 
-def _ranked(votes, similarities):
+def _ranked(votes: np.ndarray, similarities: np.ndarray) -> np.ndarray:
     """Summed similarities of the classes with the most votes, -inf elsewhere."""
     leading = votes == votes.max(axis=1, keepdims=True)
     return np.where(leading, similarities, -np.inf)
 
 
 def _votes(
-    train, train_classes, test, num_classes, k, temperature, chunk_size, verbose
-):
+    train: np.ndarray,
+    train_classes: np.ndarray,
+    test: Any,
+    num_classes: int,
+    k: int,
+    temperature: float | None,
+    chunk_size: int,
+    verbose: int,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields for each chunk of test rows, by class: votes and summed similarities."""
     test = as_features(test, "test_features")
     if train.shape[1] != test.shape[1]:
@@ -278,7 +286,7 @@ def _votes(
         progress.add(1)
 
 
-def _smallest(distances, k):
+def _smallest(distances: np.ndarray, k: int) -> np.ndarray:
     """Columns of the k smallest entries in each row; of equal ones, the first."""
     nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
     # The partition picks any of the entries that equal the k-th smallest. Only rows
@@ -290,7 +298,7 @@ def _smallest(distances, k):
     return nearest
 
 
-def _unit_rows(features):
+def _unit_rows(features: np.ndarray) -> np.ndarray:
     norms = np.sqrt(np.einsum("nf,nf->n", features, features, dtype="float64"))
     # A row of zeros has no direction: its similarity to everything is 0.
     norms = np.where(norms > 0, norms, 1)[:, None]

@@ -1,6 +1,7 @@
 """Logistic regression on frozen features."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,14 @@ _CANDIDATES = np.logspace(-4, 2, 7)
 _MAX_FOLDS = 5
 
 
-def linear_probe(features, labels, *, standardize=True, single_label_c=0.1, seed=0):
+def linear_probe(
+    features: Any,
+    labels: Any,
+    *,
+    standardize: bool = True,
+    single_label_c: float = 0.1,
+    seed: int = 0,
+) -> Any:
     """Fits logistic regression to features, regularised by cross-validation.
 
     The L2 penalty is the one with the best mean held-out log-likelihood in

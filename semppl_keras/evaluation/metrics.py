@@ -1,5 +1,7 @@
 """Numbers that sum up predictions."""
 
+from typing import Any
+
 import numpy as np
 
 from semppl_keras.evaluation.inputs import (
@@ -12,7 +14,7 @@ from semppl_keras.evaluation.inputs import (
 CALIBRATION_BINS = 15
 
 
-def top_k_accuracy(probabilities, labels, k=1):
+def top_k_accuracy(probabilities: Any, labels: Any, k: int = 1) -> float:
     """Share of the rows whose true class is among the `k` with the largest score.
 
     Of classes with equal scores the true one comes last: it counts where fewer than k
@@ -47,7 +49,7 @@ def top_k_accuracy(probabilities, labels, k=1):
     return float(np.mean((scores >= true).sum(axis=1) <= k))
 
 
-def predicted_classes(scores, labels):
+def predicted_classes(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The class with the largest score of each row; of equals never the true one.
 
     Args:
@@ -68,7 +70,7 @@ def predicted_classes(scores, labels):
     return np.where(others[rows, rival] >= scores[rows, labels], rival, labels)
 
 
-def per_class_accuracy(predicted, labels, num_classes):
+def per_class_accuracy(predicted: Any, labels: Any, num_classes: int) -> np.ndarray:
     """Share of each class' rows that are labelled correctly (its recall).
 
     Args:
@@ -92,7 +94,7 @@ def per_class_accuracy(predicted, labels, num_classes):
     return np.where(rows > 0, np.diag(counts) / np.maximum(rows, 1), np.nan)
 
 
-def confusion_matrix(predicted, labels, num_classes):
+def confusion_matrix(predicted: Any, labels: Any, num_classes: int) -> np.ndarray:
     """Counts how often each class was labelled as each.
 
     Args:
@@ -127,7 +129,9 @@ def confusion_matrix(predicted, labels, num_classes):
     return counts.reshape(num_classes, num_classes)
 
 
-def expected_calibration_error(probabilities, labels, num_bins=CALIBRATION_BINS):
+def expected_calibration_error(
+    probabilities: Any, labels: Any, num_bins: int = CALIBRATION_BINS
+) -> float:
     """How far confidence and accuracy are apart (ECE, Guo et al. 2017).
 
     Rows are put in `num_bins` bins of equal width, ((m - 1) / num_bins, m / num_bins],
@@ -162,7 +166,9 @@ def expected_calibration_error(probabilities, labels, num_bins=CALIBRATION_BINS)
     return float(np.sum(count * gaps) / count.sum())
 
 
-def calibration_curve(probabilities, labels, num_bins=CALIBRATION_BINS):
+def calibration_curve(
+    probabilities: Any, labels: Any, num_bins: int = CALIBRATION_BINS
+) -> dict[str, list[Any]]:
     """Confidence and accuracy in bins of equal width: what a reliability plot shows.
 
     Args:
@@ -196,7 +202,7 @@ def calibration_curve(probabilities, labels, num_bins=CALIBRATION_BINS):
     bins = np.digitize(confidence, edges, right=True)
     count = np.bincount(bins, minlength=num_bins)
 
-    def means(values):
+    def means(values: np.ndarray) -> list[float | None]:
         sums = np.bincount(bins, values, minlength=num_bins)
         return [
             float(total / number) if number else None
@@ -210,7 +216,7 @@ def calibration_curve(probabilities, labels, num_bins=CALIBRATION_BINS):
     }
 
 
-def confidence_interval(values, level=0.95):
+def confidence_interval(values: Any, level: float = 0.95) -> tuple[float, float]:
     """Mean of a few measurements, such as seeds, and how far to trust it.
 
     By Student's t distribution: the measurements are taken as independent and normal.
@@ -246,7 +252,7 @@ def confidence_interval(values, level=0.95):
     return float(values.mean()), float(quantile * error)
 
 
-def summarize(probabilities, labels):
+def summarize(probabilities: Any, labels: Any) -> dict[str, Any]:
     """All of these numbers in one dict that `json` can write.
 
     Args:
@@ -282,7 +288,7 @@ def summarize(probabilities, labels):
     }
 
 
-def _as_probabilities(probabilities):
+def _as_probabilities(probabilities: Any) -> np.ndarray:
     probabilities = as_features(probabilities, "probabilities")
     sums = probabilities.sum(axis=1, dtype="float64")
     # Wide enough for half precision.

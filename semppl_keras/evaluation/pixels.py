@@ -1,5 +1,7 @@
 """Images as rows of numbers, for classifiers that know nothing else."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -7,7 +9,7 @@ _LARGEST_SIDE = 32
 _CHUNK = 256
 
 
-def as_pixels(images):
+def as_pixels(images: Any) -> np.ndarray:
     """Pixels in [0, 1], a row for each image.
 
     Images of a side of more than 32 pixels are shrunk to 32 x 32: more would add

@@ -1,5 +1,8 @@
 """The linear probe of a training: one for every measure of it."""
 
+from typing import Any
+
+from semppl_keras.evaluation.counting import Progress
 from semppl_keras.evaluation.inputs import as_features, known_rows
 from semppl_keras.evaluation.linear_probe import linear_probe
 from semppl_keras.evaluation.sgd_probe import sgd_linear_probe
@@ -8,7 +11,15 @@ from semppl_keras.evaluation.sgd_probe import sgd_linear_probe
 MOST_ROWS_FOR_EXACT_PROBE = 5000
 
 
-def fit_probe(features, labels, *, standardize=True, single_label_c=0.1, seed=0):
+def fit_probe(
+    features: Any,
+    labels: Any,
+    *,
+    standardize: bool = True,
+    single_label_c: float = 0.1,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Any:
     """A linear probe, exact where that does not take too long.
 
     What `semppl train`, `semppl evaluate` and `OnlineEvaluation` call linear accuracy
@@ -21,6 +32,7 @@ def fit_probe(features, labels, *, standardize=True, single_label_c=0.1, seed=0)
         standardize: Whether to give each feature mean 0 and deviation 1.
         single_label_c: As for `linear_probe`; of no effect on more than 5,000 rows.
         seed: Of cross-validation, or of held-out rows and batches.
+        progress: As for `sgd_linear_probe`; the exact one says nothing.
 
     Returns:
         What `linear_probe`, or beyond 5,000 rows `sgd_linear_probe`, returns: both have
@@ -37,7 +49,9 @@ def fit_probe(features, labels, *, standardize=True, single_label_c=0.1, seed=0)
     # Which of the two it is goes by the rows that are fitted.
     labels, features = known_rows(labels, "labels", features)
     if len(features) > MOST_ROWS_FOR_EXACT_PROBE:
-        return sgd_linear_probe(features, labels, standardize=standardize, seed=seed)
+        return sgd_linear_probe(
+            features, labels, standardize=standardize, seed=seed, progress=progress
+        )
     return linear_probe(
         features,
         labels,

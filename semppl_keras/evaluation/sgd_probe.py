@@ -2,10 +2,12 @@
 
 import dataclasses
 import itertools
+from collections.abc import Iterable
+from typing import Any
 
-import keras
 import numpy as np
 
+from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.inputs import as_features, known_rows
 
 _MOMENTUM = 0.9
@@ -34,7 +36,7 @@ class SGDProbe:
     learning_rate: float
     weight_decay: float
 
-    def predict_proba(self, features):
+    def predict_proba(self, features: Any) -> np.ndarray:
         """Probabilities `(N, C)` of features `(N, F)`, columns as in `classes_`."""
         features = as_features(features, "features")
         if features.shape[1] != len(self.weights):
@@ -54,11 +56,11 @@ class SGDProbe:
             ]
         )
 
-    def predict(self, features):
+    def predict(self, features: Any) -> np.ndarray:
         """Labels `(N,)` of features `(N, F)`."""
         return self.classes_[np.argmax(self.predict_proba(features), axis=1)]
 
-    def score(self, features, labels):
+    def score(self, features: Any, labels: Any) -> float:
         """Share of the features `(N, F)` whose labels `(N,)` are predicted.
 
         Rows of label -1 are left out, and told.
@@ -68,18 +70,19 @@ class SGDProbe:
 
 
 def sgd_linear_probe(
-    features,
-    labels,
+    features: Any,
+    labels: Any,
     *,
-    epochs=100,
-    batch_size=4096,
-    learning_rates=None,
-    weight_decays=(0.0, 1e-4, 1e-3),
-    held_out=0.1,
-    standardize=True,
-    seed=0,
-    verbose=0,
-):
+    epochs: int = 100,
+    batch_size: int = 4096,
+    learning_rates: Iterable[float] | None = None,
+    weight_decays: Iterable[float] = (0.0, 1e-4, 1e-3),
+    held_out: float = 0.1,
+    standardize: bool = True,
+    seed: int = 0,
+    verbose: int = 0,
+    progress: Progress | None = None,
+) -> SGDProbe:
     """Fits softmax regression to the features of large sets, by SGD.
 
     The settings of SemPPL's linear evaluation (Bošnjak et al. 2023): Nesterov momentum
@@ -110,6 +113,7 @@ def sgd_linear_probe(
             rows given).
         seed: Draws the held-out rows and the order of the batches. Non-negative.
         verbose: 1 shows a progress bar over all fits.
+        progress: Function of (what is done: str, how many, of how many).
 
     Returns:
         `SGDProbe`, with `predict`, `predict_proba` and `score`.
@@ -158,24 +162,26 @@ def sgd_linear_probe(
 
     candidates = list(itertools.product(learning_rates, weight_decays))
     choose = len(candidates) > 1 and counts.max() > 1
-    progress = keras.utils.Progbar(
+    count = Count(
+        "epochs of linear probes",
         epochs * (len(candidates) + 1 if choose else 1),
+        progress,
         verbose=verbose,
-        unit_name="epoch",
+        unit="epoch",
     )
 
-    def fit(rows, candidate):
+    def fit(rows: Any, candidate: tuple[float, float]) -> SGDProbe:
         return _fit(
             features[rows],
             targets[rows],
             classes,
             epochs,
             batch_size,
-            *candidate,
+            candidate,
             standardize,
             # The same order for each candidate: only the candidates differ.
             np.random.default_rng([seed, 1]),
-            progress,
+            count,
         )
 
     chosen = candidates[0]
@@ -190,17 +196,17 @@ def sgd_linear_probe(
 
 
 def _fit(
-    features,
-    targets,
-    classes,
-    epochs,
-    batch_size,
-    learning_rate,
-    weight_decay,
-    standardize,
-    generator,
-    progress,
-):
+    features: np.ndarray,
+    targets: np.ndarray,
+    classes: np.ndarray,
+    epochs: int,
+    batch_size: int,
+    candidate: tuple[float, float],
+    standardize: bool,
+    generator: np.random.Generator,
+    count: Count,
+) -> SGDProbe:
+    learning_rate, weight_decay = candidate
     length, width = features.shape
     centre = features.mean(axis=0, dtype="float64").astype("float32")
     deviation = features.std(axis=0, dtype="float64").astype("float32")
@@ -231,7 +237,7 @@ def _fit(
                 velocity *= _MOMENTUM
                 velocity -= rate * slope
                 variable += _MOMENTUM * velocity - rate * slope
-        progress.add(1)
+        count.add()
     return SGDProbe(
         classes,
         weights,

@@ -1,10 +1,13 @@
 """What the labelled images give without any others."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
+from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.inputs import known_rows
 from semppl_keras.evaluation.pixels import as_pixels
 from semppl_keras.evaluation.probe import fit_probe
@@ -27,25 +30,26 @@ class SupervisedAccuracy:
     network: float | None
 
     @property
-    def best(self):
+    def best(self) -> float:
         """The better of the two: the baseline to beat."""
         return max(self.logistic_regression, self.network or 0.0)
 
 
 def supervised_accuracy(
-    x_labelled,
-    y_labelled,
-    x_test,
-    y_test,
+    x_labelled: Any,
+    y_labelled: Any,
+    x_test: Any,
+    y_test: Any,
     *,
-    make_backbone=None,
-    augment=None,
-    prepare=None,
-    steps=300,
-    batch_size=64,
-    learning_rate=2e-3,
-    seed=0,
-):
+    make_backbone: Callable[[], Any] | None = None,
+    augment: Callable[[Any], Any] | None = None,
+    prepare: Callable[[Any], Any] | None = None,
+    steps: int = 300,
+    batch_size: int = 64,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> SupervisedAccuracy:
     """Measures the supervised-only baseline: labelled images, nothing else.
 
     Two classifiers: logistic regression on `as_pixels` (penalty by cross-validation),
@@ -69,6 +73,7 @@ def supervised_accuracy(
         learning_rate: Where the cosine schedule begins, positive.
         seed: Draws the batches and the folds of the cross-validation. Initial
             weights follow Keras' own random state (`keras.utils.set_random_seed`).
+        progress: Function of (what is done: str, how many, of how many).
 
     Returns:
         `SupervisedAccuracy`.
@@ -127,7 +132,10 @@ def supervised_accuracy(
     batches = _AugmentedBatches(
         x_labelled, targets, augment or prepare, steps, batch_size, seed
     )
-    network.fit(batches, epochs=1, shuffle=False, verbose=0)
+    count = Count("steps of the network without unlabelled images", steps, progress)
+    network.fit(
+        batches, epochs=1, shuffle=False, verbose=0, callbacks=[_Counted(count)]
+    )
     # Called as it is: compiling a predict function costs more than these few batches.
     logits = np.concatenate(
         [
@@ -141,10 +149,34 @@ def supervised_accuracy(
     return SupervisedAccuracy(logistic_regression, float(np.mean(predicted == y_test)))
 
 
+class _Counted(keras.callbacks.Callback):
+    """Counts the steps of a `fit`."""
+
+    def __init__(self, count: Count) -> None:
+        super().__init__()
+        self._count = count
+
+    # Not at the end of a batch, which Keras would wait for.
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if batch:
+            self._count.add()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._count.add()
+
+
 class _AugmentedBatches(keras.utils.PyDataset):
     """Shuffled passes over the labelled images, each image augmented anew."""
 
-    def __init__(self, images, labels, augment, steps, batch_size, seed):
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        augment: Callable[[Any], Any],
+        steps: int,
+        batch_size: int,
+        seed: int,
+    ) -> None:
         super().__init__()
         self._images, self._labels, self._augment = images, labels, augment
         self._steps, self._batch_size = steps, batch_size
@@ -153,23 +185,23 @@ class _AugmentedBatches(keras.utils.PyDataset):
         # Whole passes and not single draws, so that every image is seen equally often.
         order = [generator.permutation(len(images)) for _ in range(passes)]
         self._order = np.concatenate(order)[: steps * batch_size]
-        self._drawn = (None, None)
+        self._draw: int | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._steps
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         draw, position = divmod(index, _BATCHES_PER_DRAW)
         size = self._batch_size
-        if self._drawn[0] != draw:
+        if self._draw != draw:
             # Always the same number of images, so that a compiling backend compiles
             # the augmentation once; the last draw wraps around.
             start = draw * _BATCHES_PER_DRAW * size
             places = np.arange(start, start + _BATCHES_PER_DRAW * size)
             chosen = self._order[places % len(self._order)]
             images = _call(self._augment, self._images[chosen])
-            self._drawn = (draw, (images, self._labels[chosen]))
-        images, labels = self._drawn[1]
+            self._draw, self._drawn = draw, (images, self._labels[chosen])
+        images, labels = self._drawn
         batch = slice(position * size, (position + 1) * size)
         return images[batch], labels[batch]
 

@@ -12,8 +12,8 @@ from semppl_keras.checks import (
     check_not_negative,
     check_positive,
     check_two_views,
+    listed,
 )
-from semppl_keras.data.checks import listed
 from semppl_keras.losses import byol_loss, semppl_loss
 from semppl_keras.memory import (
     LabelledMemory,

@@ -1,3 +1,4 @@
+from .choice import for_dataset as for_dataset
 from .digits import digits as digits
 from .imagenet import imagenet as imagenet
 from .named import RECIPES as RECIPES

@@ -3,7 +3,7 @@
 from semppl_keras.recipes.recipe import Recipe
 
 
-def digits(epochs=60):
+def digits(epochs: int = 60) -> Recipe:
     """The main job: digits from 10 labels per class.
 
         semppl train

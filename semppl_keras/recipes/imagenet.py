@@ -5,7 +5,9 @@ from semppl_keras.recipes.recipe import Recipe
 _PAPER_EPOCHS = 300
 
 
-def imagenet(epochs=_PAPER_EPOCHS, batch_size=4096, labelled_share=0.1):
+def imagenet(
+    epochs: int = _PAPER_EPOCHS, batch_size: int = 4096, labelled_share: float = 0.1
+) -> Recipe:
     """SemPPL's settings for ImageNet (arXiv 2301.05158).
 
     LARS at 0.3 * batch / 256, ten epochs of warm-up, then cosine; target momentum

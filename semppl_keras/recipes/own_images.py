@@ -1,6 +1,7 @@
 """A person's own images, of whatever size."""
 
 import math
+from typing import Any
 
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.recipes.recipe import Recipe
@@ -12,13 +13,14 @@ SMALL = 64
 _EPOCHS = 10
 _STEPS = 3000
 _MOST_EPOCHS = 200
-_BATCH = 64
 
 # The size at which the paper's blur is given.
 _PAPER_SIZE = 224
 
 
-def own_images(image_size, backbone=None, epochs=None):
+def own_images(
+    image_size: int, backbone: str | None = None, epochs: int | None = None
+) -> Recipe:
     """Settings for images of any size, from a folder.
 
         semppl train --unlabelled photos --labelled labels.csv
@@ -47,6 +49,7 @@ def own_images(image_size, backbone=None, epochs=None):
         )
     epochs = _EPOCHS if epochs is None else epochs
     base = small_images(epochs)
+    views: tuple[str, dict[str, Any]]
     if image_size <= SMALL:
         views = ("small_images", {"large_size": image_size})
     else:
@@ -62,10 +65,13 @@ def own_images(image_size, backbone=None, epochs=None):
                 "blur_sigma": (0.1, max(0.2, sigma)),
             },
         )
+    arguments: dict[str, Any]
     if backbone == "small":
         # A further stage where there is more of the image to look over.
-        widths = (16, 32, 64) if image_size <= 32 else (16, 32, 64, 128)
-        arguments = {"widths": widths, "stem_strides": 2}
+        arguments = {**base.backbone[1]}
+        if image_size > 32:
+            last = arguments["widths"][-1]
+            arguments["widths"] = (*arguments["widths"], 2 * last)
         learning_rate = base.optimizer[1]["learning_rate"]
     else:
         arguments = {"stem": "small" if image_size <= SMALL else "imagenet"}
@@ -73,24 +79,22 @@ def own_images(image_size, backbone=None, epochs=None):
     return Recipe(
         name="own_images",
         epochs=epochs,
-        batch_size=_BATCH,
+        batch_size=base.batch_size,
         labelled_batch_size=base.labelled_batch_size,
         image_size=image_size,
         backbone=(BACKBONES[backbone], arguments),
         model={**base.model, "views": views},
-        optimizer=(
-            "adam",
-            {"learning_rate": learning_rate, "warmup_epochs": epochs / 20},
-        ),
+        optimizer=("adam", {**base.optimizer[1], "learning_rate": learning_rate}),
     )
 
 
-def usual_epochs(num_unlabelled, batch_size=None):
+def usual_epochs(num_unlabelled: int, batch_size: int | None = None) -> int:
     """Passes that make some 3,000 steps of so many images, from 1 to 200.
 
     Args:
         num_unlabelled: int.
         batch_size: int, unlabelled images per step; None for 64.
     """
-    steps_per_epoch = math.ceil(num_unlabelled / (batch_size or _BATCH))
+    batch_size = batch_size or small_images().batch_size
+    steps_per_epoch = math.ceil(num_unlabelled / batch_size)
     return min(_MOST_EPOCHS, max(1, round(_STEPS / steps_per_epoch)))

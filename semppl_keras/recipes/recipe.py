@@ -1,6 +1,7 @@
 """What a recipe is: settings, and how a model is made of them."""
 
 import dataclasses
+from typing import Any, Self
 
 import keras
 
@@ -30,11 +31,11 @@ class Recipe:
     batch_size: int
     labelled_batch_size: int
     image_size: int | None
-    backbone: tuple
-    model: dict
-    optimizer: tuple
+    backbone: tuple[str, dict[str, Any]]
+    model: dict[str, Any]
+    optimizer: tuple[str, dict[str, Any]]
 
-    def with_batch_size(self, batch_size):
+    def with_batch_size(self, batch_size: int) -> Self:
         """The recipe with so many unlabelled images per step, and with labelled ones in
         proportion."""
         share = self.labelled_batch_size / self.batch_size
@@ -44,13 +45,13 @@ class Recipe:
             labelled_batch_size=max(1, round(share * batch_size)),
         )
 
-    def with_learning_rate(self, learning_rate):
+    def with_learning_rate(self, learning_rate: float) -> Self:
         """The recipe with another peak of the learning rate."""
         name, arguments = self.optimizer
         arguments = {**arguments, "learning_rate": learning_rate}
         return dataclasses.replace(self, optimizer=(name, arguments))
 
-    def make_backbone(self, channels):
+    def make_backbone(self, channels: int) -> Any:
         """A new backbone.
 
         Args:
@@ -62,7 +63,7 @@ class Recipe:
         name, arguments = self.backbone
         return getattr(backbones, name)(input_shape=(None, None, channels), **arguments)
 
-    def make_views(self, **changes):
+    def make_views(self, **changes: Any) -> views.MultiCrop:
         """The `MultiCrop` of its models; `changes` are arguments that differ."""
         name = self.model["views"]
         if isinstance(name, tuple):
@@ -70,7 +71,7 @@ class Recipe:
             changes = {**own, **changes}
         return views.recipe(name, **changes)
 
-    def make_optimizer(self, steps_per_epoch):
+    def make_optimizer(self, steps_per_epoch: int) -> Any:
         """The optimiser, its learning rate warmed up and decayed over the epochs.
 
         Args:
@@ -90,8 +91,13 @@ class Recipe:
         return keras.optimizers.Adam(schedule)
 
     def make_model(
-        self, channels, num_classes, steps_per_epoch, seed=None, objective=SemPPL
-    ):
+        self,
+        channels: int,
+        num_classes: int,
+        steps_per_epoch: int,
+        seed: int | None = None,
+        objective: type[Any] = SemPPL,
+    ) -> Any:
         """A compiled `SemPPL`, or a model of another objective, with a new backbone.
 
         Args:
@@ -119,6 +125,6 @@ class Recipe:
         model.compile(self.make_optimizer(steps_per_epoch))
         return model
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The settings as plain containers, to be written down."""
         return dataclasses.asdict(self)

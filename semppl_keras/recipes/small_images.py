@@ -3,7 +3,7 @@
 from semppl_keras.recipes.recipe import Recipe
 
 
-def small_images(epochs=3):
+def small_images(epochs: int = 3) -> Recipe:
     """A small network for small images.
 
         semppl train --dataset npz:fashion_mnist.npz

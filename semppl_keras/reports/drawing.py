@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from semppl_keras.data.images.files import OWN_PICTURES
+from semppl_keras.data.images.finding import OWN_PICTURES
 
 _LONGEST = 24
 

@@ -88,12 +88,12 @@ def class_color(index: int, count: int) -> str:
     if count <= 10:
         from matplotlib import colormaps, colors
 
-        return colors.to_hex(colormaps["tab10"].colors[index])
+        return colors.to_hex(colormaps["tab10"](index))
     # Neighbours in the list differ in hue and in lightness.
     return f"hsl({round(137.5 * index) % 360} 65% {(38, 52, 66)[index % 3]}%)"
 
 
-def _sprite(images, across):
+def _sprite(images: Any, across: int) -> np.ndarray:
     """All pictures in one, row by row."""
     down = math.ceil(len(images) / across)
     tile = min(_TILE, max(np.shape(images)[1:3]))
@@ -106,7 +106,7 @@ def _sprite(images, across):
     return sprite
 
 
-def _resized(image, tile):
+def _resized(image: Any, tile: int) -> np.ndarray:
     from semppl_keras.data.images.files import resize_image
 
     return resize_image(np.clip(image, 0, 255), tile, np.shape(image)[-1])

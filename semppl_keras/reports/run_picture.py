@@ -1,5 +1,9 @@
 """The picture of a run."""
 
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from semppl_keras.evaluation import confusion_matrix
@@ -17,17 +21,17 @@ _PSEUDO_LABELS = ("pseudo_label_accuracy", "pseudo_label_confidence", "memory_fi
 
 
 def write_report(
-    path,
+    path: str | os.PathLike[str],
     *,
-    history,
-    embeddings,
-    labels,
-    predictions,
-    class_names,
-    title,
-    images="test",
-    seed=0,
-):
+    history: Mapping[str, Sequence[float]],
+    embeddings: Any,
+    labels: Any,
+    predictions: Any,
+    class_names: Sequence[str],
+    title: str,
+    images: str = "test",
+    seed: int = 0,
+) -> None:
     """Draws training curves, pseudo-labels, embeddings and confusion matrix.
 
     Args:
@@ -79,7 +83,9 @@ def write_report(
     save_figure(figure, path)
 
 
-def draw_confusion(axes, counts, class_names, title):
+def draw_confusion(
+    axes: Any, counts: Any, class_names: Sequence[str], title: str
+) -> None:
     """Draws a confusion matrix, coloured by the shares of each true class.
 
     Args:
@@ -164,7 +170,8 @@ def _draw_embeddings(axes, embeddings, labels, class_names, images, seed):
         )
         embeddings, labels = embeddings[chosen], labels[chosen]
     points, method = embed_in_plane(embeddings, seed)
-    colors = colormaps["tab10" if len(class_names) <= 10 else "tab20"].colors
+    palette = colormaps["tab10" if len(class_names) <= 10 else "tab20"]
+    colors = palette(range(palette.N))
     for label, name in enumerate(drawable(class_names)):
         of_class = points[labels == label]
         if len(of_class):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.data.names import dataset_name
+from semppl_keras.data import dataset
 from semppl_keras.evaluation import confidence_interval
 from semppl_keras.reports.shown import shown
 
@@ -67,11 +67,12 @@ def run_headline(metrics: Mapping[str, Any]) -> str:
         A line of text.
     """
     count = metrics["labels_per_class"]
-    if count == "all" and isinstance(metrics["dataset"], dict):
+    trained_on = dataset(metrics["dataset"])
+    if count == "all" and trained_on.in_parts:
         labels = f"{metrics['num_labelled']:,} labels"
     else:
         labels = f"{count} label{'' if count == 1 else 's'} per class"
-    name = shown(dataset_name(metrics["dataset"]))
+    name = shown(trained_on.name)
     return f"{name}, {labels}, seed {metrics['seed']}, {metrics['backend']}"
 
 
@@ -241,10 +242,10 @@ def _mean(values):
 
 def evaluation_headline(evaluation: Mapping[str, Any]) -> str:
     """What was tested, and with which labels."""
-    name = dataset_name(evaluation["data"])
+    name = dataset(evaluation["data"]).name
     count = evaluation["labels_per_class"]
     labels = "1 label" if count == 1 else f"{count} labels"
-    trained_on = dataset_name(evaluation["run_settings"]["dataset"])
+    trained_on = dataset(evaluation["run_settings"]["dataset"]).name
     return {
         "own": f"{name}, {labels} per class",
         "transfer": f"{name}, {labels} per class, features learned on {trained_on}",

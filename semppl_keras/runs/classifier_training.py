@@ -29,8 +29,8 @@ def fine_tune(
     seed: int = 0,
     checkpoints: pathlib.Path | None = None,
     depends_on: Mapping[str, Any] | None = None,
+    shorten: str = "",
     trust: bool = False,
-    verbose: int = 0,
 ) -> tuple[FineTuner, dict[str, Any]]:
     """Fine-tunes a copy of a pre-trained network by `recipes.classifiers.FINE_TUNING`.
 
@@ -45,8 +45,8 @@ def fine_tune(
         seed: Of views, order and the linear layer.
         checkpoints: `pathlib.Path` of a folder for them, to go on from; None for none.
         depends_on: Dict of what else the training depends on, as JSON has it.
+        shorten: A sentence, what makes it shorter.
         trust: Whether its checkpoints may name what is not known here.
-        verbose: As in `keras.Model.fit`.
 
     Returns:
         A `FineTuner` after training, and the settings that it was trained with.
@@ -70,13 +70,13 @@ def fine_tune(
         recipes.FINE_TUNING,
         (images, labels),
         {},
+        shorten=shorten,
         epochs=epochs,
         learning_rate=learning_rate,
         seed=seed,
         checkpoints=checkpoints,
         depends_on=depends_on,
         trust=trust,
-        verbose=verbose,
     )
 
 
@@ -92,7 +92,6 @@ def teach(
     checkpoints: pathlib.Path | None = None,
     depends_on: Mapping[str, Any] | None = None,
     trust: bool = False,
-    verbose: int = 0,
 ) -> tuple[Distiller, dict[str, Any]]:
     """Teaches a network what a classifier says, by `recipes.classifiers.DISTILLATION`.
 
@@ -101,7 +100,7 @@ def teach(
         teacher: `ImageClassifier`.
         images: `(N, h, w, c)`.
         temperature: Positive.
-        epochs, learning_rate, seed, checkpoints, depends_on, trust, verbose: As for
+        epochs, learning_rate, seed, checkpoints, depends_on, trust: As for
             `fine_tune`.
 
     Returns:
@@ -120,13 +119,13 @@ def teach(
         recipes.DISTILLATION,
         (images,),
         {"temperature": temperature},
+        shorten="A lower --epochs, or a smaller --student, takes less.",
         epochs=epochs,
         learning_rate=learning_rate,
         seed=seed,
         checkpoints=checkpoints,
         depends_on=depends_on,
         trust=trust,
-        verbose=verbose,
     )
 
 
@@ -137,13 +136,13 @@ def _trained(
     data: tuple[np.ndarray, ...],
     settings: dict[str, Any],
     *,
+    shorten: str,
     epochs: int | None,
     learning_rate: float | None,
     seed: int,
     checkpoints: pathlib.Path | None,
     depends_on: Mapping[str, Any] | None,
     trust: bool,
-    verbose: int,
 ) -> tuple[Any, dict[str, Any]]:
     """What is made, trained by a recipe on data; and `settings` with the recipe's."""
     count = len(data[0])
@@ -171,8 +170,8 @@ def _trained(
         {**settings, **(depends_on or {})},
         *data,
         epochs=epochs,
+        shorten=shorten,
         batch_size=batch_size,
         trust=trust,
-        verbose=verbose,
     )
     return trainer, settings

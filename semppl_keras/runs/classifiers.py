@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pathlib
-import sys
 import time
 from collections.abc import Iterator
 
@@ -24,7 +23,7 @@ from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.lock import locked
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.run_models import CLASSIFIER
-from semppl_keras.runs.telling import told, verbosity
+from semppl_keras.runs.telling import told
 from semppl_keras.runs.trained_classifier import TrainedClassifier
 
 
@@ -101,8 +100,8 @@ def finetune(
                 "how": "fine-tuned",
                 "model": file_digest(finished.folder / "model.keras"),
             },
+            shorten="A lower --epochs takes less.",
             trust=options.trust,
-            verbose=_bar(),
         )
         settings = {**settings, **chosen}
         return keep_classifier(
@@ -191,7 +190,6 @@ def distil(
             checkpoints=checkpoint_folder(options.out, finished),
             depends_on={**chosen, "how": "distilled", "model": file_digest(teaching)},
             trust=options.trust,
-            verbose=_bar(),
         )
         settings = {**settings, **chosen}
         return keep_classifier(
@@ -210,8 +208,3 @@ def _run_to_train(options: ClassifierOptions) -> Iterator[FinishedRun]:
 
 def _seed(options: ClassifierOptions, finished: FinishedRun) -> int:
     return finished.settings["seed"] if options.seed is None else options.seed
-
-
-def _bar() -> int:
-    """`verbose` of `keras.Model.fit`: a bar where somebody looks."""
-    return 1 if verbosity() and sys.stdout.isatty() else 0

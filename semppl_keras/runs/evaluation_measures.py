@@ -14,6 +14,7 @@ from semppl_keras.evaluation import (
     top_k_accuracy,
 )
 from semppl_keras.runs.classifier_training import fine_tune as tuned_network
+from semppl_keras.runs.progress import Progress
 
 # Wu et al. (2018), who have more than a thousand labelled images of each class.
 _MOST_NEIGHBOURS = 200
@@ -52,6 +53,7 @@ def measure(
     """
     method, classes = type(model).__name__, len(task.class_names)
     shares, rows, classifiers = {}, {}, {}
+    progress = Progress("Fitting,")
 
     print("Logistic regression on the labelled pixels ...", flush=True)
     # Pixels share one scale already, as in `supervised_accuracy`.
@@ -61,6 +63,7 @@ def measure(
         seed=seed,
         standardize=False,
         single_label_c=1.0,
+        progress=progress,
     )
     classifiers["logistic_regression"] = lambda x: baseline.predict_proba(as_pixels(x))
     shares["logistic_regression"] = classifiers["logistic_regression"](task.x_test)
@@ -86,7 +89,7 @@ def measure(
         "k": k,
         "temperature": _KNN_TEMPERATURE,
     }
-    probe = fit_probe(labelled, task.y_labelled, seed=seed)
+    probe = fit_probe(labelled, task.y_labelled, seed=seed, progress=progress)
     classifiers["linear_probe"] = lambda x: probe.predict_proba(model.embed(x))
     shares["linear_probe"] = probe.predict_proba(test)
     rows["linear_probe"] = {"title": f"{method}, linear probe"}

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.data import FewLabels
-from semppl_keras.data.checks import listed
+from semppl_keras.checks import listed
+from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.evaluation import fit_probe
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_classifier
 from semppl_keras.pretraining import Pretraining
 from semppl_keras.recipes import Recipe
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
+    dataset_of,
     load_data,
     read_finished_run,
     recipe_of,
@@ -73,12 +74,11 @@ class FinishedRun:
     def data(self) -> FewLabels:
         """`FewLabels`, split and labelled as in training."""
         data = load_data(
-            self._dataset(),
+            self._followed(),
             self.settings["labels_per_class"],
             self.settings["seed"],
             self.recipe,
             folder=self.folder,
-            class_names=self.settings.get("class_names") or (),
             value_range=self.value_range,
         )
         names = tuple(self.settings.get("class_names") or data.class_names)
@@ -120,7 +120,7 @@ class FinishedRun:
         Raises:
             RunError: They are no longer what they were.
         """
-        if isinstance(self._dataset(), dict):
+        if self._followed().in_parts:
             labelled = self._images().labelled()
             self._tell_changed_labels(labelled.labels, self.class_names)
             return labelled
@@ -131,7 +131,10 @@ class FinishedRun:
     @functools.cached_property
     def test(self) -> LabelledImages | None:
         """The `LabelledImages` to test on, or None where there are none."""
-        if isinstance(self._dataset(), dict):
+        dataset = self._followed()
+        if not dataset.has_test:
+            return None
+        if dataset.in_parts:
             return self._images().test()
         data = self.data
         if data.x_test is None or data.y_test is None:
@@ -139,15 +142,21 @@ class FinishedRun:
         names = [f"test image {index}" for index in range(len(data.x_test))]
         return LabelledImages(data.x_test, data.y_test, names)
 
-    def _dataset(self) -> str | dict[str, Any]:
-        """Where its images are, if that may be followed."""
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """The `Dataset` that it was trained on, which knows its classes."""
+        return dataset_of(self.settings)
+
+    def _followed(self) -> Dataset:
+        """The same, if it may be read."""
         check_sources(self.folder, self.settings, trust=self.trust)
-        return self.settings["dataset"]
+        return self.dataset
 
     def _images(self) -> RunImages:
         return RunImages(
             self.folder,
             self.settings,
+            self.dataset,
             self.class_names,
             self.image_size,
             self.channels,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from semppl_keras.backbones.registry import BACKBONES
+from semppl_keras.data.datasets.specs import is_spec
 from semppl_keras.data.images.value_ranges import as_ranges
 from semppl_keras.runs.errors import RunError
 
@@ -82,9 +83,7 @@ def path(*, optional: bool = False) -> Entry:
 def _is_dataset(value):
     if isinstance(value, dict):
         return True
-    kind, _, rest = value.partition(":")
-    known = kind in ("npz", "folder", "tfds") and bool(rest)
-    return value == "digits" or (known and "\0" not in value)
+    return is_spec(value) and "\0" not in value
 
 
 def _is_value_range(value):
@@ -230,9 +229,19 @@ def read_run_json(file: pathlib.Path) -> dict[str, Any]:
         RunError: The file cannot be read, or holds something else.
     """
     settings = read_json(file, SETTINGS)
-    if isinstance(settings["dataset"], dict):
-        check_entries(file, settings["dataset"], OWN_DATASET)
+    check_dataset(file, settings["dataset"])
     return settings
+
+
+def check_dataset(file: pathlib.Path, dataset: Any) -> None:
+    """Raises a `RunError` where a person's own images are not what they may be.
+
+    Args:
+        file: Path, for the message.
+        dataset: What stands there for a data set, which is a `DATASET`.
+    """
+    if isinstance(dataset, dict):
+        check_entries(file, dataset, OWN_DATASET)
 
 
 def check_entries(

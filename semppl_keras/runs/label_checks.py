@@ -5,7 +5,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from semppl_keras.data.images.sources import resolved_source, source_path
+from semppl_keras.data.images.source_names import resolved_source, source_path
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.label_options import LabelOptions
@@ -42,14 +42,13 @@ def check_sources(
     Raises:
         RunError: One of them names images.
     """
-    dataset = finished.settings["dataset"]
+    sources = finished.dataset.sources
     named = [("the images to label", resolved_source(source))]
-    if isinstance(dataset, dict):
-        named += [
-            (f"the {role} images of {str(finished.folder)!r}", dataset[role])
-            for role in ("labelled", "test", "unlabelled")
-            if dataset[role] is not None
-        ]
+    named += [
+        (f"the {role} images of {str(finished.folder)!r}", sources[role])
+        for role in ("labelled", "test", "unlabelled")
+        if role in sources
+    ]
     for what, text in named:
         place = source_path(text)
         for file in files:

@@ -10,7 +10,14 @@ from semppl_keras.evaluation import (
     supervised_accuracy,
 )
 from semppl_keras.runs import json_files
-from semppl_keras.runs.json_files import check_entries, integer, number, read_json
+from semppl_keras.runs.json_files import (
+    check_dataset,
+    check_entries,
+    integer,
+    number,
+    read_json,
+)
+from semppl_keras.runs.progress import Progress
 
 # What metrics.json holds at least, the latter where there are test images.
 _METRICS = {
@@ -114,7 +121,8 @@ def measure(model, data, recipe, *, seed=0):
 
     shares = model.predict(data.x_test, verbose=0)
     test_features = model.embed(data.x_test)
-    probe = fit_probe(labelled_features, data.y_labelled, seed=seed)
+    progress = Progress("Measuring,")
+    probe = fit_probe(labelled_features, data.y_labelled, seed=seed, progress=progress)
     predictions = probe.predict(test_features)
 
     keras.utils.set_random_seed(seed)
@@ -130,6 +138,7 @@ def measure(model, data, recipe, *, seed=0):
         augment=lambda images: model.views(images, seed=view_seed)["large"][:, 0],
         prepare=model.views.center_view,
         seed=seed,
+        progress=progress,
     )
     metrics = {
         **metrics,
@@ -153,12 +162,16 @@ def _cross_validated(features, data, seed):
         # Their rows could not be held out, and the others are not to pay for it.
         features, labels = features[chosen], labels[chosen]
     predictions = np.full(len(chosen), -1)
-    predictions[chosen] = cross_validated_predictions(features, labels, seed=seed)
+    progress = Progress("Measuring,")
+    predictions[chosen] = cross_validated_predictions(
+        features, labels, seed=seed, progress=progress
+    )
     # As in `supervised_accuracy`.
     baseline = cross_validated_predictions(
         as_pixels(data.x_labelled[chosen]),
         labels,
         seed=seed,
+        progress=progress,
         standardize=False,
         single_label_c=1.0,
     )
@@ -202,8 +215,7 @@ def read_metrics(folder):
     """
     path = folder / "metrics.json"
     metrics = read_json(path, _METRICS)
-    if isinstance(metrics["dataset"], dict):
-        check_entries(path, metrics["dataset"], json_files.OWN_DATASET)
+    check_dataset(path, metrics["dataset"])
     if metrics["num_test"]:
         check_entries(path, metrics, _TEST_METRICS)
     cross_validated = metrics["cross_validated"]

@@ -115,11 +115,12 @@ def integer(least: int, otherwise: str = "") -> Check:
     expected = f"an integer of at least {least}{otherwise}"
 
     def check(name: str, value: Any) -> int:
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
             raise TypeError(f"`{name}` must be {expected}. Received: {value!r}.")
-        if not least <= value <= _MOST:
+        number = int(value)
+        if not least <= number <= _MOST:
             raise RunError(f"{option(name)} must be {expected}. Received: {value}.")
-        return int(value)
+        return number
 
     return check
 
@@ -224,6 +225,6 @@ def _wrong_labels(name: str, value: str, otherwise: str) -> RunError:
 
 
 def _number(name: str, value: Any, expected: str) -> float:
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"`{name}` must be {expected}. Received: {value!r}.")
     return float(value)

@@ -15,11 +15,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.folder import dataset_of
 from semppl_keras.runs.telling import tell
 
 _KEY_BYTES = 32
-# Of scikit-learn: there is nothing to be followed.
-_WITHOUT_FILES = ("digits",)
 
 _SIGNATURE = "sources_signature"
 
@@ -59,27 +58,22 @@ def check_sources(
     Raises:
         RunError: It names sources of images, and was not written here.
     """
-    dataset = settings["dataset"]
-    if trust or dataset in _WITHOUT_FILES:
+    sources = dataset_of(settings).sources
+    if trust or not sources:
         return
     try:
         key = _key(make=False)
     except OSError:
         key = b""
     given = settings.get(_SIGNATURE)
-    signature = _signature(key, dataset).encode()
+    signature = _signature(key, settings["dataset"]).encode()
     if key and hmac.compare_digest(str(given).encode(), signature):
         return
-    if isinstance(dataset, dict):
-        roles = ("unlabelled", "labelled", "test")
-        sources = [dataset[role] for role in roles if dataset[role] is not None]
-    else:
-        sources = [dataset]
     raise RunError(
         f"The images of a run are read where run.json says, if it was written by you "
         f"and on this machine. Received: {str(folder)!r}, which was not, or by an "
-        f"earlier version, or was changed since; it names {', '.join(sources)}. If "
-        "these may be read: --trust."
+        f"earlier version, or was changed since; it names "
+        f"{', '.join(sources.values())}. If these may be read: --trust."
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from semppl_keras.callbacks import (
     TrainingCheckpoints,
     TrainingHealth,
+    TrainingProgress,
     TrainingState,
     finishing_the_step,
     latest_checkpoint,
@@ -19,10 +20,13 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import write_json
 from semppl_keras.runs.json_files import read_json
 from semppl_keras.runs.safe_loading import check_folder, load_model
+from semppl_keras.runs.telling import verbosity
 
 # How long after the last checkpoint the end of an epoch writes another.
 _SECONDS_BETWEEN_CHECKPOINTS = 10
 _MINUTES_BETWEEN_CHECKPOINTS = 5
+# Of a classifier, whose epochs may be a moment each, to a file.
+_SECONDS_BETWEEN_LINES = 10
 
 # In a folder of checkpoints: what the training depends on.
 _SETTINGS = "settings.json"
@@ -52,8 +56,20 @@ def begun_training(folder, kind=keras.Model, *, trust=False):
     return model, TrainingState.read(path)
 
 
-def safe_fit(model, state, folder, *data, minutes=None, callbacks=(), **arguments):
+def safe_fit(
+    model,
+    state,
+    folder,
+    *data,
+    minutes=None,
+    callbacks=(),
+    shorten="",
+    epoch_seconds=0.0,
+    **arguments,
+):
     """`fit` with checkpoints, that stops where it diverges and on Ctrl-C.
+
+    How far it is, is shown as `verbosity` says.
 
     Args:
         model: A model with the `fit` of semppl_keras.
@@ -62,7 +78,8 @@ def safe_fit(model, state, folder, *data, minutes=None, callbacks=(), **argument
         *data: As `fit` takes them.
         minutes: Between checkpoints within an epoch; None for 5.
         callbacks: Others, called before a checkpoint is written.
-        **arguments: As in `fit`.
+        shorten, epoch_seconds: As for `TrainingProgress`.
+        **arguments: As in `fit`, without `verbose`.
 
     Returns:
         The `TrainingState` in the end.
@@ -82,18 +99,22 @@ def safe_fit(model, state, folder, *data, minutes=None, callbacks=(), **argument
             tell=_warn,
         )
         health = TrainingHealth(checkpoints=checkpoints, warn=_warn)
+        progress = TrainingProgress(
+            verbosity(), shorten=shorten, epoch_seconds=epoch_seconds
+        )
         model.fit(
             *data,
             initial_epoch=state.epoch,
             initial_batch=state.batch,
-            callbacks=[*callbacks, health, checkpoints],
+            callbacks=[*callbacks, progress, health, checkpoints],
+            verbose=0,
             **arguments,
         )
     return checkpoints.state
 
 
 def resumable_fit(
-    make_model, folder, settings, *data, epochs, trust=False, **arguments
+    make_model, folder, settings, *data, epochs, shorten="", trust=False, **arguments
 ):
     """`safe_fit` of a model that is made, or of one that was begun with in the folder.
 
@@ -104,7 +125,7 @@ def resumable_fit(
         settings: Dict of all that the training depends on beside the data, as JSON has
             it. One that was begun with others, or on other data, is begun anew.
         *data: Arrays, as `fit` takes them.
-        epochs, **arguments: As in `safe_fit`.
+        epochs, shorten, **arguments: As in `safe_fit`.
         trust: As for `begun_training`.
 
     Returns:
@@ -112,8 +133,11 @@ def resumable_fit(
     """
     if folder is None:
         model = make_model()
-        model.fit(*data, epochs=epochs, **arguments)
-    return model
+        progress = TrainingProgress(
+            verbosity(), shorten=shorten, epoch_seconds=_SECONDS_BETWEEN_LINES
+        )
+        model.fit(*data, epochs=epochs, callbacks=[progress], verbose=0, **arguments)
+        return model
     model, state = None, TrainingState()
     settings = {
         **settings,
@@ -132,7 +156,16 @@ def resumable_fit(
     folder.mkdir(parents=True, exist_ok=True)
     write_json(noted, settings)
     if state.epoch < epochs:
-        safe_fit(model, state, folder, *data, epochs=epochs, **arguments)
+        safe_fit(
+            model,
+            state,
+            folder,
+            *data,
+            epochs=epochs,
+            shorten=shorten,
+            epoch_seconds=_SECONDS_BETWEEN_LINES,
+            **arguments,
+        )
     return model
 
 

@@ -7,15 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from semppl_keras.data import choose_labelled
-from semppl_keras.data.checks import listed
+from semppl_keras.checks import listed
+from semppl_keras.data import Dataset, choose_labelled
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges
-from semppl_keras.data.images.sources import open_images
 from semppl_keras.data.images.spreadsheets import content_of
-from semppl_keras.data.own_images import images_folder
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.folder import tables_of, value_range_of
+from semppl_keras.runs.folder import value_range_of
 from semppl_keras.runs.json_files import integer, read_json
 from semppl_keras.runs.telling import tell
 
@@ -39,7 +37,8 @@ class RunImages:
 
     Args:
         folder: `pathlib.Path` of the run.
-        settings: Dict, what its `run.json` holds; its sources may be followed.
+        settings: Dict, what its `run.json` holds.
+        dataset: Its `Dataset`, which is in parts; its sources may be followed.
         class_names: One text for each class.
         image_size: Pixels of a side, to which images are brought.
         channels: 1 or 3, to which they are.
@@ -49,22 +48,21 @@ class RunImages:
         self,
         folder: pathlib.Path,
         settings: dict[str, Any],
+        dataset: Dataset,
         class_names: Sequence[str],
         image_size: int,
         channels: int,
     ) -> None:
         self.folder = folder
         self.settings = settings
+        self.dataset = dataset
         self.class_names = class_names
         self.image_size = image_size
         self.channels = channels
 
     def test(self) -> LabelledImages | None:
-        """Those to test on, or None where there are none of the run's classes."""
-        source = self.settings["dataset"]["test"]
-        if source is None:
-            return None
-        tested, known, _ = self._read(source, "test")
+        """Those to test on, or None where none is of the run's classes."""
+        tested, known, _ = self._read("test")
         if not known.any():
             return None
         return LabelledImages(
@@ -79,8 +77,8 @@ class RunImages:
         Raises:
             RunError: They are of other classes, or of one there are too few.
         """
-        source, names = self.settings["dataset"]["labelled"], self.class_names
-        own, known, skipped = self._read(source, "labelled")
+        source, names = self.dataset.sources["labelled"], self.class_names
+        own, known, skipped = self._read("labelled")
         if not known.all():
             raise RunError(
                 f"The labelled images of {str(self.folder)!r} must be of its classes, "
@@ -113,23 +111,17 @@ class RunImages:
             [own.names[index] for index in chosen],
         )
 
-    def _read(
-        self, source: str, role: str
-    ) -> tuple[LabelledImages, np.ndarray, Sequence[Any]]:
+    def _read(self, role: str) -> tuple[LabelledImages, np.ndarray, Sequence[Any]]:
         """Those that can be read, which are of a class of the run, and the others."""
-        found = open_images(
-            source,
-            role,
-            tables_of(self.settings),
-            images_folder(self.settings["dataset"]["unlabelled"]),
-        )
+        found = self.dataset.part(role)
         ranges, _ = find_ranges(found, value_range_of(self.settings))
         images, decoded = decode_cached(
             found, self.image_size, self.channels, ranges=ranges, max_skipped=1.0
         )
         numbers = {name: number for number, name in enumerate(self.class_names)}
+        given = found.labels or ()
         labels = np.array(
-            [numbers.get(found.labels[index], -1) for index in decoded.kept], "int32"
+            [numbers.get(given[index], -1) for index in decoded.kept], "int32"
         )
         names = [found.names[index] for index in decoded.kept]
         return LabelledImages(images, labels, names), labels >= 0, decoded.skipped
@@ -160,7 +152,7 @@ class RunImages:
         short = np.flatnonzero(counts < needed)
         if len(short):
             names = [repr(self.class_names[int(number)]) for number in short]
-            source = self.settings["dataset"]["labelled"]
+            source = self.dataset.sources["labelled"]
             raise RunError(
                 f"Every class of the run in {str(self.folder)!r} must have the "
                 f"labelled images that it was trained with, at least {needed}. "

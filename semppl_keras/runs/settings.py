@@ -2,19 +2,17 @@
 
 import pathlib
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import keras
 
 from semppl_keras import recipes
-from semppl_keras.data import FewLabels
-from semppl_keras.data.images.sources import resolved_source
+from semppl_keras.data import Dataset, FewLabels, NamedDataset, OwnDataset
+from semppl_keras.data.datasets.specs import divided, resolved_spec
+from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.data.images.value_ranges import as_ranges
-from semppl_keras.data.names import own_dataset, resolved
-from semppl_keras.data.own_images import own_name, survey_own_images
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.folder import read_settings, recipe_of, versions
+from semppl_keras.runs.folder import dataset_of, read_settings, versions
 from semppl_keras.runs.labels import labels_of, tell_changed_labels
 from semppl_keras.runs.option_checks import option
 from semppl_keras.runs.table_settings import (
@@ -25,10 +23,8 @@ from semppl_keras.runs.table_settings import (
 )
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.train_options import (
-    CACHE,
     DATASET,
     LABELS_PER_CLASS,
-    MAX_SKIPPED,
     OWN_LABELS_PER_CLASS,
     SEED,
     TrainOptions,
@@ -43,18 +39,17 @@ _DEFAULTS = {
     "seed": SEED,
 }
 
-# Options for a person's own images, with what stands for one that is not given; the
-# two without it have to be.
-_OWN_DEFAULTS = {
-    "unlabelled": None,
-    "labelled": None,
-    "test": None,
-    "image_size": None,
-    "value_range": None,
-    "backbone": None,
-    "max_skipped": MAX_SKIPPED,
-    "cache": CACHE,
-}
+# Options for a person's own images, of which the first two have to be given.
+_OWN_OPTIONS = (
+    "unlabelled",
+    "labelled",
+    "test",
+    "image_size",
+    "value_range",
+    "backbone",
+    "max_skipped",
+    "cache",
+)
 
 # What `skipped.tsv` begins with.
 SKIPPED_COLUMNS = ("path", "reason")
@@ -87,8 +82,9 @@ def run_folder(options: TrainOptions) -> pathlib.Path:
             "A run goes on in its own folder. Received: --resume "
             f"{named} and --out {options.out}. Leave one of the two out."
         )
-    if named or options.out:
-        return pathlib.Path(named or options.out)
+    out = named or options.out
+    if out:
+        return pathlib.Path(out)
     if options.unlabelled is not None:
         name = re.sub(r"[^\w.-]+", "_", own_name(options.unlabelled))
         count = options.labels_per_class
@@ -96,7 +92,7 @@ def run_folder(options: TrainOptions) -> pathlib.Path:
         labels = "own_labels" if own else f"{count}_per_class"
         return pathlib.Path("runs") / f"{name}_{labels}_seed_{options.seed or SEED}"
     settings = _with_defaults(options)
-    kind, _, rest = settings["dataset"].partition(":")
+    kind, rest = divided(settings["dataset"])
     if kind in ("npz", "folder"):
         rest = pathlib.Path(rest).resolve().stem
     name = rest or kind
@@ -106,29 +102,36 @@ def run_folder(options: TrainOptions) -> pathlib.Path:
     )
 
 
-def new_settings(options: TrainOptions) -> dict[str, Any]:
+def new_settings(options: TrainOptions) -> tuple[dict[str, Any], Dataset]:
     """The settings of a new run.
 
     Args:
         options: `TrainOptions`.
 
     Returns:
-        The dict that `run.json` begins with.
+        The dict that `run.json` begins with, and the `Dataset` that it names, opened.
 
     Raises:
-        RunError: The options contradict each other, or name no images.
+        ValueError, FileNotFoundError, ImportError: The options contradict each other,
+            or name no images.
     """
     settings = _with_defaults(options)
+    data: Dataset
     if _is_own(options):
-        settings = {**settings, **_own_settings(options)}
+        settings["labels_per_class"] = options.labels_per_class or OWN_LABELS_PER_CLASS
+        data = _own_dataset(options)
     else:
-        # --resume may be called from elsewhere.
-        settings["dataset"] = resolved(settings["dataset"])
+        data = NamedDataset(settings["dataset"])
+    # --resume may be called from elsewhere.
+    data = data.resolved().opened()
+    # That there is an entry tells that it is found, and not another for each image.
+    value_range = options.value_range and as_ranges(options.value_range)._asdict()
     if settings["epochs"] is None:
-        settings["epochs"] = recipe_of(settings).epochs
-    # That there is one tells that it is found, and not another for each image.
-    settings.setdefault("value_range", None)
-    return {**settings, "backend": keras.backend.backend(), "versions": versions()}
+        batch_size = settings["batch_size"]
+        settings["epochs"] = recipes.for_dataset(data, batch_size=batch_size).epochs
+    settings |= {"dataset": data.to_json(), "value_range": value_range}
+    settings |= {"backend": keras.backend.backend(), "versions": versions()}
+    return settings, data
 
 
 def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
@@ -150,21 +153,17 @@ def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
             "which has no run.json. Name the folder of one, or leave --resume out."
         )
     settings = read_settings(folder)
+    data = dataset_of(settings)
     begun_with = {name: settings.get(name) for name in _DEFAULTS}
-    if isinstance(settings["dataset"], dict):
-        tables = settings["dataset"].get("tables") or {}
-        begun_with |= {
-            **settings["dataset"],
-            **tables,
-            "dataset": None,
-            "value_range": settings.get("value_range"),
-        }
-    for name in (*_DEFAULTS, *_OWN_DEFAULTS, *TABLE_OPTIONS):
+    begun_with |= {"dataset": None, **data.options()}
+    if data.in_parts:
+        begun_with["value_range"] = settings.get("value_range")
+    for name in (*_DEFAULTS, *_OWN_OPTIONS, *TABLE_OPTIONS):
         asked, begun = getattr(options, name), begun_with.get(name)
         if asked is None:
             continue
         if name == "dataset":
-            asked = resolved(asked)
+            asked = resolved_spec(asked)
         elif name in ("unlabelled", "labelled", "test"):
             asked = resolved_source(asked)
         elif isinstance(asked, tuple):
@@ -190,21 +189,14 @@ def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
     return settings
 
 
-def sources_are_given(settings: Mapping[str, Any], options: TrainOptions) -> bool:
+def sources_are_given(data: Dataset, options: TrainOptions) -> bool:
     """Whether the options name all the sources of a run, which are the same.
 
     Args:
-        settings: What `settings_of` returns for the options.
-        options: `TrainOptions`.
+        data: Of the run.
+        options: `TrainOptions`, which `settings_of` has checked.
     """
-    dataset = settings["dataset"]
-    if not isinstance(dataset, dict):
-        return options.dataset is not None
-    return all(
-        getattr(options, role) is not None
-        for role in ("unlabelled", "labelled", "test")
-        if dataset[role] is not None
-    )
+    return all(getattr(options, name) is not None for name in data.sources)
 
 
 def with_data(
@@ -295,7 +287,7 @@ def _with_defaults(options: TrainOptions) -> dict[str, Any]:
 
 def _is_own(options: TrainOptions) -> bool:
     """Whether a person's own images are asked for; not in half."""
-    given = [name for name in _OWN_DEFAULTS if getattr(options, name) is not None]
+    given = [name for name in _OWN_OPTIONS if getattr(options, name) is not None]
     given += given_tables(options)
     if not given:
         return False
@@ -317,27 +309,13 @@ def _is_own(options: TrainOptions) -> bool:
     return True
 
 
-def _own_settings(options: TrainOptions) -> dict[str, Any]:
-    asked = {name: getattr(options, name) for name in _OWN_DEFAULTS}
-    chosen = {
-        name: _OWN_DEFAULTS[name] if value is None else value
-        for name, value in asked.items()
-    }
-    tables = asked_tables(options)
+def _own_dataset(options: TrainOptions) -> OwnDataset:
     sources = (options.unlabelled, options.labelled, options.test)
+    tables = asked_tables(options)
     check_tables_named(options, [source for source in sources if source is not None])
-    usual_size, num_unlabelled = survey_own_images(
-        options.unlabelled, options.labelled, tables
-    )
-    value_range = chosen.pop("value_range")
-    if value_range is not None:
-        value_range = as_ranges(value_range)._asdict()
-    if chosen["image_size"] is None:
-        chosen["image_size"] = usual_size
-    return {
-        "dataset": own_dataset(**chosen, tables=tables),
-        "value_range": value_range,
-        "labels_per_class": options.labels_per_class or OWN_LABELS_PER_CLASS,
-        "epochs": options.epochs
-        or recipes.usual_epochs(num_unlabelled, options.batch_size),
+    given: dict[str, Any] = {
+        name: getattr(options, name)
+        for name in _OWN_OPTIONS
+        if name != "value_range" and getattr(options, name) is not None
     }
+    return OwnDataset(**given, tables=tables)

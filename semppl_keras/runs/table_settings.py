@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from semppl_keras.data import TableOptions
-from semppl_keras.data.images.sources import is_table
+from semppl_keras.data.images.source_names import is_table
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.option_checks import Options, option
 

@@ -8,28 +8,25 @@ from typing import Any
 import keras
 import numpy as np
 
-from semppl_keras.data import load_test
-from semppl_keras.data.checks import listed
+from semppl_keras.checks import listed
+from semppl_keras.data import NamedDataset
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
-from semppl_keras.data.images.sources import resolved_source
-from semppl_keras.data.names import resolved
-from semppl_keras.data.own_images import images_folder, open_tested, own_name
+from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.evaluation import SEVERITIES, corrupt
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.evaluate_options import EvaluateOptions
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import (
-    Progress,
+    dataset_of,
     load_data,
     recipe_of,
-    tables_of,
     value_range_of,
 )
 from semppl_keras.runs.own_runs import check_sources
+from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.table_settings import asked_tables
 from semppl_keras.runs.telling import tell
-from semppl_keras.runs.train_options import MAX_SKIPPED
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,7 +53,7 @@ class Task:
     """
 
     kind: str
-    dataset: str
+    dataset: str | dict[str, Any]
     name: str
     labels_per_class: int | str
     x_labelled: np.ndarray
@@ -88,10 +85,11 @@ def task_of_run(
     seed = settings["seed"] if options.seed is None else options.seed
     if options.test is not None:
         finished = FinishedRun(folder, trust=options.trust)
-        tables = asked_tables(options, tables_of(finished.settings))
+        tables = asked_tables(options, finished.dataset.table_options)
         return _own_test(options.test, finished, tables), seed
-    asked = resolved(options.data)
-    other = asked if asked != settings["dataset"] else None
+    own, other = dataset_of(settings), None
+    if options.data is not None and NamedDataset(options.data).resolved() != own:
+        other = NamedDataset(options.data).resolved()
     if options.same_classes and other is None:
         raise RunError(
             "--same-classes is for another data set than the run's. Received: --data "
@@ -107,22 +105,20 @@ def task_of_run(
         check_sources(folder, settings, trust=options.trust)
         # The split that the run was trained on: the same seed.
         data = load_data(
-            settings["dataset"],
+            own,
             labels_per_class,
             settings["seed"],
             recipe,
             folder=folder,
-            class_names=settings.get("class_names", ()),
             value_range=value_range_of(settings),
         )
     else:
         data = load_data(other, labels_per_class, seed, recipe)
     kind = "own" if other is None else "transfer"
     name, x_test, y_test = data.name, data.x_test, data.y_test
-    if options.same_classes:
+    if other is not None and options.same_classes:
         kind = "same_classes"
-        tested = load_test(
-            other,
+        tested = other.load_test(
             seed,
             image_size=recipe.image_size,
             value_range=value_range_of(settings),
@@ -135,7 +131,7 @@ def task_of_run(
         )
     task = Task(
         kind=kind,
-        dataset=other or settings["dataset"],
+        dataset=settings["dataset"] if other is None else other.to_json(),
         name=name,
         labels_per_class=labels_per_class,
         x_labelled=data.x_labelled,
@@ -189,11 +185,8 @@ def _own_test(source, finished, tables):
             f"square of each. Received: a run on images of {height} x {width}. Name a "
             "data set of such images with --data and --same-classes."
         )
-    dataset, progress = finished.settings["dataset"], Progress()
-    own = isinstance(dataset, dict)
-    max_skipped = dataset["max_skipped"] if own else MAX_SKIPPED
-    folder = images_folder(dataset["unlabelled"]) if own else None
-    tested = open_tested(source, finished.class_names, tables, folder)
+    dataset, progress = finished.dataset.knowing(finished.class_names), Progress()
+    tested = dataset.open_test(source, tables)
     ranges, remarks = find_ranges(
         tested,
         finished.value_range,
@@ -204,7 +197,7 @@ def _own_test(source, finished, tables):
         height,
         channels,
         ranges=ranges,
-        max_skipped=max_skipped,
+        max_skipped=dataset.max_skipped,
         progress=lambda *counts: progress("images to test on", *counts),
     )
     class_names = finished.class_names

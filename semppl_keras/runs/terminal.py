@@ -16,13 +16,17 @@ def plain_output():
     """What is written to stdout and stderr sends no control characters to a terminal.
 
     Progress bars, which begin with a carriage return, may go back and have colours.
-    What the encoding of the stream has no character for is written as its code.
+    What the encoding of the stream has no character for is written as its code. A bar
+    that was not brought to its end is ended.
     """
-    with (
-        contextlib.redirect_stdout(_PlainStream(sys.stdout)),
-        contextlib.redirect_stderr(_PlainStream(sys.stderr)),
-    ):
-        yield
+    out, err = _PlainStream(sys.stdout), _PlainStream(sys.stderr)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            yield
+    finally:
+        # What comes next begins a line, also where an error broke off a progress bar.
+        out.end_bar()
+        err.end_bar()
 
 
 class _PlainStream:
@@ -30,6 +34,7 @@ class _PlainStream:
 
     def __init__(self, stream):
         self._stream = stream
+        self._in_bar = False
 
     def __getattr__(self, name):
         return getattr(self._stream, name)
@@ -43,7 +48,16 @@ class _PlainStream:
             plain = written(text)
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         self._stream.write(plain.encode(encoding, "backslashreplace").decode(encoding))
+        if text:
+            self._in_bar = not text.endswith("\n") and (
+                self._in_bar or text.startswith(_BAR_STARTS)
+            )
         return len(text)
+
+    def end_bar(self):
+        if self._in_bar:
+            self.write("\n")
+            self._stream.flush()
 
     def writelines(self, lines):
         for line in lines:

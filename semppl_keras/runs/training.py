@@ -4,7 +4,6 @@ import math
 import os
 import pathlib
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ import keras
 import numpy as np
 
 from semppl_keras.callbacks import ScalarLogs
+from semppl_keras.data import Dataset
 from semppl_keras.data.images.decoding import TooManyUnreadable
 from semppl_keras.data.images.spreadsheets import inert, table_text
 from semppl_keras.pretraining import SemPPL
@@ -19,6 +19,7 @@ from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
+    dataset_of,
     load_data,
     recipe_of,
     save_model,
@@ -170,15 +171,16 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             tell(f"The run in {folder} is finished: nothing to resume.\n")
             tell(finished.table())
             return finished
-        if not sources_are_given(settings, options):
+        dataset = dataset_of(settings)
+        if not sources_are_given(dataset, options):
             check_sources(folder, settings, trust=options.trust)
     else:
         check_free(folder)
-        settings = new_settings(options)
+        settings, dataset = new_settings(options)
 
     recipe = recipe_of(settings)
     begun = time.monotonic()
-    data = _load(settings, recipe, folder)
+    data = _load(dataset, settings, recipe, folder)
     read_seconds = time.monotonic() - begun
     settings = signed(with_data(settings, data, folder))
     model, state = _trained(folder, settings, data, recipe, options)
@@ -270,8 +272,7 @@ def _trained(folder, settings, data, recipe, options):
             epochs=epochs,
             batch_size=batch_size,
             labelled_batch_size=labelled_batch_size,
-            # A bar that moves is for a terminal; a file gets a line per epoch.
-            verbose=1 if sys.stdout.isatty() else 2,
+            shorten=_shorten(dataset_of(settings)),
         )
     except MemoryError as error:
         raise RunError(
@@ -298,6 +299,13 @@ class _RunFiles(keras.callbacks.Callback):
         else:
             # What an attempt before the files were repaired has left.
             (self._folder / "skipped.tsv").unlink(missing_ok=True)
+
+
+def _shorten(dataset: Dataset) -> str:
+    """What makes a training shorter."""
+    if dataset.in_parts:
+        return "A lower --epochs or --image-size, or a smaller --backbone, takes less."
+    return "A lower --epochs takes less."
 
 
 def _check_fits(checkpoints, model, state, data, epochs):
@@ -351,24 +359,21 @@ def _check_enough_steps(neighbours, epochs, steps_per_epoch, labelled_batch_size
         )
 
 
-def _load(settings, recipe, folder):
+def _load(dataset, settings, recipe, folder):
     labels_per_class = settings["labels_per_class"]
     try:
         data = load_data(
-            settings["dataset"],
+            dataset,
             labels_per_class,
             settings["seed"],
             recipe,
             folder=folder,
-            class_names=settings.get("class_names", ()),
             value_range=value_range_of(settings),
         )
-    except RunError as error:
-        if not isinstance(error.__cause__, TooManyUnreadable):
-            raise
+    except TooManyUnreadable as error:
         path = folder / "skipped.tsv"
         folder.mkdir(parents=True, exist_ok=True)
-        _write_skipped(path, error.__cause__.skipped)
+        _write_skipped(path, error.skipped)
         raise RunError(f"{error} All of them are named in {path}.") from error
     if len(data.unlabelled_indices) == 0:
         raise RunError(

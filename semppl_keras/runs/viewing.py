@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from semppl_keras import recipes
+from semppl_keras.data.datasets.opened_images import usual_size
 from semppl_keras.data.images.decoding import decode_into, find_ranges
-from semppl_keras.data.images.files import OWN_PICTURES
-from semppl_keras.data.images.sources import ImageList, open_images
-from semppl_keras.data.own_images import LARGEST_USUAL_SIDE
+from semppl_keras.data.images.finding import OWN_PICTURES
+from semppl_keras.data.images.image_list import ImageList
+from semppl_keras.data.images.sources import open_images
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.view_grid import draw_views
 from semppl_keras.runs.errors import RunError
@@ -81,7 +82,7 @@ def views(
             f"{target} exists already. Choose another --out, or add --overwrite."
         )
     listed = open_images(options.source, "unlabelled")
-    size = options.image_size or _usual_size(listed)
+    size = options.image_size or usual_size(listed)
     of_recipe = _views(options.views, size)
     ranges, remarks = find_ranges(listed, options.value_range)
     rows, skipped = _some(listed, size, options.images, options.seed, ranges)
@@ -105,12 +106,6 @@ def views(
     os.replace(partial, target)
     tell(f"What training would see of {len(rows)} images: {target}")
     return target
-
-
-def _usual_size(listed: ImageList) -> int:
-    """As `semppl train` chooses it."""
-    side = listed.usual_side() or LARGEST_USUAL_SIDE
-    return max(SMALLEST, min(side, LARGEST_USUAL_SIDE))
 
 
 def _views(name: str | None, size: int) -> MultiCrop:

@@ -19,7 +19,9 @@ from semppl_keras.data.images.decoding import (
     remarks_on_files,
 )
 from semppl_keras.data.images.files import UnreadableImage, read_image
-from semppl_keras.data.images.sources import file_state, open_images, resolved_source
+from semppl_keras.data.images.image_list import file_state
+from semppl_keras.data.images.source_names import resolved_source
+from semppl_keras.data.images.sources import open_images
 from semppl_keras.data.images.value_ranges import ValueRanges
 
 pytestmark = pytest.mark.any_backend

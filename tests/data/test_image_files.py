@@ -15,15 +15,13 @@ from PIL import Image
 
 from semppl_keras.data.images.files import (
     UnreadableImage,
-    by_ending,
-    find_classes,
-    find_images,
     image_header,
     read_image,
     read_whole,
     resize_image,
     value_extent,
 )
+from semppl_keras.data.images.finding import by_ending, find_classes, find_images
 from semppl_keras.data.images.formats import readable_formats
 from semppl_keras.data.images.value_ranges import ValueRanges
 from semppl_keras.reports.drawing import save_figure

@@ -11,12 +11,15 @@ import pytest
 from PIL import Image
 
 from semppl_keras import recipes
-from semppl_keras.data import FewLabels, TableOptions, load_own_images, own_images
-from semppl_keras.data.images import sources as image_lists
+from semppl_keras.data import FewLabels, OwnDataset, TableOptions, load_own_images
+from semppl_keras.data.images import source_names
 from semppl_keras.data.images.decoding import TooManyUnreadable
 from semppl_keras.data.images.formats import readable_formats
-from semppl_keras.data.images.sources import resolved_source, source_path
-from semppl_keras.data.own_images import own_name, survey_own_images
+from semppl_keras.data.images.source_names import (
+    own_name,
+    resolved_source,
+    source_path,
+)
 
 pytestmark = pytest.mark.any_backend
 
@@ -103,9 +106,11 @@ def test_grey_and_sizes(folders):
     assert data.x_test.shape == (4, 16, 16, 1)
     _write(folders / "many", [50])
     assert _load(folders).x_train.shape[-1] == 3
-    assert survey_own_images(folders / "many", folders / "few") == (10, 21)
+    dataset = OwnDataset(folders / "many", folders / "few")
+    opened = dataset.opened()
+    assert (opened.image_size, opened.num_unlabelled) == (10, 21)
     _write(folders / "few" / "cat", range(300, 310), size=(400, 300))
-    assert survey_own_images(folders / "many", folders / "few")[0] == 96
+    assert dataset.opened().image_size == 96
 
 
 def test_fewer_labels_than_there_are(folders):
@@ -403,7 +408,7 @@ def test_options_of_tables(folders):
     with pytest.raises(ValueError, match="'target' and 'label'"):
         load_own_images(folders / "many", table)
     with pytest.raises(ValueError, match="'target' and 'label'"):
-        survey_own_images(folders / "many", table)
+        OwnDataset(folders / "many", table).opened()
     options = TableOptions(label_column="label", keep_labels=("none",))
     # One table, its rows to train on and those to test on.
     data = load_own_images(folders / "many", table, table, tables=options)
@@ -442,11 +447,10 @@ def test_drives(folders, monkeypatch):
         def __getattr__(self, name):
             return getattr(os, name)
 
-    monkeypatch.setattr(image_lists, "os", Windows())
+    monkeypatch.setattr(source_names, "os", Windows())
     for source in (r"C:\photos", r"npz:C:\a\b.npz", r"tfrecord:D:\a\*.tfrecord"):
         assert resolved_source(source) == source
     assert resolved_source("tfds:mnist:3.0.1#train") == "tfds:mnist:3.0.1#train"
-    monkeypatch.setattr(own_images, "os", Windows())
     assert own_name(r"npz:C:\a\b.npz") == "b.npz"
     assert own_name(r"C:\photos") == "photos"
 

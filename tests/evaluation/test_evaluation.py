@@ -20,6 +20,7 @@ from semppl_keras.evaluation import (
     calibration_curve,
     confidence_interval,
     confusion_matrix,
+    corruption_errors,
     cross_validated_predictions,
     encode_dataset,
     expected_calibration_error,
@@ -746,6 +747,55 @@ def test_supervised_accuracy_of_both_classifiers():
     assert accuracy.best == max(accuracy.logistic_regression, accuracy.network)
     # Drawn in blocks of one size.
     assert set(seen) == {(160, 8, 8, 1)}
+
+
+def test_what_takes_long_tells_how_far_it_is():
+    told = []
+    images, labels = _bars(8)
+    features = images.reshape(len(images), -1)
+
+    def progress(*step):
+        told.append(step)
+
+    def taken():
+        whole = list(told)
+        told.clear()
+        return whole
+
+    supervised_accuracy(
+        images,
+        labels,
+        images,
+        labels,
+        make_backbone=_backbone,
+        steps=3,
+        batch_size=4,
+        progress=progress,
+    )
+    what = "steps of the network without unlabelled images"
+    assert taken() == [(what, 1, 3), (what, 2, 3), (what, 3, 3)]
+    cross_validated_predictions(features, labels, progress=progress)
+    what = "folds of cross-validation"
+    assert taken() == [(what, fold, 5) for fold in range(1, 6)]
+    # Batches of a generator end when they end.
+    for data, total in ((images[:6], 2), (_generated([images[:4], images[:2]]), None)):
+        encode_dataset(lambda x: x[:, 0, :, 0], data, batch_size=4, progress=progress)
+        assert taken() == [("batches of images", done, total) for done in (1, 2)]
+    corruption_errors(
+        lambda x: labels,
+        images,
+        labels,
+        corruptions=["fog", "contrast"],
+        severities=(1,),
+        progress=progress,
+    )
+    what = "corruptions of the test images"
+    assert taken() == [(what, 1, 2), (what, 2, 2)]
+    sgd_linear_probe(
+        features, labels, epochs=2, weight_decays=[0.0, 1e-3], progress=progress
+    )
+    # Six candidates, three learning rates, and the fit that is kept.
+    assert taken()[-1] == ("epochs of linear probes", 14, 14)
 
 
 def test_supervised_accuracy_without_a_network():

@@ -21,7 +21,7 @@ def test_pages_have_their_style_and_scripts_from_files():
         "embedding_map.css",
         "embedding_map.js",
         "html_pages.css",
-        "report.css",
+        "run_page.css",
     }
     for path in ASSETS.glob("*.css"):
         text = style_of(path.stem)

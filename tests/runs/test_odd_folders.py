@@ -13,6 +13,7 @@ from tiny_runs import tiny_recipe
 from semppl_keras import recipes
 from semppl_keras.cli import main
 from semppl_keras.evaluation import supervised_accuracy
+from semppl_keras.recipes import choice
 from semppl_keras.runs import measures as run_metrics
 
 pytestmark = pytest.mark.any_backend
@@ -29,7 +30,8 @@ def quick(monkeypatch):
         model.compile(model.optimizer, run_eagerly=True, jit_compile=False)
         return model
 
-    monkeypatch.setattr(recipes, "own_images", tiny_recipe)
+    for module in (recipes, choice):
+        monkeypatch.setattr(module, "own_images", tiny_recipe)
     monkeypatch.setattr(recipes.Recipe, "make_model", make_eager_model)
     monkeypatch.setattr(run_metrics, "supervised_accuracy", _without_network)
 

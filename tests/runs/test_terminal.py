@@ -52,6 +52,25 @@ def test_text_stays_as_it_is():
     assert shown("a\nb\tc") == "a\\nb\\tc"
 
 
+def test_what_comes_after_a_bar_that_was_broken_off_begins_a_line():
+    def break_off():
+        with plain_output(), plain_output():
+            print("text", end="")
+            print("\r1/3", end="")
+            print(" loss", end="")
+            raise ZeroDivisionError
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        with pytest.raises(ZeroDivisionError):
+            break_off()
+        print("next")
+        with plain_output():
+            print("\r3/3\n", end="")
+            print("no bar", end="")
+    assert out.getvalue() == "text\r1/3 loss\nnext\n\r3/3\nno bar"
+
+
 def test_what_an_encoding_lacks_is_written_as_its_code():
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="cp1252")
@@ -65,8 +84,7 @@ def test_errors_are_one_line_without_control_characters(tmp_path, capsys):
     name = "a\x1b[2Jb\nsemppl: all is well\x9b\u202e"
     folder = tmp_path / name
     assert main(["report", str(folder)]) == 2
-    with pytest.raises(SystemExit):
-        main(["train", "--backbone", name])
+    assert main(["train", "--backbone", name]) == 2
     with pytest.raises(SystemExit):
         main(["train", name])
     os.mkdir(folder)

@@ -2,13 +2,17 @@
 
 import collections.abc
 import contextlib
+from typing import Any
 
 import keras
+import numpy as np
 
 from semppl_keras.data.checks import ImageSpec, check_images
+from semppl_keras.data.feed.batches import Batch
 from semppl_keras.data.feed.explanations import marked
 from semppl_keras.data.feed.named_parts import named_parts
 from semppl_keras.data.feed.sources import make_source
+from semppl_keras.data.feed.stream_source import StreamSource
 
 
 class CheckedBatches(keras.utils.PyDataset):
@@ -20,8 +24,8 @@ class CheckedBatches(keras.utils.PyDataset):
         num_batches: int, or None where they have no end.
     """
 
-    def __init__(self, source, num_batches):
-        options = ()
+    def __init__(self, source: StreamSource, num_batches: int | None) -> None:
+        options: tuple[str, ...] = ()
         if isinstance(source.data, keras.utils.PyDataset):
             options = ("workers", "use_multiprocessing", "max_queue_size")
         super().__init__(**{name: getattr(source.data, name) for name in options})
@@ -29,10 +33,10 @@ class CheckedBatches(keras.utils.PyDataset):
         self._num_batches = num_batches
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int | None:
         return self._num_batches
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         data = self._source.data
         with _marked_errors():
             if isinstance(data, keras.utils.PyDataset):
@@ -42,12 +46,14 @@ class CheckedBatches(keras.utils.PyDataset):
                 self._batches = self._source.batches()
             return _element(next(self._batches))
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         if isinstance(self._source.data, keras.utils.PyDataset):
             self._source.data.on_epoch_end()
 
 
-def checked_batches(name, data, spec, *, labelled, once=True):
+def checked_batches(
+    name: str, data: Any, spec: ImageSpec, *, labelled: bool, once: bool = True
+) -> Any:
     """A dataset of batches as Keras takes it, each checked when it is drawn.
 
     Args:
@@ -66,7 +72,7 @@ def checked_batches(name, data, spec, *, labelled, once=True):
         ValueError, TypeError: if the first batch does not fit.
     """
     source = make_source(name, data, spec, labelled=labelled, seed=0)
-    if source.native_batch_size is None:
+    if not isinstance(source, StreamSource) or source.native_batch_size is None:
         raise ValueError(
             f"`{name}` must yield batches. Received: single images. Batch the "
             "dataset: dataset.batch(64)."
@@ -83,7 +89,14 @@ def checked_batches(name, data, spec, *, labelled, once=True):
     return CheckedBatches(source, count)
 
 
-def checked_inputs(name, images, views, channels, num_classes=None, once=True):
+def checked_inputs(
+    name: str,
+    images: Any,
+    views: Any,
+    channels: int,
+    num_classes: int | None = None,
+    once: bool = True,
+) -> Any:
     """Images as Keras' `predict` and `evaluate` take them, an array or a dataset.
 
     Args:
@@ -119,7 +132,7 @@ def checked_inputs(name, images, views, channels, num_classes=None, once=True):
     )
 
 
-def check_opening(name, images, views, channels):
+def check_opening(name: str, images: Any, views: Any, channels: int) -> None:
     """Checks an array of images, or the first batches of what can be read again.
 
     Args:
@@ -133,7 +146,7 @@ def check_opening(name, images, views, channels):
         make_source(name, images, _spec(views, channels), labelled=False, seed=0)
 
 
-def _spec(views, channels, num_classes=None):
+def _spec(views: Any, channels: int, num_classes: int | None = None) -> ImageSpec:
     masked = views.background_removal > 0
     return ImageSpec(
         num_classes,
@@ -145,18 +158,20 @@ def _spec(views, channels, num_classes=None):
     )
 
 
-def _generated(source):
+def _generated(
+    source: StreamSource,
+) -> collections.abc.Iterator[tuple[np.ndarray, ...]]:
     with _marked_errors():
         for batch in source.batches():
             yield _element(batch)
 
 
-def _element(batch):
+def _element(batch: Batch) -> tuple[np.ndarray, ...]:
     return tuple(part for part in batch if part is not None)
 
 
 @contextlib.contextmanager
-def _marked_errors():
+def _marked_errors() -> collections.abc.Iterator[None]:
     """Marks what TensorFlow, which draws in threads of its own, hides in its text."""
     try:
         yield

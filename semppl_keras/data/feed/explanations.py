@@ -1,16 +1,17 @@
 """Messages of the package's own, found again in what a backend makes of them."""
 
+import collections.abc
 import contextlib
 
 _BEGIN, _END = "[semppl_keras: ", " :semppl_keras]"
 
 
-def marked(message):
+def marked(message: str) -> str:
     """A message that `explanation_of` finds in an error's text."""
     return _BEGIN + message + _END
 
 
-def explanation_of(error):
+def explanation_of(error: BaseException) -> ValueError | None:
     """The ValueError whose marked message an error's text holds, or None."""
     message = str(error)
     if _BEGIN not in message:
@@ -19,7 +20,7 @@ def explanation_of(error):
 
 
 @contextlib.contextmanager
-def explained():
+def explained() -> collections.abc.Iterator[None]:
     """Raises what `explanation_of` an error gives in its place."""
     try:
         yield

@@ -1,10 +1,14 @@
 """Pairs unlabelled and labelled images into the batches of `fit`."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
-from semppl_keras.data.feed.sources import StreamSource, make_source
+from semppl_keras.data.checks import ImageSpec
+from semppl_keras.data.feed.sources import Source, make_source
 from semppl_keras.data.feed.stratified import StratifiedSource
+from semppl_keras.data.feed.stream_source import StreamSource
 
 DEFAULT_BATCH_SIZE = 96
 
@@ -29,8 +33,13 @@ class Feed(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, unlabelled, labelled, batch_size, labelled_batch_size, steps_per_epoch
-    ):
+        self,
+        unlabelled: Source,
+        labelled: Source | StratifiedSource | None,
+        batch_size: int,
+        labelled_batch_size: int,
+        steps_per_epoch: int,
+    ) -> None:
         super().__init__()
         self.unlabelled = unlabelled
         self.labelled = labelled
@@ -41,34 +50,34 @@ class Feed(keras.utils.PyDataset):
         self.has_weights = unlabelled.has_weights
         self._part = (0, 1)
         self._first_batch = 0
-        self._error = None
+        self._error: Exception | None = None
         self.seek(0)
 
-    def skip_to(self, batch):
+    def skip_to(self, batch: int) -> None:
         """Sets the batch of the pass with which the next `fit` begins; where it is not
         the first one, an epoch of that `fit` is the rest of the pass."""
         self._first_batch = batch
 
-    def seek(self, step):
+    def seek(self, step: int) -> None:
         """Sets the step of the model at which the first epoch begins."""
         self._step = step
         self._started = False
 
-    def take_part(self, index, count):
+    def take_part(self, index: int, count: int) -> None:
         """Yields of every batch one of `count` equal parts alone."""
         self._part = (index, count)
 
-    def fit_arguments(self):
+    def fit_arguments(self) -> dict[str, Any]:
         """What Keras' `fit` is given."""
         return {"x": self}
 
-    def explain(self, error):
+    def explain(self, error: BaseException) -> BaseException | None:
         """The error in the data behind one that Keras reports, or None."""
         del error
         return self._error
 
     @property
-    def batch_form(self):
+    def batch_form(self) -> tuple[Any, ...]:
         """What all its batches have in common: sizes, shape and type of the images, and
         what comes with them."""
         source = self.unlabelled
@@ -77,10 +86,12 @@ class Feed(keras.utils.PyDataset):
         return (*sizes, tuple(source.image_shape), str(source.dtype), *parts)
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int:
         return self.steps_per_epoch - self._first_batch
 
-    def __getitem__(self, index):
+    def __getitem__(
+        self, index: int
+    ) -> tuple[tuple[np.ndarray, ...], dict[str, np.ndarray]]:
         """The next batch: Keras asks for them in order."""
         del index
         try:
@@ -94,7 +105,8 @@ class Feed(keras.utils.PyDataset):
                     )
                 self._started = True
             images, hidden, weights = next(self._unlabelled_batches)
-            x, y = (images,), {}
+            x: tuple[np.ndarray, ...] = (images,)
+            y: dict[str, np.ndarray] = {}
             if hidden is not None:
                 y["hidden_label"] = hidden
             if weights is not None:
@@ -111,28 +123,28 @@ class Feed(keras.utils.PyDataset):
             raise
         return x, y
 
-    def _own(self, values):
+    def _own(self, values: np.ndarray) -> np.ndarray:
         index, count = self._part
         size = len(values) // count
         return values[index * size : (index + 1) * size]
 
 
 def make_feed(
-    unlabelled,
-    labelled,
-    spec,
+    unlabelled: Any,
+    labelled: Any,
+    spec: ImageSpec,
     *,
-    labels_required=True,
-    own_labels_required=False,
-    batch_size=None,
-    labelled_batch_size=None,
-    images_per_class=None,
-    steps_per_epoch=None,
-    seed,
-    num_replicas=1,
-    name="unlabelled",
-    class_weight=None,
-):
+    labels_required: bool = True,
+    own_labels_required: bool = False,
+    batch_size: int | None = None,
+    labelled_batch_size: int | None = None,
+    images_per_class: int | None = None,
+    steps_per_epoch: int | None = None,
+    seed: int,
+    num_replicas: int = 1,
+    name: str = "unlabelled",
+    class_weight: np.ndarray | None = None,
+) -> Any:
     """Checks the data of a `fit` and pairs it.
 
     Args:
@@ -202,7 +214,11 @@ def make_feed(
                 f"{shapes[0]} and {shapes[1]} (height, width, channels). Resize one "
                 "of them."
             )
-    if steps_per_epoch is not None and not unlabelled_source.length_known:
+    if (
+        steps_per_epoch is not None
+        and isinstance(unlabelled_source, StreamSource)
+        and not unlabelled_source.length_known
+    ):
         unlabelled_source.repeat()
     if batch_size is None:
         batch_size = unlabelled_source.native_batch_size
@@ -223,14 +239,15 @@ def make_feed(
                 )
         # One labelled image at least for every replica, if it comes round twice.
         labelled_batch_size = _rounded(labelled_batch_size, num_replicas)
+    labels: Source | StratifiedSource | None = labelled_source
     if images_per_class is not None:
-        labelled_source = StratifiedSource(
+        labels = StratifiedSource(
             labelled_source, images_per_class, labelled_batch_size, seed
         )
     steps = _steps(unlabelled_source, batch_size, steps_per_epoch)
     arguments = (
         unlabelled_source,
-        labelled_source,
+        labels,
         batch_size,
         labelled_batch_size,
         steps,
@@ -242,9 +259,9 @@ def make_feed(
     return Feed(*arguments)
 
 
-def _steps(source, batch_size, steps_per_epoch):
+def _steps(source: Source, batch_size: int, steps_per_epoch: int | None) -> int:
     if source.endless:
-        if not _is_count(steps_per_epoch):
+        if steps_per_epoch is None or not _is_count(steps_per_epoch):
             raise ValueError(
                 "`steps_per_epoch` must say how long an epoch is where "
                 f"`{source.name}` has no end. Received: steps_per_epoch="
@@ -270,11 +287,11 @@ def _steps(source, batch_size, steps_per_epoch):
     return int(np.ceil(count / batch_size))
 
 
-def _rounded(size, num_replicas):
+def _rounded(size: int, num_replicas: int) -> int:
     """The multiple of the number of replicas that is next below, at least that."""
     return max(size - size % num_replicas, num_replicas)
 
 
-def _is_count(value):
+def _is_count(value: Any) -> bool:
     integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     return integer and value >= 1

@@ -1,6 +1,7 @@
 """Batches that come as dicts: what is the image in them, and what the label."""
 
 import collections.abc
+from typing import Any
 
 _IMAGES = ("image", "images", "img", "pixel_values")
 _LABELS = ("label", "labels")
@@ -9,7 +10,7 @@ _WEIGHTS = ("sample_weight", "weight")
 _LEFT_OUT = ("id", "idx", "index", "file_name", "filename", "path")
 
 
-def named_parts(name, element):
+def named_parts(name: str, element: Any) -> tuple[Any, ...]:
     """An element as a tuple: (images,), (images, labels) or with weights as the third.
 
     Args:

@@ -1,8 +1,12 @@
 """Labelled batches with several images of each of their classes."""
 
+import collections.abc
+
 import numpy as np
 
-from semppl_keras.data.feed.sources import ArraySource
+from semppl_keras.data.feed.array_source import ArraySource
+from semppl_keras.data.feed.batches import Batch
+from semppl_keras.data.feed.sources import Source
 
 
 class StratifiedSource:
@@ -24,7 +28,9 @@ class StratifiedSource:
         ValueError: if the numbers do not fit each other.
     """
 
-    def __init__(self, source, images_per_class, batch_size, seed):
+    def __init__(
+        self, source: Source | None, images_per_class: int, batch_size: int, seed: int
+    ) -> None:
         if not isinstance(source, ArraySource):
             raise TypeError(
                 "`images_per_class` is for `labelled` as arrays, whose images can be "
@@ -53,14 +59,14 @@ class StratifiedSource:
                 f"{batch_size} of images_per_class={images_per_class} each, "
                 f"{self._per_batch} classes."
             )
-        self._source = source
+        self._images, self._labels = source.images, source.labels
         self._seed = seed
         self.name = source.name
         self.has_labels = True
         self.image_shape = source.image_shape
         self.dtype = source.dtype
 
-    def stream(self, batch_size, step):
+    def stream(self, batch_size: int, step: int) -> collections.abc.Iterator[Batch]:
         """Batches from a step on; `batch_size` is the one of construction."""
         per_round = len(self._rows) // self._per_batch
         while True:
@@ -69,10 +75,10 @@ class StratifiedSource:
             order = self._generator(0, number).permutation(len(self._rows))
             classes = order[index * self._per_batch : (index + 1) * self._per_batch]
             rows = np.concatenate([self._of_class(number, c) for c in classes])
-            yield self._source.images[rows], self._source.labels[rows], None
+            yield self._images[rows], self._labels[rows], None
             step += 1
 
-    def _of_class(self, number, index):
+    def _of_class(self, number: int, index: int) -> np.ndarray:
         """The images of a class in round `number`: distinct ones where it has enough,
         otherwise all of them, again and again."""
         rows, wanted = self._rows[index], self._per_class
@@ -81,6 +87,6 @@ class StratifiedSource:
         order = self._generator(1, lap, index).permutation(rows)
         return np.resize(order[turn * wanted : (turn + 1) * wanted], wanted)
 
-    def _generator(self, *place):
+    def _generator(self, *place: int) -> np.random.Generator:
         # The third: what follows from the seed differs from the orders of the sources.
         return np.random.default_rng((self._seed, 2, *place))

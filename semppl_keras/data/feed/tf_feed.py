@@ -1,10 +1,16 @@
 """The feed on TensorFlow: a tf.data pipeline of static shapes."""
 
+import collections.abc
+from typing import Any
+
 import tensorflow as tf
 
 from semppl_keras.data.checks import BRIGHT, is_wide, passed_range
+from semppl_keras.data.feed.batches import Batch
 from semppl_keras.data.feed.explanations import explanation_of, marked
+from semppl_keras.data.feed.feed import Feed
 from semppl_keras.data.feed.named_parts import named_parts
+from semppl_keras.data.feed.stream_source import StreamSource
 
 
 class TFFeed:
@@ -15,7 +21,7 @@ class TFFeed:
         unlabelled, labelled: what the user passed.
     """
 
-    def __init__(self, feed, unlabelled, labelled):
+    def __init__(self, feed: Feed, unlabelled: Any, labelled: Any) -> None:
         self._feed = feed
         self.batch_size = feed.batch_size
         self.labelled_batch_size = feed.labelled_batch_size
@@ -25,18 +31,18 @@ class TFFeed:
         self.batch_form = feed.batch_form
         self._data = (unlabelled, labelled)
         self._step = 0
-        self._error = None
+        self._error: Exception | None = None
         self.skip_to(0)
 
-    def skip_to(self, batch):
+    def skip_to(self, batch: int) -> None:
         """As `Feed.skip_to`."""
         self._first_batch = batch
         unlabelled, labelled = self._data
-        parts = (self._unlabelled_batches(unlabelled),)
+        parts = [self._unlabelled_batches(unlabelled)]
         if self._feed.labelled is not None:
-            parts = (*parts, self._labelled_batches(labelled))
+            parts.append(self._labelled_batches(labelled))
         # Of a tuple: a single dataset is not zipped otherwise.
-        batches = tf.data.Dataset.zip(parts)
+        batches = tf.data.Dataset.zip(tuple(parts))
         self._dataset = batches.map(self._as_step_data).prefetch(2)
         if not any(isinstance(d, tf.data.Dataset) for d in self._data):
             # Nothing is left to tune, and the thread that does it may sleep up to a
@@ -45,34 +51,34 @@ class TFFeed:
             options.autotune.enabled = False
             self._dataset = self._dataset.with_options(options)
 
-    def seek(self, step):
+    def seek(self, step: int) -> None:
         """Sets the step of the model at which the first epoch begins."""
         self._step = step
 
-    def fit_arguments(self):
+    def fit_arguments(self) -> dict[str, Any]:
         """What Keras' `fit` is given."""
         # One iterator serves all epochs: the labelled images go round across them.
         steps = self.steps_per_epoch - self._first_batch
         return {"x": self._dataset, "steps_per_epoch": steps}
 
-    def divided_arguments(self, strategy):
+    def divided_arguments(self, strategy: Any) -> dict[str, Any]:
         """The same for a `tf.distribute.Strategy`, of whose replicas each gets an equal
         part of every batch."""
         dataset = strategy.distribute_datasets_from_function(self._parts)
         return {**self.fit_arguments(), "x": dataset}
 
-    def _parts(self, context):
+    def _parts(self, context: Any) -> Any:
         """The parts of one worker's replicas, which draw them in turn."""
         replicas = context.num_replicas_in_sync
         workers = context.num_input_pipelines
         own = replicas // workers
         first = context.input_pipeline_id * own
 
-        def own_parts(values):
+        def own_parts(values: Any) -> Any:
             shape = (replicas, values.shape[0] // replicas, *values.shape[1:])
             return tf.reshape(values, shape)[first : first + own]
 
-        def divided(*batch):
+        def divided(*batch: Any) -> Any:
             parts = tf.nest.map_structure(own_parts, batch)
             return tf.data.Dataset.from_tensor_slices(parts)
 
@@ -89,17 +95,18 @@ class TFFeed:
         )
         return parts.with_options(options)
 
-    def _first_step(self):
+    def _first_step(self) -> collections.abc.Iterator[int]:
         # Known when the pipeline is first drawn from, after a callback may have
         # restored the model.
         yield self._step
 
-    def explain(self, error):
+    def explain(self, error: BaseException) -> BaseException | None:
         """The error in the data behind one that Keras reports, or None."""
         return explanation_of(error) or self._error
 
-    def _unlabelled_batches(self, data):
-        source, size = self._feed.unlabelled, self.batch_size
+    def _unlabelled_batches(self, data: Any) -> Any:
+        source: Any = self._feed.unlabelled
+        size = self.batch_size
         if not isinstance(data, tf.data.Dataset):
             return self._generated(
                 source,
@@ -119,8 +126,9 @@ class TFFeed:
         passes = dataset.take(self.steps_per_epoch).repeat()
         return passes.skip(self._first_batch) if self._first_batch else passes
 
-    def _labelled_batches(self, data):
-        source, size = self._feed.labelled, self.labelled_batch_size
+    def _labelled_batches(self, data: Any) -> Any:
+        source: Any = self._feed.labelled
+        size = self.labelled_batch_size
         if not isinstance(data, tf.data.Dataset):
             return self._generated(
                 source, size, lambda: source.stream(size, self._step)
@@ -143,12 +151,17 @@ class TFFeed:
             )
         )
 
-    def _rebatched(self, dataset, source, size):
+    def _rebatched(self, dataset: Any, source: Any, size: int) -> Any:
         if source.native_batch_size is None:
             return dataset.batch(size, drop_remainder=True)
         return dataset.rebatch(size, drop_remainder=True)
 
-    def _generated(self, source, size, batches):
+    def _generated(
+        self,
+        source: Any,
+        size: int,
+        batches: collections.abc.Callable[[], collections.abc.Iterator[Batch]],
+    ) -> Any:
         """A dataset of the batches that a source makes in Python."""
         signature = [tf.TensorSpec((size, *source.image_shape), source.dtype)]
         if source.has_labels:
@@ -156,7 +169,7 @@ class TFFeed:
         if source.has_weights:
             signature.append(tf.TensorSpec((size,), tf.float32))
 
-        def generate():
+        def generate() -> collections.abc.Iterator[tuple[Any, ...]]:
             try:
                 for batch in batches():
                     yield tuple(part for part in batch if part is not None)
@@ -168,20 +181,22 @@ class TFFeed:
             generate, output_signature=tuple(signature)
         )
 
-    def _as_step_data(self, unlabelled, labelled=None):
-        images, labels = (unlabelled[0],), {}
+    def _as_step_data(
+        self, unlabelled: Any, labelled: Any = None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        images, labels = [unlabelled[0]], {}
         if self.has_hidden_labels:
             labels["hidden_label"] = unlabelled[1]
         if self.has_weights:
             labels["weight"] = unlabelled[2]
         if labelled is not None:
-            images = (unlabelled[0], labelled[0])
-            if self._feed.labelled.has_labels:
+            images.append(labelled[0])
+            if self._feed.labelled is not None and self._feed.labelled.has_labels:
                 labels["label"] = labelled[1]
-        return images, labels
+        return tuple(images), labels
 
 
-def checked_dataset(dataset, source):
+def checked_dataset(dataset: Any, source: StreamSource) -> Any:
     """Elements (images,), (images, labels int32) or (images, labels, weights float32),
     checked as they pass.
 
@@ -193,7 +208,7 @@ def checked_dataset(dataset, source):
     spec, name = source.spec, source.name
     size = source.image_shape[:2] if spec.one_size else (None, None)
 
-    def check(*element):
+    def check(*element: Any) -> tuple[Any, ...]:
         parts = named_parts(name, element if len(element) > 1 else element[0])
         images, labels, weights = (*parts, None, None)[:3]
         like_first = tf.shape(images)[-3:] == source.image_shape
@@ -240,7 +255,7 @@ def checked_dataset(dataset, source):
     return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _weighted(labels, weights, source):
+def _weighted(labels: Any, weights: Any, source: StreamSource) -> Any:
     """The weights of the images' losses, once they are checked."""
     of_classes = 1.0
     if source.class_weight is not None:
@@ -257,7 +272,9 @@ def _weighted(labels, weights, source):
     return _where(fits, message, weights) * of_classes
 
 
-def _within(value_range, name, images, several):
+def _within(
+    value_range: tuple[float, float], name: str, images: Any, several: bool
+) -> Any:
     """The images, once it is known that they lie in the range, and, of a batch of
     several with fractions, that they are not scaled to [0, 1] in a wide range."""
     values = tf.cast(images, tf.float32)
@@ -273,7 +290,7 @@ def _within(value_range, name, images, several):
         return images
     magnitude = tf.maximum(tf.abs(low), tf.abs(high))
 
-    def scaled():
+    def scaled() -> Any:
         lit = tf.reduce_any(values != 0, axis=(1, 2, 3))
         fractions = tf.reduce_any(values != tf.round(values))
         return fractions & (tf.reduce_sum(tf.cast(lit, tf.int32)) > 1)
@@ -287,7 +304,7 @@ def _within(value_range, name, images, several):
     return _where(~tf.cond(magnitude < BRIGHT, scaled, lambda: False), message, images)
 
 
-def _indices_of_one_hot(labels, name):
+def _indices_of_one_hot(labels: Any, name: str) -> Any:
     binary = (labels == 0) | (labels == 1)
     one_hot = tf.reduce_all(binary) & tf.reduce_all(
         tf.reduce_sum(tf.cast(labels, tf.float32), axis=-1) == 1
@@ -299,7 +316,7 @@ def _indices_of_one_hot(labels, name):
     return tf.argmax(_where(one_hot, message, labels), axis=-1)
 
 
-def _where(condition, message, tensor):
+def _where(condition: Any, message: Any, tensor: Any) -> Any:
     """The tensor, or an error with the message."""
     with tf.control_dependencies([tf.debugging.Assert(condition, [marked(message)])]):
         return tf.identity(tensor)

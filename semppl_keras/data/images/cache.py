@@ -12,11 +12,13 @@ import os
 import pathlib
 import shutil
 import tempfile
+from typing import Any
 
 import numpy as np
 import PIL
 
 from semppl_keras.data.images.decoding import (
+    MAX_SKIPPED,
     DecodedRows,
     Skipped,
     TooManyUnreadable,
@@ -24,8 +26,14 @@ from semppl_keras.data.images.decoding import (
     decode_into,
 )
 from semppl_keras.data.images.formats import readable_formats
+from semppl_keras.data.images.image_list import ImageList
+from semppl_keras.data.images.progress import Counts
+from semppl_keras.data.images.value_ranges import ValueRanges
 
 PLACES = ("auto", "memory", "disk")
+
+# Where nobody says another one.
+PLACE = "auto"
 
 # Of the memory that is free: the networks need some, too.
 _MEMORY_SHARE = 0.5
@@ -38,17 +46,17 @@ _PREFIX = "images_"
 
 
 def decode_cached(
-    images,
-    size,
-    channels,
+    images: ImageList,
+    size: int,
+    channels: int,
     *,
-    folder=None,
-    place="auto",
-    ranges=None,
-    num_first=None,
-    max_skipped=0.05,
-    progress=None,
-):
+    folder: str | os.PathLike[str] | None = None,
+    place: str = PLACE,
+    ranges: ValueRanges | None = None,
+    num_first: int | None = None,
+    max_skipped: float = MAX_SKIPPED,
+    progress: Counts | None = None,
+) -> tuple[np.ndarray, DecodedRows]:
     """Decodes a list of images, or finds it decoded.
 
     Args:
@@ -72,7 +80,7 @@ def decode_cached(
     if place not in PLACES:
         raise ValueError(f"`place` must be one of {PLACES}. Received: {place!r}.")
     shape = (len(images), size, size, channels)
-    options = {
+    options: dict[str, Any] = {
         "ranges": ranges,
         "num_first": num_first,
         "max_skipped": max_skipped,
@@ -110,7 +118,7 @@ def decode_cached(
     return rows[: len(decoded.kept)], decoded
 
 
-def free_memory():
+def free_memory() -> int:
     """Bytes of memory that the process can still take, as far as the system tells."""
     found = []
     with contextlib.suppress(OSError, ValueError, IndexError):
@@ -135,12 +143,14 @@ class _Paths:
     Each is written under another name first, the rows last: where they are, all is.
     """
 
-    def __init__(self, folder, fingerprint, shape):
+    def __init__(
+        self, folder: pathlib.Path, fingerprint: str, shape: tuple[int, ...]
+    ) -> None:
         self._folder, self._shape = folder, shape
         self._rows = folder / f"{_PREFIX}{fingerprint}.npy"
         self._notes = folder / f"{_PREFIX}{fingerprint}.json"
 
-    def read(self):
+    def read(self) -> tuple[np.ndarray, DecodedRows] | None:
         if not self._rows.exists():
             return None
         try:
@@ -155,7 +165,7 @@ class _Paths:
         # Damaged: it is made anew.
         return (rows[: len(decoded.kept)], decoded) if fits else None
 
-    def _fits(self, rows, decoded):
+    def _fits(self, rows: np.ndarray, decoded: DecodedRows) -> bool:
         """Whether they are of these images, as the caller will take them to be."""
         count, *sides = self._shape
         indices = decoded.kept + decoded.repeated + decoded.duplicates
@@ -168,7 +178,9 @@ class _Paths:
             and all(type(index) is int and 0 <= index < count for index in indices)
         )
 
-    def write(self, shape, images, options):
+    def write(
+        self, shape: tuple[int, ...], images: ImageList, options: dict[str, Any]
+    ) -> tuple[np.ndarray, DecodedRows]:
         self._folder.mkdir(parents=True, exist_ok=True)
         # What a process that was killed has left behind.
         for path in self._folder.glob(f"{_PREFIX}*.partial"):
@@ -189,21 +201,27 @@ class _Paths:
         except BaseException:
             rows_partial.unlink(missing_ok=True)
             raise
-        return self.read()
+        rows = np.load(self._rows, mmap_mode="r", allow_pickle=False)
+        return rows[: len(decoded.kept)], decoded
 
 
-def _partial(path):
+def _partial(path: pathlib.Path) -> pathlib.Path:
     return path.with_name(path.name + ".partial")
 
 
-def _fingerprint(images, shape, num_first, ranges):
+def _fingerprint(
+    images: ImageList,
+    shape: tuple[int, ...],
+    num_first: int | None,
+    ranges: ValueRanges | None,
+) -> str:
     # Another format that can be read makes more images of the same files.
     decoder = [_VERSION, PIL.__version__, readable_formats()]
     described = json.dumps([*decoder, shape, num_first, ranges, images.states])
     return hashlib.blake2b(described.encode(), digest_size=12).hexdigest()
 
 
-def _in_memory(shape):
+def _in_memory(shape: tuple[int, ...]) -> np.ndarray:
     try:
         return np.empty(shape, "uint8")
     except MemoryError as error:
@@ -214,7 +232,12 @@ def _in_memory(shape):
         ) from error
 
 
-def _mapped(file, shape, folder, header=False):
+def _mapped(
+    file: Any,
+    shape: tuple[int, ...],
+    folder: str | os.PathLike[str],
+    header: bool = False,
+) -> np.memmap:
     """A file of zeros as an array, with the room that it takes taken at once.
 
     Where the disk fills up later, writing to a mapping ends the process.

@@ -1,23 +1,28 @@
 """Many images as one array: decoded by several threads, the broken ones left out."""
 
 import collections
+import collections.abc
 import concurrent.futures
 import contextlib
 import hashlib
 import os
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from semppl_keras.data.images.files import UnreadableImage, image_header, read_image
-from semppl_keras.data.images.sources import decode, extent
+from semppl_keras.data.images.image_list import ImageList, decode, extent
+from semppl_keras.data.images.progress import Counts
 from semppl_keras.data.images.value_ranges import ValueRanges, as_ranges, range_of
 
 # What is decoded ahead of what has been taken, by thread: enough that a large image
 # keeps no other thread waiting.
 _AHEAD = 8
 _NAMED = 3
+
+# The share of the images that may be unreadable where nobody says another one.
+MAX_SKIPPED = 0.05
 
 # Where it is for a person to say.
 _ADVICE = " --value-range (value_range) says another range."
@@ -46,7 +51,7 @@ class TooManyUnreadable(ValueError):
         skipped: list of `Skipped`, all of them.
     """
 
-    def __init__(self, message, skipped):
+    def __init__(self, message: str, skipped: list[Skipped]) -> None:
         super().__init__(message)
         self.skipped = skipped
 
@@ -64,25 +69,25 @@ class DecodedRows(NamedTuple):
         several: list of int, those of the kept that are the first of several.
     """
 
-    kept: list
-    digests: list
-    skipped: list
-    repeated: list
-    duplicates: list
-    beyond: list
-    several: list
+    kept: list[int]
+    digests: list[str]
+    skipped: list[Skipped]
+    repeated: list[int]
+    duplicates: list[int]
+    beyond: list[int]
+    several: list[int]
 
 
 def decode_into(
-    rows,
-    images,
+    rows: np.ndarray,
+    images: ImageList,
     *,
-    ranges=None,
-    num_first=None,
-    max_skipped=0.05,
-    workers=None,
-    progress=None,
-):
+    ranges: ValueRanges | None = None,
+    num_first: int | None = None,
+    max_skipped: float = MAX_SKIPPED,
+    workers: int | None = None,
+    progress: Counts | None = None,
+) -> DecodedRows:
     """Decodes a list of images, in its order, into the rows of an array.
 
     Those that cannot be read are left out, and so are copies where `num_first` is
@@ -109,7 +114,8 @@ def decode_into(
     """
     size, channels = rows.shape[1], rows.shape[3]
     decoded = DecodedRows(*([] for _ in DecodedRows._fields))
-    first, others = set(), set()
+    first: set[str] = set()
+    others: set[str] = set()
     results = _in_order(
         images.contents(),
         lambda content: decode(content, size, channels, ranges),
@@ -141,7 +147,9 @@ def decode_into(
     return decoded
 
 
-def find_ranges(images, value_range=None, progress=None):
+def find_ranges(
+    images: ImageList, value_range: Any = None, progress: Counts | None = None
+) -> tuple[ValueRanges | None, list[str]]:
     """The ranges of the values of a set's deep images.
 
     Of all files the header is read, of deep images all values.
@@ -165,7 +173,7 @@ def find_ranges(images, value_range=None, progress=None):
         return None, []
     known = ValueRanges() if value_range is None else as_ranges(value_range)
     advice = _ADVICE if value_range is None else ""
-    extents = {}
+    extents: dict[str, tuple[int, float, float]] = {}
     if None in known:
         results = _in_order(images.contents(), extent)
         with contextlib.closing(results):
@@ -193,7 +201,9 @@ def find_ranges(images, value_range=None, progress=None):
     return as_ranges(known), remarks
 
 
-def remarks_on_files(decoded, total, what, of_run=False):
+def remarks_on_files(
+    decoded: DecodedRows, total: int, what: str, of_run: bool = False
+) -> list[str]:
     """What is worth knowing about images that were read, as a list of str.
 
     Args:
@@ -217,7 +227,12 @@ def remarks_on_files(decoded, total, what, of_run=False):
     return remarks
 
 
-def read_images(paths, size=None, channels=None, ranges=None):
+def read_images(
+    paths: collections.abc.Sequence[str | os.PathLike[str]],
+    size: int | None = None,
+    channels: int | None = None,
+    ranges: ValueRanges | None = None,
+) -> np.ndarray:
     """Reads image files into one array, all of them or none.
 
     Args:
@@ -236,7 +251,7 @@ def read_images(paths, size=None, channels=None, ranges=None):
     """
     if channels is None:
         channels = 3 if any(image_header(path)[2] for path in paths) else 1
-    images = None
+    images: np.ndarray = np.empty(0, "uint8")
     results = _in_order(
         iter(paths), lambda path: read_image(path, size, channels, ranges)
     )
@@ -244,7 +259,7 @@ def read_images(paths, size=None, channels=None, ranges=None):
         for index, array in enumerate(results):
             if isinstance(array, UnreadableImage):
                 raise array
-            if images is None:
+            if not index:
                 images = np.empty((len(paths), *array.shape), "uint8")
             if array.shape != images.shape[1:]:
                 raise ValueError(
@@ -257,13 +272,17 @@ def read_images(paths, size=None, channels=None, ranges=None):
     return images
 
 
-def _in_order(contents, function, workers=None):
+def _in_order(
+    contents: collections.abc.Iterable[Any],
+    function: collections.abc.Callable[[Any], Any],
+    workers: int | None = None,
+) -> collections.abc.Generator[Any]:
     """What the function makes of each content, or the `UnreadableImage` it raises.
 
     To be closed: what collects it as garbage may be one of its own threads.
     """
 
-    def attempt(content):
+    def attempt(content: Any) -> Any:
         try:
             return function(content)
         except UnreadableImage as error:
@@ -271,7 +290,7 @@ def _in_order(contents, function, workers=None):
 
     workers = workers or _cores()
     pool = concurrent.futures.ThreadPoolExecutor(workers, "semppl_decode")
-    waiting = collections.deque()
+    waiting: collections.deque[concurrent.futures.Future[Any]] = collections.deque()
     try:
         with warnings.catch_warnings():
             # Of broken notes in a file whose image is whole; once for all threads,
@@ -288,18 +307,18 @@ def _in_order(contents, function, workers=None):
         pool.shutdown(cancel_futures=True)
 
 
-def _cores():
+def _cores() -> int:
     # Not all that the machine has may be there for the process.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def check_share(skipped, total, max_skipped):
+def check_share(skipped: list[Skipped], total: int, max_skipped: float) -> None:
     """Raises a `TooManyUnreadable` for more `Skipped` than may be out of `total`."""
     if len(skipped) <= max_skipped * total:
         return
-    by_reason = {}
+    by_reason: dict[str, list[str]] = {}
     for name, reason in skipped[:_NAMED]:
         by_reason.setdefault(reason, []).append(repr(name))
     examples = "; ".join(

@@ -1,8 +1,11 @@
 """The values of images with more than 8 bits a channel, of which Pillow keeps 8."""
 
+import collections.abc
 import sys
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 
@@ -23,22 +26,24 @@ _SWAPPED |= {
 _GREY_AND_ALPHA = "LA;16B"
 
 
-def is_deep(image):
+def is_deep(image: Image.Image) -> bool:
     """Whether an image that is open has more than 8 bits a channel to be had."""
     return image.mode in _DEEP_MODES or _raw_mode(image) is not None
 
 
-def is_grey(image):
+def is_grey(image: Image.Image) -> bool:
     """Whether an image that is open is deep and has no colours, for all its mode."""
     return image.mode in _DEEP_MODES or _raw_mode(image) == _GREY_AND_ALPHA
 
 
-def tells_range(image):
+def tells_range(image: Image.Image) -> bool:
     """Whether the values of a deep image are in all 16 bits, whatever the set's are."""
     return image.format in _TELLING and image.mode != "F"
 
 
-def deep_values(image, opened):
+def deep_values(
+    image: Image.Image, opened: collections.abc.Callable[[], Image.Image]
+) -> np.ndarray | None:
     """The values of an image that is open, as they are stored.
 
     Args:
@@ -64,19 +69,19 @@ def deep_values(image, opened):
     return np.asarray(image).astype("uint16") << 8 | low
 
 
-def _raw_mode(image):
+def _raw_mode(image: Image.Image) -> str | None:
     """Pillow's name of how 16-bit colours are stored, None where there are none."""
     found = {_raw_of(tile) for tile in getattr(image, "tile", ())}
     raw = found.pop() if len(found) == 1 else None
     return raw if raw in _SWAPPED or raw == _GREY_AND_ALPHA else None
 
 
-def _raw_of(tile):
+def _raw_of(tile: Any) -> Any:
     arguments = tile[3]
     return arguments[0] if isinstance(arguments, tuple) and arguments else arguments
 
 
-def _retold(image, raw):
+def _retold(image: Any, raw: str) -> Image.Image:
     tiles = []
     for codec, extents, offset, arguments in image.tile:
         if isinstance(arguments, tuple):

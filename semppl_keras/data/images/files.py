@@ -1,14 +1,14 @@
-"""Image files as arrays: which there are, and one way of reading each of them."""
+"""Image files as arrays: one way of reading each of them."""
 
-import collections
 import functools
 import io
 import os
 import pathlib
 import stat
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from semppl_keras.data.images.deep_images import (
     deep_values,
@@ -17,54 +17,10 @@ from semppl_keras.data.images.deep_images import (
     tells_range,
 )
 from semppl_keras.data.images.formats import (
-    begins_as_image,
     missing_reader,
     readable_formats,
 )
-from semppl_keras.data.images.value_ranges import kind_of, to_eight_bits
-
-# Those too that cannot be read everywhere: what cannot be read is told by its name.
-ENDINGS = (
-    ".apng",
-    ".avif",
-    ".bmp",
-    ".gif",
-    ".heic",
-    ".heif",
-    ".hif",
-    ".j2c",
-    ".j2k",
-    ".jfif",
-    ".jp2",
-    ".jpc",
-    ".jpe",
-    ".jpeg",
-    ".jpf",
-    ".jpg",
-    ".jpx",
-    ".mpo",
-    ".pbm",
-    ".pfm",
-    ".pgm",
-    ".png",
-    ".pnm",
-    ".ppm",
-    ".tif",
-    ".tiff",
-    ".webp",
-)
-
-# Of files that are none so many endings are told.
-_MOST_ENDINGS = 8
-
-# What is beside the `run.json` of a run of `semppl train`, from its first step on.
-_RUN_PARTS = ("checkpoints", "logs", "metrics.json", "model.keras")
-
-# What the pictures that the commands draw say of themselves, as PNG text that stands
-# before the pixels.
-OWN_PICTURES = {"Software": "semppl_keras"}
-_OWN_BEGINS = b"Software\0semppl_keras"
-_PNG_BEGINS = 128
+from semppl_keras.data.images.value_ranges import ValueRanges, kind_of, to_eight_bits
 
 _GREY_MODES = ("1", "L", "LA", "La")
 _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -88,157 +44,13 @@ class UnreadableImage(ValueError):
         reason: str, why it could not be.
     """
 
-    def __init__(self, path, reason):
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(path, reason)
         self.path = path
         self.reason = reason
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{str(self.path)!r} cannot be read as an image: {self.reason}"
-
-
-def find_images(folder, passed_over=None, unread=None):
-    """The image files in a folder and in those in it.
-
-    What begins with a dot is passed over, and so is what the commands have written:
-    the folders of runs in the folder, and their pictures (`OWN_PICTURES`). Links to
-    folders are followed, each folder once, so that one that leads back does no harm.
-
-    Args:
-        folder: path.
-        passed_over: list, to which the paths of what the commands have written are
-            appended.
-        unread: list, to which the paths of the files are appended that are no images
-            for all that can be told.
-
-    Returns:
-        Sorted list of `pathlib.Path`, told by their endings (`ENDINGS`), those without
-        one by their first bytes; a folder that may not be looked into stands among
-        them for itself.
-
-    Raises:
-        FileNotFoundError: if there is no such folder.
-        PermissionError: if it may not be looked into.
-    """
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"There must be a folder at {str(folder)!r}. Received: "
-            + ("a file." if folder.exists() else "a path where nothing is.")
-        )
-    # Not resolved: the names stay those that the user knows.
-    found, seen = [], set()
-    folders, linked = [folder], []
-    passed_over = [] if passed_over is None else passed_over
-    unread = [] if unread is None else unread
-    while folders or linked:
-        # Links last: what lies in the folder goes by its own name.
-        current = folders.pop() if folders else linked.pop()
-        try:
-            status = os.stat(current)
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            entries = sorted(os.scandir(current), key=lambda entry: entry.name)
-        except OSError:
-            if current == folder:
-                raise
-            found.append(current)
-            continue
-        if current != folder and _is_run({entry.name for entry in entries}):
-            passed_over.append(current)
-            continue
-        for entry in reversed(entries):
-            path = current / entry.name
-            hidden = entry.name.startswith(".")
-            if _is_folder(entry):
-                if not hidden:
-                    (linked if entry.is_symlink() else folders).append(path)
-            elif hidden or not _is_image(path):
-                unread.append(path)
-            else:
-                own = _is_own_picture(path, entry)
-                (passed_over if own else found).append(path)
-    return sorted(found)
-
-
-def find_classes(folder, passed_over=None, unread=None, empty=None, loose=None):
-    """The image files of each class, which has a folder of its own.
-
-    Args:
-        folder: path of a folder with a subfolder for each class; images may lie
-            deeper.
-        passed_over, unread: as for `find_images`.
-        empty: dict, to which the names of folders without images are added, with the
-            paths in them that are `unread`.
-        loose: list, to which the paths of images are appended that lie in no folder of
-            a class.
-
-    Returns:
-        dict from class name to a sorted list of paths, in the order of the names.
-        Names that begin with a dot, and folders without images, are passed over.
-
-    Raises:
-        FileNotFoundError: if there is no such folder.
-        ValueError: if it has no subfolder with images.
-    """
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        # Tells what is wrong with it.
-        find_images(folder)
-    passed_over = [] if passed_over is None else passed_over
-    unread = [] if unread is None else unread
-    empty = {} if empty is None else empty
-    loose = [] if loose is None else loose
-    classes = {}
-    for child in sorted(folder.iterdir()):
-        hidden = child.name.startswith(".")
-        if not child.is_dir():
-            (unread if hidden or not _is_image(child) else loose).append(child)
-        elif hidden:
-            continue
-        elif _is_run(
-            {name for name in ("run.json", *_RUN_PARTS) if (child / name).exists()}
-        ):
-            passed_over.append(child)
-        else:
-            others = []
-            if paths := find_images(child, passed_over, others):
-                classes[child.name] = paths
-            else:
-                empty[child.name] = others
-            unread += others
-    if not classes:
-        received = f"none with files that end in {', '.join(ENDINGS)}"
-        if loose:
-            received += f"; images that lie in no subfolder: {len(loose):,}"
-        if unread:
-            received += f"; other files: {by_ending(unread)}"
-        raise ValueError(
-            f"The folder {str(folder)!r} must have a subfolder of images for each "
-            f"class. Received: {received}."
-        )
-    return classes
-
-
-def by_ending(paths):
-    """How many files there are of each ending, such as "3 .svg, 1 hidden".
-
-    Args:
-        paths: iterable of `pathlib.Path`, at least one.
-    """
-    counts = collections.Counter(
-        "hidden"
-        if path.name.startswith(".")
-        else "without an ending"
-        if _has_no_ending(path)
-        else path.suffix.lower()
-        for path in paths
-    )
-    most = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-    told = [f"{count:,} {ending}" for ending, count in most[:_MOST_ENDINGS]]
-    rest = sum(count for _, count in most[_MOST_ENDINGS:])
-    return ", ".join(told) + (f", {rest:,} others" if rest else "")
 
 
 class ReadImage(NamedTuple):
@@ -257,7 +69,12 @@ class ReadImage(NamedTuple):
     several: bool = False
 
 
-def read_image(path, size=None, channels=3, ranges=None):
+def read_image(
+    path: str | os.PathLike[str] | bytes,
+    size: int | None = None,
+    channels: int = 3,
+    ranges: ValueRanges | None = None,
+) -> np.ndarray:
     """Reads an image as it is meant to be seen.
 
     JPEG, PNG, WebP, BMP, TIFF, GIF and PNM, of several frames the first; JPEG 2000 and
@@ -289,7 +106,12 @@ def read_image(path, size=None, channels=3, ranges=None):
     return read_whole(path, size, channels, ranges).pixels
 
 
-def read_whole(path, size=None, channels=3, ranges=None):
+def read_whole(
+    path: str | os.PathLike[str] | bytes,
+    size: int | None = None,
+    channels: int = 3,
+    ranges: ValueRanges | None = None,
+) -> ReadImage:
     """As `read_image`, with what is to be told of it: a `ReadImage`."""
     _check_size_and_channels(size, channels)
     with _opened(path) as image, _reasons(path):
@@ -314,7 +136,9 @@ def read_whole(path, size=None, channels=3, ranges=None):
         return ReadImage(array, beyond, _has_several(image))
 
 
-def value_extent(path):
+def value_extent(
+    path: str | os.PathLike[str] | bytes,
+) -> tuple[str, float, float] | None:
     """The least and the greatest value of a deep image.
 
     Args:
@@ -336,6 +160,8 @@ def value_extent(path):
             return None
         _check_pixels(path, image, image.width * image.height)
         values = deep_values(image, lambda: _opened(path))
+        if values is None:
+            return None
         if values.shape[-1:] in ((2,), (4,)) and values.ndim == 3:
             values = values[..., :-1]
         low, high = values.min().item(), values.max().item()
@@ -344,7 +170,7 @@ def value_extent(path):
         return kind_of(values), low, high
 
 
-def resize_image(array, size=None, channels=3):
+def resize_image(array: Any, size: int | None = None, channels: int = 3) -> np.ndarray:
     """Brings pixels to the form that `read_image` gives.
 
     Args:
@@ -355,8 +181,6 @@ def resize_image(array, size=None, channels=3):
     Returns:
         `(h, w, channels)` uint8.
     """
-    from PIL import Image
-
     _check_size_and_channels(size, channels)
     array = np.asarray(array)
     if array.ndim == 3 and array.shape[-1] == 1:
@@ -368,7 +192,7 @@ def resize_image(array, size=None, channels=3):
     return np.array(image).reshape(image.height, image.width, channels)
 
 
-def image_header(path):
+def image_header(path: str | os.PathLike[str] | bytes) -> tuple[int, int, bool]:
     """What a file tells about its image before it is decoded.
 
     Args:
@@ -385,42 +209,7 @@ def image_header(path):
         return image.width, image.height, coloured
 
 
-def _is_image(path):
-    if path.suffix.lower() in ENDINGS:
-        return True
-    return _has_no_ending(path) and begins_as_image(path)
-
-
-def _has_no_ending(path):
-    # What is a number belongs to the name: "scan.001", "1.2.840.10008".
-    return not path.suffix or path.suffix[1:].isdigit()
-
-
-def _is_folder(entry):
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
-
-
-def _is_run(names):
-    return "run.json" in names and any(name in names for name in _RUN_PARTS)
-
-
-def _is_own_picture(path, entry):
-    if path.suffix.lower() != ".png":
-        return False
-    try:
-        # Opening a pipe might never end.
-        if not entry.is_file():
-            return False
-        with open(path, "rb") as file:
-            return _OWN_BEGINS in file.read(_PNG_BEGINS)
-    except OSError:  # which reading it will tell
-        return False
-
-
-def _check_size_and_channels(size, channels):
+def _check_size_and_channels(size: Any, channels: Any) -> None:
     if size is not None and (not isinstance(size, int | np.integer) or size < 1):
         raise ValueError(
             f"`size` must be a positive integer or None. Received: size={size!r}."
@@ -429,7 +218,7 @@ def _check_size_and_channels(size, channels):
         raise ValueError(f"`channels` must be 1 or 3. Received: channels={channels!r}.")
 
 
-def _opened(path):
+def _opened(path: str | os.PathLike[str] | bytes) -> Image.Image:
     """The image behind a path or `bytes`, none of it decoded."""
     with _reasons(path):
         beginning = _beginning(path)
@@ -438,7 +227,7 @@ def _opened(path):
         )
 
 
-def _beginning(path):
+def _beginning(path: str | os.PathLike[str] | bytes) -> bytes:
     """The first bytes of what can be read at all."""
     if isinstance(path, bytes):
         if not path:
@@ -457,9 +246,7 @@ def _beginning(path):
         return file.read(len(_JPEG_BEGINS))
 
 
-def _identified(file, beginning):
-    from PIL import Image, JpegImagePlugin, UnidentifiedImageError
-
+def _identified(file: Any, beginning: bytes) -> Image.Image:
     if beginning != _JPEG_BEGINS:
         return Image.open(file, formats=readable_formats())
     # `Image.open` warns of many pixels, or refuses them, before there is a way to say
@@ -473,13 +260,13 @@ def _identified(file, beginning):
 class _reasons:
     """Tells whatever goes wrong in reading a file as an `UnreadableImage`."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str] | bytes) -> None:
         self._path = path
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         # What a broken file makes a decoder raise is of every kind: OSError,
         # SyntaxError, struct.error, IndexError, MemoryError ...
         if not isinstance(error, Exception) or isinstance(error, UnreadableImage):
@@ -488,15 +275,13 @@ class _reasons:
         raise UnreadableImage(_name(self._path), reason) from error
 
 
-def _name(path):
+def _name(path: str | os.PathLike[str] | bytes) -> str | os.PathLike[str]:
     return "bytes" if isinstance(path, bytes) else path
 
 
-def _reason(path, error):
-    from PIL import Image, UnidentifiedImageError
-
+def _reason(path: str | os.PathLike[str] | bytes, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        other = _other_case(pathlib.Path(path))
+        other = _other_case(pathlib.Path(os.fsdecode(path)))
         return "it is not there" + ("" if other is None else f", but {str(other)!r} is")
     if isinstance(error, PermissionError):
         return "it may not be read"
@@ -508,13 +293,13 @@ def _reason(path, error):
     if isinstance(
         error, (Image.DecompressionBombError, Image.DecompressionBombWarning)
     ):
-        return _too_many_pixels(Image.MAX_IMAGE_PIXELS)
+        return _too_many_pixels(Image.MAX_IMAGE_PIXELS or 0)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(f"{error}".split()) or type(error).__name__
 
 
-def _other_case(path):
+def _other_case(path: pathlib.Path) -> pathlib.Path | None:
     """What is there and differs from a path in upper and lower case alone, or None."""
     if os.path.exists(path):
         return path
@@ -535,21 +320,21 @@ def _other_case(path):
 
 # A table may name many files that are not there, of one folder.
 @functools.lru_cache(maxsize=4)
-def _names_by_case(folder, changed):
+def _names_by_case(folder: pathlib.Path, changed: int) -> dict[str, str]:
     return {name.casefold(): name for name in os.listdir(folder)}
 
 
-def _too_many_pixels(limit):
+def _too_many_pixels(limit: int) -> str:
     return (
         f"it has more than {limit:,} pixels, which decoding would have to hold in "
         "memory"
     )
 
 
-def _check_pixels(path, image, all_pixels):
+def _check_pixels(
+    path: str | os.PathLike[str] | bytes, image: Image.Image, all_pixels: int
+) -> None:
     """Refuses an image of which more pixels are to be decoded than is safe."""
-    from PIL import Image
-
     # Pillow itself refuses twice as many, and warns of these.
     limit = Image.MAX_IMAGE_PIXELS
     if limit is None:
@@ -562,7 +347,7 @@ def _check_pixels(path, image, all_pixels):
             raise UnreadableImage(_name(path), _too_many_pixels(most))
 
 
-def _orientation(image):
+def _orientation(image: Image.Image) -> int:
     # Read once it is decoded, since what Pillow turns by itself it then calls upright.
     try:
         return image.getexif().get(_EXIF_ORIENTATION, 1)
@@ -571,34 +356,30 @@ def _orientation(image):
         return 1
 
 
-def _turned(image, orientation):
-    from PIL.Image import Transpose
-
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
     turn = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
     }.get(orientation)
     return image if turn is None else image.transpose(turn)
 
 
-def _on_white(image):
-    from PIL import Image
-
+def _on_white(image: Image.Image) -> Image.Image:
     if image.mode not in _TRANSPARENT_MODES and "transparency" not in image.info:
         return image
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
-def _shallow(image, values, ranges):
+def _shallow(
+    image: Image.Image, values: np.ndarray, ranges: ValueRanges | None
+) -> tuple[Image.Image, bool]:
     """A deep image with 8 bits a channel, and whether values lay beyond the range."""
-    from PIL import Image
-
     # What tells its range is no matter of the set.
     ranges = None if tells_range(image) else ranges
     alpha = None
@@ -608,8 +389,8 @@ def _shallow(image, values, ranges):
         # One value, or one of each colour, stands for nothing.
         clear = np.equal(values, image.info["transparency"])
         alpha = np.where(clear.all(-1) if clear.ndim == 3 else clear, 0, 255)
-    pixels, beyond = to_eight_bits(values, ranges)
-    pixels = Image.fromarray(pixels.squeeze(-1) if pixels.shape[2:] == (1,) else pixels)
+    array, beyond = to_eight_bits(values, ranges)
+    pixels = Image.fromarray(array.squeeze(-1) if array.shape[2:] == (1,) else array)
     if alpha is None:
         return pixels, beyond
     pixels = pixels.convert("RGBA")
@@ -617,7 +398,7 @@ def _shallow(image, values, ranges):
     return _on_white(pixels), beyond
 
 
-def _has_several(image):
+def _has_several(image: Image.Image) -> bool:
     # Phones put a second, small picture into a photograph.
     if image.format == "MPO":
         return False
@@ -628,9 +409,7 @@ def _has_several(image):
         return False
 
 
-def _central_square(image, size):
-    from PIL import Image
-
+def _central_square(image: Image.Image, size: int) -> Image.Image:
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     return image.resize(

@@ -52,7 +52,7 @@ _HEAD = 64
 
 
 @functools.cache
-def readable_formats():
+def readable_formats() -> tuple[str, ...]:
     """The formats that can be read with what is installed, as Pillow calls them.
 
     Returns:
@@ -73,7 +73,7 @@ def readable_formats():
     return (*formats, "HEIF")
 
 
-def missing_reader(path):
+def missing_reader(path: str | os.PathLike[str] | bytes) -> str | None:
     """What it takes to read an image for whose format something is not installed.
 
     Args:
@@ -92,7 +92,7 @@ def missing_reader(path):
     return None
 
 
-def begins_as_image(path):
+def begins_as_image(path: str | os.PathLike[str] | bytes) -> bool:
     """Whether the first bytes of a file are those of an image, readable or not.
 
     Args:
@@ -103,7 +103,7 @@ def begins_as_image(path):
     return _BEGINNINGS.match(head) is not None or bool(_brands(head) & known)
 
 
-def _brands(head):
+def _brands(head: bytes) -> set[bytes]:
     """The names of what a file is, where its content lies in boxes."""
     if head[4:8] != b"ftyp":
         return set()
@@ -112,7 +112,7 @@ def _brands(head):
     return {head[8:12], *(head[start : start + 4] for start in range(16, end, 4))}
 
 
-def _head(path):
+def _head(path: str | os.PathLike[str] | bytes) -> bytes:
     if isinstance(path, bytes):
         return path[:_HEAD]
     try:

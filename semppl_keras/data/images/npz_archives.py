@@ -7,6 +7,7 @@ import pathlib
 import tokenize
 import zipfile
 import zlib
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,7 +20,9 @@ _ARRAY_START = b"\x93NUMPY"
 _MOST_HEADER_BYTES = 2**14
 
 
-def open_npz(path, keys, *other_keys):
+def open_npz(
+    path: str | os.PathLike[str], keys: tuple[str, ...], *other_keys: tuple[str, ...]
+) -> tuple[dict[str, np.ndarray], np.ndarray | None, str]:
     """Reads arrays from an archive.
 
     Args:
@@ -48,7 +51,9 @@ def open_npz(path, keys, *other_keys):
     return arrays, names, path.stem
 
 
-def _read_npz(file, path, choices):
+def _read_npz(
+    file: BinaryIO, path: pathlib.Path, choices: tuple[tuple[str, ...], ...]
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     # NumPy would make room for a single array, and read it.
     single = file.read(len(_ARRAY_START)) == _ARRAY_START
     file.seek(0)
@@ -82,7 +87,7 @@ def _read_npz(file, path, choices):
     return arrays, class_names
 
 
-def _array(archive, name, path):
+def _array(archive: Any, name: str, path: pathlib.Path) -> np.ndarray:
     try:
         array = archive[name]
     # As above; MemoryError is one of them, and is told by those who know what to do.
@@ -103,7 +108,7 @@ def _array(archive, name, path):
     return array
 
 
-def _check_sizes(path):
+def _check_sizes(path: pathlib.Path) -> None:
     """Raises a ValueError where arrays take more memory than the file accounts for."""
     held = os.path.getsize(path)
     with zipfile.ZipFile(path) as archive:
@@ -126,15 +131,15 @@ def _check_sizes(path):
             _check_header(path, entry, start)
 
 
-def _check_header(path, entry, start):
+def _check_header(path: pathlib.Path, entry: zipfile.ZipInfo, start: bytes) -> None:
     """NumPy makes room for what a header says before it looks what is there."""
-    start = io.BytesIO(start)
+    file = io.BytesIO(start)
     try:
-        shape, dtype = array_header(start)
+        shape, dtype = array_header(file)
     except ValueError:
         # No array, or one of another kind: whoever asks for it is told.
         return
-    announced = start.tell() + math.prod(shape) * dtype.itemsize
+    announced = file.tell() + math.prod(shape) * dtype.itemsize
     # Objects are elsewhere in the file, and are not read at all.
     if announced > entry.file_size and not dtype.hasobject:
         raise ValueError(
@@ -144,7 +149,7 @@ def _check_header(path, entry, start):
         )
 
 
-def array_header(file):
+def array_header(file: Any) -> tuple[tuple[int, ...], np.dtype]:
     """What the header of an array says, of which no more is read.
 
     Args:
@@ -170,5 +175,5 @@ def array_header(file):
     return shape, dtype
 
 
-def _listed(choices):
+def _listed(choices: tuple[tuple[str, ...], ...]) -> str:
     return " or ".join(", ".join(keys) for keys in choices)

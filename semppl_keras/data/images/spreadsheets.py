@@ -1,14 +1,18 @@
 """Cells of tables that a spreadsheet shows, and does not evaluate."""
 
+import collections.abc
 import csv
 import io
+from typing import Any
 
 # What a formula begins with, of full width, too, or what some programs pass over before
 # it. With the apostrophe among them, what is written can be told from what was there.
 EVALUATED = "=+-@\uff1d\uff0b\uff0d\uff20\t\r\n'"
 
 
-def table_text(rows, delimiter=","):
+def table_text(
+    rows: collections.abc.Iterable[collections.abc.Iterable[Any]], delimiter: str = ","
+) -> str:
     """The text of a table, each row in a line that ends as on Unix.
 
     Args:
@@ -29,7 +33,7 @@ def table_text(rows, delimiter=","):
     return "".join(lines)
 
 
-def inert(text):
+def inert(text: str) -> str:
     """A cell that is shown as it is: with an apostrophe before what is evaluated.
 
     Args:
@@ -45,13 +49,13 @@ def inert(text):
     return f"'{text}" if text.startswith(tuple(EVALUATED)) else text
 
 
-def content_of(cell):
+def content_of(cell: str) -> str:
     """The text of which `inert` has made a cell; other texts as they are."""
     quoted = cell.startswith("'") and cell[1:].startswith(tuple(EVALUATED))
     return cell[1:] if quoted else cell
 
 
-def inert_path(path):
+def inert_path(path: str) -> str:
     """A relative path that is shown as it is, and leads to the same file for every
     program: with "./" before what is evaluated."""
     return f"./{path}" if path.startswith(tuple(EVALUATED)) else path

@@ -1,11 +1,13 @@
 """How tables are read where a person has to say so, and what stands for no label."""
 
 import collections
+import collections.abc
 import dataclasses
 import re
 import unicodedata
+from typing import Any, Self
 
-from semppl_keras.data.checks import listed
+from semppl_keras.checks import listed
 
 # What pandas, R, spreadsheets and labelling tools write where there is no label; case
 # does not count, and numbers that are -1 or not a number are among them.
@@ -84,7 +86,7 @@ class TableOptions:
     unknown_labels: tuple = ()
     lenient: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("path_column", "label_column", "split_column"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
@@ -110,7 +112,9 @@ class TableOptions:
             )
 
     @classmethod
-    def from_dict(cls, entries, class_names=()):
+    def from_dict(
+        cls, entries: Any, class_names: collections.abc.Iterable[str] = ()
+    ) -> Self:
         """As `to_dict` has written them.
 
         Args:
@@ -131,7 +135,7 @@ class TableOptions:
             )
         return cls(**entries).keeping(class_names)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """A dict that `json` can write."""
         entries = dataclasses.asdict(self)
         del entries["lenient"]
@@ -140,12 +144,14 @@ class TableOptions:
             for name, value in entries.items()
         }
 
-    def keeping(self, class_names):
+    def keeping(self, class_names: collections.abc.Iterable[Any]) -> Self:
         """The same, with what are classes already."""
         kept = dict.fromkeys((*self.keep_labels, *map(str, class_names)))
         return dataclasses.replace(self, keep_labels=tuple(kept))
 
-    def is_unknown(self, label, spellings=UNKNOWN_LABELS):
+    def is_unknown(
+        self, label: str, spellings: tuple[str, ...] = UNKNOWN_LABELS
+    ) -> bool:
         """Whether a label stands for none."""
         if label in self.keep_labels:
             return False
@@ -155,12 +161,17 @@ class TableOptions:
         return spellings is UNKNOWN_LABELS and _is_no_number(plain)
 
 
-def plain_label(text):
+def plain_label(text: str) -> str:
     """The label that a field or a folder's name is: what looks the same is the same."""
     return unicodedata.normalize("NFC", text.strip())
 
 
-def known_labels(texts, options, *, spellings=UNKNOWN_LABELS):
+def known_labels(
+    texts: collections.abc.Sequence[str | None],
+    options: TableOptions,
+    *,
+    spellings: tuple[str, ...] = UNKNOWN_LABELS,
+) -> tuple[list[str | None], list[str]]:
     """The classes that texts name.
 
     Args:
@@ -188,15 +199,15 @@ def known_labels(texts, options, *, spellings=UNKNOWN_LABELS):
             f"Labels that stand for none: {counted}. Where one is a class, say so with "
             "--keep-labels."
         )
-    whole = {name: _WHOLE_FLOAT.fullmatch(name) for name in counts}
-    whole = {name: match[1] for name, match in whole.items() if match}
+    floats = {name: _WHOLE_FLOAT.fullmatch(name) for name in counts}
+    whole = {name: match[1] for name, match in floats.items() if match}
     numbers = all(map(_WHOLE_NUMBER.fullmatch, counts))
     if whole and numbers and not set(whole) & set(options.keep_labels):
         remarks.append(
             f"{sum(counts[name] for name in whole):,} labels are whole numbers with a "
             f"point, such as {next(iter(whole))!r}: they name the classes without it."
         )
-        labels = [whole.get(label, label) for label in labels]
+        labels = [label and whole.get(label, label) for label in labels]
     doubtful = [
         name
         for name in counts
@@ -212,7 +223,7 @@ def known_labels(texts, options, *, spellings=UNKNOWN_LABELS):
     return labels, remarks
 
 
-def _is_no_number(text):
+def _is_no_number(text: str) -> bool:
     try:
         # Word processors write a minus sign in place of the hyphen.
         number = float(text.replace("\N{MINUS SIGN}", "-"))

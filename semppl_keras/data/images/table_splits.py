@@ -1,8 +1,10 @@
 """Columns of tables that say which rows are to train on, and which to test on."""
 
 import collections
+import collections.abc
 
-from semppl_keras.data.checks import listed
+from semppl_keras.checks import listed
+from semppl_keras.data.images.table_options import TableOptions
 
 _SPLIT_NAMES = (
     "split",
@@ -56,7 +58,14 @@ _TRUE = ("true", "t", "yes", "y", "1", "1.0")
 _FALSE = ("false", "f", "no", "n", "0", "0.0", "")
 
 
-def rows_of_role(names, rows, role, options, where, used=()):
+def rows_of_role(
+    names: list[str],
+    rows: list[list[str]],
+    role: str,
+    options: TableOptions,
+    where: str,
+    used: collections.abc.Container[int | None] = (),
+) -> tuple[list[bool], list[str]]:
     """The rows of a table that are for one role.
 
     Args:
@@ -113,23 +122,25 @@ def rows_of_role(names, rows, role, options, where, used=()):
     return [part == wanted for part in column], remarks
 
 
-def plain_name(name):
+def plain_name(name: str) -> str:
     """The name of a column, without what does not matter."""
     return name.casefold().replace("_", "").replace(" ", "").replace("-", "")
 
 
-def _wanted(counts, role):
+def _wanted(counts: collections.Counter[str], role: str) -> str:
     if role == "labelled":
         return _TRAIN
     # What was tuned on is the second choice.
     return _TEST if _TEST in counts else _VALIDATION
 
 
-def _counted(counts):
+def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {part}" for part, count in counts.items())
 
 
-def _asked(names, rows, role, text, where):
+def _asked(
+    names: list[str], rows: list[list[str]], role: str, text: str, where: str
+) -> tuple[dict[str, list[str]], list[str]]:
     column, _, values = text.partition("=")
     wanted = {value.strip().casefold() for value in values.split(",")}
     if names.count(plain_name(column)) > 1:
@@ -156,7 +167,12 @@ def _asked(names, rows, role, text, where):
     }, []
 
 
-def _understood(names, rows, where, used):
+def _understood(
+    names: list[str],
+    rows: list[list[str]],
+    where: str,
+    used: collections.abc.Container[int | None],
+) -> tuple[dict[str, list[str]], list[str]]:
     """By column, of those that set rows apart, the part of each row."""
     parts, remarks = {}, []
     for index, name in enumerate(names):
@@ -198,7 +214,7 @@ def _understood(names, rows, where, used):
     return parts, remarks
 
 
-def _divides(values):
+def _divides(values: list[str]) -> bool:
     """Whether all of them say train, val or test, and not all the same."""
     plain = {plain_name(value) for value in set(values)}
     return plain <= set(_PART_OF) and len({_PART_OF[value] for value in plain}) > 1

@@ -1,5 +1,8 @@
 """Encoded images in TFRecord files, which TensorFlow reads on every backend."""
 
+import collections.abc
+from typing import Any
+
 import google.protobuf.message
 import tensorflow as tf
 
@@ -11,7 +14,7 @@ _FORMAT = (
 )
 
 
-def read_labels(path, labelled=True):
+def read_labels(path: str, labelled: bool = True) -> list[str | None]:
     """The labels of a file's examples.
 
     Args:
@@ -25,7 +28,7 @@ def read_labels(path, labelled=True):
     Raises:
         ValueError: if the file is no TFRecord, or lacks a feature.
     """
-    labels = []
+    labels: list[str | None] = []
     for index, features in enumerate(_features(path)):
         encoded = features["image/encoded"].bytes_list.value
         text = features["image/class/text"].bytes_list.value
@@ -48,13 +51,13 @@ def read_labels(path, labelled=True):
     return labels
 
 
-def read_encoded(path):
+def read_encoded(path: str) -> collections.abc.Iterator[bytes]:
     """The files within a file, as `bytes`, one after the other."""
     for features in _features(path):
         yield features["image/encoded"].bytes_list.value[0]
 
 
-def _features(path):
+def _features(path: str) -> collections.abc.Iterator[Any]:
     try:
         for record in tf.data.TFRecordDataset(path):
             example = tf.train.Example.FromString(record.numpy())

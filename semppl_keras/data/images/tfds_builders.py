@@ -1,7 +1,12 @@
 """Data sets of TensorFlow Datasets, which need TensorFlow on every backend."""
 
+import os
+from typing import Any
 
-def open_builder(name, data_dir=None):
+
+def open_builder(
+    name: str, data_dir: str | os.PathLike[str] | None = None
+) -> tuple[Any, Any]:
     """A prepared data set of images with labels.
 
     Args:
@@ -47,7 +52,7 @@ def open_builder(name, data_dir=None):
     return tfds, builder
 
 
-def check_split(builder, split, advice=""):
+def check_split(builder: Any, split: str, advice: str = "") -> None:
     """Raises a ValueError where a data set has no such split, or slice of one."""
     available = sorted(builder.info.splits)
     # A slice such as "train[:80%]" starts with the name of its split.

@@ -7,7 +7,7 @@ bright would look alike.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class ValueRanges(NamedTuple):
     floats: tuple | None = None
 
 
-def as_ranges(value):
+def as_ranges(value: Any) -> ValueRanges:
     """What an option, or `run.json`, says of ranges.
 
     Args:
@@ -55,7 +55,7 @@ def as_ranges(value):
     return ValueRanges(pair, pair)
 
 
-def _as_pair(pair, expected):
+def _as_pair(pair: Any, expected: str) -> tuple[float, float]:
     is_pair = isinstance(pair, list | tuple | np.ndarray) and len(pair) == 2
     if not is_pair or not all(
         isinstance(one, int | float | np.number) and not isinstance(one, bool)
@@ -70,10 +70,11 @@ def _as_pair(pair, expected):
     # So is the distance, of numbers that are large enough.
     if not (low < high and math.isfinite(high - low)):
         raise ValueError(f"{expected}. Received: {str(list(pair))[:80]}.")
-    return tuple(int(one) if one.is_integer() else one for one in (low, high))
+    low, high = (int(one) if one.is_integer() else one for one in (low, high))
+    return low, high
 
 
-def brought_to_eight_bits(ranges):
+def brought_to_eight_bits(ranges: ValueRanges) -> list[str]:
     """How someone brings deep images to what a network was trained on.
 
     Args:
@@ -91,12 +92,12 @@ def brought_to_eight_bits(ranges):
     ]
 
 
-def kind_of(values):
+def kind_of(values: np.ndarray) -> str:
     """Whether an array holds "integers" or "floats", as `ValueRanges` calls them."""
     return "integers" if values.dtype.kind in "ui" else "floats"
 
 
-def range_of(kind, low, high):
+def range_of(kind: str, low: float, high: float) -> tuple[float, float]:
     """The range of a set in which the least and the greatest value are known.
 
     Args:
@@ -115,7 +116,9 @@ def range_of(kind, low, high):
     return (low, high) if low < high else (low, low + 1)
 
 
-def to_eight_bits(values, ranges=None):
+def to_eight_bits(
+    values: np.ndarray, ranges: ValueRanges | None = None
+) -> tuple[np.ndarray, bool]:
     """Values of an image as numbers from 0 to 255.
 
     Args:

@@ -1,0 +1,23 @@
+"""A person's own images: many without labels, a few with."""
+
+import dataclasses
+
+from semppl_keras.data.few_labels import FewLabels
+from semppl_keras.data.images.decoding import Skipped
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OwnImages(FewLabels):
+    """`FewLabels` from files, with what was found out about them.
+
+    Args:
+        train_names: tuple of str, for each training image its path or place.
+        test_names: tuple of str, for each test image the same.
+        skipped: tuple of `Skipped`, the images that could not be read.
+        digest: str, which differs where another image, or another order, is trained on.
+    """
+
+    train_names: tuple[str, ...] = ()
+    test_names: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    digest: str = ""

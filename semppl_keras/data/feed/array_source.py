@@ -1,0 +1,116 @@
+"""Images in memory as a source of batches."""
+
+import collections
+import collections.abc
+from typing import Any
+
+import numpy as np
+
+from semppl_keras.data.checks import (
+    ImageSpec,
+    check_images,
+    check_labels,
+    check_weights,
+    to_numpy,
+)
+from semppl_keras.data.feed.batches import Batch, chosen, split, weighted
+
+
+class ArraySource:
+    """Images in memory; the batch of each step follows from the seed alone.
+
+    A batch is (images, labels or None, weights or None).
+    """
+
+    endless = False
+    length_known = True
+
+    def __init__(
+        self,
+        name: str,
+        arrays: tuple[Any, ...] | list[Any],
+        spec: ImageSpec,
+        *,
+        labelled: bool,
+        seed: int,
+        class_weight: np.ndarray | None = None,
+    ) -> None:
+        images, labels, weights = split(name, tuple(arrays), labelled, spec)
+        self.images = check_images(name, images, spec)
+        if not len(self.images):
+            raise ValueError(f"`{name}` is empty: it holds no image.")
+        self.labels: np.ndarray | None = None
+        if labels is not None and spec.num_classes is not None:
+            labels = to_numpy(labels)
+            if labels.shape[:1] != self.images.shape[:1]:
+                raise ValueError(
+                    f"`{name}` must hold one label per image. Received: "
+                    f"{len(self.images)} images and labels of shape {labels.shape}."
+                )
+            self.labels = check_labels(
+                name, labels, spec.num_classes, unknown_allowed=not labelled
+            )
+        if weights is not None:
+            weights = check_weights(name, weights, len(self.images))
+        self.weights = weighted(self.labels, weights, class_weight)
+        if self.weights is not None and not self.weights.any():
+            raise ValueError(
+                f"`{name}` must hold images that count. Received: weights that are 0 "
+                f"for all {len(self.images)} of them (`sample_weight`, `class_weight`)."
+            )
+        self.name = name
+        self.has_labels = labels is not None
+        self.has_weights = self.weights is not None
+        self.image_shape = self.images.shape[1:]
+        self.dtype = self.images.dtype
+        self.native_batch_size: int | None = None
+        # What follows from the seed differs between the two sources of a fit.
+        self._seed = (seed, int(name == "labelled"))
+        self._orders: collections.OrderedDict[int, np.ndarray] = (
+            collections.OrderedDict()
+        )
+
+    def num_images(self) -> int:
+        """Images of one pass."""
+        return len(self.images)
+
+    def all_labels(self) -> np.ndarray | None:
+        """Labels `(N,)` of one pass."""
+        return self.labels
+
+    def passes(
+        self, batch_size: int, step: int, first_batch: int = 0
+    ) -> collections.abc.Iterator[Batch]:
+        """Batches from a step on, pass after pass over all images.
+
+        The last batch of a pass is filled up from its beginning.
+        """
+        # The step tells.
+        del first_batch
+        per_pass = -(-len(self.images) // batch_size)
+        while True:
+            number, index = divmod(step, per_pass)
+            chosen = (index * batch_size + np.arange(batch_size)) % len(self.images)
+            yield self._take(self._order(number)[chosen])
+            step += 1
+
+    def stream(self, batch_size: int, step: int) -> collections.abc.Iterator[Batch]:
+        """Batches from a step on, one pass running into the next."""
+        while True:
+            position = step * batch_size + np.arange(batch_size)
+            numbers, offsets = np.divmod(position, len(self.images))
+            passes = zip(numbers, offsets, strict=True)
+            yield self._take(np.array([self._order(n)[offset] for n, offset in passes]))
+            step += 1
+
+    def _order(self, number: int) -> np.ndarray:
+        """The order of pass `number`: a function of it and of the seed."""
+        if number not in self._orders:
+            generator = np.random.default_rng((*self._seed, number))
+            self._orders[number] = generator.permutation(len(self.images))
+            if len(self._orders) > 8:
+                self._orders.popitem(last=False)
+        return self._orders[number]
+
+    def _take(self, indices: np.ndarray) -> Batch:
+        return chosen((self.images, self.labels, self.weights), indices)

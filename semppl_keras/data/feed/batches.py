@@ -1,0 +1,102 @@
+"""Batches of images, labels and weights: of any size, or of one."""
+
+import collections.abc
+from typing import Any
+
+import numpy as np
+
+from semppl_keras.data.checks import ImageSpec
+
+# Images `(B, H, W, C)`, labels `(B,)` or None, weights of the losses `(B,)` or None.
+Batch = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+
+
+def weighted(
+    labels: np.ndarray | None,
+    weights: np.ndarray | None,
+    class_weight: np.ndarray | None,
+) -> np.ndarray | None:
+    """Weights `(N,)` of the images' losses, None where all are 1."""
+    if class_weight is None or labels is None:
+        return weights
+    of_classes = class_weight[labels]
+    return of_classes if weights is None else weights * of_classes
+
+
+def split(
+    name: str, element: tuple[Any, ...], labelled: bool, spec: ImageSpec
+) -> tuple[Any, Any, Any]:
+    """(images, labels or None, weights or None) of one element or tuple of arrays."""
+    if len(element) == 3 and spec.weighted:
+        images, labels, weights = element
+        if spec.num_classes is None:
+            return images, None, None
+        return images, labels, weights
+    if len(element) == 2:
+        images, labels = element
+        return images, None if spec.num_classes is None else labels, None
+    if len(element) == 1 and not labelled:
+        return element[0], None, None
+    wanted = "(images, labels)" if labelled else "images, or (images, labels)"
+    if spec.weighted:
+        wanted += ", or (images, labels, weights)"
+    raise ValueError(
+        f"`{name}` must hold {wanted}. Received: {len(element)} part(s) of types "
+        f"{[type(part).__name__ for part in element]}."
+    )
+
+
+def rebatch(
+    batches: collections.abc.Iterable[Batch], batch_size: int, fill: bool
+) -> collections.abc.Iterator[Batch]:
+    """Batches of one size out of batches of any.
+
+    Args:
+        batches: iterable of (images, labels or None, weights or None).
+        batch_size: int.
+        fill: bool, whether the last batch is filled up from the beginning, which
+            needs at least `batch_size` images in all.
+    """
+    held: list[Batch] = []
+    head: list[Batch] = []
+    count = 0
+    for batch in batches:
+        if fill and sum(len(images) for images, *_ in head) < batch_size:
+            head.append(batch)
+        held.append(batch)
+        count += len(batch[0])
+        if count < batch_size:
+            continue
+        joined = _join(held)
+        for start in range(0, count - batch_size + 1, batch_size):
+            yield part(joined, start, start + batch_size)
+        held = [part(joined, count - count % batch_size, count)]
+        count %= batch_size
+    if fill and count:
+        yield part(_join(held + head), 0, batch_size)
+
+
+def _join(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    images, labels, weights = zip(*batches, strict=True)
+    return (
+        np.concatenate(images),
+        None if labels[0] is None else np.concatenate(labels),
+        None if weights[0] is None else np.concatenate(weights),
+    )
+
+
+def part(batch: Batch, start: int, stop: int | None) -> Batch:
+    """The images of a batch from one to before another."""
+    return chosen(batch, slice(start, stop))
+
+
+def chosen(batch: Batch, indices: Any) -> Batch:
+    """The images of a batch at some indices."""
+    images, labels, weights = batch
+    return (
+        images[indices],
+        None if labels is None else labels[indices],
+        None if weights is None else weights[indices],
+    )

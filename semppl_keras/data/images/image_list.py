@@ -1,0 +1,167 @@
+"""Images that can be read, in an order; none is decoded before it is asked for."""
+
+import collections.abc
+import dataclasses
+import hashlib
+import itertools
+import os
+import stat
+from typing import Any
+
+import numpy as np
+
+from semppl_keras.data.images.files import (
+    ReadImage,
+    UnreadableImage,
+    image_header,
+    read_whole,
+    resize_image,
+    value_extent,
+)
+from semppl_keras.data.images.value_ranges import ValueRanges
+
+# Headers that are read to tell the size of images.
+_HEADERS = 50
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageList:
+    """Images that can be read, in an order.
+
+    Args:
+        names: tuple of str, what each is called in logs: its path, or its place.
+        labels: tuple of str, or None where there are none; until it is known which
+            stand for none, some of them may be None.
+        contents: function without arguments that returns an iterator over what each
+            is: a path, the `bytes` of a file, or an array.
+        states: tuple, for each what would differ if it were another: what can be
+            written as JSON.
+        remarks: tuple of str, what is worth knowing about where they come from.
+        class_names: tuple of str, names that the source itself gives its classes.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[Any, ...] | None
+    contents: collections.abc.Callable[[], collections.abc.Iterator[Any]]
+    states: tuple[Any, ...]
+    remarks: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __add__(self, other: "ImageList") -> "ImageList":
+        """Those of both, without labels."""
+        return ImageList(
+            self.names + other.names,
+            None,
+            lambda: itertools.chain(self.contents(), other.contents()),
+            self.states + other.states,
+            tuple(dict.fromkeys(self.remarks + other.remarks)),
+        )
+
+    def coloured(self) -> bool:
+        """Whether one of the images that can be read has colours."""
+        return any(coloured for _, _, coloured in self._headers())
+
+    def usual_side(self) -> int | None:
+        """The median of the shorter sides of the first images, None of none."""
+        headers = itertools.islice(self._headers(), _HEADERS)
+        sides = [min(width, height) for width, height, _ in headers]
+        return int(np.median(sides)) if sides else None
+
+    def _headers(self) -> collections.abc.Iterator[tuple[int, int, bool]]:
+        for content in self.contents():
+            try:
+                yield _header(content)
+            except UnreadableImage:
+                # It is told, and counted, where it is to be decoded.
+                continue
+
+
+def decode(
+    content: Any, size: int, channels: int, ranges: ValueRanges | None = None
+) -> ReadImage:
+    """An image of an `ImageList` as an array.
+
+    Args:
+        content: what its `contents` give.
+        size: int, the central square is resized to it.
+        channels: 1 or 3.
+        ranges: as `read_image` takes them.
+
+    Returns:
+        `ReadImage`, its pixels `(size, size, channels)` uint8.
+
+    Raises:
+        UnreadableImage: as `read_image`.
+    """
+    if isinstance(content, np.ndarray):
+        return ReadImage(resize_image(content, size, channels))
+    return read_whole(content, size, channels, ranges)
+
+
+def extent(content: Any) -> tuple[str, float, float] | None:
+    """What `value_extent` tells of an image of an `ImageList`."""
+    return None if isinstance(content, np.ndarray) else value_extent(content)
+
+
+def image_list(
+    paths: collections.abc.Iterable[str | os.PathLike[str]],
+    labels: tuple[str | None, ...] | None = None,
+    remarks: collections.abc.Iterable[str] = (),
+) -> ImageList:
+    """Files as an `ImageList`.
+
+    Args:
+        paths: iterable of paths.
+        labels: tuple of str, or None.
+        remarks: iterable of str.
+    """
+    paths = tuple(paths)
+    return ImageList(
+        tuple(map(str, paths)),
+        labels,
+        lambda: iter(paths),
+        tuple((str(path), *file_state(path)) for path in paths),
+        tuple(remarks),
+    )
+
+
+def file_state(
+    path: str | os.PathLike[str], tells_change: bool = os.name != "nt"
+) -> tuple[Any, ...]:
+    """What differs where a file is another than before, its size and time or not.
+
+    Copying and unpacking set the time to what it was elsewhere. What nobody can set is
+    when a file was last changed in any way; Windows, where `st_ctime` is when it was
+    made, leaves the content to go by.
+
+    Args:
+        path: path.
+        tells_change: bool, whether the system tells when a file was changed.
+
+    Returns:
+        Tuple that can be written as JSON, empty where there is no file.
+    """
+    try:
+        status = os.stat(path)
+        changed = status.st_ctime_ns if tells_change else _digest_of(path, status)
+    except (OSError, ValueError):
+        return ()
+    return status.st_size, status.st_mtime_ns, status.st_ino, changed
+
+
+def _digest_of(path: str | os.PathLike[str], status: os.stat_result) -> str:
+    # Reading a pipe might never end.
+    if not stat.S_ISREG(status.st_mode):
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+
+
+def _header(content: Any) -> tuple[int, int, bool]:
+    if isinstance(content, np.ndarray):
+        coloured = content.ndim == 3 and content.shape[-1] == 3
+        return content.shape[1], content.shape[0], coloured
+    return image_header(content)

@@ -1,0 +1,47 @@
+"""Which recipe a data set is trained by."""
+
+from semppl_keras.data import Dataset, NamedDataset, OwnDataset
+from semppl_keras.recipes.named import get
+from semppl_keras.recipes.own_images import own_images, usual_epochs
+from semppl_keras.recipes.recipe import Recipe
+
+_DIGITS = NamedDataset("digits")
+
+
+def for_dataset(
+    dataset: Dataset,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+) -> Recipe:
+    """The recipe of a data set, with what is asked to be another.
+
+    Args:
+        dataset: `Dataset`. Of a person's own images that are `opened` already the
+            number tells the epochs.
+        epochs: Passes over the unlabelled images.
+        batch_size: Unlabelled images per step, with labelled ones in proportion.
+        learning_rate: Its peak.
+
+    Returns:
+        A `Recipe`.
+
+    Raises:
+        ValueError: There is no such backbone.
+
+    Example:
+        >>> for_dataset(data.dataset("digits"), batch_size=32).labelled_batch_size
+        16
+    """
+    if isinstance(dataset, OwnDataset):
+        if epochs is None and dataset.num_unlabelled is not None:
+            epochs = usual_epochs(dataset.num_unlabelled, batch_size)
+        recipe = own_images(dataset.usual_size(), dataset.backbone, epochs)
+    else:
+        recipe = get("digits" if dataset == _DIGITS else "small_images", epochs)
+    if batch_size is not None:
+        recipe = recipe.with_batch_size(batch_size)
+    if learning_rate is not None:
+        recipe = recipe.with_learning_rate(learning_rate)
+    return recipe
