@@ -39,7 +39,7 @@ LAYERS = {
     "checkpoints": ["views", "backbones", "networks"],
     "export": ["data", "networks", "pretraining"],
     "recipes": ["views", "backbones", "optimizers", "pretraining"],
-    "reports": ["data", "evaluation", "callbacks"],
+    "reports": ["data", "evaluation"],
     "runs": [
         "version",
         "checks",
