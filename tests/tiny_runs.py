@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from semppl_keras import recipes
+from semppl_keras.cli import main
 from semppl_keras.evaluation import supervised_accuracy
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import resuming as safe_training
@@ -57,6 +58,14 @@ def tiny_runs():
         patch.setattr(run_metrics, "supervised_accuracy", train_network_for_a_moment)
         patch.setattr(safe_training, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
         yield
+
+
+def exit_status(arguments):
+    """With which status the command line ends, wherever it finds what is wrong."""
+    try:
+        return main(arguments)
+    except SystemExit as ended:
+        return ended.code
 
 
 def write_archive(path):

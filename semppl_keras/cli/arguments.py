@@ -11,31 +11,6 @@ what is written to RUN (or --out):
 An earlier classifier there is kept as classifier_1.keras, classifier_2.keras, ..."""
 
 
-def at_least(least, otherwise=""):
-    """The type of an integer.
-
-    Args:
-        least: Integer, the least that is allowed.
-        otherwise: What else is allowed, to be told in an error.
-
-    Returns:
-        A function for `type=` of argparse.
-    """
-
-    def parse(text):
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
-        if number is None or not least <= number < 2**32:
-            raise argparse.ArgumentTypeError(
-                f"must be an integer of at least {least}{otherwise}; received {text!r}"
-            )
-        return number
-
-    return parse
-
-
 def keywords(arguments):
     """What a function of `semppl_keras.runs` is called with.
 
@@ -164,24 +139,6 @@ def number(text):
     if not abs(value) < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number; received {text!r}")
     return value
-
-
-def positive(text):
-    """A number above 0.
-
-    Args:
-        text: What stands on the command line.
-
-    Returns:
-        Float.
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0; received {text!r}")
-    return number
 
 
 def dataset(text):

@@ -1,8 +1,10 @@
-"""`semppl_keras.runs`: the commands from Python, with their defaults and checks."""
+"""`semppl_keras.runs`: what the commands do, from Python, with the same checks."""
 
+import dataclasses
 import inspect
 import json
 import pathlib
+import pickle
 
 import keras
 import numpy as np
@@ -11,19 +13,48 @@ from short_run import make_training_quick, short_run, write_own_images
 
 import semppl_keras
 from semppl_keras import cli, runs
+from semppl_keras.losses.classification import distillation_loss
+from semppl_keras.recipes.classifiers import DISTILLATION
+from semppl_keras.runs import export_options, views_options
+from semppl_keras.runs.classifier_options import DistillationOptions, FineTuningOptions
+from semppl_keras.runs.evaluate_options import EvaluateOptions
+from semppl_keras.runs.export_options import ExportOptions
+from semppl_keras.runs.import_options import ImportOptions
+from semppl_keras.runs.label_options import LabelOptions
+from semppl_keras.runs.report_options import ReportOptions
+from semppl_keras.runs.train_options import TrainOptions
+from semppl_keras.runs.views_options import ViewsOptions
 
 pytestmark = pytest.mark.any_backend
 
+# With what they need.
 COMMANDS = {
-    "train": {},
-    "label": {"run": "RUN", "source": "DIR"},
-    "views": {"source": "DIR"},
-    "report": {"run": "RUN"},
-    "evaluate": {"runs": ["RUN", "-2"]},
-    "finetune": {"run": "RUN"},
-    "distil": {"run": "RUN"},
-    "export": {"run": "RUN", "format": "onnx"},
+    "train": [],
+    "label": ["RUN", "DIR"],
+    "views": ["DIR"],
+    "report": ["RUN"],
+    "evaluate": ["RUN"],
+    "finetune": ["RUN"],
+    "distil": ["RUN"],
+    "export": ["RUN", "--format", "onnx"],
+    "import": ["CHECKPOINT"],
 }
+OPTIONS = {
+    "train": TrainOptions,
+    "label": LabelOptions,
+    "views": ViewsOptions,
+    "report": ReportOptions,
+    "evaluate": EvaluateOptions,
+    "finetune": FineTuningOptions,
+    "distil": DistillationOptions,
+    "export": ExportOptions,
+    "import": ImportOptions,
+}
+
+
+def _function(command):
+    # A keyword can be no name.
+    return getattr(runs, {"import": "import_checkpoint"}.get(command, command))
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +70,6 @@ def run(photos, tmp_path_factory):
     sources = ("--unlabelled", photos / "many", "--labelled", photos / "few")
     with short_run(folder, *map(str, sources), "--test", str(photos / "few")):
         yield folder
-
-
-@pytest.fixture
-def received(monkeypatch):
-    """The namespaces that commands are run with, none of which does anything."""
-    namespaces = []
-    for command in COMMANDS:
-        monkeypatch.setattr(cli.load_command(command), "run", namespaces.append)
-    return namespaces
 
 
 def _metrics(folder):
@@ -84,6 +106,29 @@ def test_labels_are_those_of_the_command(run, photos, tmp_path):
     assert out.read_bytes() == table
 
 
+def test_labels_print_short(run, photos, tmp_path, capsys):
+    out = tmp_path / "labels.csv"
+    labels = runs.label(
+        run, photos / "many", out=out, min_confidence=0.9, trust=True, verbose=0
+    )
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "")
+    sure = labels.confidences >= 0.9
+    bright, dark = (int((labels.predicted[sure] == label).sum()) for label in (0, 1))
+    expected = [
+        f"Labels of {bright + dark} image{'' if bright + dark == 1 else 's'}",
+        f"  bright{bright:>8}",
+        f"  dark  {dark:>8}",
+        f"  left out, less certain: {40 - bright - dark}",
+        "  not read: 1",
+        f"  table: {out}",
+    ]
+    if sure.all():
+        del expected[3]
+    assert repr(labels).splitlines() == expected
+    assert len(out.read_text().splitlines()) == 1 + bright + dark
+
+
 def test_page_picture_and_model_are_written(run, photos, tmp_path):
     page = runs.report(run)
     assert page == run / "report.html"
@@ -105,89 +150,216 @@ def test_a_run_is_evaluated_and_becomes_classifiers(run, tmp_path, monkeypatch):
         out = tmp_path / classify.__name__
         settings = classify(run, epochs=1, out=out)
         assert settings == json.loads((out / "classifier.json").read_text())
+        assert "test images, linear probe" in repr(settings)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_defaults_are_those_of_the_command_line(command, received):
-    call, given = getattr(runs, command), COMMANDS[command]
-    call(**given)
-    # One that looks like an option comes after what ends them.
-    words = {"run": ["RUN"], "source": ["DIR"], "runs": ["--", "RUN", "-2"]}
-    options = ["--format", "onnx"] if "format" in given else []
-    words = [word for name in given for word in words.get(name, ())]
-    expected = vars(cli._parser().parse_args([command, *options, *words]))
-    assert expected.pop("command") == command
-    assert vars(received[0]) == expected
-    # Every option can be given, and those in the signature are options.
-    explicit = {
+def test_the_options_of_a_command_are_the_keywords_of_its_function(command):
+    keywords = {
         name: parameter.default
-        for name, parameter in inspect.signature(call).parameters.items()
-        if name != "options"
+        for name, parameter in inspect.signature(_function(command)).parameters.items()
     }
-    assert set(explicit) <= set(expected)
-    for name, default in explicit.items():
-        assert default in (None, False, inspect.Parameter.empty), name
-    call(**given, **{name: None for name in expected if name not in given})
-    assert vars(received[1]) == expected
+    assert keywords.pop("verbose") == 1
+    parsed = vars(cli._parser().parse_args([command, *COMMANDS[command]]))
+    assert parsed.pop("command") == command
+    parsed.pop("verbose", None)
+    assert set(parsed) == set(keywords)
+    for name, default in keywords.items():
+        if default is not inspect.Parameter.empty:
+            assert parsed[name] == default, name
 
 
-def test_values_pass_the_command_line(received):
-    runs.train(epochs=np.int64(3), learning_rate=1e-5, max_skipped="5%", resume=False)
-    runs.train(unlabelled=pathlib.Path("a b=c"), labelled="-x", resume="run")
-    runs.evaluate(
-        "RUN",
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_checked_is_what_a_function_takes(command):
+    expected = dict(inspect.signature(_function(command)).parameters)
+    del expected["verbose"]
+    fields = {field.name: field for field in dataclasses.fields(OPTIONS[command])}
+    assert sorted(fields) == sorted(expected)
+    for name, field in fields.items():
+        if field.default is not dataclasses.MISSING:
+            assert field.default == expected[name].default, name
+
+
+def test_values_may_be_of_any_fitting_kind():
+    train = TrainOptions.of(
+        epochs=np.int64(3),
+        learning_rate=1,
+        max_skipped=np.float32(0.5),
+        resume=False,
+        unlabelled=pathlib.Path("a b=c"),
+        labelled="-x",
+        value_range=[0, 4095],
+        keep_labels=["none", "none"],
+    )
+    assert (train.epochs, train.learning_rate, train.max_skipped) == (3, 1.0, 0.5)
+    assert (train.unlabelled, train.labelled) == ("a b=c", "-x")
+    assert train.resume is False
+    assert (train.value_range, train.keep_labels) == ((0, 4095), ("none",))
+    assert TrainOptions.of(resume=pathlib.Path("run")).resume == "run"
+    assert TrainOptions.of(
+        labelled=b"d\xc3\xa9ep\xff".decode("utf-8", "surrogateescape")
+    )
+    evaluate = EvaluateOptions.of(
+        runs="RUN",
         robustness=True,
-        severities=(5, 1),
+        severities=(5, 1, 5),
         corruptions=["fog"],
         data="tfds:mnist",
+        labels_per_class="10.0%",
     )
-    runs.label("-1", "déep\udcff", move_into="sorted", move=True)
-    first, second, evaluate, label = received
-    assert (first.epochs, first.learning_rate, first.max_skipped) == (3, 1e-5, 0.05)
-    assert first.resume is None
-    assert (second.unlabelled, second.labelled) == ("a b=c", "-x")
-    assert second.resume == "run"
-    assert (evaluate.severities, evaluate.corruptions) == ([1, 5], ["fog"])
-    assert evaluate.robustness is True
-    assert (label.run, label.source, label.move) == ("-1", "déep\udcff", True)
+    assert (evaluate.runs, evaluate.severities) == (("RUN",), (1, 5))
+    assert (evaluate.corruptions, evaluate.labels_per_class) == (("fog",), "10%")
+    assert EvaluateOptions.of(runs=[pathlib.Path("a"), "-2"]).runs == ("a", "-2")
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: runs.train(epoch=3), "`train` must be among .*epochs.* Received: epo"),
-        (lambda: runs.label("RUN", "DIR", help=True), "Received: help"),
+        (lambda: runs.train(epoch=3), "unexpected keyword argument 'epoch'"),
+        (lambda: runs.train("photos"), "positional"),
         (lambda: runs.label("RUN"), "source"),
         (lambda: runs.export("RUN"), "format"),
-        (lambda: runs.label("RUN", "DIR", move="yes"), "`move` must be True or False"),
         (lambda: runs.train(out=3), "`out` must be text or a path. Received: 3"),
+        (lambda: runs.train(epochs=2.5), "`epochs` must be an integer .*Received: 2.5"),
+        (lambda: runs.train(epochs="3"), "`epochs` must be an integer .*Received: '3'"),
+        (lambda: runs.train(seed=True), "`seed` must be an integer"),
+        (lambda: runs.train(learning_rate="1e-3"), "`learning_rate` must be a number"),
+        (lambda: runs.train(max_skipped="5%"), "a number from 0 to 1. Received: '5%'"),
+        (lambda: runs.train(keep_labels="none"), "`keep_labels` must be a list of"),
+        (lambda: runs.train(value_range=4095), "`value_range` must be two numbers"),
+        (lambda: runs.train(dataset=pathlib.Path("digits")), "`dataset` must be text"),
+        (lambda: runs.train(trust="yes"), "`trust` must be True or False"),
+        (lambda: runs.train(labels_per_class=2.5), "`labels_per_class` must be an int"),
+        (lambda: runs.label("RUN", "DIR", help=True), "argument 'help'"),
+        (lambda: runs.label("RUN", "DIR", move="yes"), "`move` must be True or False"),
+        (lambda: runs.label("RUN", "DIR", review=True), "`review` must be an integer"),
         (lambda: runs.report(None), "`run` must be text or a path. Received: None"),
+        (lambda: runs.views("DIR", images=2.5), "`images` must be an integer"),
+        (lambda: runs.distil("RUN", temperature="1"), "`temperature` must be a number"),
         (lambda: runs.evaluate([3]), "`runs` must be text or a path"),
+        (lambda: runs.evaluate(None), "`runs` must be text or a path. Received: None"),
+        (lambda: runs.evaluate("RUN", severities=5), "`severities` must be a list"),
+        (lambda: runs.evaluate("RUN", fine_tune=None), "`fine_tune` must be True or"),
     ],
 )
-def test_wrong_keywords_are_named(call, message, received):
+def test_values_of_a_wrong_kind_are_type_errors(call, message):
     with pytest.raises(TypeError, match=message):
         call()
-    assert not received
+
+
+@pytest.mark.parametrize(
+    ("keywords", "option", "expected"),
+    [
+        ({"epochs": 0}, "--epochs 0", "an integer of at least 1"),
+        ({"seed": 2**32}, f"--seed {2**32}", "an integer of at least 0"),
+        ({"image_size": 7}, "--image-size 7", "an integer of at least 8"),
+        ({"learning_rate": -1.0}, "--learning-rate=-1.0", "a number above 0"),
+        ({"max_skipped": 1.5}, "--max-skipped 1.5", "a share from 0% to 100%"),
+        ({"cache": "cloud"}, "--cache cloud", "one of auto, memory, disk"),
+        ({"backbone": "vgg"}, "--backbone vgg", "one of small, resnet18"),
+        ({"labels_per_class": "x"}, "--labels-per-class x", "or 'all'"),
+        ({"dataset": "mnist"}, "--dataset mnist", "digits, npz:FILE"),
+        ({"value_range": (5.0, 5.0)}, "--value-range 5.0 5.0", "the lower first"),
+        ({"checkpoint_minutes": 0.0}, "--checkpoint-minutes 0.0", "a number above 0"),
+        ({"split_column": "fold"}, "--split-column fold", "Your own images are --un"),
+    ],
+)
+def test_wrong_values_are_told_alike_on_both_ways(
+    keywords, option, expected, tmp_path, capsys
+):
+    out = tmp_path / "run"
+    with pytest.raises(ValueError, match=expected) as raised:
+        runs.train(**keywords, out=out)
+    assert isinstance(raised.value, runs.RunError)
+    assert option.partition(" ")[0].partition("=")[0] in str(raised.value)
+    assert cli.main(["train", *option.split(), "--out", str(out)]) == 2
+    assert capsys.readouterr().err == f"semppl train: error: {raised.value}\n"
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "keywords", "option", "expected"),
+    [
+        (
+            "label",
+            ["RUN", "DIR"],
+            {"min_confidence": 2.0},
+            "--min-confidence 2.0",
+            "0%",
+        ),
+        ("label", ["RUN", "DIR"], {"review": 0}, "--review 0", "at least 1"),
+        ("label", ["RUN", "DIR"], {"review_out": "x"}, "--review-out x", "--review. "),
+        ("views", ["DIR"], {"views": "semppl"}, "--views semppl", "one of digits, "),
+        ("views", ["DIR"], {"draws": 0}, "--draws 0", "at least 1"),
+        ("finetune", ["RUN"], {"from_layer": -1}, "--from-layer=-1", "at least 0"),
+        ("distil", ["RUN"], {"student": "vgg"}, "--student vgg", "one of same, small"),
+        ("distil", ["RUN"], {"temperature": 0.0}, "--temperature 0.0", "above 0"),
+        ("export", ["RUN"], {"format": "pdf"}, "--format pdf", "one of saved_model, "),
+        ("import", ["FILE"], {"family": "x"}, "--family x", "one of auto, deepmind"),
+    ],
+)
+def test_other_commands_tell_wrong_values_alike(
+    command, given, keywords, option, expected, run, tmp_path, monkeypatch, capsys
+):
+    given = [{"RUN": str(run)}.get(word, word) for word in given]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(runs.RunError, match=expected) as raised:
+        _function(command)(*given, **keywords)
+    assert option.partition(" ")[0].partition("=")[0] in str(raised.value)
+    assert cli.main([command, *given, *option.split()]) == 2
+    assert capsys.readouterr().err == f"semppl {command}: error: {raised.value}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_and_defaults_are_those_of_where_they_belong():
+    assert sorted(views_options.VIEWS) == sorted(semppl_keras.views.RECIPES)
+    assert sorted(export_options.FORMATS) == sorted(semppl_keras.export.FORMATS)
+    # What stands where a model or a loss is used by itself is no other number.
+    for call in (semppl_keras.Distiller, distillation_loss):
+        temperature = inspect.signature(call).parameters["temperature"].default
+        assert temperature in (DISTILLATION.temperature, inspect.Parameter.empty)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: runs.train(unlabelled="a\0b"), "`unlabelled` must have no zero byte"),
         (lambda: runs.label("RUN", "a\0b"), "`source` must have no zero byte"),
-        (lambda: runs.train(epochs=0), "--epochs: must be an integer of at least 1"),
-        (lambda: runs.train(epochs=2.5), "received '2.5'"),
-        (lambda: runs.label("RUN", "DIR", review=True), "received 'True'"),
-        (lambda: runs.label("RUN", "DIR", min_confidence=2), "from 0% to 100%"),
-        (lambda: runs.export("RUN", format="pdf"), "invalid choice: 'pdf'"),
-        (lambda: runs.evaluate("RUN", severities=[6]), "integers from 1 to 5"),
-        (lambda: runs.evaluate([]), "required: RUN"),
+        (lambda: runs.evaluate([]), "`runs` must name at least one"),
+        (
+            lambda: runs.evaluate("RUN", robustness=True, severities=[6]),
+            "--severities must be integers from 1 to 5. Received: '6'",
+        ),
+        (
+            lambda: runs.evaluate("RUN", robustness=True, corruptions=["rain"]),
+            "--corruptions must be out of gaussian_noise, .* Received: rain",
+        ),
+        (lambda: runs.evaluate("RUN", severities=[5]), "--severities is for --robust"),
+        (lambda: runs.train(verbose=3), "`verbose` must be 0, 1 or 2. Received: 3"),
     ],
 )
-def test_wrong_values_are_told_as_on_the_command_line(call, message, received):
-    with pytest.raises(ValueError, match=message):
+def test_wrong_values_are_run_errors(call, message):
+    with pytest.raises(runs.RunError, match=message):
         call()
-    assert not received
+
+
+def test_nothing_is_said_where_nothing_is_asked_for(run, capsys):
+    finished = runs.train(resume=run, verbose=0)
+    assert not capsys.readouterr().out
+    assert finished == runs.train(resume=run)
+    assert f"{finished.table()}\n" in capsys.readouterr().out
+
+
+def test_results_print_short_and_read_like_the_file(run):
+    finished = runs.train(resume=run, verbose=0)
+    assert finished == _metrics(run) == json.loads(json.dumps(finished))
+    assert finished.folder == run
+    shown = repr(finished)
+    assert shown.startswith("<TrainedRun many, 6 labels, seed 0, ")
+    assert f"linear probe {finished['linear_accuracy']:.1%}" in shown
+    assert len(shown) < 200
+    assert "SemPPL, linear probe" in finished.table()
+    assert pickle.loads(pickle.dumps(finished)).folder == run
 
 
 def test_what_cannot_be_done_is_a_value_error(run, photos, tmp_path, capsys):
