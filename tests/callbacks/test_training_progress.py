@@ -288,7 +288,7 @@ def test_in_a_training_it_stands_for_keras_bar_and_changes_nothing(
 ):
     images, labels = toy_images(36)
     histories, shown = [], []
-    for callbacks in ([], [TrainingProgress()]):
+    for callbacks in ([], [TrainingProgress(clock=lambda: 0.0)]):
         stream = Stream(terminal)
         monkeypatch.setattr("sys.stdout", stream)
         monkeypatch.setenv("COLUMNS", "100")
