@@ -42,7 +42,7 @@ LAYERS = {
     "checkpoints": ["views", "backbones", "networks"],
     "export": ["data", "networks", "pretraining"],
     "recipes": ["data", "views", "backbones", "optimizers", "pretraining"],
-    "reports": ["data", "evaluation", "callbacks"],
+    "reports": ["data", "evaluation"],
     "runs": [
         "version",
         "checks",
