@@ -1,0 +1,164 @@
+"""README.md and docs/: what they link to, name and tell to type is there."""
+
+import contextlib
+import functools
+import importlib
+import io
+import operator
+import re
+import shlex
+
+import documents
+import pytest
+from documents import CONTENTS, README, ROOT
+
+import semppl_keras
+from semppl_keras.cli import main
+
+pytestmark = pytest.mark.any_backend
+
+PAGES = documents.pages()
+COMMAND_LINE = ROOT / "docs" / "reference" / "command-line.md"
+PYTHON_API = ROOT / "docs" / "reference" / "python-api.md"
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=documents.name)
+
+
+@functools.cache
+def help_of(*command):
+    """What `semppl COMMAND --help` prints."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    return text.getvalue()
+
+
+def options_of(command):
+    """The long options of a command, from its help."""
+    listed = re.findall(r"^  (?:-\w(?: \w+)?, )?(--[a-z-]+)", help_of(command), re.M)
+    return set(listed) - {"--help"}
+
+
+def commands():
+    listed = re.search(r"^commands:\n(.*)", help_of(), re.MULTILINE | re.DOTALL)[1]
+    return re.findall(r"^    ([a-z]+) ", listed, re.MULTILINE)
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text(encoding="utf-8").splitlines()) < 200
+
+
+@every_page
+def test_links_lead_somewhere(page):
+    lost = []
+    for link in documents.links(page):
+        if re.match(r"https?://", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in documents.anchors(target)):
+            lost.append(link)
+    assert not lost
+
+
+def test_anchors_are_those_of_github(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Crashes, Ctrl-C, divergence\n## The `fit` of [it](there.md)\n## Twice\n"
+        "```bash\n# no heading\n```\n## Twice\n",
+        encoding="utf-8",
+    )
+    assert documents.anchors(page) == [
+        "crashes-ctrl-c-divergence",
+        "the-fit-of-it",
+        "twice",
+        "twice-1",
+    ]
+
+
+def test_the_contents_have_every_page():
+    linked = {(CONTENTS.parent / link).resolve() for link in documents.links(CONTENTS)}
+    assert set(PAGES) - {CONTENTS} <= linked
+
+
+@every_page
+def test_pages_begin_with_what_they_are_for(page):
+    title, empty, sentence = page.read_text(encoding="utf-8").splitlines()[:3]
+    assert re.match(r"# \S", title)
+    assert empty == ""
+    assert re.match(r"[A-Z].{30,}", sentence)
+
+
+@every_page
+def test_a_page_s_own_contents_have_each_of_its_sections(page):
+    listed = re.findall(r"^- \[([^\]]+)\]\(#", documents.prose(page), re.MULTILINE)
+    sections = re.findall(r"^## (.+)$", documents.prose(page), re.MULTILINE)
+    assert not listed or listed == sections
+
+
+@every_page
+def test_files_that_are_named_exist(page):
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(
+        r"(?<![\w./])(?:semppl_keras|benchmarks|tests|examples|\.ci)/[\w./]*\w/?", text
+    )
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+@every_page
+def test_names_of_the_package_exist(page):
+    text = page.read_text(encoding="utf-8")
+    lost = []
+    for name in re.findall(r"(?<![\w./])semppl_keras\.([A-Za-z_][\w.]*\w)", text):
+        try:
+            operator.attrgetter(name)(semppl_keras)
+        except AttributeError:
+            lost.append(name)
+    assert not lost
+
+
+def test_the_python_reference_names_what_is_there():
+    rows = re.findall(
+        r"^\| `(semppl_keras[\w.]*)` \| (.*) \|$", documents.prose(PYTHON_API), re.M
+    )
+    assert len(rows) > 10
+    lost = []
+    for namespace, names in rows:
+        module = importlib.import_module(namespace)
+        for name in re.findall(r"`([A-Za-z_]\w*)`", names):
+            if not hasattr(module, name):
+                lost.append(f"{namespace}.{name}")
+    assert not lost
+
+
+@every_page
+def test_python_blocks_are_python(page):
+    for line, code in documents.blocks(page, "python"):
+        compile("\n" * (line - 1) + code, page, "exec")
+
+
+@every_page
+def test_commands_are_known_with_their_options(page):
+    for _, block in documents.blocks(page, "bash"):
+        for line in block.splitlines():
+            words = [word.rpartition("/")[2] for word in shlex.split(line, True)]
+            if "semppl" not in words:
+                continue
+            command, *arguments = words[words.index("semppl") + 1 :]
+            assert command in commands(), line
+            given = {word.partition("=")[0] for word in arguments if word[:2] == "--"}
+            assert given <= options_of(command), line
+
+
+def test_the_reference_of_the_command_line_has_every_option():
+    text = documents.prose(COMMAND_LINE)
+    sections = dict(
+        re.findall(r"^## semppl (\w+)\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    )
+    assert sorted(sections) == sorted(commands())
+    for command, section in sections.items():
+        # What stands in the first column of its tables.
+        rows = re.findall(r"^\| (`-.*?`) \|", section, re.MULTILINE)
+        named = set(re.findall(r"--[a-z-]+", " ".join(rows)))
+        assert named == options_of(command), command
