@@ -6,7 +6,6 @@ import importlib
 import io
 import operator
 import re
-import shlex
 
 import documents
 import pytest
@@ -20,6 +19,8 @@ pytestmark = pytest.mark.any_backend
 PAGES = documents.pages()
 COMMAND_LINE = ROOT / "docs" / "reference" / "command-line.md"
 PYTHON_API = ROOT / "docs" / "reference" / "python-api.md"
+
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=documents.name)
 
@@ -138,17 +139,39 @@ def test_python_blocks_are_python(page):
         compile("\n" * (line - 1) + code, page, "exec")
 
 
+def typed(page):
+    """What a page tells to type: lines of its blocks, and words set as code."""
+    for _, block in documents.blocks(page, "bash"):
+        yield from block.splitlines()
+    yield from re.findall(r"`([^`]+)`", documents.prose(page))
+
+
 @every_page
 def test_commands_are_known_with_their_options(page):
-    for _, block in documents.blocks(page, "bash"):
-        for line in block.splitlines():
-            words = [word.rpartition("/")[2] for word in shlex.split(line, True)]
-            if "semppl" not in words:
-                continue
-            command, *arguments = words[words.index("semppl") + 1 :]
-            assert command in commands(), line
-            given = {word.partition("=")[0] for word in arguments if word[:2] == "--"}
-            assert given <= options_of(command), line
+    for line in typed(page):
+        called = re.search(r"(?:^|[/\s])semppl\s+([a-z]+)\b([^#]*)", line)
+        if called:
+            assert called[1] in commands(), line
+            assert set(OPTION.findall(called[2])) <= options_of(called[1]), line
+
+
+@every_page
+def test_scripts_know_their_options(page):
+    for line in typed(page):
+        scripts = re.findall(r"\b(?:benchmarks|examples)/\w+\.py", line)
+        if scripts:
+            text = "".join((ROOT / script).read_text() for script in scripts)
+            unknown = [one for one in OPTION.findall(line) if f'"{one}"' not in text]
+            assert not unknown, line
+
+
+@every_page
+def test_options_belong_to_something(page):
+    known = {"--help", "--runslow"}.union(*map(options_of, commands()))
+    for script in (*ROOT.glob("benchmarks/*.py"), *ROOT.glob("examples/*.py")):
+        known.update(re.findall(r'"(--[a-z-]+)"', script.read_text(encoding="utf-8")))
+    for line in typed(page):
+        assert set(OPTION.findall(line)) <= known, line
 
 
 def test_the_reference_of_the_command_line_has_every_option():
@@ -160,5 +183,5 @@ def test_the_reference_of_the_command_line_has_every_option():
     for command, section in sections.items():
         # What stands in the first column of its tables.
         rows = re.findall(r"^\| (`-.*?`) \|", section, re.MULTILINE)
-        named = set(re.findall(r"--[a-z-]+", " ".join(rows)))
+        named = set(OPTION.findall(" ".join(rows)))
         assert named == options_of(command), command
