@@ -34,8 +34,8 @@ import tensorflow as tf
 from PIL import Image
 
 from semppl_keras import recipes
-from semppl_keras.data.image_cache import decode_cached
-from semppl_keras.data.image_lists import open_images
+from semppl_keras.data.images.cache import decode_cached
+from semppl_keras.data.images.sources import open_images
 
 tf.get_logger().setLevel("ERROR")
 

@@ -249,8 +249,8 @@ _ = figure.suptitle("The most and the least certain")
 # the place of the person who looks.
 
 # %%
-from semppl_keras.cli.contact_sheet import write_contact_sheet
-from semppl_keras.cli.label import choose_for_review
+from semppl_keras.reports.contact_sheet import write_contact_sheet
+from semppl_keras.runs.labelling import choose_for_review
 
 chosen = choose_for_review(confidences, model.embed(data.x_unlabelled), 50)
 ranks = np.argsort(-probabilities, axis=1)

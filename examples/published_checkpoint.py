@@ -165,7 +165,7 @@ print("not needed:", len(checkpoint.ignored), "arrays")
 # %% [markdown]
 # The backbone takes RGB in [0, 1] and gives features. Of the stand-in we know what they
 # are to be: the largest difference, relative to the largest feature. (Of the real
-# networks `tests/test_checkpoints.py` compares them with what their authors' code
+# networks `tests/checkpoints` compares them with what their authors' code
 # computes.)
 
 # %%

@@ -12,7 +12,7 @@ from tiny_runs import tiny_runs
 
 from semppl_keras.callbacks import TrainingCheckpoints, training_checkpoints
 from semppl_keras.cli import main
-from semppl_keras.cli import train as train_command
+from semppl_keras.runs import training as train_command
 
 
 class _Countdown:

@@ -11,10 +11,12 @@ import pytest
 
 import semppl_keras
 from semppl_keras import recipes
-from semppl_keras.cli import classifier_training, main, run_metrics
-from semppl_keras.cli.own_runs import signed
+from semppl_keras.cli import main
 from semppl_keras.distillation import Distiller, FineTuner
 from semppl_keras.evaluation import supervised_accuracy
+from semppl_keras.runs import classifiers as classifier_training
+from semppl_keras.runs import measures as run_metrics
+from semppl_keras.runs.own_runs import signed
 
 
 @contextlib.contextmanager

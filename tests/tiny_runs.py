@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from semppl_keras import recipes
-from semppl_keras.cli import run_metrics, safe_training
 from semppl_keras.evaluation import supervised_accuracy
+from semppl_keras.runs import measures as run_metrics
+from semppl_keras.runs import resuming as safe_training
 
 
 def tiny_recipe(image_size=None, backbone=None, epochs=None, name="own_images"):

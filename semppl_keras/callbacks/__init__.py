@@ -16,4 +16,4 @@ from semppl_keras.callbacks.training_checkpoints import (
 )
 from semppl_keras.callbacks.training_health import TrainingDiverged as TrainingDiverged
 from semppl_keras.callbacks.training_health import TrainingHealth as TrainingHealth
-from semppl_keras.models.target_ema import TargetEMA as TargetEMA
+from semppl_keras.training.target_ema import TargetEMA as TargetEMA

@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from semppl_keras.callbacks.training_health import check_weights
-from semppl_keras.models.arguments import check_integers, check_positive
+from semppl_keras.checks import check_integers, check_positive
 
 # An entry of our own in the model's archive, which Keras does not look at: the weights
 # and what belongs to them become visible together or not at all.

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from semppl_keras.models.arguments import check_positive
+from semppl_keras.checks import check_positive
 
 # Of the spread of embeddings that point in all directions alike.
 _COLLAPSED_SHARE = 0.1

@@ -9,9 +9,9 @@ from semppl_keras.data.datasets import (
     load_tfds,
 )
 from semppl_keras.data.few_labels import FewLabels, LabelledTest, choose_labelled
-from semppl_keras.data.image_files import UnreadableImage, find_images, read_image
+from semppl_keras.data.images.files import UnreadableImage, find_images, read_image
+from semppl_keras.data.images.table_options import TableOptions
 from semppl_keras.data.own_images import OwnImages, load_own_images
-from semppl_keras.data.table_options import TableOptions
 
 __all__ = [
     "FewLabels",

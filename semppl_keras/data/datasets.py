@@ -14,11 +14,11 @@ from semppl_keras.data.few_labels import (
     check_same_length,
     choose_labelled,
 )
-from semppl_keras.data.image_decoding import find_ranges, read_images
-from semppl_keras.data.image_files import find_classes
-from semppl_keras.data.image_lists import image_list, remarks_on_folder
-from semppl_keras.data.npz_archives import open_npz
-from semppl_keras.data.tfds_builders import check_split, open_builder
+from semppl_keras.data.images.decoding import find_ranges, read_images
+from semppl_keras.data.images.files import find_classes
+from semppl_keras.data.images.npz_archives import open_npz
+from semppl_keras.data.images.sources import image_list, remarks_on_folder
+from semppl_keras.data.images.tfds_builders import check_split, open_builder
 
 _DIGITS_TEST_IMAGES = 400
 _NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from semppl_keras.data.checks import check_not_unit_range, check_value_range
-from semppl_keras.data.value_ranges import ValueRanges
+from semppl_keras.data.images.value_ranges import ValueRanges
 
 # A label that nobody knows. Such an image is trained on, but never counted.
 UNKNOWN = -1

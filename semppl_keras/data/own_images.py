@@ -10,14 +10,14 @@ import numpy as np
 
 from semppl_keras.data.checks import listed
 from semppl_keras.data.few_labels import UNKNOWN, FewLabels, choose_labelled
-from semppl_keras.data.image_cache import decode_cached
-from semppl_keras.data.image_decoding import (
+from semppl_keras.data.images.cache import decode_cached
+from semppl_keras.data.images.decoding import (
     TooManyUnreadable,
     find_ranges,
     remarks_on_files,
 )
-from semppl_keras.data.image_lists import open_images
-from semppl_keras.data.table_options import TableOptions
+from semppl_keras.data.images.sources import open_images
+from semppl_keras.data.images.table_options import TableOptions
 
 # Larger images are shrunk to it where nobody says another size.
 LARGEST_USUAL_SIDE = 96

@@ -9,10 +9,10 @@ import tempfile
 
 import keras
 
-from semppl_keras.data.value_ranges import ValueRanges, as_ranges
-from semppl_keras.distillation import ImageClassifier
+from semppl_keras.data.images.value_ranges import ValueRanges, as_ranges
 from semppl_keras.export.serving_script import script_path, serving_script
-from semppl_keras.models import ImageEmbedder, Pretraining
+from semppl_keras.networks import ImageClassifier, ImageEmbedder
+from semppl_keras.pretraining import Pretraining
 
 # How the name of what is written ends.
 FORMATS = {"saved_model": "", "keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}

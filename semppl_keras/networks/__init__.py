@@ -12,6 +12,11 @@ from semppl_keras.networks.heads import projector as projector
 from semppl_keras.networks.heads import (
     projector_and_predictor as projector_and_predictor,
 )
+from semppl_keras.networks.image_classifier import ImageClassifier as ImageClassifier
+from semppl_keras.networks.image_embedder import ImageEmbedder as ImageEmbedder
+from semppl_keras.networks.linear_classifier import (
+    linear_classifier as linear_classifier,
+)
 from semppl_keras.networks.servable import make_servable as make_servable
 from semppl_keras.networks.trainable_state import freeze_places as freeze_places
 from semppl_keras.networks.trainable_state import frozen_places as frozen_places

@@ -1,8 +1,8 @@
 """Recipes: a function each, of the epoch budget; `own_images` for any size."""
 
+from semppl_keras.backbones.registry import BACKBONES as BACKBONES
 from semppl_keras.recipes.digits import digits as digits
 from semppl_keras.recipes.imagenet import imagenet as imagenet
-from semppl_keras.recipes.own_images import BACKBONES as BACKBONES
 from semppl_keras.recipes.own_images import own_images as own_images
 from semppl_keras.recipes.own_images import usual_epochs as usual_epochs
 from semppl_keras.recipes.recipe import Recipe as Recipe

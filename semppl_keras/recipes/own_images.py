@@ -2,19 +2,9 @@
 
 import math
 
+from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.recipes.recipe import Recipe
 from semppl_keras.recipes.small_images import small_images
-
-# By the names that the command line knows.
-BACKBONES = {
-    "small": "SmallResNet",
-    "resnet18": "ResNet18",
-    "resnet34": "ResNet34",
-    "resnet50": "ResNet50",
-    "resnet101": "ResNet101",
-    "resnet152": "ResNet152",
-    "resnet200": "ResNet200",
-}
 
 # Up to here what was found out on small images is taken over.
 SMALL = 64

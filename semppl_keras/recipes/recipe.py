@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from semppl_keras import backbones, optimizers, views
-from semppl_keras.models import SemPPL
+from semppl_keras.pretraining import SemPPL
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,5 +7,5 @@ from semppl_keras.views.augmentations import grayscale as grayscale
 from semppl_keras.views.augmentations import rotate_and_shear as rotate_and_shear
 from semppl_keras.views.augmentations import solarize as solarize
 from semppl_keras.views.multi_crop import MultiCrop as MultiCrop
-from semppl_keras.views.recipes import RECIPES as RECIPES
-from semppl_keras.views.recipes import recipe as recipe
+from semppl_keras.views.named import RECIPES as RECIPES
+from semppl_keras.views.named import recipe as recipe

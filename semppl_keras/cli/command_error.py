@@ -1,5 +1,0 @@
-"""The error of the command line."""
-
-
-class CommandError(Exception):
-    """A mistake of the user's, told without a traceback."""

@@ -1,0 +1,176 @@
+"""`semppl evaluate`: measure finished runs."""
+
+import argparse
+
+from semppl_keras.cli.arguments import (
+    add_table_options,
+    add_trust,
+    at_least,
+    dataset,
+    names,
+)
+
+SUMMARY = "measure finished runs, on their own data or on other"
+
+DESCRIPTION = """\
+Measure finished runs on test images: accuracy, accuracy by class, confusion and
+calibration of several classifiers, each trained on the labelled images alone.
+
+Without options: on the run's own data, split and labelled as in training. With --data
+another data set: its labelled images train the classifiers on the features of the
+frozen network (transfer), or, with --same-classes, the classifiers of the run are
+tested on its test images (out of distribution). With --test the classifiers of the run
+are tested on your own images of its classes.
+
+Several RUNs that differ in the seed alone: also their mean and its 95% interval."""
+
+EPILOG = """\
+classifiers:
+  supervised only        logistic regression on the pixels of the labelled images
+  nearest in its memory  the vote of the embeddings in the model's memory
+  nearest neighbours     of the labelled images' features, weighted by similarity
+  linear probe           logistic regression on these features
+  fine-tuned             with --fine-tune: the whole network, trained on the labels
+
+what is written to RUN (an earlier evaluation there is replaced):
+  evaluation.json  by classifier top-1 and top-5 accuracy (from six classes on),
+                   accuracy by class, confusion matrix, expected calibration error;
+                   robustness, settings, versions; what --test could not read
+  confusion.png, per_class.png, reliability.png
+  robustness.png   with --robustness: errors by corruption, and the mean corruption
+                   error in percent of that of logistic regression on the pixels
+
+your own images to test on, SOURCE one of:
+  DIR             image files in a folder for each class
+  FILE.csv, .tsv  lines of path,label, paths relative to the table
+  npz:FILE, tfds:NAME or tfds:NAME#SPLIT, tfrecord:FILES, as for semppl train
+  They are brought to the size of the run's images. Classes are those of the run by
+  name; images of others, and those that cannot be read, are left out and told.
+
+corruptions:
+  gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur,
+  zoom_blur, snow, frost, fog, brightness, contrast, elastic_transform, pixelate,
+  jpeg_compression
+
+examples:
+  semppl evaluate runs/digits_10_per_class_seed_0
+  semppl evaluate runs/digits_10_per_class_seed_* --fine-tune --out runs/mean
+  semppl evaluate runs/fashion --robustness --severities 1,3,5
+  semppl evaluate runs/fashion --labels-per-class 1% --fine-tune --out runs/one_percent
+  semppl evaluate runs/fashion --data tfds:mnist --labels-per-class 10
+  semppl evaluate runs/digits --data folder:scanned --same-classes
+  semppl evaluate runs/photos --test held_out --fine-tune"""
+
+
+def add_arguments(parser):
+    """Adds the options of the command."""
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="folder of a run that is finished"
+    )
+    add_trust(parser)
+    parser.add_argument(
+        "--data",
+        type=dataset,
+        metavar="SPEC",
+        help="digits, npz:FILE, tfds:NAME or folder:DIR, as for semppl train "
+        "(default: the data of the run)",
+    )
+    parser.add_argument(
+        "--test",
+        metavar="SOURCE",
+        help="your own images of the run's classes, to test what the run has learned: "
+        "a folder for each class, a table of path,label or another source below",
+    )
+    add_table_options(parser)
+    parser.add_argument(
+        "--same-classes",
+        action="store_true",
+        help="the classes of --data are among those of the run: test what the run has "
+        "learned from its own labels; no images to train on are needed",
+    )
+    parser.add_argument(
+        "--labels-per-class",
+        type=_labels_or_share,
+        metavar="N",
+        help="labelled images of each class for the classifiers, drawn by seed; "
+        "'10%%' for a share of each class, 'all' for every image whose label is known "
+        "(default: as the run)",
+    )
+    parser.add_argument(
+        "--fine-tune",
+        action="store_true",
+        help="train a copy of the network on the labelled images, too",
+    )
+    parser.add_argument(
+        "--from-layer",
+        type=at_least(0),
+        metavar="N",
+        help="fine-tune from this layer of the projection head, 0 for the network "
+        "alone (default: its first)",
+    )
+    parser.add_argument(
+        "--robustness",
+        action="store_true",
+        help="test on corrupted images, too",
+    )
+    parser.add_argument(
+        "--severities",
+        type=_severities,
+        metavar="N,N",
+        help="how strongly they are corrupted, out of 1 to 5 (default: 1,2,3,4,5)",
+    )
+    parser.add_argument(
+        "--corruptions",
+        type=names,
+        metavar="NAME,NAME",
+        help="which of the corruptions below (default: all 15)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="write there instead; for several RUNs to a folder of each, beside an "
+        "evaluation.json with their mean",
+    )
+    parser.add_argument(
+        "--seed",
+        type=at_least(0),
+        metavar="N",
+        help="draws cross-validation, fine-tuning, corruptions and the labelled images "
+        "of another data set (default: the run's)",
+    )
+
+
+def run(arguments):
+    """Does what the parsed arguments say."""
+    from semppl_keras.runs import evaluating
+
+    return evaluating.run(arguments)
+
+
+def how_to_go_on(arguments):
+    """The sentence for someone who has just interrupted the command."""
+    from semppl_keras.runs import evaluating
+
+    return evaluating.how_to_go_on(arguments)
+
+
+def _labels_or_share(text):
+    if not text.endswith("%"):
+        return text if text == "all" else at_least(1, ", a share or 'all'")(text)
+    try:
+        share = float(text.removesuffix("%"))
+    except ValueError:
+        share = 0
+    if not 0 < share <= 100:
+        raise argparse.ArgumentTypeError(
+            f"a share must lie above 0% and be at most 100%; received {text!r}"
+        )
+    return f"{share:g}%"
+
+
+def _severities(text):
+    if not all(part in ("1", "2", "3", "4", "5") for part in text.split(",")):
+        raise argparse.ArgumentTypeError(
+            f"must be integers from 1 to 5 with commas between; received {text!r}"
+        )
+    return sorted({int(part) for part in text.split(",")})

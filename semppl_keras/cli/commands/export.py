@@ -1,0 +1,71 @@
+"""`semppl export`: write a finished run to be served."""
+
+from semppl_keras.cli.arguments import add_classifier, add_run
+
+SUMMARY = "write a finished run as SavedModel, ONNX, LiteRT or Keras model"
+
+DESCRIPTION = """\
+Write a finished run so that it can be served without this package: images as they are
+go in, uint8 and of any size, and probabilities with class names come out.
+
+The classifier is the fine-tuned or distilled one where RUN has one (classifier.keras),
+otherwise the linear probe of the frozen network, fitted to the labelled images of the
+run."""
+
+EPILOG = """\
+formats:
+  saved_model  a folder for plain TensorFlow and TensorFlow Serving; outputs
+               "probabilities" and "label", the signature "class_names",
+               assets/labels.txt
+  keras        FILE.keras: import semppl_keras, then keras.models.load_model(FILE);
+               its class_names
+  onnx         FILE.onnx for onnxruntime; the metadata entry "class_names" (JSON)
+  litert       FILE.tflite for LiteRT (TensorFlow Lite), on phones as well; within it
+               labels.txt (unzip FILE.tflite)
+Beside a file stands FILE.labels.txt, a class a line in the order of the columns.
+
+All but keras are written by TensorFlow, in a process of its own where KERAS_BACKEND
+names another backend: pip install 'semppl_keras[export]'.
+
+examples:
+  semppl export runs/flowers --format saved_model
+  semppl export runs/flowers --format onnx --out flowers.onnx
+  semppl export runs/flowers --format litert --what backbone"""
+
+
+def add_arguments(parser):
+    """Adds the options of the command."""
+    add_run(parser)
+    parser.add_argument(
+        "--format",
+        required=True,
+        choices=["saved_model", "keras", "onnx", "litert"],
+        help="what is written",
+    )
+    parser.add_argument(
+        "--what",
+        choices=["classifier", "backbone"],
+        default="classifier",
+        help="images to probabilities, or to features (default: classifier)",
+    )
+    add_classifier(parser)
+    parser.add_argument(
+        "--out",
+        metavar="PATH",
+        help="where (default: RUN/exported/classifier or backbone, with the ending of "
+        "the format); nothing is overwritten",
+    )
+
+
+def run(arguments):
+    """Does what the parsed arguments say."""
+    from semppl_keras.runs import exporting
+
+    return exporting.run(arguments)
+
+
+def how_to_go_on(arguments):
+    """The sentence for someone who has just interrupted the command."""
+    from semppl_keras.runs import exporting
+
+    return exporting.how_to_go_on(arguments)

@@ -1,0 +1,92 @@
+"""`semppl label`: label images with a finished run."""
+
+from semppl_keras.cli.arguments import (
+    add_classifier,
+    add_run,
+    add_source,
+    at_least,
+    share,
+)
+
+SUMMARY = "label images with a finished run"
+
+DESCRIPTION = """\
+Label images with a finished run: by its fine-tuned or distilled classifier, otherwise
+by the linear probe of its network. Images are read and never changed."""
+
+EPILOG = """\
+what is written:
+  labels.csv         path, label, confidence (its probability), second and second_share
+                     (the next class and its probability), nearest_1 to nearest_3 (the
+                     labelled images whose features are nearest), given_label (the class
+                     that the run was given of an image); paths relative to the table;
+                     semppl train --labelled takes it
+  labels.skipped.tsv the files that could not be read, and why
+  labels.review.html with --review: a page to look through the images whose labels would
+                     teach most, uncertain ones unlike each other, and to label them;
+                     it saves a table for semppl train --labelled
+
+examples:
+  semppl label runs/flowers photos --out labels.csv
+  semppl label runs/flowers photos --min-confidence 0.9 --move-into sorted
+  semppl label runs/flowers photos --review 50"""
+
+
+def add_arguments(parser):
+    """Adds the options of the command."""
+    add_run(parser)
+    add_source(parser)
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        default="labels.csv",
+        help="the table (default: labels.csv)",
+    )
+    parser.add_argument(
+        "--min-confidence",
+        type=share,
+        metavar="P",
+        help="leave out images whose label is less probable, such as 0.9 or 90%%",
+    )
+    parser.add_argument(
+        "--review",
+        type=at_least(1),
+        metavar="N",
+        help="write a page with the N images whose labels would teach most",
+    )
+    parser.add_argument(
+        "--review-out",
+        metavar="FILE",
+        help="where (default: beside the table, .review.html)",
+    )
+    parser.add_argument(
+        "--move-into",
+        metavar="DIR",
+        help="copy the images that the table has into a folder of each class in DIR",
+    )
+    parser.add_argument(
+        "--move",
+        action="store_true",
+        help="with --move-into: move them instead; what is reached through links, and "
+        "the run's labelled images, are copied",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files that are there already",
+    )
+    add_classifier(parser)
+
+
+def run(arguments):
+    """Does what the parsed arguments say."""
+    from semppl_keras.runs import labelling
+
+    return labelling.run(arguments)
+
+
+def how_to_go_on(arguments):
+    """The sentence for someone who has just interrupted the command."""
+    from semppl_keras.runs import labelling
+
+    return labelling.how_to_go_on(arguments)

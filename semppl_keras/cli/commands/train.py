@@ -1,0 +1,197 @@
+"""`semppl train`: train on images of which a few are labelled."""
+
+from semppl_keras.backbones.registry import BACKBONES
+from semppl_keras.cli.arguments import (
+    add_table_options,
+    add_trust,
+    add_value_range,
+    at_least,
+    dataset,
+    positive,
+    share,
+)
+
+SUMMARY = "train on a data set of which a few images are labelled, and report"
+
+DESCRIPTION = """\
+Train SemPPL on images of which only a few are labelled, and compare it with what
+these labels give without the other images.
+
+With --unlabelled and --labelled: on your own images, none of which is changed.
+Without options: scikit-learn's handwritten digits, 10 labels of each digit. Nothing
+is downloaded; it takes a minute or two on two CPU cores.
+
+KERAS_BACKEND=tensorflow, jax or torch chooses what runs the networks."""
+
+EPILOG = """\
+data sets:
+  digits      1,397 images of 8 x 8 pixels to train on, 400 to test; the recipe
+              "digits"
+  npz:FILE    a NumPy archive with x_train, y_train, x_test, y_test: images (N, h, w)
+              or (N, h, w, 1 or 3) in [0, 255], integer labels from 0, -1 in y_train
+              where nobody knows the label; the recipe "small_images"
+  tfds:NAME   a data set of TensorFlow Datasets with images of one size; the variable
+              TFDS_DATA_DIR names their folder; the recipe "small_images"
+  folder:DIR  image files in folders train/CLASS and test/CLASS, or in folders CLASS of
+              which a fifth is to test on; resized to 28 pixels; the recipe
+              "small_images"
+
+your own images, each source one of:
+  DIR             image files: JPEG, PNG, WebP, BMP, TIFF, GIF (its first frame), PNM,
+                  JPEG 2000, grey, transparent, CMYK, turned or of 16 bits, which are
+                  all read by one range, told; to --labelled and --test a folder
+                  for each class, to --unlabelled all files, however deep
+  FILE.csv, .tsv  lines of path,label, paths relative to the table, or to the folder
+                  of --unlabelled. Rows whose label is blank, -1, nan, none, n/a, ...
+                  are not among the labelled, nor those that a column calls test
+  npz:FILE        a NumPy archive with images and labels
+  tfds:NAME       a data set of TensorFlow Datasets, or tfds:NAME#SPLIT
+  tfrecord:FILES  TFRecords of encoded images, wildcards allowed
+  What cannot be read is left out and named in skipped.tsv. Without --test the accuracy
+  is estimated by cross-validation on the labels, which the network has trained with.
+
+what is written to DIR:
+  metrics.json     supervised_accuracy, knn_accuracy, linear_accuracy (test images),
+                   pseudo_label_accuracy (unlabelled images), train_seconds, ...
+  report.png       training curves, pseudo-labels, embeddings, confusion matrix
+  model.keras      the trained model: import semppl_keras, then
+                   keras.models.load_model("DIR/model.keras")
+  history.json     every epoch's losses and metrics
+  logs/            the same for TensorBoard
+  run.json, checkpoints/       what --resume needs; the latter go with the end
+  skipped.tsv, cache/          own images: those left out, and those decoded
+
+examples:
+  semppl train
+  semppl train --labels-per-class 1 --seed 2 --out runs/one_label
+  semppl train --dataset npz:fashion_mnist.npz --epochs 20 --out runs/fashion
+  semppl train --unlabelled photos --labelled labels.csv --out runs/photos
+  semppl train --unlabelled photos --labelled sorted --test held_out --image-size 96
+  semppl train --resume runs/fashion"""
+
+
+def add_arguments(parser):
+    """Adds the options of the command."""
+    # No defaults here: --resume has to know what was asked for and what was not.
+    parser.add_argument(
+        "--dataset",
+        type=dataset,
+        metavar="SPEC",
+        help="npz:FILE, tfds:NAME or folder:DIR (default: digits)",
+    )
+    parser.add_argument(
+        "--unlabelled",
+        metavar="SOURCE",
+        help="your own images, to learn from without labels: a folder or another "
+        "source below; goes with --labelled",
+    )
+    parser.add_argument(
+        "--labelled",
+        metavar="SOURCE",
+        help="those with labels: a folder for each class, or a table of path,label",
+    )
+    parser.add_argument(
+        "--test", metavar="SOURCE", help="with labels, to test on (default: none)"
+    )
+    parser.add_argument(
+        "--image-size",
+        type=at_least(8),
+        metavar="N",
+        help="of each of your own images the central square is resized to it "
+        "(default: the size of the labelled images, at most 96)",
+    )
+    add_value_range(parser)
+    parser.add_argument(
+        "--backbone",
+        choices=BACKBONES,
+        metavar="NAME",
+        help=f"the network for your own images: {', '.join(BACKBONES)} (default: "
+        "small up to 64 pixels, else resnet18)",
+    )
+    parser.add_argument(
+        "--max-skipped",
+        type=share,
+        metavar="SHARE",
+        help="how many of your own images may be unreadable (default: 5%%)",
+    )
+    parser.add_argument(
+        "--cache",
+        choices=["auto", "memory", "disk"],
+        help="where your own images, decoded, are kept (default: in memory where they "
+        "fit, else in DIR)",
+    )
+    add_table_options(parser)
+    parser.add_argument(
+        "--labels-per-class",
+        type=_labels_per_class,
+        metavar="N",
+        help="labelled images of each class, drawn by seed; 'all' for every image "
+        "whose label is known (default: 10, of your own images all)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=at_least(1),
+        metavar="N",
+        help="passes over the unlabelled images; warm-up and schedules stretch with "
+        "it (default: the recipe's; of your own images as many as make 3,000 steps)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=at_least(2),
+        metavar="N",
+        help="unlabelled images per step, labelled ones in proportion: fewer take less "
+        "memory (default: the recipe's)",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=positive,
+        metavar="X",
+        help="its peak after the warm-up: lower if the training diverges (default: the "
+        "recipe's)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=at_least(0),
+        metavar="N",
+        help="draws split, labelled images, weights and views (default: 0)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="run folder (default: runs/DATASET_N_per_class_seed_SEED); one that "
+        "holds a run is never overwritten",
+    )
+    parser.add_argument(
+        "--checkpoint-minutes",
+        type=positive,
+        metavar="N",
+        help="within an epoch there is a checkpoint every N minutes (default: 5), "
+        "beside that at its end",
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        metavar="DIR",
+        help="go on with the run in DIR (or --out) where it was interrupted, by Ctrl-C "
+        "or in any other way; its options are read from there",
+    )
+    add_trust(parser)
+
+
+def run(arguments):
+    """Does what the parsed arguments say."""
+    from semppl_keras.runs import training
+
+    return training.run(arguments)
+
+
+def how_to_go_on(arguments):
+    """The sentence for someone who has just interrupted the command."""
+    from semppl_keras.runs import training
+
+    return training.how_to_go_on(arguments)
+
+
+def _labels_per_class(text):
+    return text if text == "all" else at_least(1, " or 'all'")(text)

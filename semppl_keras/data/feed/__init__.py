@@ -1,0 +1,1 @@
+"""Arrays and datasets to batches."""

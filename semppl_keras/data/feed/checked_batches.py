@@ -1,0 +1,166 @@
+"""Batches for Keras' `evaluate` and `predict`, checked as those of `fit` are."""
+
+import collections.abc
+import contextlib
+
+import keras
+
+from semppl_keras.data.checks import ImageSpec, check_images
+from semppl_keras.data.feed.explanations import marked
+from semppl_keras.data.feed.named_parts import named_parts
+from semppl_keras.data.feed.sources import make_source
+
+
+class CheckedBatches(keras.utils.PyDataset):
+    """Batches `(images,)`, `(images, labels)` or `(images, labels, weights)`, checked
+    when Keras asks for them.
+
+    Args:
+        source: `StreamSource`.
+        num_batches: int, or None where they have no end.
+    """
+
+    def __init__(self, source, num_batches):
+        options = ()
+        if isinstance(source.data, keras.utils.PyDataset):
+            options = ("workers", "use_multiprocessing", "max_queue_size")
+        super().__init__(**{name: getattr(source.data, name) for name in options})
+        self._source = source
+        self._num_batches = num_batches
+
+    @property
+    def num_batches(self):
+        return self._num_batches
+
+    def __getitem__(self, index):
+        data = self._source.data
+        with _marked_errors():
+            if isinstance(data, keras.utils.PyDataset):
+                return _element(next(self._source.checked([data[index]])))
+            # Keras asks for them in order, the first ones once more beforehand.
+            if index == 0:
+                self._batches = self._source.batches()
+            return _element(next(self._batches))
+
+    def on_epoch_end(self):
+        if isinstance(self._source.data, keras.utils.PyDataset):
+            self._source.data.on_epoch_end()
+
+
+def checked_batches(name, data, spec, *, labelled, once=True):
+    """A dataset of batches as Keras takes it, each checked when it is drawn.
+
+    Args:
+        name: str, the argument to name in an error.
+        data: what yields batches, as `make_source` takes it.
+        spec: `ImageSpec`.
+        labelled: bool, whether labels are required.
+        once: bool, whether it is read once. Otherwise the batches of what is of
+            unknown length are counted first.
+
+    Returns:
+        `tf.data.Dataset`, `keras.utils.PyDataset` or a generator, whose errors
+        `explanations.explained` tells as they are.
+
+    Raises:
+        ValueError, TypeError: if the first batch does not fit.
+    """
+    source = make_source(name, data, spec, labelled=labelled, seed=0)
+    if source.native_batch_size is None:
+        raise ValueError(
+            f"`{name}` must yield batches. Received: single images. Batch the "
+            "dataset: dataset.batch(64)."
+        )
+    if keras.backend.backend() == "tensorflow" and hasattr(data, "element_spec"):
+        from semppl_keras.data.feed.tf_feed import checked_dataset
+
+        return checked_dataset(data, source)
+    count = source.num_batches()
+    if count is None and (once or hasattr(data, "__next__")):
+        return _generated(source)
+    if count is None and not source.endless:
+        count = sum(1 for _ in source.batches())
+    return CheckedBatches(source, count)
+
+
+def checked_inputs(name, images, views, channels, num_classes=None, once=True):
+    """Images as Keras' `predict` and `evaluate` take them, an array or a dataset.
+
+    Args:
+        name: str, the argument to name in an error.
+        images: an array `(N, H, W, C)` of images of any size, or what yields batches.
+        views: `MultiCrop`, whose `value_range` the images have.
+        channels: int, of the backbone's images.
+        num_classes: int where a dataset must come with labels, else None.
+        once: bool, see `checked_batches`.
+
+    Raises:
+        ValueError, TypeError: if they do not fit.
+    """
+    spec = _spec(views, channels, num_classes)
+    if isinstance(images, collections.abc.Mapping) and num_classes is None:
+        images = named_parts(name, images)[0]
+    if hasattr(images, "shape") and hasattr(images, "dtype"):
+        if num_classes is not None:
+            raise ValueError(
+                f"`{name}` must come with labels. Received: an array of images alone."
+            )
+        images = check_images(name, images, spec)[..., :channels]
+        if not len(images):
+            raise ValueError(f"`{name}` is empty: it holds no image.")
+        return images
+    if images is None or isinstance(images, (tuple, list, dict)):
+        raise TypeError(
+            f"`{name}` must be an array of images or a dataset of batches. "
+            f"Received: {type(images).__name__}."
+        )
+    return checked_batches(
+        name, images, spec, labelled=num_classes is not None, once=once
+    )
+
+
+def check_opening(name, images, views, channels):
+    """Checks an array of images, or the first batches of what can be read again.
+
+    Args:
+        name, images, views, channels: as for `checked_inputs`; labels and weights that
+            come with the images are not looked at.
+
+    Raises:
+        ValueError, TypeError: if they do not fit.
+    """
+    if images is not None and not hasattr(images, "__next__"):
+        make_source(name, images, _spec(views, channels), labelled=False, seed=0)
+
+
+def _spec(views, channels, num_classes=None):
+    masked = views.background_removal > 0
+    return ImageSpec(
+        num_classes,
+        (channels + 1, channels) if masked else (channels,),
+        value_range=views.value_range,
+        # Any size will do: it is resized to a large view's.
+        one_size=False,
+        weighted=True,
+    )
+
+
+def _generated(source):
+    with _marked_errors():
+        for batch in source.batches():
+            yield _element(batch)
+
+
+def _element(batch):
+    return tuple(part for part in batch if part is not None)
+
+
+@contextlib.contextmanager
+def _marked_errors():
+    """Marks what TensorFlow, which draws in threads of its own, hides in its text."""
+    try:
+        yield
+    except ValueError as error:
+        if keras.backend.backend() != "tensorflow":
+            raise
+        raise ValueError(marked(str(error))) from error

@@ -1,0 +1,1 @@
+"""Files, tables and archives to arrays of images."""

@@ -1,0 +1,240 @@
+"""Decoded images, kept so that each is decoded once.
+
+They are decoded before training begins, and not beside its first epoch: which images
+are broken, and so how many there are, has to be known before the order of the first
+batch is drawn, or a run that goes on after a crash could not repeat it.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+import PIL
+
+from semppl_keras.data.images.decoding import (
+    DecodedRows,
+    Skipped,
+    TooManyUnreadable,
+    check_share,
+    decode_into,
+)
+from semppl_keras.data.images.formats import readable_formats
+
+PLACES = ("auto", "memory", "disk")
+
+# Of the memory that is free: the networks need some, too.
+_MEMORY_SHARE = 0.5
+# Where nothing tells how much is free.
+_CAUTIOUS_MEMORY = 1 << 30
+
+# Another one makes all earlier caches unknown: to be changed with what decoding does.
+_VERSION = 4
+_PREFIX = "images_"
+
+
+def decode_cached(
+    images,
+    size,
+    channels,
+    *,
+    folder=None,
+    place="auto",
+    ranges=None,
+    num_first=None,
+    max_skipped=0.05,
+    progress=None,
+):
+    """Decodes a list of images, or finds it decoded.
+
+    Args:
+        images: `ImageList`, not empty.
+        size: int, pixels of a side.
+        channels: 1 or 3.
+        folder: path of the folder of caches on disk, made where there is none; None
+            for a file without a name, which is gone with the process.
+        place: "memory", "disk", or "auto" for memory where the images take at most
+            half of what is free, else disk. What is on disk already is used.
+        ranges, num_first, max_skipped, progress: as `decode_into` takes them.
+
+    Returns:
+        `(K, size, size, channels)` uint8, from disk a read-only `np.memmap`, and the
+        `DecodedRows` of its rows.
+
+    Raises:
+        TooManyUnreadable: if too many images are unreadable, or all.
+        ValueError: if the disk has no room for them.
+    """
+    if place not in PLACES:
+        raise ValueError(f"`place` must be one of {PLACES}. Received: {place!r}.")
+    shape = (len(images), size, size, channels)
+    options = {
+        "ranges": ranges,
+        "num_first": num_first,
+        "max_skipped": max_skipped,
+        "progress": progress,
+    }
+    paths = None
+    if folder is not None:
+        paths = _Paths(
+            pathlib.Path(folder), _fingerprint(images, shape, num_first, ranges), shape
+        )
+        found = paths.read()
+        if found is not None:
+            check_share(found[1].skipped, len(images), max_skipped)
+            return found
+    if place == "auto":
+        fits = np.prod(shape, dtype="int64") <= _MEMORY_SHARE * free_memory()
+        place = "memory" if fits else "disk"
+    if place == "memory":
+        rows = _in_memory(shape)
+        decoded = decode_into(rows, images, **options)
+    elif paths is None:
+        with tempfile.TemporaryFile() as file:
+            # The mapping keeps it for as long as it is used.
+            rows = _mapped(file, shape, tempfile.gettempdir())
+        decoded = decode_into(rows, images, **options)
+    else:
+        rows, decoded = paths.write(shape, images, options)
+    if not decoded.kept:
+        name, reason = decoded.skipped[0]
+        raise TooManyUnreadable(
+            "There must be images that can be read. Received: "
+            f"{len(images):,}, none of them, such as {name!r}: {reason}.",
+            decoded.skipped,
+        )
+    return rows[: len(decoded.kept)], decoded
+
+
+def free_memory():
+    """Bytes of memory that the process can still take, as far as the system tells."""
+    found = []
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        text = pathlib.Path("/proc/meminfo").read_text(encoding="utf-8")
+        found.append(1024 * int(text.split("MemAvailable:")[1].split()[0]))
+    # What a container may take.
+    with contextlib.suppress(OSError, ValueError):
+        group = pathlib.Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text(encoding="utf-8"))
+        found.append(
+            limit - int((group / "memory.current").read_text(encoding="utf-8"))
+        )
+    if not found:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            found.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return max(0, min(found, default=_CAUTIOUS_MEMORY))
+
+
+class _Paths:
+    """The files of a cache: the rows, and what they hold.
+
+    Each is written under another name first, the rows last: where they are, all is.
+    """
+
+    def __init__(self, folder, fingerprint, shape):
+        self._folder, self._shape = folder, shape
+        self._rows = folder / f"{_PREFIX}{fingerprint}.npy"
+        self._notes = folder / f"{_PREFIX}{fingerprint}.json"
+
+    def read(self):
+        if not self._rows.exists():
+            return None
+        try:
+            notes = json.loads(self._notes.read_text(encoding="utf-8"))
+            skipped = [Skipped(*entry) for entry in notes["skipped"]]
+            decoded = DecodedRows(**{**notes, "skipped": skipped})
+            rows = np.load(self._rows, mmap_mode="r", allow_pickle=False)
+            fits = self._fits(rows, decoded)
+        # Deep nesting is the last.
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            fits = False
+        # Damaged: it is made anew.
+        return (rows[: len(decoded.kept)], decoded) if fits else None
+
+    def _fits(self, rows, decoded):
+        """Whether they are of these images, as the caller will take them to be."""
+        count, *sides = self._shape
+        indices = decoded.kept + decoded.repeated + decoded.duplicates
+        indices += decoded.beyond + decoded.several
+        return (
+            rows.dtype == "uint8"
+            and list(rows.shape[1:]) == sides
+            and len(decoded.digests) == len(decoded.kept) <= len(rows)
+            and all(isinstance(digest, str) for digest in decoded.digests)
+            and all(type(index) is int and 0 <= index < count for index in indices)
+        )
+
+    def write(self, shape, images, options):
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # What a process that was killed has left behind.
+        for path in self._folder.glob(f"{_PREFIX}*.partial"):
+            path.unlink(missing_ok=True)
+        rows_partial = _partial(self._rows)
+        try:
+            with rows_partial.open("w+b") as file:
+                rows = _mapped(file, shape, self._folder, header=True)
+            decoded = decode_into(rows, images, **options)
+            rows.flush()
+            # Some systems rename no file that is mapped.
+            del rows
+            _partial(self._notes).write_text(
+                json.dumps(decoded._asdict()), encoding="utf-8"
+            )
+            os.replace(_partial(self._notes), self._notes)
+            os.replace(rows_partial, self._rows)
+        except BaseException:
+            rows_partial.unlink(missing_ok=True)
+            raise
+        return self.read()
+
+
+def _partial(path):
+    return path.with_name(path.name + ".partial")
+
+
+def _fingerprint(images, shape, num_first, ranges):
+    # Another format that can be read makes more images of the same files.
+    decoder = [_VERSION, PIL.__version__, readable_formats()]
+    described = json.dumps([*decoder, shape, num_first, ranges, images.states])
+    return hashlib.blake2b(described.encode(), digest_size=12).hexdigest()
+
+
+def _in_memory(shape):
+    try:
+        return np.empty(shape, "uint8")
+    except MemoryError as error:
+        size = np.prod(shape, dtype="int64")
+        raise ValueError(
+            f"The decoded images take {size / 1e9:.2f} GB. Received: less memory. "
+            "Choose a smaller image size, or keep them on disk."
+        ) from error
+
+
+def _mapped(file, shape, folder, header=False):
+    """A file of zeros as an array, with the room that it takes taken at once.
+
+    Where the disk fills up later, writing to a mapping ends the process.
+    """
+    if header:
+        described = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, described)
+    offset = file.tell()
+    size = int(np.prod(shape, dtype="int64"))
+    file.flush()
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, offset + size)
+        else:
+            file.truncate(offset + size)
+    except OSError as error:
+        free = shutil.disk_usage(folder).free
+        raise ValueError(
+            f"The decoded images take {size / 1e9:.2f} GB in {str(folder)!r}. "
+            f"Received: {free / 1e9:.2f} GB free ({error.strerror}). Make room, choose "
+            "a smaller image size, or keep them in memory."
+        ) from error
+    return np.memmap(file, "uint8", "r+", offset, shape)

@@ -1,0 +1,148 @@
+"""Images to class probabilities."""
+
+import keras
+from keras import ops
+
+from semppl_keras.data.feed.checked_batches import check_opening, checked_inputs
+from semppl_keras.data.feed.explanations import explained
+from semppl_keras.networks.backbone_contract import input_channels, pooled
+from semppl_keras.networks.keras_file import check_keras_file
+from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
+from semppl_keras.networks.servable import make_servable
+
+
+@keras.saving.register_keras_serializable(package="semppl_keras")
+class ImageClassifier(keras.Model):
+    """A classifier of images as they are: what `FineTuner` and `Distiller` train.
+
+    An ordinary Keras model, to be called, saved and exported by itself; `compile` it
+    with any loss on probabilities to train it in another way.
+
+    Args:
+        backbone: built `keras.Model` from views `(B, s, s, C)` to features `(B, F)`,
+            or to feature maps, which are averaged over their positions.
+        head: built `keras.Model` from features `(B, F)` to logits
+            `(B, num_classes)`.
+        views: a `MultiCrop`: `center_view` is what the backbone gets, and a training
+            step takes its random large view.
+        class_names: a string for each class, or None: what an export tells.
+
+    Raises:
+        ValueError: if there is not one name for each class.
+    """
+
+    freezable = ("backbone", "head")
+
+    def __init__(self, backbone, head, views, class_names=None, **kwargs):
+        # Images stay in float32; the networks cast their inputs themselves.
+        super().__init__(**{"autocast": False, **kwargs})
+        self.backbone = backbone
+        self.head = head
+        self.views = views
+        self.num_classes = head.output_shape[-1]
+        if class_names is not None:
+            class_names = tuple(str(name) for name in class_names)
+            if len(class_names) != self.num_classes:
+                raise ValueError(
+                    "`class_names` must name every class once. Received: "
+                    f"{len(class_names)} names for {self.num_classes} classes."
+                )
+        self.class_names = class_names
+        self.built = True
+        make_servable(self)
+
+    def logits(self, views, training=False):
+        """Logits of views that are made already.
+
+        Args:
+            views: `(B, large_size, large_size, C)` in the views' `output_range`.
+            training: bool. A backbone that is frozen (`trainable = False`) runs as in
+                inference all the same, its dropout too.
+
+        Returns:
+            `(B, num_classes)` float32.
+        """
+        training = bool(training)
+        features = self.backbone(views, training=training and self.backbone.trainable)
+        return ops.cast(self.head(pooled(features), training=training), "float32")
+
+    def call(self, images, training=False):
+        """Probabilities `(B, num_classes)`, float32, of images `(B, H, W, C)`.
+
+        Args:
+            images: uint8 or float in the views' `value_range`, of any size; seen is
+                the central square.
+            training: bool.
+        """
+        views = self.views.center_view(images)
+        return ops.softmax(self.logits(views, training=training), axis=-1)
+
+    def predict(self, x, *args, **kwargs):
+        """As `keras.Model.predict`, of images in the views' `value_range`.
+
+        Raises:
+            ValueError, TypeError: if the images do not fit, or are in another range.
+        """
+        channels = input_channels(self.backbone)
+        with explained():
+            images = checked_inputs("x", x, self.views, channels)
+            return super().predict(images, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """As `keras.Model.evaluate`, of images in the views' `value_range`.
+
+        Raises:
+            ValueError, TypeError: if the images do not fit, or are in another range.
+        """
+        check_opening("x", x, self.views, input_channels(self.backbone))
+        return super().evaluate(x, *args, **kwargs)
+
+    def fit(self, x=None, *args, **kwargs):
+        """As `keras.Model.fit`, on images in the views' `value_range`.
+
+        Raises:
+            ValueError, TypeError: if the images do not fit, or are in another range.
+        """
+        check_opening("x", x, self.views, input_channels(self.backbone))
+        return super().fit(x, *args, **kwargs)
+
+    def save(self, filepath, overwrite=True, **kwargs):
+        """As `keras.Model.save`, to a `.keras` file.
+
+        Raises:
+            ValueError: for a HDF5 file.
+        """
+        check_keras_file(filepath)
+        super().save(filepath, overwrite=overwrite, **kwargs)
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """As `keras.Model.export`, for float images of a view's size.
+
+        Args:
+            filepath: where to.
+            format: as in `keras.Model.export`.
+            **kwargs: the same. `input_signature` chooses another size or dtype of the
+                images: `[keras.InputSpec((None, 64, 80, 3), "uint8")]`.
+        """
+        if kwargs.get("input_signature") is None:
+            size = self.views.large_size
+            channels = self.backbone.input_shape[-1]
+            kwargs["input_signature"] = [
+                keras.InputSpec(shape=(None, size, size, channels), dtype="float32")
+            ]
+        super().export(filepath, format=format, **kwargs)
+
+    def get_config(self):
+        config = {
+            **super().get_config(),
+            **{
+                name: keras.saving.serialize_keras_object(getattr(self, name))
+                for name in ("backbone", "head", "views")
+            },
+            "class_names": self.class_names,
+        }
+        return with_frozen(config, self)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return made_of_parts(cls, config, ("backbone", "head", "views"), custom_objects)

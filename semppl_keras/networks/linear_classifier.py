@@ -1,0 +1,71 @@
+"""A probe of the features and the network before it, as one classifier."""
+
+import keras
+import numpy as np
+
+from semppl_keras.networks.image_classifier import ImageClassifier
+
+# The logit of a class that the probe has never seen: its probability is 0.
+_NEVER = -1e4
+
+
+def linear_classifier(backbone, views, probe, num_classes, class_names=None):
+    """Puts a fitted linear probe on a backbone: images to probabilities.
+
+    Standardisation and regression are both linear, so that one layer does both.
+
+    Args:
+        backbone: built `keras.Model` from views `(B, s, s, C)` to features `(B, F)`,
+            or to feature maps, whose mean over their positions was probed. It becomes
+            the classifier's.
+        views: the `MultiCrop` of the images that were probed.
+        probe: what `evaluation.linear_probe` or `evaluation.sgd_linear_probe` returns.
+        num_classes: int; classes that the probe was not fitted to get probability 0.
+        class_names: a string for each class, or None.
+
+    Returns:
+        An `ImageClassifier` with the probe's probabilities.
+
+    Raises:
+        ValueError: if the probe knows other classes than 0 .. num_classes - 1.
+
+    Example:
+        >>> probe = linear_probe(model.embed(x_labelled), y_labelled)
+        >>> classifier = linear_classifier(model.backbone, model.views, probe, 10)
+    """
+    classes = np.asarray(probe.classes_)
+    if classes.min() < 0 or classes.max() >= num_classes:
+        raise ValueError(
+            f"The classes of `probe` must be among 0 .. {num_classes - 1}. Received: "
+            f"{classes.min()} .. {classes.max()}. Raise `num_classes`."
+        )
+    of_probe, bias_of_probe = _affine(probe)
+    weights = np.zeros((len(of_probe), num_classes))
+    bias = np.full(num_classes, _NEVER)
+    weights[:, classes], bias[classes] = of_probe, bias_of_probe
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")
+    head = keras.Sequential([keras.layers.Input((len(weights),)), logits], name="head")
+    logits.set_weights([weights, bias])
+    return ImageClassifier(
+        backbone, head, views, class_names=class_names, name="classifier"
+    )
+
+
+def _affine(probe):
+    """Weights `(F, C)` and bias `(C,)` of a probe on features as they are."""
+    if hasattr(probe, "steps"):
+        scaler, regression = (step for _, step in probe.steps)
+        weights = regression.coef_.T.astype("float64")
+        bias = regression.intercept_.astype("float64")
+        if len(regression.classes_) == 2:
+            # Of two classes scikit-learn keeps the logit of the second against 0.
+            weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
+            bias = np.concatenate([np.zeros_like(bias), bias])
+        width = len(weights)
+        scale = scaler.scale_ if scaler.with_std else np.ones(width)
+        centre = scaler.mean_ if scaler.with_mean else np.zeros(width)
+    else:
+        weights, bias = probe.weights.astype("float64"), probe.bias.astype("float64")
+        scale, centre = probe.scale, probe.centre
+    weights = weights / np.asarray(scale, "float64")[:, None]
+    return weights, bias - np.asarray(centre, "float64") @ weights

@@ -1,0 +1,70 @@
+"""The parts of a model out of its saved configuration."""
+
+import keras
+
+from semppl_keras.networks.backbone_contract import as_before
+from semppl_keras.networks.trainable_state import freeze_places, frozen_places
+
+
+def with_parts(config, names, custom_objects=None):
+    """A configuration in which the parts are objects again.
+
+    Args:
+        config: dict, left as it is.
+        names: of its entries that hold layers, models or views.
+        custom_objects: as in `keras.saving.deserialize_keras_object`.
+
+    Returns:
+        dict.
+    """
+    config = dict(config)
+    for name in names:
+        if isinstance(config[name], dict):
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
+    return config
+
+
+def with_frozen(config, model):
+    """A configuration with a note of what of the model's parts is frozen.
+
+    Args:
+        config: dict, left as it is.
+        model: a model whose class names the parts that hold all that is trained in
+            `freezable`.
+
+    Returns:
+        dict.
+    """
+    frozen = {name: frozen_places(getattr(model, name)) for name in model.freezable}
+    return {**config, "frozen": frozen}
+
+
+def made_of_parts(cls, config, names, custom_objects=None):
+    """A model out of its saved configuration.
+
+    Args:
+        cls: its class, as in `with_frozen`.
+        config: dict, left as it is. Without the note of `with_frozen` that is frozen
+            which the constructor freezes.
+        names: of the entries that hold layers, models or views.
+        custom_objects: as in `keras.saving.deserialize_keras_object`.
+
+    Raises:
+        ValueError: if the note does not fit the model.
+    """
+    config = with_parts(config, names, custom_objects)
+    frozen = config.pop("frozen", None)
+    if frozen is not None and (
+        not isinstance(frozen, dict) or not set(frozen) <= set(cls.freezable)
+    ):
+        raise ValueError(
+            f"`frozen` of {cls.__name__} must tell of its parts {cls.freezable}. "
+            f"Received: {str(frozen)[:80]}."
+        )
+    with as_before():
+        model = cls(**config)
+    for name, places in (frozen or {}).items():
+        freeze_places(getattr(model, name), places)
+    return model

@@ -1,0 +1,463 @@
+"""SemPPL: semantic positives via pseudo-labels."""
+
+import warnings
+
+import keras
+import numpy as np
+from keras import ops
+
+from semppl_keras.checks import (
+    check_batch_has_negatives,
+    check_integers,
+    check_not_negative,
+    check_positive,
+    check_two_views,
+)
+from semppl_keras.data.checks import listed
+from semppl_keras.losses import byol_loss, semppl_loss
+from semppl_keras.memory import (
+    LabelledMemory,
+    behind_its_ties,
+    knn_votes,
+    sample_negatives,
+    sample_semantic_positives,
+    vote_shares,
+)
+from semppl_keras.networks import projector_and_predictor
+from semppl_keras.pretraining.base import Pretraining
+from semppl_keras.training.global_batch import GlobalBatch
+from semppl_keras.training.known_arguments import known_arguments
+
+# What `fit` tells of each objective.
+_METRICS = {
+    "relicv2": ("augmentation", "semantic", "invariance", "semantic_invariance"),
+    "byol": ("regression", "semantic"),
+}
+_POLICIES = ("balanced", "fifo")
+_NETWORKS = ("target", "online")
+
+
+@keras.saving.register_keras_serializable(package="semppl_keras")
+class SemPPL(Pretraining):
+    """Learns a representation from many images, with labels for a few of them.
+
+    Contrastive learning with an online and a target network, in which the nearest
+    neighbours in a memory of labelled embeddings predict the missing labels, and
+    labelled embeddings of the predicted class serve as further positives (Bošnjak
+    et al., ICLR 2023, arXiv 2301.05158).
+
+    The defaults are for some hundred to a few thousand steps on one machine; the
+    paper's settings are the recipe `semppl_keras.recipes.imagenet`. The authors'
+    published code is that of the linear evaluation alone: what their abstract and
+    introduction leave open is decided here, and told where it is (`losses.semppl_loss`,
+    `views.MultiCrop`).
+
+    `fit` tells, beside the parts of the loss: pseudo_label_confidence,
+    pseudo_label_accuracy (where true labels come with the unlabelled images),
+    memory_fill, and val_accuracy.
+
+    Example:
+
+    ```python
+    model = semppl_keras.SemPPL(backbone, num_classes=10)
+    model.compile(optimizer=keras.optimizers.AdamW(2e-3))
+    model.fit(images, (few_images, few_labels), epochs=20)
+    labels, confidences = model.pseudo_label(images)
+    features = model.embed(images)
+    ```
+
+    Args:
+        backbone: any built `keras.Model` from images `(B, h, w, C)`, in the views'
+            `output_range`, to features `(B, F)` or `(B, h', w', F)`, at both sizes
+            of the views. It becomes the online network's.
+        num_classes: int, at least 2; labels are 0 .. num_classes - 1.
+        views: a `MultiCrop`, or the name of a recipe of `semppl_keras.views`:
+            "imagenet", "small_images", "digits".
+        objective: what the semantic positives are added to: "relicv2", contrast
+            with negatives and an invariance penalty, or "byol", regression, to which
+            negatives, temperature, contrastive and invariance weight mean nothing.
+        projection_dim: int, D.
+        hidden_dim: int, width of projector and predictor.
+        memory_size: int, C, labelled embeddings in the memory. Some 10 to 20
+            labelled batches: older ones are of a network that is long gone.
+        memory_policy: what the labelled images of a batch overwrite: "balanced", the
+            oldest of their own class, each class having C / num_classes entries to
+            itself, so that rare classes stay; or "fifo", the oldest of all, one queue
+            as in the paper, in which the classes are as frequent as among the labels.
+            With more classes than entries it is "fifo", and a warning says so.
+        neighbours: int, k. Balanced, a class can have the majority of them where k
+            is below twice its entries.
+        num_negatives: int, K; a batch holds at least K + 1 images.
+        num_semantic_positives: int, P.
+        temperature: float, tau, positive.
+        contrastive_weight: float, c, not negative.
+        semantic_weight: float, alpha, not negative; 0 leaves out the contrast with
+            semantic positives, but not their share of the invariance penalty
+            (`ReLICv2` is without labels altogether).
+        invariance_weight: float, lambda, not negative.
+        target_momentum: float in [0, 1], m0 of the `TargetEMA` that `fit` adds.
+        predict_with: which network's embeddings of images are compared with the memory
+            after training, by `predict`, `evaluate` and `pseudo_label`: "target", which
+            has made those in the memory, or "online", as the step does. The predictor
+            and the moving statistics of the latter lag behind in the first hundred
+            steps, and may name one class for all images.
+        seed: int or None: views, draws, order of arrays and initial heads follow
+            from it. Drawn (and kept) where None. The same seed gives the same result
+            on the same backend with the same `jit_compile`: compiled by XLA,
+            TensorFlow draws other random numbers than without.
+        **kwargs: `dtype`, the dtype policy of the heads (the backbone has its own),
+            by default the global one at this moment; `name`.
+
+    Raises:
+        TypeError, ValueError: if the backbone does not fit, or an argument is out
+            of range.
+    """
+
+    settings = (
+        "num_classes",
+        "objective",
+        "projection_dim",
+        "hidden_dim",
+        "memory_size",
+        "memory_policy",
+        "neighbours",
+        "num_negatives",
+        "num_semantic_positives",
+        "temperature",
+        "contrastive_weight",
+        "semantic_weight",
+        "invariance_weight",
+        "target_momentum",
+        "predict_with",
+    )
+    needs_labels = True
+    predicts_classes = True
+
+    def __init__(
+        self,
+        backbone,
+        num_classes,
+        *,
+        views="small_images",
+        objective="relicv2",
+        projection_dim=256,
+        hidden_dim=4096,
+        memory_size=640,
+        memory_policy="balanced",
+        neighbours=1,
+        num_negatives=10,
+        num_semantic_positives=3,
+        temperature=0.2,
+        contrastive_weight=1.0,
+        semantic_weight=1.0,
+        invariance_weight=1.0,
+        target_momentum=0.95,
+        predict_with="target",
+        seed=None,
+        **kwargs,
+    ):
+        check_integers(2, num_classes=num_classes)
+        check_integers(
+            1,
+            projection_dim=projection_dim,
+            hidden_dim=hidden_dim,
+            memory_size=memory_size,
+            neighbours=neighbours,
+            num_negatives=num_negatives,
+            num_semantic_positives=num_semantic_positives,
+        )
+        check_not_negative(
+            contrastive_weight=contrastive_weight,
+            semantic_weight=semantic_weight,
+            invariance_weight=invariance_weight,
+        )
+        check_positive(temperature=temperature)
+        if objective not in _METRICS:
+            raise ValueError(
+                f"`objective` must be one of {sorted(_METRICS)}. Received: "
+                f"objective={objective!r}."
+            )
+        if predict_with not in _NETWORKS:
+            raise ValueError(
+                f"`predict_with` must be one of {_NETWORKS}. Received: predict_with="
+                f"{predict_with!r}."
+            )
+        if neighbours > memory_size:
+            raise ValueError(
+                "`neighbours` must be at most `memory_size`. Received: "
+                f"neighbours={neighbours}, memory_size={memory_size}."
+            )
+        memory_policy = _checked_policy(
+            memory_policy, memory_size, num_classes, neighbours
+        )
+        super().__init__(
+            backbone,
+            views=views,
+            make_heads=projector_and_predictor(hidden_dim, projection_dim),
+            num_target_heads=1,
+            target_momentum=target_momentum,
+            num_classes=num_classes,
+            metrics=(*_METRICS[objective], "pseudo_label_confidence"),
+            latest=("memory_fill",),
+            seed=seed,
+            **kwargs,
+        )
+        if objective == "byol":
+            check_two_views(self.views)
+        self.objective = objective
+        self.projection_dim = projection_dim
+        self.hidden_dim = hidden_dim
+        self.memory_size = memory_size
+        self.memory_policy = memory_policy
+        self.predict_with = predict_with
+        self.neighbours = neighbours
+        self.num_negatives = num_negatives
+        self.num_semantic_positives = num_semantic_positives
+        self.temperature = temperature
+        self.contrastive_weight = contrastive_weight
+        self.semantic_weight = semantic_weight
+        self.invariance_weight = invariance_weight
+        self.memory = LabelledMemory(
+            self.views.num_large,
+            memory_size,
+            projection_dim,
+            num_classes if memory_policy == "balanced" else None,
+            name="memory",
+        )
+        self._missing_told = None
+        self._pseudo_label_accuracy = keras.metrics.Mean("pseudo_label_accuracy")
+
+    @known_arguments
+    def compile(self, optimizer="adamw", metrics=("accuracy",), **options):
+        """Configures training; the loss is SemPPL's own.
+
+        Args:
+            optimizer: a Keras optimiser or its name. `LARS` leaves out the biases
+                and normalisation weights of this model.
+            metrics: what `evaluate` (and validation) computes from labels and vote
+                shares.
+            **options: weighted_metrics, run_eagerly, steps_per_execution (an int that
+                divides the steps of an epoch), jit_compile, auto_scale_loss: as in
+                `keras.Model.compile`.
+        """
+        super().compile(optimizer, metrics=metrics, **options)
+
+    @known_arguments
+    def pseudo_label(self, images, batch_size=None, verbose=0):
+        """Labels of images and how sure they are.
+
+        Args:
+            images: an array `(N, H, W, C)`, or a dataset of batches of them.
+            batch_size, verbose: as in `keras.Model.predict`.
+
+        Returns:
+            labels `(N,)` int32 and confidences `(N,)` float32 in [0, 1], the share
+            of the votes.
+        """
+        shares = self.predict(images, batch_size=batch_size, verbose=verbose)
+        # Votes are whole: this takes back what `vote_shares` gives to the winner.
+        votes = self.views.num_large
+        confidences = np.round(shares.max(axis=1) * votes) / votes
+        return shares.argmax(axis=1).astype("int32"), confidences.astype("float32")
+
+    def call(self, inputs, training=False):
+        """In training views to embeddings, otherwise images to vote shares.
+
+        Each image is compared with the memory under each of its L views.
+
+        Args:
+            inputs: in training what `make_views` gives; otherwise images
+                `(B, H, W, C)`.
+            training: bool.
+
+        Returns:
+            In training a dict of `online` `(V, B, D)` and `target` `(L, B, D)`;
+            otherwise `(B, num_classes)`; the largest share is that of the label
+            which `pseudo_label` gives.
+        """
+        if training:
+            return super().call(inputs, training=True)
+        network = getattr(self, self.predict_with)
+        query = network(self.views.center_view(inputs))
+        return vote_shares(
+            query[None],
+            self.memory.embeddings.value,
+            self.memory.labels.value,
+            self.neighbours,
+            self.num_classes,
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """As everywhere; no class is found by coming first among equal shares."""
+        if not isinstance(y_pred, dict):
+            y_pred = behind_its_ties(y_pred, self.as_indices(y))
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def loss_parts(self, online, target, labels, batch):
+        """SemPPL's loss of the own images; also writes the memory."""
+        num_large, num_images = target.shape[:2]
+        known = ops.cast(labels["label"], "int32")
+        num_unlabelled = num_images - known.shape[0]
+        unlabelled, labelled = GlobalBatch(num_unlabelled), GlobalBatch(known.shape[0])
+
+        all_targets = batch.gather(target, axis=1)
+        memory = self.memory.enqueued(
+            all_targets[:, unlabelled.size :], labelled.gather(known)
+        )
+        for variable, value in zip(self.memory.state, memory, strict=True):
+            self.write_state(variable, value)
+        embeddings, memory_labels, _ = memory
+
+        pseudo_labels, confidences = knn_votes(
+            ops.stop_gradient(online[:num_large, :num_unlabelled]),
+            embeddings,
+            memory_labels,
+            self.neighbours,
+            self.num_classes,
+        )
+        entries, found = sample_semantic_positives(
+            batch.gather(ops.concatenate([pseudo_labels, known], axis=0)),
+            memory_labels,
+            self.num_semantic_positives,
+            self.num_classes,
+            self.seed_generator,
+        )
+        entries, found = batch.own(entries, axis=1), batch.own(found)
+        semantic_positive = ops.swapaxes(ops.take(embeddings, entries, axis=1), 0, 1)
+        if self.objective == "byol":
+            parts = byol_loss(
+                online,
+                target,
+                semantic_positive,
+                found,
+                semantic_weight=self.semantic_weight,
+            )
+        else:
+            negatives = sample_negatives(
+                batch.size, self.num_negatives, self.seed_generator
+            )
+            parts = semppl_loss(
+                online,
+                target,
+                batch.own(negatives),
+                semantic_positive,
+                found,
+                candidates=all_targets,
+                temperature=self.temperature,
+                contrastive_weight=self.contrastive_weight,
+                semantic_weight=self.semantic_weight,
+                invariance_weight=self.invariance_weight,
+            )
+        if "hidden_label" in labels:
+            hidden = ops.cast(labels["hidden_label"], "int32")
+            # Of all replicas, which may know different numbers of them.
+            self._pseudo_label_accuracy.update_state(
+                unlabelled.gather(ops.cast(pseudo_labels == hidden, "float32")),
+                sample_weight=unlabelled.gather(ops.cast(hidden >= 0, "float32")),
+            )
+        return {
+            **parts,
+            "pseudo_label_confidence": confidences,
+            "memory_fill": ops.mean(ops.cast(memory_labels >= 0, "float32")),
+        }
+
+    def step_metrics(self, labels):
+        """As everywhere, and the pseudo-labels' accuracy where it can be known."""
+        metrics = super().step_metrics(labels)
+        if "hidden_label" in labels:
+            metrics.append(self._pseudo_label_accuracy)
+        return metrics
+
+    def _check_batch_sizes(self, batch_size, labelled_batch_size):
+        if self.objective != "byol":
+            check_batch_has_negatives(
+                batch_size, labelled_batch_size, self.num_negatives
+            )
+        if labelled_batch_size > self.memory_size:
+            raise ValueError(
+                "`memory_size` must hold at least one labelled batch. Received: "
+                f"memory_size={self.memory_size} and labelled_batch_size="
+                f"{labelled_batch_size}."
+            )
+
+    def fit_feed(self, feed, **arguments):
+        """As everywhere; classes that are then missing in the memory are told."""
+        history = super().fit_feed(feed, **arguments)
+        # Before it could be full, there is nothing to wonder about.
+        step = int(ops.convert_to_numpy(self.step))
+        written = step * feed.labelled_batch_size
+        if written >= self.memory_size and self.num_processes == 1:
+            self._tell_missing_classes(self._labels_in_memory())
+        return history
+
+    def _check_ready(self, method):
+        labels = self._labels_in_memory()
+        filled = int(np.sum(labels >= 0))
+        if filled < self.neighbours:
+            raise ValueError(
+                f"`{method}` needs labelled embeddings in the memory, at least "
+                f"neighbours={self.neighbours}. Received: {filled}. Call `fit` first."
+            )
+        self._tell_missing_classes(labels)
+
+    def _labels_in_memory(self):
+        return ops.convert_to_numpy(self.memory.labels)
+
+    def _tell_missing_classes(self, labels):
+        """Warns of classes that no vote can be for, once for each set of them."""
+        missing = np.setdiff1d(np.arange(self.num_classes), labels).tolist()
+        if missing and missing != self._missing_told:
+            remedy = "Label images of each class, and train until all were seen"
+            if self.memory_policy == "fifo":
+                remedy += (
+                    f'; with memory_policy="balanced" and memory_size of at least '
+                    f"{self.num_classes} none falls out"
+                )
+            warnings.warn(
+                f"{len(missing)} of {self.num_classes} classes have no image in the "
+                f"memory, and no image can be taken for one of them: "
+                f"{listed(missing)}. {remedy}.",
+                stacklevel=3,
+            )
+        self._missing_told = missing
+
+    # -- saving ---------------------------------------------------------------
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        # Models that were saved without these settings have one queue, and answer as
+        # they did.
+        config = {"memory_policy": "fifo", "predict_with": "online", **config}
+        return super().from_config(config, custom_objects)
+
+
+def _checked_policy(policy, memory_size, num_classes, neighbours):
+    """The policy that can be kept, or a ValueError for one that is not known."""
+    if policy not in _POLICIES:
+        raise ValueError(
+            f"`memory_policy` must be one of {_POLICIES}. Received: memory_policy="
+            f"{policy!r}."
+        )
+    if policy == "fifo":
+        return policy
+    if memory_size < num_classes:
+        warnings.warn(
+            "`memory_size` should be at least `num_classes`, so that every class can "
+            f"stay in the memory. Received: memory_size={memory_size} for "
+            f"{num_classes} classes. It is one queue for all of them now "
+            f'(memory_policy="fifo"), in which some are always missing; {num_classes} '
+            "entries would do.",
+            stacklevel=3,
+        )
+        return "fifo"
+    length = memory_size // num_classes
+    if neighbours >= 2 * length:
+        warnings.warn(
+            "`neighbours` should be less than twice the entries that a class has in "
+            "the memory, so that each can have the majority. Received: neighbours="
+            f"{neighbours}, with {length} entries for a class (memory_size="
+            f"{memory_size}, {num_classes} classes). Take at most {2 * length - 1} "
+            f"neighbours, or memory_size={num_classes * (neighbours // 2 + 1)}.",
+            stacklevel=3,
+        )
+    return policy

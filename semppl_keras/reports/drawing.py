@@ -1,0 +1,36 @@
+"""What pictures make of class names, which may be any text."""
+
+import warnings
+
+from semppl_keras.data.images.files import OWN_PICTURES
+
+_LONGEST = 24
+
+
+def drawable(names):
+    """Class names as matplotlib draws them: short, on a line, nothing in them markup.
+
+    Args:
+        names: strings.
+
+    Returns:
+        A list of strings.
+    """
+    return [_drawable(str(name)) for name in names]
+
+
+def save_figure(figure, path):
+    """Writes a figure; letters that its font lacks become boxes, without a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+")
+        # So that it is not taken for a photograph.
+        figure.savefig(path, dpi=100, metadata=OWN_PICTURES)
+
+
+def _drawable(name):
+    name = "".join(letter if letter.isprintable() else " " for letter in name)
+    if len(name) > _LONGEST:
+        name = name[: _LONGEST - 1] + "…"
+    # Between dollars it would be taken for mathematics, after _ for nothing to show.
+    name = name.replace("$", r"\$")
+    return " " + name if name.startswith("_") else name

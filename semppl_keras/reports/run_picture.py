@@ -1,0 +1,221 @@
+"""The picture of a run."""
+
+import numpy as np
+
+from semppl_keras.evaluation import confusion_matrix
+from semppl_keras.reports.drawing import drawable, save_figure
+
+# t-SNE's time grows with their square; more points only cover each other.
+_MAX_POINTS = 500
+# Above these a legend and the numbers in the confusion matrix cannot be read.
+_MAX_LEGEND = 20
+_MAX_NUMBERED = 12
+
+_LOSS_PARTS = ("augmentation", "semantic", "invariance", "semantic_invariance")
+_PSEUDO_LABELS = ("pseudo_label_accuracy", "pseudo_label_confidence", "memory_fill")
+
+
+def write_report(
+    path,
+    *,
+    history,
+    embeddings,
+    labels,
+    predictions,
+    class_names,
+    title,
+    images="test",
+    seed=0,
+):
+    """Draws training curves, pseudo-labels, embeddings and confusion matrix.
+
+    Args:
+        path: The `.png` file to write.
+        history: Dict of lists, one value per epoch, as in `History.history`. Curves
+            that it lacks are left out.
+        embeddings: `(N, F)` features of images.
+        labels: `(N,)` their true classes, integers from 0.
+        predictions: `(N,)` the classes that the linear probe gives them, or None.
+        class_names: One string per class.
+        title: Headline.
+        images: Which images they are, in a word.
+        seed: Of the embedding plot.
+
+    Raises:
+        ValueError: `embeddings`, `labels` and `predictions` differ in length.
+
+    Example:
+        >>> write_report("report.png", history=history.history, embeddings=features,
+        ...     labels=y_test, predictions=probe.predict(features),
+        ...     class_names=data.class_names, title="digits")
+    """
+    # A figure of its own, without pyplot: nothing global, no display.
+    from matplotlib.figure import Figure
+
+    embeddings, labels = np.asarray(embeddings), np.asarray(labels)
+    lengths = [len(embeddings), len(labels)]
+    lengths.append(lengths[0] if predictions is None else len(predictions))
+    if len(set(lengths)) > 1:
+        raise ValueError(
+            "`embeddings`, `labels` and `predictions` must have the same length. "
+            f"Received: {lengths[0]}, {lengths[1]} and {lengths[2]}."
+        )
+    figure = Figure(figsize=(12, 9.5), layout="constrained")
+    figure.suptitle(title.replace("$", r"\$"))
+    (losses, pseudo_labels), (points, confusion) = figure.subplots(2, 2)
+    _draw_losses(losses, history)
+    _draw_pseudo_labels(pseudo_labels, history)
+    _draw_embeddings(points, embeddings, labels, class_names, images, seed)
+    if predictions is None:
+        confusion.set(title="Too few labels to hold any out", xticks=[], yticks=[])
+    else:
+        draw_confusion(
+            confusion,
+            confusion_matrix(np.asarray(predictions), labels, len(class_names)),
+            class_names,
+            f"Linear probe on the {images} images",
+        )
+    save_figure(figure, path)
+
+
+def embed_in_plane(features, seed=0):
+    """Lays features out in two dimensions, near ones near each other.
+
+    Args:
+        features: `(N, F)`, N at least 1.
+        seed: Of t-SNE.
+
+    Returns:
+        `(N, 2)` points and the name of the method: t-SNE, or for fewer than ten
+        features PCA.
+
+    Example:
+        >>> points, method = embed_in_plane(np.random.normal(size=(50, 8)))
+        >>> points.shape, method
+        ((50, 2), 't-SNE')
+    """
+    features = np.asarray(features, "float64")
+    # Lengths carry no meaning here: neighbours are by cosine similarity.
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    features = features / np.where(lengths > 0, lengths, 1)
+    features = features - features.mean(axis=0)
+    # The principal components, from a singular value decomposition.
+    u, s, _ = np.linalg.svd(features, full_matrices=False)
+    components = (u * s)[:, :30]
+    if components.shape[1] < 2:
+        components = np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
+    if len(features) < 10 or not components.any():
+        return components[:, :2], "PCA"
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    tsne = TSNE(
+        perplexity=min(30, (len(features) - 1) / 3),
+        init=components[:, :2] / max(components[:, 0].std(), 1e-12) * 1e-4,
+        max_iter=500,
+        random_state=seed,
+    )
+    # For some hundred points threads wait for each other more than they work.
+    with threadpool_limits(1):
+        return tsne.fit_transform(components), "t-SNE"
+
+
+def draw_confusion(axes, counts, class_names, title):
+    """Draws a confusion matrix, coloured by the shares of each true class.
+
+    Args:
+        axes: Of matplotlib.
+        counts: `(C, C)` integers, a row for each true class.
+        class_names: C strings.
+        title: Headline; the accuracy is added to it.
+    """
+    counts = np.asarray(counts)
+    class_names = drawable(class_names)
+    classes = len(class_names)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.figure.colorbar(image, ax=axes, label="share of the true class")
+    accuracy = np.trace(counts) / counts.sum()
+    axes.set(
+        title=f"{title}: {accuracy:.1%} correct",
+        xlabel="predicted class",
+        ylabel="true class",
+    )
+    if classes <= _MAX_LEGEND:
+        long = max(len(name) for name in class_names) > 3
+        axes.set_xticks(range(classes), class_names, rotation=90 if long else 0)
+        axes.set_yticks(range(classes), class_names)
+    if classes <= _MAX_NUMBERED:
+        for row, column in np.argwhere(counts):
+            axes.text(
+                column,
+                row,
+                counts[row, column],
+                ha="center",
+                va="center",
+                color="white" if shares[row, column] > 0.5 else "black",
+            )
+
+
+def _epochs(values):
+    return np.arange(1, len(values) + 1)
+
+
+def _draw_losses(axes, history):
+    for name in ("loss", *_LOSS_PARTS):
+        if name in history:
+            style = {"color": "black", "linewidth": 2} if name == "loss" else {}
+            axes.plot(
+                _epochs(history[name]),
+                history[name],
+                # One epoch is a single point, which a line does not show.
+                marker="." if len(history[name]) < 10 else None,
+                label=name.replace("_", " "),
+                **style,
+            )
+    axes.set(title="Loss and its parts", xlabel="epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend()
+
+
+def _draw_pseudo_labels(axes, history):
+    for name in _PSEUDO_LABELS:
+        if name in history:
+            axes.plot(
+                _epochs(history[name]),
+                history[name],
+                marker="." if len(history[name]) < 10 else None,
+                label=name.replace("_", " "),
+            )
+    axes.set(title="Pseudo-labels during training", xlabel="epoch", ylim=(0, 1.02))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend(loc="lower right")
+
+
+def _draw_embeddings(axes, embeddings, labels, class_names, images, seed):
+    from matplotlib import colormaps
+
+    if len(embeddings) > _MAX_POINTS:
+        chosen = np.random.default_rng(seed).choice(
+            len(embeddings), _MAX_POINTS, replace=False
+        )
+        embeddings, labels = embeddings[chosen], labels[chosen]
+    points, method = embed_in_plane(embeddings, seed)
+    colors = colormaps["tab10" if len(class_names) <= 10 else "tab20"].colors
+    for label, name in enumerate(drawable(class_names)):
+        of_class = points[labels == label]
+        if len(of_class):
+            axes.scatter(
+                *of_class.T, s=14, color=colors[label % len(colors)], label=name
+            )
+    axes.set(
+        title=f"Backbone features of {len(points)} {images} images ({method})",
+        xticks=[],
+        yticks=[],
+    )
+    if len(class_names) <= _MAX_LEGEND:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

@@ -1,0 +1,5 @@
+"""The error of the functions of `semppl_keras.runs`."""
+
+
+class RunError(ValueError):
+    """What a user has asked for cannot be done; the message says what to do."""

@@ -1,0 +1,127 @@
+"""Which run folders this machine's user has written: those whose sources are followed.
+
+A run folder names where its images are. Whoever gives one away chooses what is read:
+any folder of the machine, or a data set whose builder is a program. A key that never
+leaves the machine signs the sources of the runs that are written here.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import secrets
+import sys
+
+from semppl_keras.runs.errors import RunError
+
+_KEY_BYTES = 32
+# Of scikit-learn: there is nothing to be followed.
+_WITHOUT_FILES = ("digits",)
+
+_SIGNATURE = "sources_signature"
+
+
+def signed(settings):
+    """The settings of a run with a signature of where its images come from.
+
+    Args:
+        settings: Dict that `run.json` is to hold.
+
+    Returns:
+        Dict; the same, told on stderr, where no key can be kept.
+    """
+    try:
+        key = _key(make=True)
+    except OSError as error:
+        print(
+            f"Note: {_key_file()} cannot be written ({error.strerror or error}), so "
+            "that later commands will ask for --trust to read this run's images. Set "
+            "SEMPPL_HOME to a folder that can be written to.",
+            file=sys.stderr,
+            flush=True,
+        )
+        return settings
+    return {**settings, _SIGNATURE: _signature(key, settings["dataset"])}
+
+
+def check_sources(folder, settings, *, trust=False):
+    """Refuses to follow what somebody else's run folder names.
+
+    Args:
+        folder: The run's, for the message.
+        settings: Dict, what `run.json` holds.
+        trust: Whether the user has said that it may be followed.
+
+    Raises:
+        RunError: It names sources of images, and was not written here.
+    """
+    dataset = settings["dataset"]
+    if trust or dataset in _WITHOUT_FILES:
+        return
+    try:
+        key = _key(make=False)
+    except OSError:
+        key = b""
+    given = settings.get(_SIGNATURE)
+    signature = _signature(key, dataset).encode()
+    if key and hmac.compare_digest(str(given).encode(), signature):
+        return
+    if isinstance(dataset, dict):
+        roles = ("unlabelled", "labelled", "test")
+        sources = [dataset[role] for role in roles if dataset[role] is not None]
+    else:
+        sources = [dataset]
+    raise RunError(
+        f"The images of a run are read where run.json says, if it was written by you "
+        f"and on this machine. Received: {str(folder)!r}, which was not, or by an "
+        f"earlier version, or was changed since; it names {', '.join(sources)}. If "
+        "these may be read: --trust."
+    )
+
+
+def _signature(key, dataset):
+    text = json.dumps(dataset, sort_keys=True).encode()
+    return hmac.new(key, text, hashlib.sha256).hexdigest()
+
+
+def _key_file():
+    home = os.environ.get("SEMPPL_HOME")
+    if home:
+        return pathlib.Path(home) / "key"
+    if os.name == "nt":
+        state = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    else:
+        state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return pathlib.Path(os.path.expanduser(state)) / "semppl" / "key"
+
+
+def _key(*, make):
+    """The user's key; nothing where there is none and none is made."""
+    path = _key_file()
+    if not path.exists():
+        if not make:
+            return b""
+        _make_key(path)
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise OSError(f"a key has {_KEY_BYTES} bytes, this one has {len(key)}")
+    return key
+
+
+def _make_key(path):
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with open(os.open(partial, flags, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(_KEY_BYTES))
+    try:
+        # Of two processes the first has made it, for both.
+        os.link(partial, path)
+    except FileExistsError:
+        pass
+    except OSError:
+        # Not every file system has links.
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

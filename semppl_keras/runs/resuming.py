@@ -1,0 +1,170 @@
+"""Training as the commands do it: watched, saved now and then, to be gone on with."""
+
+import hashlib
+import json
+import shutil
+import sys
+
+import keras
+import numpy as np
+
+from semppl_keras.callbacks import (
+    TrainingCheckpoints,
+    TrainingHealth,
+    TrainingState,
+    finishing_the_step,
+    latest_checkpoint,
+)
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.folder import user_errors, write_json
+from semppl_keras.runs.json_files import read_json
+from semppl_keras.runs.safe_loading import check_folder, load_model
+
+# How long after the last checkpoint the end of an epoch writes another.
+_SECONDS_BETWEEN_CHECKPOINTS = 10
+_MINUTES_BETWEEN_CHECKPOINTS = 5
+
+# In a folder of checkpoints: what the training depends on.
+_SETTINGS = "settings.json"
+
+
+def begun_training(folder, kind=keras.Model, *, trust=False):
+    """The model of the newest checkpoint in a folder, and where its training stands.
+
+    Args:
+        folder: `pathlib.Path`, which need not be there.
+        kind: Class of the model.
+        trust: As for `load_model`.
+
+    Returns:
+        The model and its `TrainingState`; None and the state before the first step
+        where there is no checkpoint.
+
+    Raises:
+        RunError: The folder may be somebody else's, and would execute something.
+    """
+    if folder.is_dir():
+        check_folder(folder, trust=trust)
+    path = latest_checkpoint(folder)
+    if path is None:
+        return None, TrainingState()
+    model = load_model(path, kind, trust=trust)
+    with user_errors():
+        return model, TrainingState.read(path)
+
+
+def safe_fit(model, state, folder, *data, minutes=None, callbacks=(), **arguments):
+    """`fit` with checkpoints, that stops where it diverges and on Ctrl-C.
+
+    Args:
+        model: A model with the `fit` of semppl_keras.
+        state: `TrainingState` from which it goes on.
+        folder: `pathlib.Path` of the checkpoints.
+        *data: As `fit` takes them.
+        minutes: Between checkpoints within an epoch; None for 5.
+        callbacks: Others, called before a checkpoint is written.
+        **arguments: As in `fit`.
+
+    Returns:
+        The `TrainingState` in the end.
+
+    Raises:
+        RunError: The data does not fit, the training diverges, or the end of it
+            cannot be saved.
+        KeyboardInterrupt: After Ctrl-C, once the step is done and saved.
+    """
+    with finishing_the_step() as stop_requested, user_errors():
+        checkpoints = TrainingCheckpoints(
+            folder,
+            state,
+            minutes=minutes or _MINUTES_BETWEEN_CHECKPOINTS,
+            least_seconds=_SECONDS_BETWEEN_CHECKPOINTS,
+            stop_requested=stop_requested,
+            tell=_warn,
+        )
+        health = TrainingHealth(checkpoints=checkpoints, warn=_warn)
+        model.fit(
+            *data,
+            initial_epoch=state.epoch,
+            initial_batch=state.batch,
+            callbacks=[*callbacks, health, checkpoints],
+            **arguments,
+        )
+    return checkpoints.state
+
+
+def resumable_fit(
+    make_model, folder, settings, *data, epochs, trust=False, **arguments
+):
+    """`safe_fit` of a model that is made, or of one that was begun with in the folder.
+
+    Args:
+        make_model: Function that gives a compiled model.
+        folder: `pathlib.Path` of the checkpoints; the caller removes it in the end.
+            None for a training without checkpoints.
+        settings: Dict of all that the training depends on beside the data, as JSON has
+            it. One that was begun with others, or on other data, is begun anew.
+        *data: Arrays, as `fit` takes them.
+        epochs, **arguments: As in `safe_fit`.
+        trust: As for `begun_training`.
+
+    Returns:
+        The model.
+    """
+    if folder is None:
+        model = make_model()
+        with user_errors():
+            model.fit(*data, epochs=epochs, **arguments)
+        return model
+    model, state = None, TrainingState()
+    settings = {
+        **settings,
+        "backend": keras.backend.backend(),
+        "data": _digest(data),
+    }
+    noted = folder / _SETTINGS
+    if noted.exists() and _noted(noted) == json.loads(json.dumps(settings)):
+        model, state = begun_training(folder, trust=trust)
+    elif folder.exists():
+        shutil.rmtree(folder)
+    if model is None:
+        model = make_model()
+    else:
+        tell_where(state)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(noted, settings)
+    if state.epoch < epochs:
+        safe_fit(model, state, folder, *data, epochs=epochs, **arguments)
+    return model
+
+
+def _digest(arrays):
+    """A text that differs where one of the arrays is another."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _noted(path):
+    """The settings that a training was begun with, or None where they are damaged."""
+    try:
+        return read_json(path)
+    except RunError:
+        return None
+
+
+def tell_where(state):
+    """Prints where a training goes on.
+
+    Args:
+        state: `TrainingState`.
+    """
+    within = f"step {state.batch} of " if state.batch else ""
+    epoch = state.epoch + bool(state.batch)
+    print(f"Going on after {within}epoch {epoch}.", flush=True)
+
+
+def _warn(text):
+    print(f"\nWarning: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,308 @@
+"""What a finished run is tested on: its own data, or other."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from semppl_keras.data import load_test
+from semppl_keras.data.checks import listed
+from semppl_keras.data.images.cache import decode_cached
+from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
+from semppl_keras.data.images.sources import resolved_source
+from semppl_keras.data.names import resolved
+from semppl_keras.data.own_images import images_folder, open_tested, own_name
+from semppl_keras.evaluation import SEVERITIES, corrupt
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.folder import (
+    Progress,
+    load_data,
+    recipe_of,
+    tables_of,
+    user_errors,
+    value_range_of,
+)
+from semppl_keras.runs.own_runs import check_sources
+from semppl_keras.runs.table_settings import asked_tables
+
+# As of a person's own images in training, where nobody says another share.
+_MAX_SKIPPED = 0.05
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task:
+    """What a trained model is tested on, and the labels that may be used for it.
+
+    Args:
+        kind: "own" for the run's own data; "transfer" for another data set with
+            labels of its own; "same_classes" for the test images of another, labelled
+            with what the run knows; "test" for a person's own images, the same.
+        dataset: As `--dataset` takes it, or, of a person's own images, `--test`.
+        name: What the data set is called.
+        labels_per_class: How the labelled images were chosen: an integer, "all", or a
+            share such as "10%".
+        x_labelled: `(n, h, w, c)` in [0, 255].
+        y_labelled: `(n,)` integers, every class among them.
+        x_test: `(m, h, w, c)` in the same range.
+        y_test: `(m,)` integers.
+        class_names: One string per class.
+        labels_of_run: Whether the labelled images are those that the run was trained
+            with.
+        skipped: What could not be read, a tuple of `Skipped`.
+        num_left_out: How many test images are of classes that the run does not know.
+    """
+
+    kind: str
+    dataset: str
+    name: str
+    labels_per_class: int | str
+    x_labelled: np.ndarray
+    y_labelled: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    class_names: tuple[str, ...]
+    labels_of_run: bool
+    skipped: tuple = ()
+    num_left_out: int = 0
+
+
+def task_of_run(settings, arguments, folder):
+    """What the arguments of the command name for a run.
+
+    Args:
+        settings: Dict, what `run.json` holds.
+        arguments: Namespace with `data`, `test`, `labels_per_class`, `seed` (None
+            where not given), `same_classes` and `trust`.
+        folder: Path of the run.
+
+    Returns:
+        The `Task`, and the seed to work with.
+
+    Raises:
+        RunError: There is no such task, or none for this run.
+    """
+    seed = settings["seed"] if arguments.seed is None else arguments.seed
+    if arguments.test is not None:
+        finished = FinishedRun(folder, trust=arguments.trust)
+        tables = asked_tables(arguments, tables_of(finished.settings))
+        return _own_test(arguments.test, finished, tables), seed
+    asked = resolved(arguments.data)
+    other = asked if asked != settings["dataset"] else None
+    if arguments.same_classes and other is None:
+        raise RunError(
+            "--same-classes is for another data set than the run's. Received: --data "
+            f"{arguments.data}, which the run was trained on."
+        )
+    recipe = recipe_of(settings)
+    if arguments.labels_per_class is None:
+        labels_per_class = settings["labels_per_class"]
+    else:
+        labels_per_class = arguments.labels_per_class
+
+    if other is None or arguments.same_classes:
+        check_sources(folder, settings, trust=arguments.trust)
+        # The split that the run was trained on: the same seed.
+        data = load_data(
+            settings["dataset"],
+            labels_per_class,
+            settings["seed"],
+            recipe,
+            folder=folder,
+            class_names=settings.get("class_names", ()),
+            value_range=value_range_of(settings),
+        )
+    else:
+        data = load_data(other, labels_per_class, seed, recipe)
+    kind = "own" if other is None else "transfer"
+    name, x_test, y_test = data.name, data.x_test, data.y_test
+    if arguments.same_classes:
+        kind = "same_classes"
+        with user_errors():
+            tested = load_test(
+                other,
+                seed,
+                image_size=recipe.image_size,
+                value_range=value_range_of(settings),
+            )
+        name, x_test, y_test = tested.name, tested.images, _named_alike(tested, data)
+    if y_test is None:
+        raise RunError(
+            "There must be labelled test images to evaluate with. Received: "
+            f"{name}, which has none. Name a data set that has some with --data."
+        )
+    task = Task(
+        kind=kind,
+        dataset=other or settings["dataset"],
+        name=name,
+        labels_per_class=labels_per_class,
+        x_labelled=data.x_labelled,
+        y_labelled=data.y_labelled,
+        # What learned from images of one size is tested on images of this size.
+        x_test=_resized(x_test, data.x_train.shape[1:3]),
+        y_test=y_test,
+        class_names=data.class_names,
+        # The memory votes with the labels that the run was trained with.
+        labels_of_run=kind != "transfer"
+        and labels_per_class == settings["labels_per_class"],
+    )
+    return task, seed
+
+
+def check_images_fit(model, task, corruptions):
+    """Fails before anything takes long.
+
+    Args:
+        model: The run's pre-training model.
+        task: `Task`.
+        corruptions: Names, or None.
+
+    Raises:
+        RunError: The network, or a corruption, does not take such images.
+    """
+    height, width, received = task.x_test.shape[1:]
+    channels, least = model.backbone.input_shape[-1], model.views.min_image_size
+    if received != channels:
+        raise RunError(
+            f"The run's network takes images with {channels} channel(s). Received: "
+            f"{task.name}, whose images have {received}. Convert them."
+        )
+    if min(height, width) < least:
+        raise RunError(
+            f"The run's network takes images of at least {least} pixels a side. "
+            f"Received: {task.name}, whose images have {height} x {width}. Enlarge "
+            "them."
+        )
+    if corruptions:
+        with user_errors():
+            corrupt(task.x_test[:1], corruptions[0], SEVERITIES[0])
+
+
+def _own_test(source, finished, tables):
+    """A person's own images, to test what a run has learned from its labels."""
+    x_labelled, y_labelled, _ = finished.labelled
+    height, width, channels = x_labelled.shape[1:]
+    if height != width:
+        raise RunError(
+            "--test is for runs on square images, to whose size it brings the central "
+            f"square of each. Received: a run on images of {height} x {width}. Name a "
+            "data set of such images with --data and --same-classes."
+        )
+    dataset, progress = finished.settings["dataset"], Progress()
+    own = isinstance(dataset, dict)
+    max_skipped = dataset["max_skipped"] if own else _MAX_SKIPPED
+    with user_errors():
+        folder = images_folder(dataset["unlabelled"]) if own else None
+        tested = open_tested(source, finished.class_names, tables, folder)
+        ranges, remarks = find_ranges(
+            tested,
+            finished.value_range,
+            lambda *counts: progress("deep images", *counts),
+        )
+        images, decoded = decode_cached(
+            tested,
+            height,
+            channels,
+            ranges=ranges,
+            max_skipped=max_skipped,
+            progress=lambda *counts: progress("images to test on", *counts),
+        )
+    class_names = finished.class_names
+    numbers = {name: number for number, name in enumerate(class_names)}
+    texts = [tested.labels[index] for index in decoded.kept]
+    labels = np.array([numbers.get(text, -1) for text in texts], "int32")
+    known = labels >= 0
+    unknown = sorted({text for text in texts if text not in numbers})
+    if not known.any():
+        raise RunError(
+            "The images of --test must be of the classes of the run, "
+            f"{listed(class_names)}. Received: {listed(unknown)}. Name their classes "
+            "as the run does."
+        )
+    notes = [
+        *tested.remarks,
+        *remarks,
+        *remarks_on_files(decoded, len(tested), "test images", of_run=True),
+    ]
+    if unknown:
+        notes.append(
+            f"{np.sum(~known):,} test images are left out: the run does not know "
+            f"{listed(unknown)}."
+        )
+    if decoded.skipped:
+        name, reason = decoded.skipped[0]
+        notes.append(
+            f"{len(decoded.skipped):,} of {len(tested):,} test images cannot be read, "
+            f"such as {name!r}: {reason}. evaluation.json names all."
+        )
+    untested = [name for name in class_names if name not in set(texts)]
+    if untested:
+        notes.append(f"There is no test image of {listed(untested)}.")
+    for note in notes:
+        print(f"Note: {note}", flush=True)
+    return Task(
+        kind="test",
+        dataset=resolved_source(source),
+        name=own_name(source),
+        labels_per_class=finished.settings["labels_per_class"],
+        x_labelled=x_labelled,
+        y_labelled=y_labelled,
+        x_test=images if known.all() else images[known],
+        y_test=labels[known],
+        class_names=class_names,
+        labels_of_run=True,
+        skipped=tuple(decoded.skipped),
+        num_left_out=int(np.sum(~known)),
+    )
+
+
+def _named_alike(tested, data):
+    """The labels of other test images, as the run numbers its classes.
+
+    By name, or by number where one of the two has nothing else.
+    """
+    names, labels = tested.class_names, tested.labels
+    if names is not None and set(names) <= set(data.class_names):
+        numbers = np.array([data.class_names.index(name) for name in names])
+        return numbers[labels]
+    both_named = not (_are_numbers(names) or _are_numbers(data.class_names))
+    if both_named:
+        unknown = sorted(set(names) - set(data.class_names))
+        raise RunError(
+            "--same-classes needs a data set with the classes of the run. "
+            f"Received: {tested.name} with {', '.join(unknown[:5])}, which are none of "
+            f"{', '.join(data.class_names[:5])}, ... Rename them, or leave "
+            "--same-classes out to test the features with labels of the data set's own."
+        )
+    if labels.max() >= data.num_classes or len(names or ()) > data.num_classes:
+        count = len(names) if names else int(labels.max()) + 1
+        raise RunError(
+            "--same-classes needs a data set with the classes of the run. "
+            f"Received: {tested.name} with {count} classes, where {data.name} has "
+            f"{data.num_classes}. Leave --same-classes out to test the features with "
+            "labels of the data set's own."
+        )
+    return labels
+
+
+def _are_numbers(names):
+    return names is None or tuple(names) == tuple(map(str, range(len(names))))
+
+
+def _resized(images, shape):
+    if images.shape[1:3] == shape:
+        return images
+    chunks = [
+        keras.ops.image.resize(
+            images[start : start + 1024].astype("float32"),
+            shape,
+            antialias=True,
+            # The central part, where the proportions are others.
+            crop_to_aspect_ratio=True,
+            data_format="channels_last",
+        )
+        for start in range(0, len(images), 1024)
+    ]
+    resized = np.concatenate([keras.ops.convert_to_numpy(chunk) for chunk in chunks])
+    # Rounding may lead out of the range by a last digit.
+    return resized.clip(0, 255)

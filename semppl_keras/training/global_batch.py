@@ -1,0 +1,89 @@
+"""The batch of all replicas, seen from one of them."""
+
+import keras
+from keras import ops
+
+from semppl_keras.training.backends import replicas
+
+
+def share_of_loss(loss):
+    """A mean over own images as this replica's share of the mean over all.
+
+    The gradients of the replicas are added up.
+    """
+    count = replicas.count()
+    return loss / count if count > 1 else loss
+
+
+class GlobalBatch:
+    """Makes the replicas of a step compute what one device would.
+
+    Each replica holds an equal share of the images. They are counted in the order in
+    which one device would hold them: of each part (unlabelled, labelled) all
+    replicas' images, one replica after the other. Where one program sees the whole
+    batch there is nothing to do, and nothing is done.
+
+    Args:
+        *sizes: ints, images of each part on this replica.
+    """
+
+    def __init__(self, *sizes):
+        self._sizes = sizes
+        self._replicas = replicas.count()
+        self.size = self._replicas * sum(sizes)
+
+    def own(self, values, axis=0):
+        """This replica's rows.
+
+        Args:
+            values: one row for each image of the global batch along `axis`.
+            axis: int.
+        """
+        if self._replicas == 1:
+            return values
+        replica = ops.cast(replicas.index(), "int32")
+        rows, start = [], 0
+        for size in self._sizes:
+            rows.append(start + replica * size + ops.arange(size, dtype="int32"))
+            start += self._replicas * size
+        return ops.take(values, ops.concatenate(rows), axis=axis)
+
+    def gather(self, values, axis=0):
+        """All replicas' rows; a gradient goes back to the replica of each.
+
+        Args:
+            values: one row for each image of this replica along `axis`, numbers.
+            axis: int.
+        """
+        if self._replicas == 1:
+            return values
+        values = ops.moveaxis(values, axis, 0)
+        # Zeros but for the own share, and the sum over replicas: the one collective
+        # that every strategy has.
+        mine = ops.one_hot(replicas.index(), self._replicas, dtype=values.dtype)
+        mine = ops.reshape(mine, (self._replicas, *[1] * len(values.shape)))
+        shares = replicas.total(mine * values)
+        parts, start = [], 0
+        for size in self._sizes:
+            part = shares[:, start : start + size]
+            parts.append(ops.reshape(part, (-1, *values.shape[1:])))
+            start += size
+        return ops.moveaxis(ops.concatenate(parts), 0, axis)
+
+    def mean(self, value):
+        """The mean of a value over the replicas."""
+        if self._replicas == 1:
+            return value
+        return replicas.total(value) / self._replicas
+
+    def uniform(self, shape, seed=None):
+        """What `keras.random.uniform` draws for the own images.
+
+        All replicas draw the numbers of all images, from the same seed, and take
+        theirs.
+
+        Args:
+            shape: tuple, of which the first entry counts the own images.
+            seed: as for `keras.random.uniform`.
+        """
+        return self.own(keras.random.uniform((self.size, *shape[1:]), seed=seed))
