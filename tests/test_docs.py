@@ -18,6 +18,7 @@ pytestmark = pytest.mark.any_backend
 
 PAGES = documents.pages()
 COMMAND_LINE = ROOT / "docs" / "reference" / "command-line.md"
+PACKAGE = ROOT / "docs" / "reference" / "package.md"
 PYTHON_API = ROOT / "docs" / "reference" / "python-api.md"
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -105,6 +106,24 @@ def test_files_that_are_named_exist(page):
         r"(?<![\w./])(?:semppl_keras|benchmarks|tests|examples|\.ci)/[\w./]*\w/?", text
     )
     assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_pages_that_the_code_names_exist():
+    lost = []
+    for folder in ("semppl_keras", "benchmarks", "examples", "tests"):
+        for file in (ROOT / folder).rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            for path in re.findall(r"\bdocs/[\w/-]+\.md", text):
+                if not (ROOT / path).exists():
+                    lost.append(f"{documents.name(file)}: {path}")
+    assert not lost
+
+
+def test_every_package_has_its_line():
+    package = ROOT / "semppl_keras"
+    folders = {documents.name(file.parent) for file in package.rglob("*.py")}
+    lines = re.findall(r"^\| `(.+?)/?` \|", documents.prose(PACKAGE), re.MULTILINE)
+    assert folders - {package.name} <= set(lines)
 
 
 @every_page
