@@ -15,7 +15,6 @@ from semppl_keras import evaluation as evaluation
 from semppl_keras import export as export
 from semppl_keras import losses as losses
 from semppl_keras import memory as memory
-from semppl_keras import models as models
 from semppl_keras import networks as networks
 from semppl_keras import optimizers as optimizers
 from semppl_keras import recipes as recipes
