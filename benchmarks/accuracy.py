@@ -1,4 +1,4 @@
-"""What each objective is worth: the tables of accuracy in the README.
+"""What each objective is worth: the tables of docs/results/accuracy.md.
 
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py digits
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py fashion-mnist \

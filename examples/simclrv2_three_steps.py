@@ -186,8 +186,8 @@ print("weights: teacher {:,}, student {:,}".format(*sizes))
 # ## Side by side
 #
 # With so few labels fine-tuning may fall behind a linear probe on the network as it is;
-# with some hundred it no longer does (see the README's tables). What the third step
-# gives is a network of a fifth of the size.
+# with some hundred it no longer does (see [accuracy](../docs/results/accuracy.md)).
+# What the third step gives is a network of a fifth of the size.
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3))

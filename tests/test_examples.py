@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import documents
 import golden_files
 import keras
 import numpy as np
@@ -55,9 +56,7 @@ def test_idx_files_become_an_npz(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_examples_of_the_readme_run(tmp_path):
-    readme = (EXAMPLES.parent / "README.md").read_text()
-    blocks = [rest.split("```")[0] for rest in readme.split("```python\n")[1:]]
+def test_the_python_blocks_of_readme_and_docs_run(tmp_path):
     # Files of the published networks, with other numbers.
     golden_files.write_deepmind(
         tmp_path / "pretrain_res50x1.pkl", golden_files.layout("resnet50_1x")
@@ -66,7 +65,7 @@ def test_the_examples_of_the_readme_run(tmp_path):
         tmp_path / "r50_1x_sk1", golden_files.layout("simclrv2_r50_1x_sk1")
     )
     # Each goes on from the one before.
-    subprocess.run([sys.executable, "-c", "\n".join(blocks)], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, documents.__file__], cwd=tmp_path, check=True)
     assert (tmp_path / "digits.keras").exists()
     assert (tmp_path / "classifier.keras").exists()
 

@@ -76,8 +76,8 @@ def SmallResNet(
     for stage, filters in enumerate(widths, start=1):
         x = residual_stage(
             x,
-            # From zeros, as the large networks start, some hundred steps are too few:
-            # on digits the linear probe fell from 96.5% to 92.8%.
+            # From zeros, as the large networks start, some hundred steps are too few
+            # (docs/results/settings.md).
             functools.partial(basic_block, last_scale="ones"),
             filters=filters,
             blocks=blocks_per_stage,

@@ -6,7 +6,7 @@ from keras import ops
 
 # The similarities of a batch with the memory are the largest array of a step: (L, L,
 # B, C), 20 GiB in the paper. They are computed in chunks of at most this size, which
-# costs no time: from 40 MiB on the time for an image hardly depends on it.
+# costs no time (docs/results/settings.md).
 SIMILARITY_BYTES = 256 * 2**20
 
 

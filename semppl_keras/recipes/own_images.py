@@ -25,12 +25,10 @@ def own_images(
 
         semppl train --unlabelled photos --labelled labels.csv
 
-    Up to 64 pixels those of `small_images`, with views of the images' size: what was
-    measured there, on 28 pixels. Above, they are not measured: views as in the paper,
-    of the images' size and with the blur in proportion, one pair of large views and no
-    small ones, since for small images further steps were worth more; the same
-    temperature, neighbours and target momentum for some thousand steps; and a learning
-    rate at which a deep network starts safely under Adam.
+    Up to 64 pixels those of `small_images`, with views of the images' size. Above,
+    they are not measured: one pair of large views as in the paper, of the images' size
+    and with the blur in proportion, and a learning rate at which a deep network starts
+    safely under Adam. How they were found: docs/results/settings.md.
 
     Args:
         image_size: int, pixels of a side, which all images have.

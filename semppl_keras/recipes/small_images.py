@@ -13,17 +13,7 @@ def small_images(epochs: int = 3) -> Recipe:
     74.2%; with 4, 60 and 600 labels per class the linear probe has 68.8%, 81.5% and
     84.5%. benchmarks/accuracy.py measures it.
 
-    Where the settings come from: Fashion-MNIST, ten labels per class, a single run of
-    seed 0 each, one CPU core (AVX-512, TensorFlow); 10,000 test images by linear probe
-    and by the memory. With two small views beside the large ones, a stem of stride 1,
-    temperature 0.2 and a target momentum of 0.99 63 steps were all there was time for
-    (4,000 unlabelled images, 140 s on two cores): 58.8% and 41.3%; with one pair of
-    large views, a stem of stride 2, 0.5 and 0.95 73.1% and 73.2% (6,000 images, 564
-    steps). Three passes over all images with widths 16-32-64 take about as long as one
-    with 32-64-128 and are worth more: 74.6% and 75.5% against 73.1% and 73.0%. From
-    71.1% and 70.6% (four passes over 20,000 images), crops from 30% of the area for
-    50% gave 72.4% and 71.3%, rotations of 10 degrees and a shear of 0.1 72.8% and
-    72.2%; nothing changed with 40 neighbours, nor with a target momentum of 0.98.
+    How the settings were found: docs/results/settings.md.
 
     Args:
         epochs: int, passes over the unlabelled images.

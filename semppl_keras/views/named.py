@@ -18,8 +18,8 @@ RECIPES = {
     },
     # Images of some 28 px, such as garments: the crops keep more of the image, since
     # there is less of it to keep, and nothing blurs or inverts what is left; things
-    # hang or stand a little askew. Small views would take time that is worth more as
-    # further steps.
+    # hang or stand a little askew. Further steps are worth more than small views
+    # (docs/results/settings.md).
     "small_images": {
         "num_large": 2,
         "num_small": 0,
@@ -31,8 +31,7 @@ RECIPES = {
         "solarize": (0.0, 0.0),
     },
     # Handwritten digits of 8 px: a mirrored digit is another one, and so is a
-    # small part of one; colour says nothing, and hands slant as they like. Two more
-    # views would take the time of half as many steps again, which were worth as much.
+    # small part of one; colour says nothing, and hands slant as they like.
     "digits": {
         "num_large": 2,
         "num_small": 0,
