@@ -1,6 +1,7 @@
 """Pseudo-labels: the votes of nearest neighbours over all pairs of views."""
 
 import math
+from typing import Any
 
 from keras import ops
 
@@ -10,7 +11,7 @@ from keras import ops
 SIMILARITY_BYTES = 256 * 2**20
 
 
-def majority(labels, weights, valid=None):
+def majority(labels: Any, weights: Any, valid: Any = None) -> tuple[Any, ...]:
     """The most frequent label along the last axis.
 
     A tie goes to the label with the larger sum of weights, then to the smaller
@@ -43,7 +44,7 @@ def majority(labels, weights, valid=None):
     return label, most[..., 0], heaviest[..., 0]
 
 
-def nearest(similarity, k):
+def nearest(similarity: Any, k: int) -> Any:
     """The k largest entries of each row, the largest first.
 
     Sorting long rows costs as much as computing them. The k largest lie in the k
@@ -76,7 +77,7 @@ def nearest(similarity, k):
     return values, block * width + position % width
 
 
-def pair_votes(queries, memory, labels, k):
+def pair_votes(queries: Any, memory: Any, labels: Any, k: int) -> Any:
     """One vote for each image and pair of views: its k neighbours' majority.
 
     No gradient passes. The images go through in chunks whose similarities take at
@@ -102,7 +103,7 @@ def pair_votes(queries, memory, labels, k):
     filled = ops.cast(labels, "int32") >= 0
     labels = ops.maximum(ops.cast(labels, "int32"), 0)
 
-    def votes(images):
+    def votes(images: Any) -> Any:
         """`(b, Q, D)` to votes and sums `(b, Q * L)`."""
         similarity = ops.matmul(ops.reshape(images, (-1, dim)), entries)
         similarity = ops.reshape(similarity, (-1, capacity))
@@ -127,7 +128,7 @@ def pair_votes(queries, memory, labels, k):
     # the devices over which the batch is spread.
     images = ops.reshape(images, (size, chunks, num_queries, dim))
 
-    def step(carry, chunk):
+    def step(carry: Any, chunk: Any) -> Any:
         del carry
         result = votes(chunk)
         return result, result
@@ -143,12 +144,14 @@ def pair_votes(queries, memory, labels, k):
     return vote, total
 
 
-def enough_neighbours(labels, k):
+def enough_neighbours(labels: Any, k: int) -> Any:
     """Whether at least k entries of the memory are filled: a boolean scalar."""
     return ops.sum(ops.cast(labels >= 0, "int32")) >= k
 
 
-def knn_votes(queries, memory, labels, k, num_classes):
+def knn_votes(
+    queries: Any, memory: Any, labels: Any, k: int, num_classes: int
+) -> tuple[Any, Any]:
     """Pseudo-labels and their confidences (SemPPL, arXiv 2301.05158).
 
     For each of the Q x L pairs of a view of the image and a view of the memory,
@@ -180,7 +183,9 @@ def knn_votes(queries, memory, labels, k, num_classes):
     return ops.where(known, label, -1), ops.where(known, confidence, 0.0)
 
 
-def vote_shares(queries, memory, labels, k, num_classes):
+def vote_shares(
+    queries: Any, memory: Any, labels: Any, k: int, num_classes: int
+) -> Any:
     """The share of the votes that each class won.
 
     A millionth of the mass goes to the label that `knn_votes` gives, so that the
@@ -206,7 +211,7 @@ def vote_shares(queries, memory, labels, k, num_classes):
     return shares * ops.cast(enough_neighbours(labels, k), "float32")
 
 
-def behind_its_ties(shares, labels):
+def behind_its_ties(shares: Any, labels: Any) -> Any:
     """Shares as a metric is to see them: the true class comes after its equals.
 
     Votes are few, so that classes tie, most of them without any vote. Which of them a
@@ -227,7 +232,7 @@ def behind_its_ties(shares, labels):
     return ops.where(true, lowered, ops.maximum(shares, 1e-12))
 
 
-def _check(queries, memory, labels, k, num_classes):
+def _check(queries: Any, memory: Any, labels: Any, k: int, num_classes: int) -> None:
     shapes = tuple(queries.shape), tuple(memory.shape), tuple(labels.shape)
     ranks = tuple(len(shape) for shape in shapes)
     if (

@@ -3,6 +3,8 @@
 import contextlib
 import contextvars
 import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,7 +33,7 @@ _made_before = contextvars.ContextVar("made_before", default=False)
 
 
 @contextlib.contextmanager
-def as_before():
+def as_before() -> Iterator[None]:
     """Within it a model is made that was saved: what it would be refused for if it
     were new is a warning, and it may be frozen."""
     token = _made_before.set(True)
@@ -41,14 +43,18 @@ def as_before():
         _made_before.reset(token)
 
 
-def pooled(features):
+def pooled(features: Any) -> Any:
     """A backbone's features `(B, F)`: maps are averaged over their positions."""
     if len(features.shape) == 4:
         return ops.mean(features, axis=(1, 2))
     return features
 
 
-def check_backbone(backbone, image_sizes, output_range=(0.0, 1.0)):
+def check_backbone(
+    backbone: keras.Model,
+    image_sizes: Iterable[int],
+    output_range: tuple[float, float] = (0.0, 1.0),
+) -> tuple[int, int]:
     """Checks a backbone and tells what goes in and comes out.
 
     Args:
@@ -109,7 +115,7 @@ def check_backbone(backbone, image_sizes, output_range=(0.0, 1.0)):
     return channels, sizes.pop()
 
 
-def _check_is_no_classifier(backbone, shape, size):
+def _check_is_no_classifier(backbone: keras.Model, shape: Any, size: int) -> None:
     """Refuses a model that ends in classes rather than features.
 
     Args:
@@ -138,7 +144,7 @@ def _check_is_no_classifier(backbone, shape, size):
         )
 
 
-def _last_operation(model):
+def _last_operation(model: keras.Model) -> Any:
     """The last layer or operation of a graph that makes other values, in the model that
     it ends with; a model without a graph itself."""
     operations = getattr(model, "operations", None) or getattr(model, "layers", [])
@@ -152,7 +158,7 @@ def _last_operation(model):
     return model
 
 
-def _gives_shares(model, shape, size):
+def _gives_shares(model: keras.Model, shape: Any, size: int) -> bool:
     """Whether what a model without a graph gives sums to 1 for each image."""
     inputs = None if len(shape) != 2 else probe_inputs(model, size)
     if inputs is None or shape[-1] < 2:
@@ -161,11 +167,15 @@ def _gives_shares(model, shape, size):
     return outputs.min() >= 0 and np.allclose(outputs.sum(axis=-1), 1, atol=1e-3)
 
 
-def _check_scale(backbone, size, output_range):
+def _check_scale(
+    backbone: keras.Model, size: int, output_range: tuple[float, float]
+) -> None:
     """Refuses a backbone that scales images of another range than that of the views."""
     low, high = output_range
     inputs = probe_inputs(backbone, size, low, high)
-    seen = None if inputs is None else seen_by_first_weights(backbone, inputs)
+    if inputs is None:
+        return
+    seen = seen_by_first_weights(backbone, inputs)
     if seen is None or len(seen) != len(inputs):
         return
     # At each place over the images: a border that is added is no contrast.
@@ -187,13 +197,13 @@ def _check_scale(backbone, size, output_range):
     )
 
 
-def _refuse(message):
+def _refuse(message: str) -> None:
     if not _made_before.get():
         raise ValueError(message)
     warnings.warn(message, stacklevel=2)
 
 
-def input_channels(backbone):
+def input_channels(backbone: keras.Model) -> int:
     """The number of channels of the images that a backbone takes.
 
     Args:

@@ -1,6 +1,7 @@
 """Copies of networks, which compute what their originals do."""
 
 import tempfile
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,7 +21,7 @@ _FOREIGN = (
 )
 
 
-def copy_model(model, image_size=32):
+def copy_model(model: keras.Model, image_size: int = 32) -> keras.Model:
     """A model that computes the same, sharing nothing.
 
     It has the configuration, the weights, the state of random generators, what is
@@ -61,14 +62,14 @@ def copy_model(model, image_size=32):
     return copy
 
 
-def _copy_state(model, copy):
+def _copy_state(model: keras.Model, copy: keras.Model) -> None:
     """Gives a copy all that saving and loading would."""
     # Seeds are no weights, and a layer that saves its state itself may leave some out.
     for source, variable in zip(model.variables, copy.variables, strict=True):
         variable.assign(source.numpy())
     for layer, twin in _pairs(model, copy):
         # Layers derive from their variables what they need when they load them.
-        store = {}
+        store: dict[str, Any] = {}
         layer.save_own_variables(store)
         twin.load_own_variables({key: _as_array(value) for key, value in store.items()})
         if hasattr(layer, "save_assets") and hasattr(twin, "load_assets"):
@@ -77,7 +78,7 @@ def _copy_state(model, copy):
                 twin.load_assets(folder)
 
 
-def _check_state(model, copy):
+def _check_state(model: keras.Model, copy: keras.Model) -> None:
     """Refuses arrays that a layer keeps without giving them to its copy."""
     for layer, twin in _pairs(model, copy):
         for name, value in vars(layer).items():
@@ -95,7 +96,7 @@ def _check_state(model, copy):
             )
 
 
-def _check_outputs(model, copy, image_size):
+def _check_outputs(model: keras.Model, copy: keras.Model, image_size: int) -> None:
     """Tries whether both compute the same, where a layer is not Keras' own."""
     if all(_is_known(layer) for layer in model._flatten_layers()):
         return  # Copied exactly; a large network's call takes seconds on JAX.
@@ -122,7 +123,7 @@ def _check_outputs(model, copy, image_size):
     )
 
 
-def _is_known(layer):
+def _is_known(layer: keras.layers.Layer) -> bool:
     """Whether a layer is Keras' or this package's own, and runs no foreign code."""
     package = type(layer).__module__.split(".")[0]
     return (
@@ -133,17 +134,17 @@ def _is_known(layer):
     )
 
 
-def _pairs(model, copy):
+def _pairs(model: keras.Model, copy: keras.Model) -> Any:
     return zip(model._flatten_layers(), copy._flatten_layers(), strict=True)
 
 
-def _as_array(value):
+def _as_array(value: Any) -> np.ndarray:
     if isinstance(value, keras.Variable):
         return value.numpy()  # Of one replica, where several have it.
     return ops.convert_to_numpy(value)
 
 
-def _same(first, second):
+def _same(first: Any, second: Any) -> bool:
     if first.shape != second.shape or first.dtype != second.dtype:
         return False
     if first.dtype.kind in "OUSb":
@@ -155,7 +156,7 @@ def _same(first, second):
     return np.allclose(first, second, rtol=0, atol=tolerance, equal_nan=True)
 
 
-def _where(model, copy, inputs):
+def _where(model: keras.Model, copy: keras.Model, inputs: Any) -> str:
     """Names the first layer whose outputs differ, where a graph tells."""
     if not hasattr(model, "inputs"):
         return ""

@@ -1,5 +1,7 @@
 """Online and target network: images to unit vectors."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -18,13 +20,15 @@ class Encoder(keras.layers.Layer):
         heads: models applied in turn to the features: projector, predictor.
     """
 
-    def __init__(self, backbone, heads, **kwargs):
+    def __init__(
+        self, backbone: keras.Model, heads: list[keras.Model], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.backbone = backbone
         self.heads = list(heads)
         self.built = True
 
-    def features(self, images, training=False):
+    def features(self, images: Any, training: bool = False) -> Any:
         """The backbone's representation.
 
         Args:
@@ -36,7 +40,7 @@ class Encoder(keras.layers.Layer):
         """
         return pooled(self.backbone(images, training=training))
 
-    def call(self, images, training=False):
+    def call(self, images: Any, training: bool = False) -> Any:
         """Embeddings `(B, D)`, float32 under every policy, of length 1."""
         embeddings = self.features(images, training=training)
         for head in self.heads:
@@ -46,7 +50,7 @@ class Encoder(keras.layers.Layer):
         # The bound inside the root keeps the gradient finite at 0 as well.
         return embeddings * ops.rsqrt(ops.maximum(square, 1e-12))
 
-    def embed_views(self, views, training=False):
+    def embed_views(self, views: Any, training: bool = False) -> Any:
         """Embeddings of all views of one size.
 
         They pass the network as one batch, so that batch normalisation takes its
@@ -65,7 +69,7 @@ class Encoder(keras.layers.Layer):
         batch = -1 if batch is None else batch
         return ops.swapaxes(ops.reshape(embeddings, (batch, count, -1)), 0, 1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "backbone": keras.saving.serialize_keras_object(self.backbone),
@@ -73,7 +77,7 @@ class Encoder(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "Encoder":
         config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
         config["heads"] = [
             keras.saving.deserialize_keras_object(head) for head in config["heads"]
@@ -91,13 +95,21 @@ class TargetEncoder(Encoder):
     averages.
     """
 
-    def __init__(self, backbone, heads, **kwargs):
+    def __init__(
+        self, backbone: keras.Model, heads: list[keras.Model], **kwargs: Any
+    ) -> None:
         super().__init__(backbone, heads, **kwargs)
         for weight in self.weights:
             weight.trainable = False
 
     @classmethod
-    def copy_of(cls, encoder, num_heads, name=None, image_size=32):
+    def copy_of(
+        cls,
+        encoder: "Encoder",
+        num_heads: int,
+        name: str | None = None,
+        image_size: int = 32,
+    ) -> "TargetEncoder":
         """A target that starts equal to an encoder, with its first heads only.
 
         Args:
@@ -117,14 +129,14 @@ class TargetEncoder(Encoder):
         return cls(backbone, heads, dtype=encoder.dtype_policy, name=name)
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         return super().trainable
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: Any) -> None:
         """Stays as it is when `trainable` of the whole model is set."""
 
-    def follow_frozen(self, online):
+    def follow_frozen(self, online: "Encoder") -> None:
         """Lets layers that are frozen in the online network run as frozen here.
 
         Batch normalisation that is frozen takes its moving statistics in place of the
@@ -137,7 +149,7 @@ class TargetEncoder(Encoder):
         for head, copy in zip(online.heads, self.heads, strict=False):
             copy_trainable_flags(head, copy)
 
-    def check_is_copy(self, online):
+    def check_is_copy(self, online: "Encoder") -> None:
         """Checks that the online network has the weights that it was copied with.
 
         Args:
@@ -164,7 +176,7 @@ class TargetEncoder(Encoder):
                     "it (enable_lora, quantize, new layers) before the model is made."
                 )
 
-    def moving_pairs(self, online):
+    def moving_pairs(self, online: "Encoder") -> list[tuple[Any, Any]]:
         """(target weight, online weight) of all that training moves.
 
         Frozen weights stay, and batch normalisation's moving statistics are the

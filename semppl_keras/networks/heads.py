@@ -1,19 +1,22 @@
 """Projector and predictor."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import layers
 
 
 def mlp_head(
-    input_dim,
-    hidden_dim,
-    output_dim,
-    seed=None,
-    name=None,
+    input_dim: int,
+    hidden_dim: int,
+    output_dim: int,
+    seed: int | None = None,
+    name: str | None = None,
     *,
-    hidden_layers=1,
-    dtype=None,
-):
+    hidden_layers: int = 1,
+    dtype: Any = None,
+) -> keras.Model:
     """A multilayer perceptron: Dense, BatchNormalization, ReLU, ..., Dense.
 
     With one hidden layer projector and predictor of BYOL and SemPPL, as in their code
@@ -34,7 +37,7 @@ def mlp_head(
         A model from `(B, F)` to `(B, D)`.
     """
 
-    def initializer(layer):
+    def initializer(layer: keras.layers.Layer) -> Any:
         return keras.initializers.VarianceScaling(
             scale=1.0, seed=None if seed is None else seed + layer
         )
@@ -64,7 +67,9 @@ def mlp_head(
     return keras.Sequential([layers.Input((input_dim,)), *hidden, output], name=name)
 
 
-def projector(hidden_dim, projection_dim, hidden_layers=1):
+def projector(
+    hidden_dim: int, projection_dim: int, hidden_layers: int = 1
+) -> Callable[..., list[keras.Model]]:
     """Makes the head of an objective without predictor.
 
     Args:
@@ -76,7 +81,12 @@ def projector(hidden_dim, projection_dim, hidden_layers=1):
         returns a list.
     """
 
-    def make_heads(feature_dim, projector_seed, predictor_seed, dtype=None):
+    def make_heads(
+        feature_dim: int,
+        projector_seed: int | None,
+        predictor_seed: int | None,
+        dtype: Any = None,
+    ) -> list[keras.Model]:
         del predictor_seed
         return [
             mlp_head(
@@ -93,7 +103,9 @@ def projector(hidden_dim, projection_dim, hidden_layers=1):
     return make_heads
 
 
-def projector_and_predictor(hidden_dim, projection_dim):
+def projector_and_predictor(
+    hidden_dim: int, projection_dim: int
+) -> Callable[..., list[keras.Model]]:
     """Makes the heads of an objective that predicts a target's embeddings.
 
     Args:
@@ -104,7 +116,12 @@ def projector_and_predictor(hidden_dim, projection_dim):
         returns a list.
     """
 
-    def make_heads(feature_dim, projector_seed, predictor_seed, dtype=None):
+    def make_heads(
+        feature_dim: int,
+        projector_seed: int | None,
+        predictor_seed: int | None,
+        dtype: Any = None,
+    ) -> list[keras.Model]:
         return [
             mlp_head(
                 feature_dim,

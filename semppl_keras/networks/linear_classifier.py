@@ -1,5 +1,7 @@
 """A probe of the features and the network before it, as one classifier."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -9,7 +11,13 @@ from semppl_keras.networks.image_classifier import ImageClassifier
 _NEVER = -1e4
 
 
-def linear_classifier(backbone, views, probe, num_classes, class_names=None):
+def linear_classifier(
+    backbone: keras.Model,
+    views: Any,
+    probe: Any,
+    num_classes: int,
+    class_names: Any = None,
+) -> ImageClassifier:
     """Puts a fitted linear probe on a backbone: images to probabilities.
 
     Standardisation and regression are both linear, so that one layer does both.
@@ -51,7 +59,7 @@ def linear_classifier(backbone, views, probe, num_classes, class_names=None):
     )
 
 
-def _affine(probe):
+def _affine(probe: Any) -> tuple[np.ndarray, np.ndarray]:
     """Weights `(F, C)` and bias `(C,)` of a probe on features as they are."""
     if hasattr(probe, "steps"):
         scaler, regression = (step for _, step in probe.steps)

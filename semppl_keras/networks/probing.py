@@ -1,10 +1,14 @@
 """What a network does with a few images, seen from outside."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
 
-def probe_inputs(network, size, low=0.0, high=1.0):
+def probe_inputs(
+    network: Any, size: int, low: float = 0.0, high: float = 1.0
+) -> np.ndarray | None:
     """A few inputs that differ as much as they can.
 
     Args:
@@ -25,6 +29,7 @@ def probe_inputs(network, size, low=0.0, high=1.0):
     ):
         return None
     rng = np.random.default_rng(0)
+    inputs: np.ndarray
     if len(shape) == 2:
         inputs = rng.uniform(size=(4, shape[-1]))
     else:
@@ -35,7 +40,7 @@ def probe_inputs(network, size, low=0.0, high=1.0):
     return (low + (high - low) * inputs).astype("float32")
 
 
-def input_shape(network):
+def input_shape(network: Any) -> Any:
     """The shape of a built network's input, None where it cannot be told."""
     # Functional and Sequential models know their input; a subclassed model what
     # it was built with.
@@ -45,7 +50,7 @@ def input_shape(network):
     return shape
 
 
-def outputs_of(network, inputs):
+def outputs_of(network: Any, inputs: Any) -> np.ndarray:
     """What a network gives in inference, a float32 array; its random state stays."""
     states = [
         (variable, variable.numpy())
@@ -58,7 +63,7 @@ def outputs_of(network, inputs):
     return ops.convert_to_numpy(ops.cast(outputs, "float32"))
 
 
-def seen_by_first_weights(network, inputs):
+def seen_by_first_weights(network: Any, inputs: Any) -> np.ndarray | None:
     """What the first layer that can be trained sees of inputs.
 
     It is what layers without weights, a `Lambda`, or a model's own code before it make
@@ -71,9 +76,9 @@ def seen_by_first_weights(network, inputs):
     Returns:
         float32 array, or None where there is nothing to see.
     """
-    seen = []
+    seen: list[Any] = []
 
-    def stop(first, *args, **kwargs):
+    def stop(first: Any, *args: Any, **kwargs: Any) -> None:
         del args, kwargs
         seen.append(first)
         raise _Seen

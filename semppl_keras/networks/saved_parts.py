@@ -1,12 +1,18 @@
 """The parts of a model out of its saved configuration."""
 
+from typing import Any
+
 import keras
 
 from semppl_keras.networks.backbone_contract import as_before
 from semppl_keras.networks.trainable_state import freeze_places, frozen_places
 
 
-def with_parts(config, names, custom_objects=None):
+def with_parts(
+    config: dict[str, Any],
+    names: tuple[str, ...],
+    custom_objects: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """A configuration in which the parts are objects again.
 
     Args:
@@ -26,7 +32,7 @@ def with_parts(config, names, custom_objects=None):
     return config
 
 
-def with_frozen(config, model):
+def with_frozen(config: dict[str, Any], model: keras.Model) -> dict[str, Any]:
     """A configuration with a note of what of the model's parts is frozen.
 
     Args:
@@ -41,7 +47,12 @@ def with_frozen(config, model):
     return {**config, "frozen": frozen}
 
 
-def made_of_parts(cls, config, names, custom_objects=None):
+def made_of_parts(
+    cls: Any,
+    config: dict[str, Any],
+    names: tuple[str, ...],
+    custom_objects: dict[str, Any] | None = None,
+) -> Any:
     """A model out of its saved configuration.
 
     Args:

@@ -1,9 +1,11 @@
 """What it takes for a backbone to be exported on JAX."""
 
+from typing import Any
+
 import keras
 
 
-def make_servable(backbone):
+def make_servable(backbone: keras.Model) -> None:
     """Lets `backbone.export(path)` write a SavedModel on JAX, for any image size.
 
     TensorFlow traces the gradient of what it saves, and JAX cannot give that of a
@@ -18,7 +20,9 @@ def make_servable(backbone):
         return
     export = type(backbone).export
 
-    def export_without_gradient(filepath, format="tf_saved_model", **kwargs):
+    def export_without_gradient(
+        filepath: Any, format: str = "tf_saved_model", **kwargs: Any
+    ) -> Any:
         if format == "tf_saved_model":
             kwargs["jax2tf_kwargs"] = {
                 "with_gradient": False,

@@ -1,7 +1,9 @@
 """Which layers and weights of a network are frozen, as data that can be kept."""
 
+from typing import Any
 
-def frozen_places(network):
+
+def frozen_places(network: Any) -> dict[str, list[int]]:
     """What of a network is frozen.
 
     Args:
@@ -19,7 +21,7 @@ def frozen_places(network):
     }
 
 
-def freeze_places(network, places):
+def freeze_places(network: Any, places: Any) -> None:
     """Freezes what `frozen_places` told of a network like it, and releases the rest.
 
     Args:
@@ -40,7 +42,7 @@ def freeze_places(network, places):
         weight.trainable = index not in frozen_weights
 
 
-def copy_trainable_flags(source, copy):
+def copy_trainable_flags(source: Any, copy: Any) -> None:
     """Lets the layers of a copy say that they are frozen where the source's do.
 
     Layers such as batch normalisation go by it. The weights keep what they have.
@@ -51,13 +53,13 @@ def copy_trainable_flags(source, copy):
         twin._trainable = layer.trainable
 
 
-def _parts(network):
+def _parts(network: Any) -> tuple[list[Any], list[Any]]:
     layers = network._flatten_layers()
     # Of what can be trained, frozen or not: `trainable_weights` lacks the frozen ones.
     return layers, [weight for layer in layers for weight in layer._trainable_variables]
 
 
-def _checked(places, name, count, network):
+def _checked(places: Any, name: str, count: int, network: Any) -> set[int]:
     values = places.get(name) if isinstance(places, dict) else None
     if not isinstance(values, (list, tuple)) or not all(
         isinstance(value, int) and 0 <= value < count for value in values

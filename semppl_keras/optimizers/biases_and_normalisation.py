@@ -1,5 +1,7 @@
 """Finds the variables that large-batch optimisers leave without decay."""
 
+from typing import Any
+
 import keras
 
 NORMALISATION_LAYERS = (
@@ -10,7 +12,7 @@ NORMALISATION_LAYERS = (
 )
 
 
-def biases_and_normalisation(layer):
+def biases_and_normalisation(layer: keras.layers.Layer) -> list[Any]:
     """The trainable variables of a layer that are biases or scale a normalisation.
 
     They are found by what they are, in the layer and in all the layers within it: the
@@ -39,7 +41,7 @@ def biases_and_normalisation(layer):
             "`layer` must be built, before that it has no variables. Call it on a "
             f"batch or call its `build()` first. Received: layer={layer.name!r}."
         )
-    found = set()
+    found: set[int] = set()
     for part in layer._flatten_layers():
         if isinstance(part, NORMALISATION_LAYERS):
             found.update(id(variable) for variable in part.trainable_variables)

@@ -1,5 +1,7 @@
 """Layer-wise adaptive rate scaling."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -51,14 +53,14 @@ class LARS(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate,
-        momentum=0.9,
-        trust_coefficient=1e-3,
-        weight_decay=1e-6,
-        nesterov=False,
-        name="lars",
-        **kwargs,
-    ):
+        learning_rate: Any,
+        momentum: float = 0.9,
+        trust_coefficient: float = 1e-3,
+        weight_decay: float = 1e-6,
+        nesterov: bool = False,
+        name: str = "lars",
+        **kwargs: Any,
+    ) -> None:
         if not 0 <= momentum < 1:
             raise ValueError(
                 "`momentum` must be at least 0 and below 1. "
@@ -80,7 +82,7 @@ class LARS(keras.optimizers.Optimizer):
         self.nesterov = nesterov
         self._exclusions = _Identities()
 
-    def exclude_from_adaptation(self, variables):
+    def exclude_from_adaptation(self, variables: Any) -> None:
         """Leaves variables without weight decay and without adaptation.
 
         They are told by identity. Calls add up. Variables that the optimiser is not
@@ -108,7 +110,7 @@ class LARS(keras.optimizers.Optimizer):
                 )
         self._exclusions.add(variables)
 
-    def build(self, variables):
+    def build(self, variables: Any) -> None:
         """Creates a momentum buffer for each variable, and the record of exclusions."""
         if self.built:
             return
@@ -129,7 +131,7 @@ class LARS(keras.optimizers.Optimizer):
             name="adapted",
         )
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Moves one variable and its momentum buffer."""
         dtype = keras.backend.result_type(
             keras.backend.standardize_dtype(variable.dtype), "float32"
@@ -153,7 +155,7 @@ class LARS(keras.optimizers.Optimizer):
         self.assign(velocity, ops.cast(new_velocity, velocity.dtype))
         self.assign_sub(variable, ops.cast(update, variable.dtype))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {
@@ -164,7 +166,7 @@ class LARS(keras.optimizers.Optimizer):
         )
         return config
 
-    def _trust(self, weights, direction, adapted):
+    def _trust(self, weights: Any, direction: Any, adapted: Any) -> Any:
         weight_norm = ops.sqrt(ops.sum(ops.square(weights)))
         direction_norm = ops.sqrt(ops.sum(ops.square(direction)))
         applies = (adapted > 0) & (weight_norm > 0) & (direction_norm > 0)
@@ -174,7 +176,7 @@ class LARS(keras.optimizers.Optimizer):
         ratio = self.trust_coefficient * weight_norm / divisor
         return ops.where(applies, ratio, ops.ones_like(ratio))
 
-    def _apply_weight_decay(self, variables):
+    def _apply_weight_decay(self, variables: Any) -> None:
         # Keras' decoupled decay would come on top of the one inside the gradient.
         del variables
 
@@ -185,11 +187,11 @@ class _Identities:
     In a plain list they would become variables of the optimiser.
     """
 
-    def __init__(self):
-        self._by_id = {}
+    def __init__(self) -> None:
+        self._by_id: dict[int, Any] = {}
 
-    def add(self, variables):
+    def add(self, variables: Any) -> None:
         self._by_id.update((id(variable), variable) for variable in variables)
 
-    def __contains__(self, variable):
+    def __contains__(self, variable: Any) -> bool:
         return id(variable) in self._by_id

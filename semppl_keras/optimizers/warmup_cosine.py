@@ -3,7 +3,9 @@
 import keras
 
 
-def warmup_cosine(peak, warmup_steps, total_steps, final=0.0):
+def warmup_cosine(
+    peak: float, warmup_steps: int, total_steps: int, final: float = 0.0
+) -> keras.optimizers.schedules.LearningRateSchedule:
     """A schedule that rises linearly from 0 to `peak` and falls along a cosine.
 
     With s the step, W `warmup_steps` and T `total_steps`:

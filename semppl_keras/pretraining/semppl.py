@@ -134,6 +134,7 @@ class SemPPL(Pretraining):
     )
     needs_labels = True
     predicts_classes = True
+    num_classes: int
 
     def __init__(
         self,

@@ -146,15 +146,8 @@ class KeepsAverage:
             base_momentum: float in [0, 1].
             start: int, the model's step at which the schedule begins.
             steps: int, its length, or None: the momentum stays as it begins.
-
-        Raises:
-            TypeError: if the model has no target network.
         """
-        if self._target_schedule is None:
-            raise TypeError(
-                f"{type(self).__name__} has no target network that `TargetEMA` could "
-                "move."
-            )
+        assert self._target_schedule is not None
         self._target_schedule.begin(base_momentum, start, steps)
 
     def target_progress(self) -> float | None:
@@ -219,10 +212,10 @@ class TargetEMA(keras.callbacks.Callback):
         self._scheduled = False
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if not isinstance(self.model, KeepsAverage):
+        if not getattr(self.model, "keeps_average", False):
             raise TypeError(
-                "`TargetEMA` moves the target network of pre-training (SemPPL, BYOL). "
-                f"Received: {type(self.model).__name__}."
+                f"{type(self.model).__name__} has no target network that `TargetEMA` "
+                "could move."
             )
         self._scheduled = False
 

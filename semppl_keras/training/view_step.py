@@ -79,14 +79,19 @@ class ViewStep(KeepsAverage, ImageInference):
         Returns:
             What `views` gives for the images of all parts, in this order.
         """
-        # Of the step that is traced: its loss is computed of the same images.
-        self._batch = GlobalBatch(*(part.shape[0] for part in images))
+        batch = GlobalBatch(*(part.shape[0] for part in images))
         images = tuple(ops.cast(part, "float32") for part in images)
         return self.views(
             ops.concatenate(images, axis=0),
             seed=self.seed_generator,
-            uniform=self._batch.uniform,
+            uniform=batch.uniform,
         )
+
+    def begin_step(self, images: tuple[Any, ...]) -> Any:
+        """What a step is made of, on each backend: see `make_views`."""
+        # Of the step that is traced: its loss is computed of the same images.
+        self._batch = GlobalBatch(*(part.shape[0] for part in images))
+        return self.make_views(images)
 
     def make_views(self, images: tuple[Any, ...]) -> Any:
         """Views of the images of a batch, by `draw_views`, and what goes with them.

@@ -151,9 +151,10 @@ def test_without_classes_there_is_nothing_to_evaluate(name):
     )
 
 
-def test_a_model_without_target_has_nothing_to_schedule():
+@pytest.mark.parametrize("total_steps", [None, 6])
+def test_a_model_without_target_has_nothing_to_schedule(total_steps):
     with pytest.raises(TypeError, match="SimCLR has no target network"):
-        fit(make("simclr"), callbacks=[TargetEMA(0.9)])
+        fit(make("simclr"), callbacks=[TargetEMA(0.9, total_steps)])
 
 
 def test_the_penalties_of_the_backbone_count():

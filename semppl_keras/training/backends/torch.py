@@ -10,7 +10,7 @@ import torch
 class ViewTrainer(keras.Model):
     """A model whose step makes views, trains on them, and updates afterwards.
 
-    A subclass gives `make_views(images)`, `compute_loss`, in which it writes state
+    A subclass gives `begin_step(images)`, `compute_loss`, in which it writes state
     through `write_state`, and `after_update()`.
     """
 
@@ -22,7 +22,7 @@ class ViewTrainer(keras.Model):
         for variable in self.trainable_variables:
             variable.value.grad = None
         with torch.no_grad():
-            views = self.make_views(images)
+            views = self.begin_step(images)
         logs = super().train_step((views, labels))
         with torch.no_grad():
             for write in self._state_writes:
