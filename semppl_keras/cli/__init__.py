@@ -50,7 +50,7 @@ def main(argv=None):
         >>> main(["train", "--epochs", "1", "--out", "runs/short"])
     """
     with plain_output():
-        return _run(_parser().parse_args(argv))
+        return _run(parser().parse_args(argv))
 
 
 def _run(arguments):
@@ -116,7 +116,7 @@ def parser_of(name, parser_class):
     return commands.choices[name]
 
 
-def _parser():
+def parser():
     parser = _OneLineErrors(prog="semppl", description=_DESCRIPTION)
     commands = parser.add_subparsers(
         title="commands",

@@ -21,7 +21,7 @@ from semppl_keras.runs.json_files import read_json
 from semppl_keras.runs.safe_loading import check_folder, load_model
 
 # How long after the last checkpoint the end of an epoch writes another.
-_SECONDS_BETWEEN_CHECKPOINTS = 10
+SECONDS_BETWEEN_CHECKPOINTS = 10
 _MINUTES_BETWEEN_CHECKPOINTS = 5
 
 # In a folder of checkpoints: what the training depends on.
@@ -78,7 +78,7 @@ def safe_fit(model, state, folder, *data, minutes=None, callbacks=(), **argument
             folder,
             state,
             minutes=minutes or _MINUTES_BETWEEN_CHECKPOINTS,
-            least_seconds=_SECONDS_BETWEEN_CHECKPOINTS,
+            least_seconds=SECONDS_BETWEEN_CHECKPOINTS,
             stop_requested=stop_requested,
             tell=_warn,
         )

@@ -11,7 +11,7 @@ from tiny_runs import assert_same_results, interrupting, tiny_runs, write_archiv
 
 import semppl_keras
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
-from semppl_keras.cli import _parser, main
+from semppl_keras.cli import main, parser
 from semppl_keras.reports.run_picture import embed_in_plane, write_report
 from semppl_keras.runs import training as train_command
 from semppl_keras.runs.settings import run_folder
@@ -230,7 +230,7 @@ def test_resume_on_another_backend(tmp_path, capsys):
     ],
 )
 def test_default_folder(options, folder):
-    arguments = _parser().parse_args(["train", *options])
+    arguments = parser().parse_args(["train", *options])
     assert run_folder(arguments).as_posix() == folder
 
 

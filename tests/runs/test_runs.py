@@ -115,7 +115,7 @@ def test_defaults_are_those_of_the_command_line(command, received):
     words = {"run": ["RUN"], "source": ["DIR"], "runs": ["--", "RUN", "-2"]}
     options = ["--format", "onnx"] if "format" in given else []
     words = [word for name in given for word in words.get(name, ())]
-    expected = vars(cli._parser().parse_args([command, *options, *words]))
+    expected = vars(cli.parser().parse_args([command, *options, *words]))
     assert expected.pop("command") == command
     assert vars(received[0]) == expected
     # Every option can be given, and those in the signature are options.
