@@ -7,7 +7,6 @@ from keras import layers
 from semppl_keras import SemPPL
 from semppl_keras.views import MultiCrop
 
-
 # XLA takes longer to compile the few steps of a test than they take: without it, except
 # on JAX, which would compile every operation by itself.
 QUICK = {"jit_compile": keras.backend.backend() == "jax"}
