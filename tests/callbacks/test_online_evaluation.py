@@ -365,6 +365,7 @@ def test_training_may_begin_again_after_an_error(tmp_path):
     assert len(read_config(tmp_path).embeddings) == 2
 
 
+@pytest.mark.any_backend
 def test_the_writers_do_not_load_tensorflow(tmp_path):
     module = sys.modules[sprite.__module__].__file__
     code = f"""
@@ -382,6 +383,7 @@ def test_the_writers_do_not_load_tensorflow(tmp_path):
     assert len(read_config(tmp_path).embeddings) == 1
 
 
+@pytest.mark.any_backend
 def test_image_summaries_need_no_size(tmp_path):
     png, _ = sprite(np.zeros((3, 5, 7, 1), "uint8"))
     events = EventFile(tmp_path, 0)
@@ -391,6 +393,7 @@ def test_image_summaries_need_no_size(tmp_path):
     assert images == {"plot": [(4, (14, 10, png))]}
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_sprites_keep_proportions_and_colours(channels):
     from PIL import Image
@@ -410,6 +413,7 @@ def test_sprites_keep_proportions_and_colours(channels):
     sprite(np.ones((2, 4, 4, channels)))
 
 
+@pytest.mark.any_backend
 def test_principal_plane_against_the_covariance():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(50, 6)) * [1, 5, 2, 1, 1, 3] + 10
@@ -424,12 +428,14 @@ def test_principal_plane_against_the_covariance():
     np.testing.assert_allclose(principal_plane(features + 100), points, atol=1e-3)
 
 
+@pytest.mark.any_backend
 def test_principal_plane_of_little():
     for shape in ((1, 4), (6, 1), (1, 1), (6, 4)):
         points = principal_plane(np.ones(shape, "float32"))
         np.testing.assert_allclose(points, np.zeros((shape[0], 2)), atol=1e-12)
 
 
+@pytest.mark.any_backend
 def test_many_classes_are_drawn_without_names(tmp_path):
     data = (toy_images(66)[0], np.arange(66) % 22)
     evaluation = OnlineEvaluation(data, data, log_dir=tmp_path)
@@ -437,6 +443,7 @@ def test_many_classes_are_drawn_without_names(tmp_path):
     assert len(read_events(tmp_path)[1]["online_embeddings"]) == 1
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -488,6 +495,7 @@ def test_models_and_images_that_do_not_fit_are_known_before_training():
     assert_same_weights(before, weights_of(model))
 
 
+@pytest.mark.any_backend
 def test_a_missing_tensorboard_is_said_at_once(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboard.summary.writer", None)
     with pytest.raises(ImportError, match="need the package tensorboard"):
