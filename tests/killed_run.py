@@ -5,12 +5,12 @@ N-th checkpoint is being written; `saved:N`, right after it was.
 """
 
 import os
+import pathlib
 import signal
 import sys
 
 from tiny_runs import tiny_runs
 
-from semppl_keras.callbacks import TrainingCheckpoints, training_checkpoints
 from semppl_keras.cli import main
 from semppl_keras.runs import training as train_command
 
@@ -36,25 +36,24 @@ def arm(moment, count):
                 countdown()
 
         train_command.ScalarLogs = Killing
-    elif moment == "save":
-        sync = training_checkpoints._sync
+        return
 
-        def killing(path):
-            if path.name == training_checkpoints._PARTIAL:
-                # Half of it has come to the disk.
-                half = path.stat().st_size // 2
-                countdown(lambda: os.truncate(path, half))
-            sync(path)
+    # A checkpoint gets its name once it is whole.
+    replace = os.replace
 
-        training_checkpoints._sync = killing
-    else:
-        prune = TrainingCheckpoints._prune
-
-        def killing(self, keep):
+    def killing(source, target):
+        source = pathlib.Path(source)
+        if not pathlib.Path(target).match("checkpoints/checkpoint_*.keras"):
+            replace(source, target)
+        elif moment == "save":
+            # Half of it has come to the disk.
+            countdown(lambda: os.truncate(source, source.stat().st_size // 2))
+            replace(source, target)
+        else:
+            replace(source, target)
             countdown()
-            prune(self, keep)
 
-        TrainingCheckpoints._prune = killing
+    os.replace = killing
 
 
 if __name__ == "__main__":

@@ -93,6 +93,7 @@ def test_a_step_against_its_irreducible_work(tmp_path):
     assert BACKEND in output.splitlines()[0]
 
 
+@pytest.mark.any_backend
 def test_the_command_for_a_gpu_is_not_for_tensorflow():
     finished = run("gpu.py", fails=True, KERAS_BACKEND="tensorflow")
     assert "set KERAS_BACKEND to jax or torch" in finished
@@ -125,6 +126,7 @@ def test_the_command_for_a_gpu(tmp_path):
     assert flops == pytest.approx(share / 100 * ceiling, rel=0.1, abs=2e-3)
 
 
+@pytest.mark.any_backend
 def test_importing_the_package_leaves_tensorflow_alone():
     program = "import sys, semppl_keras; print('tensorflow' in sys.modules)"
     finished = subprocess.run(
@@ -136,6 +138,7 @@ def test_importing_the_package_leaves_tensorflow_alone():
     assert finished.stdout.strip() == "False", finished.stderr[-2000:]
 
 
+@pytest.mark.any_backend
 def test_the_search_for_the_largest_batch():
     largest = benchmark("gpu").largest
     for capacity in (16, 40, 100, 255, 256, 257, 700, 5000):
@@ -154,6 +157,7 @@ def test_the_search_for_the_largest_batch():
     assert largest(lambda size: None, first=256, limit=4096) == (None, None)
 
 
+@pytest.mark.any_backend
 def test_out_of_memory_is_told_from_other_errors():
     gpu = benchmark("gpu")
     for text in (
@@ -191,6 +195,7 @@ def resnet_multiply_adds(size, channels, blocks, basic):
     return total
 
 
+@pytest.mark.any_backend
 @slow_on_jax
 def test_multiplications_are_those_counted_by_hand():
     multiply_adds = benchmark("arithmetic").multiply_adds

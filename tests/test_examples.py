@@ -21,6 +21,7 @@ def _name(path):
     return path.stem
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("notebook", sorted(EXAMPLES.glob("*.ipynb")), ids=_name)
 def test_notebooks_have_not_drifted_from_their_sources(notebook):
     import jupytext
@@ -34,6 +35,7 @@ def test_notebooks_have_not_drifted_from_their_sources(notebook):
     assert not any(cell.get("outputs") for cell in generated.cells)
 
 
+@pytest.mark.any_backend
 def test_idx_files_become_an_npz(tmp_path):
     arrays = {}
     for name, stem in (("x", "images-idx3"), ("y", "labels-idx1")):
@@ -88,6 +90,7 @@ if keras.backend.backend() != "torch":
         assert isinstance(model, semppl_keras.SemPPL)
 
 
+@pytest.mark.any_backend
 def test_the_launcher_fails_with_its_processes(tmp_path):
     (tmp_path / "fails.py").write_text(
         "import os, sys, time\n"

@@ -58,7 +58,7 @@ def tiny_runs():
             patch.setattr(module, "own_images", tiny_recipe)
         patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
         patch.setattr(run_metrics, "supervised_accuracy", train_network_for_a_moment)
-        patch.setattr(safe_training, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+        patch.setattr(safe_training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
         yield
 
 

@@ -7,6 +7,10 @@ from keras import layers
 from semppl_keras import SemPPL
 from semppl_keras.views import MultiCrop
 
+# XLA takes longer to compile the few steps of a test than they take: without it, except
+# on JAX, which would compile every operation by itself.
+QUICK = {"jit_compile": keras.backend.backend() == "jax"}
+
 
 def toy_backbone(channels=1, features=8):
     """One convolution: images of any size to a few features."""
@@ -60,7 +64,7 @@ def toy_model(backbone=None, compile_arguments=None, **changes):
         "seed": 0,
     }
     model = SemPPL(backbone or toy_backbone(), **{**settings, **changes})
-    arguments = {"optimizer": keras.optimizers.Adam(1e-2)}
+    arguments = {"optimizer": keras.optimizers.Adam(1e-2), **QUICK}
     model.compile(**{**arguments, **(compile_arguments or {})})
     return model
 

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         >>> main(["train", "--epochs", "1", "--out", "runs/short"])
     """
     with plain_output():
-        arguments = _parser().parse_args(argv)
+        arguments = parser().parse_args(argv)
         with (
             verbose_as(arguments.verbose),
             contextlib.nullcontext() if arguments.verbose == 2 else quiet_backends(),
@@ -123,7 +123,8 @@ def load_command(name: str) -> types.ModuleType:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
     parser = _OneLineErrors(prog="semppl", description=_DESCRIPTION)
     parser.add_argument(
         "--version", action="version", version=f"semppl_keras {__version__}"

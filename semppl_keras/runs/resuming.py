@@ -26,7 +26,7 @@ from semppl_keras.runs.safe_loading import check_folder, load_model
 from semppl_keras.runs.telling import tell, verbosity
 
 # How long after the last checkpoint the end of an epoch writes another.
-_SECONDS_BETWEEN_CHECKPOINTS = 10
+SECONDS_BETWEEN_CHECKPOINTS = 10
 # Of a classifier, whose epochs may be a moment each, to a file.
 _SECONDS_BETWEEN_LINES = 10
 
@@ -98,7 +98,7 @@ def safe_fit(
             folder,
             state,
             minutes=CHECKPOINT_MINUTES if minutes is None else minutes,
-            least_seconds=_SECONDS_BETWEEN_CHECKPOINTS,
+            least_seconds=SECONDS_BETWEEN_CHECKPOINTS,
             stop_requested=stop_requested,
             tell=_warn,
         )

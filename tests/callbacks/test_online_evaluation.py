@@ -364,6 +364,7 @@ def test_training_may_begin_again_after_an_error(tmp_path):
     assert len(read_config(tmp_path).embeddings) == 2
 
 
+@pytest.mark.any_backend
 def test_the_writers_do_not_load_tensorflow(tmp_path):
     module = sys.modules[sprite.__module__].__file__
     code = f"""
@@ -381,6 +382,7 @@ def test_the_writers_do_not_load_tensorflow(tmp_path):
     assert len(read_config(tmp_path).embeddings) == 1
 
 
+@pytest.mark.any_backend
 def test_image_summaries_need_no_size(tmp_path):
     png, _ = sprite(np.zeros((3, 5, 7, 1), "uint8"))
     events = EventFile(tmp_path, 0)
@@ -390,6 +392,7 @@ def test_image_summaries_need_no_size(tmp_path):
     assert images == {"plot": [(4, (14, 10, png))]}
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_sprites_keep_proportions_and_colours(channels):
     from PIL import Image
@@ -409,6 +412,7 @@ def test_sprites_keep_proportions_and_colours(channels):
     sprite(np.ones((2, 4, 4, channels)))
 
 
+@pytest.mark.any_backend
 def test_many_classes_are_drawn_without_names(tmp_path):
     data = (toy_images(66)[0], np.arange(66) % 22)
     evaluation = OnlineEvaluation(data, data, log_dir=tmp_path)
@@ -416,6 +420,7 @@ def test_many_classes_are_drawn_without_names(tmp_path):
     assert len(read_events(tmp_path)[1]["online_embeddings"]) == 1
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -467,6 +472,7 @@ def test_models_and_images_that_do_not_fit_are_known_before_training():
     assert_same_weights(before, weights_of(model))
 
 
+@pytest.mark.any_backend
 def test_a_missing_tensorboard_is_said_at_once(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboard.summary.writer", None)
     with pytest.raises(ImportError, match="need the package tensorboard"):

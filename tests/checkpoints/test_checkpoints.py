@@ -191,6 +191,7 @@ def vars_of(holder, values):
     return holder
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_every_form_of_the_pickle_gives_the_same_network(form, deepmind, tmp_path):
     expected = load_deepmind(deepmind)
@@ -205,6 +206,7 @@ def test_every_form_of_the_pickle_gives_the_same_network(form, deepmind, tmp_pat
             np.testing.assert_array_equal(weight, other)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("protocol", [0, 1, 3, 4, 5])
 def test_arrays_of_every_protocol(protocol, tmp_path):
     arrays = [
@@ -282,6 +284,7 @@ def version_2(layout):
     return result
 
 
+@pytest.mark.any_backend
 def test_version_2_is_recognised(tmp_path):
     layout = version_2(narrow(golden_files.layout("resnet18_1x")))
     path = golden_files.write_deepmind(tmp_path / "file.pkl", layout)
@@ -380,6 +383,7 @@ def test_a_simclr_file_without_heads(tmp_path):
     assert checkpoint.classifier is None
 
 
+@pytest.mark.any_backend
 def test_the_latest_checkpoint_of_a_folder(tmp_path):
     trunk = {k: v for k, v in SIMCLR.items() if k.startswith("base_model")}
     golden_files.write_simclr(tmp_path, {"other": [2]}, step=9)
@@ -491,6 +495,7 @@ WRONG = {
 }
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("name", sorted(WRONG))
 def test_wrong_files_are_told_apart(name, tmp_path):
     content, message = WRONG[name]
@@ -501,6 +506,7 @@ def test_wrong_files_are_told_apart(name, tmp_path):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.any_backend
 def test_no_file_and_a_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file"):
         load_deepmind(tmp_path / "none.pkl")
@@ -508,6 +514,7 @@ def test_no_file_and_a_folder(tmp_path):
         load_deepmind(tmp_path)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
 def test_a_file_that_is_cut_off(share, deepmind, tmp_path):
     content = deepmind.read_bytes()
@@ -545,6 +552,7 @@ def hostile(tmp_path):
     return marker, files
 
 
+@pytest.mark.any_backend
 def test_nothing_in_a_pickle_is_executed(tmp_path, monkeypatch):
     marker, files = hostile(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -612,6 +620,7 @@ HUNGRY = {
 }
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("name", sorted(HUNGRY))
 def test_what_a_pickle_announces_is_not_believed(name, tmp_path):
     path = tmp_path / "hungry.pkl"
@@ -620,6 +629,7 @@ def test_what_a_pickle_announces_is_not_believed(name, tmp_path):
         load_deepmind(path)
 
 
+@pytest.mark.any_backend
 def test_a_pickle_of_too_many_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr(safe_pickle, "MOST_READS", 1000)
     path = tmp_path / "lists.pkl"
@@ -628,6 +638,7 @@ def test_a_pickle_of_too_many_pieces(tmp_path, monkeypatch):
         load_deepmind(path)
 
 
+@pytest.mark.any_backend
 def test_simclr_files_that_are_not_whole(simclr, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no .*\.index"):
         load_simclr(tmp_path / "model.ckpt-1")
@@ -649,6 +660,7 @@ def test_simclr_files_that_are_not_whole(simclr, tmp_path):
         load_simclr(prefix)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -671,6 +683,7 @@ def test_simclr_files_that_lack_something(change, message, tmp_path):
         load_simclr(golden_files.write_simclr(tmp_path, layout))
 
 
+@pytest.mark.any_backend
 def test_layouts_of_the_same_code_of_which_there_is_no_file(tmp_path):
     for depth, arguments in (
         (18, {"selective_kernels": True}),
@@ -701,6 +714,7 @@ def test_layouts_of_the_same_code_of_which_there_is_no_file(tmp_path):
         assert ("stem_conv1" in names) == (selective and "stem" not in arguments)
 
 
+@pytest.mark.any_backend
 def test_simclr_files_need_tensorflow(simclr, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(ImportError, match="needs TensorFlow"):

@@ -17,7 +17,7 @@ from tiny_runs import (
 
 import semppl_keras
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
-from semppl_keras.cli import _parser, main
+from semppl_keras.cli import main, parser
 from semppl_keras.reports.run_picture import write_report
 from semppl_keras.runs import training as train_command
 from semppl_keras.runs.settings import run_folder
@@ -74,6 +74,7 @@ def test_a_run_writes_its_folder_and_prints_the_table(new, finished):
     assert metrics["knn_accuracy"] == np.mean(correct)
 
 
+@pytest.mark.any_backend
 def test_a_finished_run_is_neither_overwritten_nor_repeated(new, finished, capsys):
     folder, _ = finished
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
@@ -126,6 +127,7 @@ def test_a_run_interrupted_before_its_first_checkpoint_starts_again(
     assert (tmp_path / "metrics.json").exists()
 
 
+@pytest.mark.any_backend
 def test_batch_size_and_learning_rate(new, tmp_path, monkeypatch):
     seen = {}
 
@@ -140,6 +142,7 @@ def test_batch_size_and_learning_rate(new, tmp_path, monkeypatch):
     assert float(seen["rate"]) == 0.25
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -160,6 +163,7 @@ def test_arguments_that_are_wrong(options, message, capsys):
     assert told.count("\n") == 1
 
 
+@pytest.mark.any_backend
 def test_no_command(capsys):
     with pytest.raises(SystemExit) as error:
         main([])
@@ -167,6 +171,7 @@ def test_no_command(capsys):
     assert "COMMAND" in capsys.readouterr().err
 
 
+@pytest.mark.any_backend
 def test_help(capsys):
     with pytest.raises(SystemExit) as error:
         main(["train", "--help"])
@@ -177,6 +182,7 @@ def test_help(capsys):
     assert max(len(line) for line in told.splitlines()) <= 88
 
 
+@pytest.mark.any_backend
 def test_errors_are_one_line_and_leave_nothing_behind(new, tmp_path, capsys):
     def told(*arguments):
         assert main(["train", *arguments]) == 2
@@ -211,6 +217,7 @@ def test_errors_are_one_line_and_leave_nothing_behind(new, tmp_path, capsys):
     assert "model.keras would be overwritten" in told("--out", str(taken))
 
 
+@pytest.mark.any_backend
 def test_resume_on_another_backend(tmp_path, capsys):
     settings = {
         "dataset": "digits",
@@ -224,6 +231,7 @@ def test_resume_on_another_backend(tmp_path, capsys):
     assert "KERAS_BACKEND=another" in capsys.readouterr().err
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("options", "folder"),
     [
@@ -235,10 +243,11 @@ def test_resume_on_another_backend(tmp_path, capsys):
     ],
 )
 def test_default_folder(options, folder):
-    arguments = _parser().parse_args(["train", *options])
+    arguments = parser().parse_args(["train", *options])
     assert run_folder(arguments).as_posix() == folder
 
 
+@pytest.mark.any_backend
 def test_report_with_many_classes_and_little_history(tmp_path):
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 30, 600)
@@ -254,6 +263,7 @@ def test_report_with_many_classes_and_little_history(tmp_path):
     assert (tmp_path / "report.png").stat().st_size > 10_000
 
 
+@pytest.mark.any_backend
 def test_report_of_parts_that_do_not_fit(tmp_path):
     with pytest.raises(ValueError, match="Received: 3, 3 and 2"):
         write_report(

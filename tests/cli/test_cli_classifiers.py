@@ -97,7 +97,7 @@ def test_an_interrupted_classifier_goes_on(run, quick, command, tmp_path, monkey
     assert main([*options, str(tmp_path / "whole")]) == 0
     assert not (tmp_path / "whole" / "classifier_checkpoints").exists()
     parts = tmp_path / "parts"
-    monkeypatch.setattr(safe_training, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(safe_training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
     with monkeypatch.context() as patch:
         patch.setattr(safe_training, "TrainingHealth", interrupting(epoch=1))
         assert main([*options, str(parts)]) == 130

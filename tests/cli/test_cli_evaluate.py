@@ -365,7 +365,7 @@ def test_classes_are_matched_by_name_or_by_number():
 
 
 def test_nothing_is_chosen_on_test_labels(run, quick):
-    arguments = semppl_keras.cli._parser().parse_args(["evaluate", str(run)])
+    arguments = semppl_keras.cli.parser().parse_args(["evaluate", str(run)])
     task, seed = evaluation_task.task_of_run(
         json.loads((run / "run.json").read_text()), arguments, run
     )

@@ -186,6 +186,7 @@ def test_the_run_s_own_classifier_comes_first(run, tmp_path, capsys):
     assert other.exists()
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -204,6 +205,7 @@ def test_what_cannot_be_exported_is_told(run, options, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.any_backend
 def test_a_folder_without_a_run_is_told(tmp_path, capsys):
     assert main(["export", str(tmp_path), "--format", "keras"]) == 2
     assert "RUN must be a folder that semppl train has written" in (
@@ -233,6 +235,7 @@ def _with_pickle_in_the_archive(path, marker):
         archive.writestr("assets/weights.pkl", b"\x80\x04N.")
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("command", ["export", "evaluate", "train"])
 @pytest.mark.parametrize(
     ("spoil", "message"),
@@ -271,6 +274,7 @@ def test_a_folder_that_would_execute_something_is_refused(
     assert not marker.exists()
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("name", ["notes.pkl", "deep/weights.pt", "unnamed"])
 def test_a_folder_with_a_pickle_beside_is_refused(run, tmp_path, name, capsys):
     folder = tmp_path / "run"
@@ -293,6 +297,7 @@ class _Opening:
         return open, (self._path, "w")
 
 
+@pytest.mark.any_backend
 def test_a_folder_with_arrays_of_objects_is_refused(run, tmp_path, capsys):
     folder, marker = shutil.copytree(run, tmp_path / "run"), tmp_path / "executed"
     objects = np.array([_Opening(str(marker))], dtype=object)
@@ -325,6 +330,7 @@ def test_a_folder_with_arrays_of_objects_is_refused(run, tmp_path, capsys):
     assert "odd.npy" in told()
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("command", "name", "content", "message"),
     [
@@ -362,6 +368,7 @@ def test_a_damaged_file_is_named(
     assert str(folder / name) in error
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -402,6 +409,7 @@ def _told(command, folder, capsys, *more):
     return error
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("command", _COMMANDS)
 def test_absurd_settings_are_told_by_every_command(run, tmp_path, command, capsys):
     folder = shutil.copytree(run, tmp_path / "run")
@@ -419,6 +427,7 @@ def test_absurd_settings_are_told_by_every_command(run, tmp_path, command, capsy
     assert "must hold JSON" in _told(command, folder, capsys)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
@@ -444,6 +453,7 @@ def test_absurd_measures_are_told(run, tmp_path, name, changes, capsys):
         _told("train", folder, capsys)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("command", ["evaluate", "export", "label", "report"])
 def test_a_model_of_another_run_is_told(run, tmp_path, command, capsys):
     folder = shutil.copytree(run, tmp_path / "run")
@@ -455,6 +465,7 @@ def test_a_model_of_another_run_is_told(run, tmp_path, command, capsys):
     )
 
 
+@pytest.mark.any_backend
 def test_checkpoints_of_another_run_are_told(run, tmp_path, capsys):
     folder = shutil.copytree(run, tmp_path / "run")
     (folder / "metrics.json").unlink()
@@ -477,6 +488,7 @@ def test_checkpoints_of_another_run_are_told(run, tmp_path, capsys):
     assert "is no count" in told(toy_model(num_classes=10), {"epoch": -1})
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("command", _COMMANDS)
 def test_sources_of_somebody_else_are_not_followed(run, tmp_path, command, capsys):
     folder = shutil.copytree(run, tmp_path / "run")
@@ -495,6 +507,7 @@ def test_sources_of_somebody_else_are_not_followed(run, tmp_path, command, capsy
         assert "There must be an .npz file at" in again
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("command", ["train", "finetune", "distil"])
 def test_two_trainings_do_not_write_to_one_folder(run, tmp_path, command, capsys):
     folder = shutil.copytree(run, tmp_path / "run")
@@ -508,6 +521,7 @@ def test_two_trainings_do_not_write_to_one_folder(run, tmp_path, command, capsys
         assert "One training at a time" in capsys.readouterr().err
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("command", [*_COMMANDS, "views", "import"])
 def test_out_that_cannot_be_is_told_at_once(run, tmp_path, command, capsys):
     (tmp_path / "file").write_text("x")
@@ -526,6 +540,7 @@ def test_out_that_cannot_be_is_told_at_once(run, tmp_path, command, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("name", ["run.json", "metrics.json"])
 def test_a_damaged_run_does_not_go_on(run, tmp_path, name, capsys):
     folder = shutil.copytree(run, tmp_path / "run")
@@ -534,6 +549,7 @@ def test_a_damaged_run_does_not_go_on(run, tmp_path, name, capsys):
     assert f"{str(folder / name)!r} must hold JSON" in capsys.readouterr().err
 
 
+@pytest.mark.any_backend
 def test_a_file_that_cannot_be_read_is_named(run, tmp_path, monkeypatch, capsys):
     folder = shutil.copytree(run, tmp_path / "run")
     secret = folder / "secret"
@@ -552,6 +568,7 @@ def test_a_file_that_cannot_be_read_is_named(run, tmp_path, monkeypatch, capsys)
     assert f"{str(secret)!r} (Permission denied). Make it readable" in error
 
 
+@pytest.mark.any_backend
 def test_a_model_that_keras_cannot_load_is_told(run, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(run, folder)

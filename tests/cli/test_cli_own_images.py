@@ -21,7 +21,7 @@ from tiny_runs import (
 
 import semppl_keras
 from semppl_keras.backbones.registry import BACKBONES
-from semppl_keras.cli import _parser, main
+from semppl_keras.cli import main, parser
 from semppl_keras.data import dataset_name
 from semppl_keras.reports.drawing import drawable
 from semppl_keras.reports.run_picture import write_report
@@ -409,14 +409,14 @@ def test_too_few_images_for_a_step_are_told_before_training(
 
 
 def test_shares():
-    parse = _parser().parse_args
+    parse = parser().parse_args
     assert parse(["train", "--max-skipped", "5%"]).max_skipped == 0.05
     assert parse(["train", "--max-skipped", "0.1"]).max_skipped == 0.1
 
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_the_command_knows_the_backbones(name):
-    parsed = _parser().parse_args(["train", "--backbone", name])
+    parsed = parser().parse_args(["train", "--backbone", name])
     assert parsed.backbone == name
     assert semppl_keras.recipes.BACKBONES is BACKBONES
     assert callable(getattr(semppl_keras.backbones, BACKBONES[name]))
@@ -435,7 +435,7 @@ def test_the_command_knows_the_backbones(name):
 )
 def test_default_folder(options, folder):
     arguments = ["train", "--unlabelled", "a/my photos", "--labelled", "b", *options]
-    parsed = _parser().parse_args(arguments)
+    parsed = parser().parse_args(arguments)
     assert run_folder(parsed).as_posix() == folder
 
 

@@ -17,7 +17,7 @@ import pytest
 from short_run import write_own_images
 
 import semppl_keras
-from semppl_keras.cli import _parser, main
+from semppl_keras.cli import main, parser
 from semppl_keras.registration import MODULES
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -424,7 +424,7 @@ def test_quiet_and_verbose(before, tmp_path, capsys):
 
 @pytest.mark.any_backend
 def test_the_later_of_quiet_and_verbose_counts():
-    parse = _parser().parse_args
+    parse = parser().parse_args
     assert parse(["views", "DIR"]).verbose == 1
     assert parse(["-q", "views", "DIR"]).verbose == 0
     assert parse(["-q", "views", "DIR", "-v"]).verbose == 2

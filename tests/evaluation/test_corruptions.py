@@ -31,6 +31,7 @@ def _photos(number=2, height=32, width=32, channels=3):
     return np.uint8(images + generator.uniform(-20, 20, images.shape))
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "shape", [(8, 8, 1), (28, 28, 1), (17, 30, 3), (96, 90, 3)], ids=str
 )
@@ -48,6 +49,7 @@ def test_every_corruption_at_every_size(shape):
         np.testing.assert_array_equal(in_float, corrupted[1], name)
 
 
+@pytest.mark.any_backend
 def test_what_an_image_meets_depends_on_seed_and_place_alone():
     images = _photos(3, 16, 16)
     others = images.copy()
@@ -71,6 +73,7 @@ def test_what_an_image_meets_depends_on_seed_and_place_alone():
     }
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("side", [32, 96])
 def test_the_last_severity_changes_more_than_the_first(side):
     images = _photos(8, side, side)
@@ -85,6 +88,7 @@ def test_the_last_severity_changes_more_than_the_first(side):
         assert last > first, name
 
 
+@pytest.mark.any_backend
 def test_there_are_fifteen_corruptions_at_five_severities():
     assert len(CORRUPTIONS) == 15
     assert SEVERITIES == (1, 2, 3, 4, 5)
@@ -99,6 +103,7 @@ class _LegacyState(np.random.RandomState):
     random = np.random.RandomState.random_sample
 
 
+@pytest.mark.any_backend
 def test_against_the_functions_of_tensorflow_datasets(monkeypatch):
     """Those that run without OpenCV, ImageMagick and downloads; ImageNet-C's."""
     from tensorflow_datasets.image_classification import corruptions as reference
@@ -123,6 +128,7 @@ def test_against_the_functions_of_tensorflow_datasets(monkeypatch):
             np.testing.assert_allclose(result, expected, atol=1, err_msg=name)
 
 
+@pytest.mark.any_backend
 def test_noise_has_the_published_strength():
     grey = np.full((20, 32, 32, 3), 128, np.uint8)
     noise = corrupt(grey, "gaussian_noise", 3) / 255 - 128 / 255
@@ -134,6 +140,7 @@ def test_noise_has_the_published_strength():
     assert np.mean(impulse == 255) == pytest.approx(0.035, rel=0.1)
 
 
+@pytest.mark.any_backend
 def test_blurs_keep_what_is_uniform():
     grey = np.full((1, 20, 26, 3), 100, np.uint8)
     for name in ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "pixelate"):
@@ -141,6 +148,7 @@ def test_blurs_keep_what_is_uniform():
         np.testing.assert_allclose(corrupt(grey, name, 4), grey, atol=1, err_msg=name)
 
 
+@pytest.mark.any_backend
 def test_brightness_keeps_hue_and_saturation():
     from matplotlib.colors import rgb_to_hsv
 
@@ -154,6 +162,7 @@ def test_brightness_keeps_hue_and_saturation():
     np.testing.assert_array_equal(corrupt(black, "brightness", 2), black + 26)
 
 
+@pytest.mark.any_backend
 def test_motion_blur_smears_along_one_line():
     image = np.zeros((21, 21, 1))
     image[10, 10] = 1
@@ -164,6 +173,7 @@ def test_motion_blur_smears_along_one_line():
     np.testing.assert_allclose(smeared[..., 0], expected, atol=1e-12)
 
 
+@pytest.mark.any_backend
 def test_zoom_is_that_of_scipy():
     from scipy import ndimage
 
@@ -175,6 +185,7 @@ def test_zoom_is_that_of_scipy():
     np.testing.assert_allclose(zoomed, expected, atol=1e-12)
 
 
+@pytest.mark.any_backend
 def test_elastic_transform_of_no_strength_changes_nothing():
     images = _photos(2) / 255
     generators = [np.random.default_rng(0), np.random.default_rng(1)]
@@ -182,6 +193,7 @@ def test_elastic_transform_of_no_strength_changes_nothing():
     np.testing.assert_allclose(still, images, atol=1e-9)
 
 
+@pytest.mark.any_backend
 def test_corruption_errors_of_a_classifier():
     images = _photos(6, 8, 8)
     labels = np.arange(6) % 2
@@ -215,6 +227,7 @@ def test_corruption_errors_of_a_keras_model():
     assert len(errors["contrast"]) == 5
 
 
+@pytest.mark.any_backend
 def test_mean_corruption_error_is_the_mean_of_the_ratios():
     errors = {"fog": [0.1, 0.3], "snow": [0.2, 0.4]}
     baseline = {"snow": [0.4, 0.8], "fog": [0.4, 0.4]}
@@ -224,6 +237,7 @@ def test_mean_corruption_error_is_the_mean_of_the_ratios():
     assert mean_corruption_error(errors, other) == pytest.approx(75)
 
 
+@pytest.mark.any_backend
 def test_corrupt_with_wrong_input():
     wrong = [
         (_photos(), {"name": "rain"}, "`name` must be one of.*name='rain'"),
@@ -243,6 +257,7 @@ def test_corrupt_with_wrong_input():
             corrupt(images, **{"name": "fog", "severity": 1, **arguments})
 
 
+@pytest.mark.any_backend
 def test_errors_with_wrong_input():
     images = _photos(3, 8, 8)
     with pytest.raises(ValueError, match="`labels`.*2 labels for 3 rows"):

@@ -138,6 +138,7 @@ def test_knn_takes_tensors_and_ignores_length():
     assert knn_accuracy(features, labels, tensor, labels) == 1
 
 
+@pytest.mark.any_backend
 def test_linear_probe_learns_and_is_reproducible():
     features, labels = _clusters(10)
     test, test_labels = _clusters(100, seed=1)
@@ -147,12 +148,14 @@ def test_linear_probe_learns_and_is_reproducible():
     np.testing.assert_array_equal(probe.predict_proba(test), again.predict_proba(test))
 
 
+@pytest.mark.any_backend
 def test_linear_probe_regularises_noise_more_than_signal():
     clear, labels = _clusters(20, spread=0.05)
     noise = np.random.default_rng(0).normal(size=clear.shape)
     assert linear_probe(noise, labels)[-1].C < linear_probe(clear, labels)[-1].C
 
 
+@pytest.mark.any_backend
 def test_linear_probe_with_one_label_of_a_class():
     features, labels = _clusters(5)
     rows = [0, 5, 6, 7, 10]
@@ -161,6 +164,7 @@ def test_linear_probe_with_one_label_of_a_class():
     assert set(probe.predict(features)) == {0, 1, 2}
 
 
+@pytest.mark.any_backend
 def test_linear_probe_does_not_depend_on_the_scale_of_features():
     features, labels = _clusters(10)
     test, _ = _clusters(20, seed=1)
@@ -172,6 +176,7 @@ def test_linear_probe_does_not_depend_on_the_scale_of_features():
     )
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("features", "labels", "message"),
     [
@@ -188,6 +193,7 @@ def test_linear_probe_with_wrong_input(features, labels, message):
         linear_probe(features, labels)
 
 
+@pytest.mark.any_backend
 def test_linear_probe_with_a_wrong_penalty():
     features, labels = _clusters(2)
     with pytest.raises(ValueError, match="single_label_c=0"):
@@ -447,6 +453,7 @@ def _predictions(rows=200, num_classes=7, seed=0):
     return shares, generator.integers(num_classes, size=rows)
 
 
+@pytest.mark.any_backend
 def test_top_k_accuracy_against_a_naive_reference():
     shares, labels = _predictions()
     # Coarse, so that many are equal.
@@ -462,6 +469,7 @@ def test_top_k_accuracy_against_a_naive_reference():
         assert top_k_accuracy(tensor, labels, k) == np.mean(hits)
 
 
+@pytest.mark.any_backend
 def test_no_class_is_found_by_its_number():
     """With one neighbour a single class has a vote: nothing else can be right."""
     generator = np.random.default_rng(0)
@@ -484,6 +492,7 @@ def test_no_class_is_found_by_its_number():
     assert summary["ece"] == pytest.approx(1 / 6)
 
 
+@pytest.mark.any_backend
 def test_all_parts_of_a_summary_count_the_same_rows():
     shares, labels = _predictions()
     shares = np.round(8 * shares) + 1
@@ -588,6 +597,7 @@ def test_one_probe_for_every_measure(monkeypatch):
         assert not isinstance(fit_probe(features, [-1, *labels[1:]]), SGDProbe)
 
 
+@pytest.mark.any_backend
 def test_confusion_matrix_and_per_class_accuracy_against_loops():
     _, labels = _predictions(num_classes=4)
     _, predicted = _predictions(num_classes=4, seed=1)
@@ -603,6 +613,7 @@ def test_confusion_matrix_and_per_class_accuracy_against_loops():
     assert np.isnan(shares[4])
 
 
+@pytest.mark.any_backend
 def test_expected_calibration_error_against_loops():
     shares, labels = _predictions()
     confidence, predicted = shares.max(axis=1), shares.argmax(axis=1)
@@ -623,6 +634,7 @@ def test_expected_calibration_error_against_loops():
     assert expected_calibration_error(halves, [0, 1], 2) == pytest.approx(0.55)
 
 
+@pytest.mark.any_backend
 def test_confidence_interval_of_student():
     mean, half_width = confidence_interval([0.90, 0.92, 0.94])
     assert mean == pytest.approx(0.92)
@@ -635,6 +647,7 @@ def test_confidence_interval_of_student():
     assert held == pytest.approx(0.95, abs=0.02)
 
 
+@pytest.mark.any_backend
 def test_summary_can_be_written():
     shares, labels = _predictions()
     labels = np.where(labels == 2, 3, labels)
@@ -648,6 +661,7 @@ def test_summary_can_be_written():
     assert summarize(np.full((3, 5), 0.2), [0, 1, 2])["top5"] is None
 
 
+@pytest.mark.any_backend
 def test_metrics_with_wrong_input():
     shares, labels = _predictions(rows=4)
     wrong = [
@@ -687,6 +701,7 @@ def _backbone():
     )
 
 
+@pytest.mark.any_backend
 def test_cross_validation_predicts_each_row_without_it():
     features, labels = _clusters(8, spread=0.1)
     predicted = cross_validated_predictions(features, labels, seed=2)
@@ -701,6 +716,7 @@ def test_cross_validation_predicts_each_row_without_it():
     assert np.mean(cross_validated_predictions(alone, labels) == labels) < 0.6
 
 
+@pytest.mark.any_backend
 def test_cross_validation_with_two_rows_of_many_classes():
     features, labels = _clusters(2, classes=6, spread=0.1)
     assert cross_validated_predictions(features, labels).shape == (12,)
@@ -844,6 +860,7 @@ def test_scalar_logs_are_read_back_by_tensorboard(tmp_path):
     assert validation["epoch_mae"] == list(enumerate(np.float32(errors).tolist()))
 
 
+@pytest.mark.any_backend
 def test_scalar_logs_do_not_load_tensorflow(tmp_path):
     code = f"""
     import importlib.util, sys, types

@@ -136,8 +136,8 @@ def test_a_network_that_cannot_be_converted_is_told(tmp_path):
 
 
 def test_the_formats_are_those_of_the_command_line():
-    from semppl_keras.cli import _parser
+    from semppl_keras.cli import parser
 
     for format in FORMATS:
-        parsed = _parser().parse_args(["export", "RUN", "--format", format])
+        parsed = parser().parse_args(["export", "RUN", "--format", format])
         assert parsed.what == "classifier"

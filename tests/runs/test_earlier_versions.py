@@ -3,6 +3,13 @@
 `data/version_0_1` was written on TensorFlow: `toy_model` after three epochs, a
 `FineTuner` of it after two, and what `semppl train --epochs 6` leaves with a small
 network, without logs and picture; `expected.npz` is what they answered there.
+
+`data/before_the_move` was written on torch by the last commit in which the commands
+held all that is in `semppl_keras.runs` now (19dfbbe), within `tiny_runs` and with
+`--dataset digits --labels-per-class 1 --batch-size 128`: `run` with `--epochs 2`, then
+`semppl finetune`; `unfinished` with `--epochs 3` and Ctrl-C in step 5 of epoch 2, of
+which the last checkpoint is kept. `expected.npz`: for 40 test images what the two
+models of `run` answered, and the losses of the three epochs without Ctrl-C.
 """
 
 import csv
@@ -13,6 +20,8 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from short_run import make_training_quick
+from tiny_runs import tiny_runs
 from toys import toy_images
 
 from semppl_keras.cli import main
@@ -21,6 +30,7 @@ from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import read_metrics
 
 FOLDER = pathlib.Path(__file__).parents[1] / "data" / "version_0_1"
+BEFORE_THE_MOVE = FOLDER.with_name("before_the_move")
 
 # Sums of float32 have another order on every backend and processor.
 CLOSE = {"rtol": 1e-3, "atol": 1e-4}
@@ -124,3 +134,73 @@ def test_a_run_labels_pictures(run, tmp_path):
 def test_a_finished_run_has_its_table(run):
     table = format_run(read_metrics(run), run)
     assert "SemPPL, linear probe                  70.0%" in table
+
+
+# -- before the move ----------------------------------------------------------
+
+
+def test_an_unfinished_run_goes_on(tmp_path, capsys):
+    folder = shutil.copytree(BEFORE_THE_MOVE / "unfinished", tmp_path / "unfinished")
+    with tiny_runs():
+        code = main(["train", "--resume", str(folder)])
+    told = capsys.readouterr()
+    if keras.backend.backend() != "torch":
+        assert code == 2
+        assert "was begun on torch" in told.err
+        assert (folder / "checkpoints").exists()
+        return
+    assert code == 0
+    assert "Going on after step 4 of epoch 2." in told.out
+    assert not (folder / "checkpoints").exists()
+    losses = json.loads((folder / "history.json").read_text())["loss"]
+    with np.load(BEFORE_THE_MOVE / "expected.npz") as arrays:
+        # A vote that tips changes what follows.
+        np.testing.assert_allclose(losses, arrays["unfinished_loss"], rtol=1e-2)
+    assert json.loads((folder / "metrics.json").read_text())["epochs"] == 3
+
+
+@pytest.fixture
+def moved_run(tmp_path):
+    return pathlib.Path(shutil.copytree(BEFORE_THE_MOVE / "run", tmp_path / "run"))
+
+
+def test_a_run_of_before_the_move_answers(moved_run):
+    finished = FinishedRun(moved_run)
+    images = finished.data.x_test[:40]
+    classifier, how = finished.classifier()
+    assert how == "fine-tuned"
+    with np.load(BEFORE_THE_MOVE / "expected.npz") as expected:
+        np.testing.assert_allclose(
+            finished.model.embed(images), expected["embedding"], **CLOSE
+        )
+        _assert_mostly_equal(
+            finished.model.predict(images, verbose=0), expected["labels"]
+        )
+        np.testing.assert_allclose(
+            classifier.predict(images, verbose=0), expected["classifier"], **CLOSE
+        )
+
+
+@pytest.mark.any_backend
+def test_a_run_of_before_the_move_labels_and_is_fine_tuned(
+    moved_run, tmp_path, monkeypatch
+):
+    from PIL import Image
+
+    (tmp_path / "photos").mkdir()
+    digits = FinishedRun(moved_run).data.x_test[:6, ..., 0].round().astype("uint8")
+    for index, pixels in enumerate(digits):
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{index}.png")
+    label = ["label", str(moved_run), str(tmp_path / "photos"), "--out"]
+    assert main([*label, str(tmp_path / "one.csv")]) == 0
+
+    make_training_quick(monkeypatch)
+    before = (moved_run / "classifier.keras").read_bytes()
+    assert main(["finetune", str(moved_run), "--epochs", "1"]) == 0
+    assert (moved_run / "classifier_1.keras").read_bytes() == before
+    assert main([*label, str(tmp_path / "two.csv")]) == 0
+    for name in ("one.csv", "two.csv"):
+        with (tmp_path / name).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 6
+        assert {row["label"] for row in rows} <= set("0123456789")

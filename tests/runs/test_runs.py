@@ -160,7 +160,7 @@ def test_the_options_of_a_command_are_the_keywords_of_its_function(command):
         for name, parameter in inspect.signature(_function(command)).parameters.items()
     }
     assert keywords.pop("verbose") == 1
-    parsed = vars(cli._parser().parse_args([command, *COMMANDS[command]]))
+    parsed = vars(cli.parser().parse_args([command, *COMMANDS[command]]))
     assert parsed.pop("command") == command
     parsed.pop("verbose", None)
     assert set(parsed) == set(keywords)

@@ -66,8 +66,7 @@ def _fit(model, *callbacks, **arguments):
 def _quick_model(**changes):
     # The backbone's weights have no seed of their own.
     keras.utils.set_random_seed(0)
-    jit = keras.backend.backend() == "jax"
-    return toy_model(compile_arguments={"jit_compile": jit}, **changes)
+    return toy_model(**changes)
 
 
 def _interrupt(model):
@@ -404,8 +403,6 @@ def test_out_of_memory_names_the_batch_size():
 
 
 def test_the_command_line_tells_of_too_little_memory(tmp_path, monkeypatch, capsys):
-    from semppl_keras.runs import training as train_command
-
     def fit(self, *arguments, **keywords):
         raise MemoryError("A step must fit.")
 
@@ -415,10 +412,10 @@ def test_the_command_line_tells_of_too_little_memory(tmp_path, monkeypatch, caps
         capsys.readouterr().err
     )
 
-    def load(*arguments):
+    def load_digits(*arguments, **keywords):
         raise MemoryError
 
-    monkeypatch.setattr(train_command, "_load", load)
+    monkeypatch.setattr("sklearn.datasets.load_digits", load_digits)
     assert main(["train", "--epochs", "1", "--out", str(tmp_path / "run")]) == 2
     assert "there is less memory than this takes" in capsys.readouterr().err
     assert issubclass(RunError, Exception)

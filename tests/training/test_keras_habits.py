@@ -18,6 +18,7 @@ from toys import (
 from semppl_keras import Distiller, FineTuner, SimCLR
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.feed import make_feed
+from semppl_keras.data.feed.sources import make_source
 from semppl_keras.models import ImageEmbedder
 
 IMAGES, LABELS = toy_images(12)
@@ -239,9 +240,8 @@ class Watched(keras.utils.PyDataset):
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_the_workers_of_a_dataset_draw_ahead_in_order(workers):
     data = Watched(workers, workers=workers, max_queue_size=workers)
-    feed = make_feed(data, None, SPEC, labels_required=False, seed=0)
-    batches = feed._feed.unlabelled if hasattr(feed, "_feed") else feed.unlabelled
-    drawn = [images for images, _, _ in batches.batches()]
+    source = make_source("x", data, SPEC, labelled=False, seed=0)
+    drawn = [images for images, _, _ in source.batches()]
     np.testing.assert_array_equal(np.concatenate(drawn), IMAGES)
     assert data.ends == 1
 
