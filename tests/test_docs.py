@@ -36,9 +36,9 @@ def help_of(*command):
     return text.getvalue()
 
 
-def options_of(command):
-    """The long options of a command, from its help."""
-    listed = re.findall(r"^  (?:-\w(?: \w+)?, )?(--[a-z-]+)", help_of(command), re.M)
+def options_of(*command):
+    """The long options of a command, or of all of them, from the help."""
+    listed = re.findall(r"^  (?:-\w(?: \w+)?, )?(--[a-z-]+)", help_of(*command), re.M)
     return set(listed) - {"--help"}
 
 
@@ -186,7 +186,7 @@ def test_scripts_know_their_options(page):
 
 @every_page
 def test_options_belong_to_something(page):
-    known = {"--help", "--runslow"}.union(*map(options_of, commands()))
+    known = {"--help", "--runslow"}.union(options_of(), *map(options_of, commands()))
     for script in (*ROOT.glob("benchmarks/*.py"), *ROOT.glob("examples/*.py")):
         known.update(re.findall(r'"(--[a-z-]+)"', script.read_text(encoding="utf-8")))
     for line in typed(page):
@@ -194,13 +194,16 @@ def test_options_belong_to_something(page):
 
 
 def test_the_reference_of_the_command_line_has_every_option():
-    text = documents.prose(COMMAND_LINE)
-    sections = dict(
-        re.findall(r"^## semppl (\w+)\n(.*?)(?=^## |\Z)", text, re.M | re.S)
-    )
-    assert sorted(sections) == sorted(commands())
-    for command, section in sections.items():
-        # What stands in the first column of its tables.
+    def named(section):
+        """What stands in the first column of a section's tables."""
         rows = re.findall(r"^\| (`-.*?`) \|", section, re.MULTILINE)
-        named = set(OPTION.findall(" ".join(rows)))
-        assert named == options_of(command), command
+        return set(OPTION.findall(" ".join(rows)))
+
+    text = documents.prose(COMMAND_LINE)
+    sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    every = named(sections["Options of every command"])
+    assert every == options_of() - {"--version"}
+    for command in commands():
+        options = named(sections.pop(f"semppl {command}"))
+        assert options == options_of(command) - every, command
+    assert not [title for title in sections if title.startswith("semppl ")]
