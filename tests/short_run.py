@@ -15,7 +15,7 @@ from semppl_keras.cli import main
 from semppl_keras.distillation import Distiller, FineTuner
 from semppl_keras.evaluation import supervised_accuracy
 from semppl_keras.recipes import choice
-from semppl_keras.runs import classifiers as classifier_training
+from semppl_keras.recipes import classifiers as classifier_recipes
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs.own_runs import signed
 
@@ -111,9 +111,10 @@ def make_training_quick(patch):
 
     for trainer in (FineTuner, Distiller):
         patch.setattr(trainer, "compile", uncompiled(trainer.compile))
-    patch.setattr(classifier_training, "_FINE_TUNING_STEPS", 2)
-    patch.setattr(classifier_training, "_FINE_TUNING_LEAST_EPOCHS", 1)
-    patch.setattr(classifier_training, "_DISTILLATION_STEPS", 2)
+    for name in ("FINE_TUNING", "DISTILLATION"):
+        recipe = getattr(classifier_recipes, name)
+        short = dataclasses.replace(recipe, steps=2, least_epochs=1)
+        patch.setattr(classifier_recipes, name, short)
 
 
 def write_own_images(folder, labels=3):

@@ -54,3 +54,50 @@ def test_every_text_file_names_its_encoding():
             missing.append(f"{path}:{call.lineno}")
     assert found > 10
     assert not missing
+
+
+# Rooms and files whose public functions say what they take and give.
+ANNOTATED = (
+    "around_imports.py",
+    "registration.py",
+    "backbones",
+    "checkpoints",
+    "cli",
+    "export",
+    "views",
+)
+
+
+def _public_functions(body):
+    """Functions and methods that others call, `__init__` and the like among them."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _public_functions(node.body)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            own = node.name.startswith("_") and not node.name.endswith("__")
+            if not own:
+                yield node
+
+
+def test_public_functions_are_annotated():
+    found, missing = 0, []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        if name.partition("/")[0] not in ANNOTATED:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for function in _public_functions(tree.body):
+            found += 1
+            taken = function.args
+            parameters = [*taken.posonlyargs, *taken.args, *taken.kwonlyargs]
+            parameters += [one for one in (taken.vararg, taken.kwarg) if one]
+            bare = [
+                one.arg
+                for one in parameters
+                if one.annotation is None and one.arg not in ("self", "cls")
+            ]
+            if bare or function.returns is None:
+                what = ", ".join(bare) or "what it returns"
+                missing.append(f"{name}:{function.lineno} {function.name}: {what}")
+    assert found > 100
+    assert not missing

@@ -1,6 +1,8 @@
 """What residual networks are made of, as the authors of each family wire it."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import layers
@@ -33,7 +35,16 @@ class Wiring:
     project_first_blocks: bool = False
 
 
-def residual_stage(x, block, *, filters, blocks, strides, name, wiring):
+def residual_stage(
+    x: Any,
+    block: Callable[..., Any],
+    *,
+    filters: int,
+    blocks: int,
+    strides: int,
+    name: str,
+    wiring: Wiring,
+) -> Any:
     """`blocks` blocks of one width in a row, the first of which may stride."""
     for index in range(1, blocks + 1):
         first = index == 1
@@ -48,7 +59,16 @@ def residual_stage(x, block, *, filters, blocks, strides, name, wiring):
     return x
 
 
-def basic_block(x, filters, strides, name, *, wiring, project, last_scale="zeros"):
+def basic_block(
+    x: Any,
+    filters: int,
+    strides: int,
+    name: str,
+    *,
+    wiring: Wiring,
+    project: bool,
+    last_scale: str = "zeros",
+) -> Any:
     """Two 3x3 convolutions around a shortcut; (B, h, w, c) to (B, h', w', filters)."""
     branch = convolution(x, filters, 3, strides, f"{name}_conv1", wiring.padding)
     branch = activated(branch, f"{name}_norm1", f"{name}_relu1")
@@ -57,7 +77,9 @@ def basic_block(x, filters, strides, name, *, wiring, project, last_scale="zeros
     return _joined(branch, _shortcut(x, filters, strides, name, wiring, project), name)
 
 
-def bottleneck_block(x, filters, strides, name, *, wiring, project):
+def bottleneck_block(
+    x: Any, filters: int, strides: int, name: str, *, wiring: Wiring, project: bool
+) -> Any:
     """1x1, 3x3, 1x1 around a shortcut; (B, h, w, c) to (B, h', w', 4 * filters)."""
     widened = BOTTLENECK_EXPANSION * filters
     branch = convolution(x, filters, 1, 1, f"{name}_conv1")
@@ -74,20 +96,26 @@ def bottleneck_block(x, filters, strides, name, *, wiring, project):
     return _joined(branch, _shortcut(x, widened, strides, name, wiring, project), name)
 
 
-def basic_preactivation_block(x, filters, strides, name, *, wiring, project):
+def basic_preactivation_block(
+    x: Any, filters: int, strides: int, name: str, *, wiring: Wiring, project: bool
+) -> Any:
     """`basic_block` of version 2: normalised before each convolution."""
     shapes = [(filters, 3, strides), (filters, 3, 1)]
     return _preactivation_block(x, shapes, name, wiring, project)
 
 
-def bottleneck_preactivation_block(x, filters, strides, name, *, wiring, project):
+def bottleneck_preactivation_block(
+    x: Any, filters: int, strides: int, name: str, *, wiring: Wiring, project: bool
+) -> Any:
     """`bottleneck_block` of version 2: normalised before each convolution."""
     widened = BOTTLENECK_EXPANSION * filters
     shapes = [(filters, 1, 1), (filters, 3, strides), (widened, 1, 1)]
     return _preactivation_block(x, shapes, name, wiring, project)
 
 
-def selective_convolution(x, filters, strides, name, padding):
+def selective_convolution(
+    x: Any, filters: int, strides: int, name: str, padding: str
+) -> Any:
     """Two 3x3 convolutions of which each image and filter chooses a mixture.
 
     Selective kernels (arXiv 1903.06586) as SimCLRv2 has them: both
@@ -106,13 +134,22 @@ def selective_convolution(x, filters, strides, name, padding):
     return MixStreams(name=f"{name}_select_mix")([streams, selection])
 
 
-def small_stem(images, filters, strides=1, *, wiring, activate=True):
+def small_stem(
+    images: Any,
+    filters: int,
+    strides: int = 1,
+    *,
+    wiring: Wiring,
+    activate: bool = True,
+) -> Any:
     """A 3x3 convolution, which with a stride of 1 keeps the size of small images."""
     x = convolution(images, filters, 3, strides, "stem_conv", wiring.padding)
     return activated(x, "stem_norm", "stem_out") if activate else x
 
 
-def imagenet_stem(images, filters, *, wiring, activate=True):
+def imagenet_stem(
+    images: Any, filters: int, *, wiring: Wiring, activate: bool = True
+) -> Any:
     """A convolution and a maximum of stride 2; three convolutions in ResNet-D."""
     x = images
     if wiring.selective_kernels:
@@ -132,7 +169,14 @@ def imagenet_stem(images, filters, *, wiring, activate=True):
     )(x)
 
 
-def convolution(x, filters, kernel_size, strides, name, padding="same"):
+def convolution(
+    x: Any,
+    filters: int,
+    kernel_size: int,
+    strides: int,
+    name: str,
+    padding: str = "same",
+) -> Any:
     """A convolution without bias, He-initialised."""
     # With a stride of 1 and an odd kernel "same" is symmetric already; with a
     # stride of 2 it pads an even image on the far side only.
@@ -160,19 +204,21 @@ def convolution(x, filters, kernel_size, strides, name, padding="same"):
     )(x)
 
 
-def normalisation(x, name, scale="ones"):
+def normalisation(x: Any, name: str, scale: str = "ones") -> Any:
     """Batch normalisation over the channels, with the constants of the papers."""
     return layers.BatchNormalization(
         axis=-1, momentum=0.9, epsilon=1e-5, gamma_initializer=scale, name=name
     )(x)
 
 
-def activated(x, norm_name, relu_name):
+def activated(x: Any, norm_name: str, relu_name: str) -> Any:
     """Batch normalisation, then ReLU."""
     return layers.ReLU(name=relu_name)(normalisation(x, norm_name))
 
 
-def _preactivation_block(x, shapes, name, wiring, project):
+def _preactivation_block(
+    x: Any, shapes: Any, name: str, wiring: Wiring, project: bool
+) -> Any:
     branch = shortcut = x
     strides = max(stride for _, _, stride in shapes)
     filters = shapes[-1][0]
@@ -188,7 +234,9 @@ def _preactivation_block(x, shapes, name, wiring, project):
     return layers.Add(name=f"{name}_out")([shortcut, branch])
 
 
-def _shortcut(x, filters, strides, name, wiring, project):
+def _shortcut(
+    x: Any, filters: int, strides: int, name: str, wiring: Wiring, project: bool
+) -> Any:
     if not project and strides == 1 and x.shape[-1] == filters:
         return x
     if wiring.selective_kernels:
@@ -198,7 +246,7 @@ def _shortcut(x, filters, strides, name, wiring, project):
     return normalisation(x, f"{name}_shortcut_norm")
 
 
-def _mean_of_four(x, strides, name):
+def _mean_of_four(x: Any, strides: int, name: str) -> Any:
     """The pooled shortcut of ResNet-D (arXiv 1812.01187, figure 2c)."""
     padding = "same"
     if strides > 1:
@@ -212,6 +260,6 @@ def _mean_of_four(x, strides, name):
     )(x)
 
 
-def _joined(branch, shortcut, name):
+def _joined(branch: Any, shortcut: Any, name: str) -> Any:
     x = layers.Add(name=f"{name}_add")([shortcut, branch])
     return layers.ReLU(name=f"{name}_out")(x)

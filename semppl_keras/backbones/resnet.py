@@ -1,6 +1,8 @@
 """Residual networks of the papers, without their classifiers."""
 
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
@@ -41,18 +43,18 @@ BLOCKS = {
 
 
 def ResNet(
-    depth,
-    width_multiplier=1,
-    selective_kernels=False,
-    stem="imagenet",
-    input_shape=(None, None, 3),
+    depth: int,
+    width_multiplier: float = 1,
+    selective_kernels: bool = False,
+    stem: str = "imagenet",
+    input_shape: Sequence[int | None] = (None, None, 3),
     *,
-    version=1,
-    padding="symmetric",
-    project_first_blocks=False,
-    normalization=None,
-    name=None,
-):
+    version: int = 1,
+    padding: str = "symmetric",
+    project_first_blocks: bool = False,
+    normalization: tuple[Sequence[float], Sequence[float]] | None = None,
+    name: str | None = None,
+) -> keras.Model:
     """A residual network without its classifier, from images to pooled features.
 
     He et al. 2015 (arXiv 1512.03385), table 1: basic blocks at depths 18 and 34,
@@ -146,7 +148,7 @@ def ResNet(
     images = keras.Input(input_shape, name="images")
     x = images
     if normalization is not None:
-        x = _normalization(normalization, input_shape[-1])(x)
+        x = _normalization(normalization, images.shape[-1])(x)
     x = make_stem(x, filters, wiring=wiring, activate=version == 1)
     for stage, blocks in enumerate(BLOCKS_PER_STAGE[depth], start=1):
         x = residual_stage(
@@ -164,37 +166,37 @@ def ResNet(
     return keras.Model(images, features, name=name)
 
 
-def ResNet18(**kwargs):
+def ResNet18(**kwargs: Any) -> keras.Model:
     """`ResNet(18, **kwargs)`: 11.2M weights, features (B, 512)."""
     return ResNet(18, **kwargs)
 
 
-def ResNet34(**kwargs):
+def ResNet34(**kwargs: Any) -> keras.Model:
     """`ResNet(34, **kwargs)`: 21.3M weights, features (B, 512)."""
     return ResNet(34, **kwargs)
 
 
-def ResNet50(**kwargs):
+def ResNet50(**kwargs: Any) -> keras.Model:
     """`ResNet(50, **kwargs)`: 23.5M weights, features (B, 2048)."""
     return ResNet(50, **kwargs)
 
 
-def ResNet101(**kwargs):
+def ResNet101(**kwargs: Any) -> keras.Model:
     """`ResNet(101, **kwargs)`: 42.5M weights, features (B, 2048)."""
     return ResNet(101, **kwargs)
 
 
-def ResNet152(**kwargs):
+def ResNet152(**kwargs: Any) -> keras.Model:
     """`ResNet(152, **kwargs)`: 58.1M weights, features (B, 2048)."""
     return ResNet(152, **kwargs)
 
 
-def ResNet200(**kwargs):
+def ResNet200(**kwargs: Any) -> keras.Model:
     """`ResNet(200, **kwargs)`: 62.6M weights, features (B, 2048)."""
     return ResNet(200, **kwargs)
 
 
-def check_input_shape(input_shape):
+def check_input_shape(input_shape: Any) -> None:
     """Raises a ValueError unless `input_shape` is (height, width, channels)."""
     is_shape = (
         isinstance(input_shape, (tuple, list))
@@ -210,20 +212,20 @@ def check_input_shape(input_shape):
         )
 
 
-def is_count(value):
+def is_count(value: Any) -> bool:
     return (
-        isinstance(value, numbers.Integral)
-        and not isinstance(value, bool)
-        and value >= 1
+        not isinstance(value, bool)
+        and isinstance(value, numbers.Integral)
+        and int(value) >= 1
     )
 
 
-def _first_stage_filters(width_multiplier):
+def _first_stage_filters(width_multiplier: Any) -> int:
     is_width = (
-        isinstance(width_multiplier, numbers.Real)
-        and not isinstance(width_multiplier, bool)
-        and width_multiplier > 0
-        and float(FIRST_STAGE_FILTERS * width_multiplier).is_integer()
+        not isinstance(width_multiplier, bool)
+        and isinstance(width_multiplier, numbers.Real)
+        and float(width_multiplier) > 0
+        and (FIRST_STAGE_FILTERS * float(width_multiplier)).is_integer()
     )
     if not is_width:
         raise ValueError(
@@ -234,7 +236,7 @@ def _first_stage_filters(width_multiplier):
     return int(FIRST_STAGE_FILTERS * width_multiplier)
 
 
-def _normalization(normalization, channels):
+def _normalization(normalization: Any, channels: int) -> Any:
     try:
         mean, variance = (
             [float(number) ** power for number in numbers_of_channels]

@@ -1,5 +1,7 @@
 """The layers without weights of selective kernels: two streams, summed and mixed."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -12,11 +14,11 @@ class SumStreams(keras.layers.Layer):
     arXiv 1903.06586.
     """
 
-    def call(self, streams):
+    def call(self, streams: Any) -> Any:
         first, second = ops.split(streams, 2, axis=-1)
         return first + second
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (*input_shape[:-1], input_shape[-1] // 2)
 
 
@@ -29,13 +31,13 @@ class MixStreams(keras.layers.Layer):
     streams, in float32 under every policy.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         streams, logits = inputs
         first, second = ops.split(streams, 2, axis=-1)
         first_logits, second_logits = ops.split(ops.cast(logits, "float32"), 2, axis=-1)
         share = ops.cast(ops.sigmoid(first_logits - second_logits), streams.dtype)
         return share * first + (1 - share) * second
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         streams, _ = input_shape
         return (*streams[:-1], streams[-1] // 2)

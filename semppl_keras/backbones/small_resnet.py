@@ -1,6 +1,7 @@
 """A residual network for images of a few pixels and machines of a few cores."""
 
 import functools
+from collections.abc import Sequence
 
 import keras
 from keras import layers
@@ -16,12 +17,12 @@ from semppl_keras.backbones.resnet import check_input_shape, is_count
 
 
 def SmallResNet(
-    widths=(32, 64, 128),
-    blocks_per_stage=1,
-    stem_strides=1,
-    input_shape=(None, None, 1),
-    name=None,
-):
+    widths: Sequence[int] = (32, 64, 128),
+    blocks_per_stage: int = 1,
+    stem_strides: int = 1,
+    input_shape: Sequence[int | None] = (None, None, 1),
+    name: str | None = None,
+) -> keras.Model:
     """A residual network for images of 8 to 32 pixels, quick on a processor.
 
     A 3x3 convolution, then one stage of basic blocks for each width, the second and

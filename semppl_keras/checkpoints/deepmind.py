@@ -1,7 +1,12 @@
 """DeepMind's published checkpoints of SemPPL and BYOL: pickles of Haiku parameters."""
 
+import os
 import pathlib
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
 
 from semppl_keras import backbones, networks
 from semppl_keras.checkpoints import safe_pickle
@@ -41,13 +46,13 @@ _FIELDS = ("online_params", "target_params", "online_state", "target_state")
 
 
 def load_deepmind(
-    path,
-    width_multiplier=None,
+    path: str | os.PathLike[str],
+    width_multiplier: float | None = None,
     *,
-    input_shape=(None, None, 3),
-    normalization=True,
-    name=None,
-):
+    input_shape: Sequence[int | None] = (None, None, 3),
+    normalization: bool = True,
+    name: str | None = None,
+) -> Checkpoint:
     """Reads a checkpoint that DeepMind published for SemPPL or BYOL.
 
     The file is a pickle, of which nothing is executed. Depth, width and version of the
@@ -93,7 +98,7 @@ def load_deepmind(
     del state
     devices = _on_devices(arrays)
 
-    def read(key):
+    def read(key: str) -> Any:
         array = arrays.pop(key)
         # The same on every device: the first one's.
         return array[0] if devices else array
@@ -140,14 +145,14 @@ def load_deepmind(
     )
 
 
-def _check_magic(path):
+def _check_magic(path: pathlib.Path) -> None:
     with open(path, "rb") as file:
         start = file.read(4)
     if start in _MAGIC:
         raise ValueError(f"{path} is {_MAGIC[start]}. Expected {_WHAT}.")
 
 
-def _online(root):
+def _online(root: Any) -> list[dict[Any, Any]]:
     """The online network's parameters and statistics, whatever holds them."""
     state = _field(root, "experiment_state")
     if state is None:
@@ -161,7 +166,7 @@ def _online(root):
     return found
 
 
-def _field(holder, name):
+def _field(holder: Any, name: str) -> Any:
     """An entry of a dict, an attribute of an object, or a named tuple's field."""
     if isinstance(holder, dict):
         return holder.get(name)
@@ -178,7 +183,7 @@ def _field(holder, name):
     return None
 
 
-def _by_name(trees):
+def _by_name(trees: Iterable[Mapping[Any, Any]]) -> dict[str, Any]:
     """Arrays by `module/leaf`."""
     arrays = {}
     for tree in trees:
@@ -193,7 +198,7 @@ def _by_name(trees):
     return arrays
 
 
-def _on_devices(arrays):
+def _on_devices(arrays: Mapping[str, Any]) -> int:
     """1 where every array has a leading axis for the devices, else 0."""
     stems = [array for key, array in arrays.items() if key.endswith("initial_conv/w")]
     if not (stems and stems[0].ndim == 5):
@@ -201,7 +206,7 @@ def _on_devices(arrays):
     return int(all(array.ndim and len(array) for array in arrays.values()))
 
 
-def _trunk(source):
+def _trunk(source: Arrays) -> tuple[int, int, int, dict[str, list[str]], Any]:
     """The residual network of a file, all of whose arrays are known.
 
     Returns:
@@ -244,9 +249,11 @@ def _trunk(source):
     return depth, stem[-1], version, names, shape
 
 
-def _recognised(source):
+def _recognised(source: Arrays) -> tuple[str, int]:
     """Where the residual network's modules are, and its depth."""
-    trunks, blocks, last = set(), {}, 0
+    trunks: set[str] = set()
+    blocks: dict[int, int] = {}
+    last = 0
     for key in source.shapes:
         match = _BLOCK.search(key.rpartition("/")[0])
         if match:
@@ -271,7 +278,7 @@ def _recognised(source):
     return trunks.pop(), depth
 
 
-def _version(source, trunk):
+def _version(source: Arrays, trunk: str) -> int:
     """1, or 2 where normalisation is found as only version 2 has it."""
     modules = {key.rpartition("/")[0] for key in source.shapes}
     if f"{trunk}initial_batchnorm" in modules:
@@ -279,7 +286,7 @@ def _version(source, trunk):
     return 2 if f"{trunk}final_batchnorm" in modules else 1
 
 
-def _module_of(layer_name):
+def _module_of(layer_name: str) -> str:
     """`stage2_block1_conv1` is Haiku's `block_group_1/~/block_0/~/conv_0`."""
     place = place_of(layer_name)
     if place is None:
@@ -289,13 +296,14 @@ def _module_of(layer_name):
     return f"block_group_{stage - 1}/~/block_{block - 1}/~/{_part(part)}"
 
 
-def _part(part):
-    kind, number = re.fullmatch(r"(\D+)(\d*)", part).groups()
+def _part(part: str) -> str:
+    kind = part.rstrip("0123456789")
+    number = part.removeprefix(kind)
     theirs = kind.replace("norm", "batchnorm")
     return f"{theirs}_{int(number) - 1}" if number else theirs
 
 
-def _norm_names(module):
+def _norm_names(module: str) -> list[str]:
     """Of scale, offset, mean and variance, in Keras' order."""
     return [
         f"{module}/scale",
@@ -305,7 +313,9 @@ def _norm_names(module):
     ]
 
 
-def _head_shapes(source, name, input_dim):
+def _head_shapes(
+    source: Arrays, name: str, input_dim: int
+) -> tuple[int, int, int] | None:
     """(inputs, hidden units, outputs) of a head; None if the file has none."""
     present = [key for key in source.shapes if key.startswith(f"{name}/")]
     if not present:
@@ -329,7 +339,9 @@ def _head_shapes(source, name, input_dim):
     return input_dim, hidden, outputs
 
 
-def _head(source, name, shapes):
+def _head(
+    source: Arrays, name: str, shapes: tuple[int, int, int] | None
+) -> keras.Model | None:
     """Linear, batch normalisation, ReLU, linear."""
     if shapes is None:
         return None

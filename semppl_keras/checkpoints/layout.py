@@ -1,6 +1,8 @@
 """Which arrays a residual network has: to check a file before a network is made."""
 
 import re
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from semppl_keras.backbones.blocks import (
     BOTTLENECK_EXPANSION,
@@ -12,7 +14,14 @@ from semppl_keras.backbones.resnet import BASIC_DEPTHS, BLOCKS_PER_STAGE
 CONVOLUTION, NORMALISATION = "convolution", "normalisation"
 
 
-def trunk_layers(depth, filters, *, stem="imagenet", selective=False, version=1):
+def trunk_layers(
+    depth: int,
+    filters: int,
+    *,
+    stem: str = "imagenet",
+    selective: bool = False,
+    version: int = 1,
+) -> Iterator[tuple[str, str, Any]]:
     """The layers with weights of `backbones.ResNet`, in the order of their authors.
 
     That is the stem's, then block by block the shortcut's first. Every stage's first
@@ -28,10 +37,12 @@ def trunk_layers(depth, filters, *, stem="imagenet", selective=False, version=1)
         kernel or the number of channels.
     """
 
-    def convolution(name, size, inputs, outputs):
+    def convolution(
+        name: str, size: int, inputs: int, outputs: int
+    ) -> tuple[str, str, Any]:
         return name, CONVOLUTION, (size, size, inputs, outputs)
 
-    def normalisation(name, channels):
+    def normalisation(name: str, channels: int) -> tuple[str, str, Any]:
         return name, NORMALISATION, channels
 
     if stem == "small":
@@ -80,7 +91,7 @@ def trunk_layers(depth, filters, *, stem="imagenet", selective=False, version=1)
         yield normalisation("final_norm", channels)
 
 
-def depth_of(blocks_per_stage, basic):
+def depth_of(blocks_per_stage: Iterable[int], basic: bool) -> int | None:
     """The depth of a network of so many blocks, or None."""
     for depth, blocks in BLOCKS_PER_STAGE.items():
         if blocks == tuple(blocks_per_stage) and basic == (depth in BASIC_DEPTHS):
@@ -88,7 +99,7 @@ def depth_of(blocks_per_stage, basic):
     return None
 
 
-def place_of(layer_name):
+def place_of(layer_name: str) -> tuple[int, int, str] | None:
     """(stage, block, part) of a layer in a block, or None."""
     match = re.fullmatch(r"stage(\d+)_block(\d+)_(\w+)", layer_name)
     return match and (int(match[1]), int(match[2]), match[3])

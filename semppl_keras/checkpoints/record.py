@@ -1,6 +1,9 @@
 """What an importer returns, and the arrays that it fills networks with."""
 
 import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -47,7 +50,7 @@ class Checkpoint:
     views: MultiCrop | None = None
     ignored: tuple = ()
 
-    def load_heads(self, model):
+    def load_heads(self, model: Any) -> None:
         """Lets the training of a model go on with these heads.
 
         Args:
@@ -87,7 +90,7 @@ class Checkpoint:
         for own, weights in pairs:
             own.set_weights(weights)
 
-    def describe(self):
+    def describe(self) -> str:
         """One line: family, network, trained parameters, heads."""
         network = f"ResNet-{self.depth}"
         if self.version == 2:
@@ -110,7 +113,7 @@ class Checkpoint:
         )
 
 
-def evaluation_views():
+def evaluation_views() -> MultiCrop:
     """Views of which the central one is that of the published evaluations.
 
     SemPPL's and BYOL's code (`utils/dataset.py`) and SimCLRv2's (`data_util.py`) show
@@ -134,13 +137,18 @@ class Arrays:
         shapes: dict of name to shape.
     """
 
-    def __init__(self, source, read, shapes):
+    def __init__(
+        self,
+        source: str,
+        read: Callable[[str], Any],
+        shapes: Mapping[str, tuple[Any, ...]],
+    ) -> None:
         self.source = source
         self._read = read
         self.shapes = shapes
-        self._used = set()
+        self._used: set[str] = set()
 
-    def check(self, expected):
+    def check(self, expected: Mapping[str, tuple[Any, ...]]) -> None:
         """Raises a ValueError unless these arrays are there, in these shapes.
 
         Args:
@@ -161,7 +169,7 @@ class Arrays:
                     f"recognised, has {shape}."
                 )
 
-    def assign(self, layer, names):
+    def assign(self, layer: keras.layers.Layer, names: Sequence[str]) -> None:
         """Gives a layer its weights.
 
         Args:
@@ -172,17 +180,17 @@ class Arrays:
             weight.assign(np.reshape(self._read(name), weight.shape))
             self._used.add(name)
 
-    def unused(self):
+    def unused(self) -> list[str]:
         """The names that were never asked for."""
         return sorted(set(self.shapes) - self._used)
 
 
-def whole(width):
+def whole(width: float) -> float:
     """A width multiplier as an int where it is one."""
     return int(width) if float(width).is_integer() else width
 
 
-def check_file(path, what):
+def check_file(path: pathlib.Path, what: str) -> None:
     """Raises an error that says what is wrong with a path that should be a file."""
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}: expected {what}.")
@@ -190,7 +198,7 @@ def check_file(path, what):
         raise ValueError(f"{path} is a folder: expected {what}.")
 
 
-def _squeezed(shape):
+def _squeezed(shape: tuple[Any, ...]) -> tuple[int, ...]:
     shape = tuple(int(size) for size in shape)
     while len(shape) > 1 and shape[0] == 1:
         shape = shape[1:]

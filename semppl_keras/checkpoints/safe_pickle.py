@@ -10,6 +10,8 @@ import math
 import os
 import pickle
 import struct
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -34,33 +36,37 @@ class StandIn:
         state: what its attributes were to be.
     """
 
-    def __new__(cls, *args):
+    args: tuple[Any, ...]
+    items: dict[Any, Any]
+    state: Any
+
+    def __new__(cls: Any, *args: Any) -> Any:
         if not isinstance(cls, type):
             # A class that the pickle made.
             return cls(*args)
-        instance = super().__new__(cls)
+        instance: StandIn = super().__new__(cls)
         instance.args = args
         instance.items = {}
         instance.state = None
         return instance
 
-    def __init__(self, *args):
+    def __init__(self, *args: Any) -> None:
         pass
 
-    def __call__(self, *args):
+    def __call__(self, *args: Any) -> Any:
         return type(self)(self, *args)
 
-    def __setitem__(self, key, value):
+    def __setitem__(self, key: Any, value: Any) -> None:
         self.items[key] = value
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         self.state = state
 
-    def append(self, value):
+    def append(self, value: Any) -> None:
         """Lists of what is not known are of no use here."""
 
 
-def load(path):
+def load(path: str | os.PathLike[str]) -> Any:
     """The containers of a pickle file: dicts, lists, tuples, arrays, stand-ins.
 
     Args:
@@ -94,12 +100,12 @@ def load(path):
 class _Bounded:
     """A file that is asked for no more than it has, and not too often."""
 
-    def __init__(self, file, size):
+    def __init__(self, file: Any, size: int) -> None:
         self._file = file
         self._left = size
         self._reads_left = MOST_READS
 
-    def read(self, count):
+    def read(self, count: int) -> bytes:
         self._reads_left -= 1
         if self._reads_left < 0:
             raise UnsafePickle(f"it has more than {MOST_READS:,} instructions")
@@ -108,7 +114,7 @@ class _Bounded:
         self._left -= count
         return self._file.read(count)
 
-    def readline(self):
+    def readline(self) -> bytes:
         line = self._file.readline()
         self._left -= len(line)
         return line
@@ -116,8 +122,11 @@ class _Bounded:
 
 # The one written in C makes room for what a file announces before it looks whether
 # that is there.
-class _Unpickler(pickle._Unpickler):
-    def __init__(self, file, size):
+_PythonUnpickler: Any = pickle._Unpickler
+
+
+class _Unpickler(_PythonUnpickler):
+    def __init__(self, file: Any, size: int) -> None:
         super().__init__(file)
         # What calls may copy: every array's bytes are once decoded and once passed on.
         self._copies_left = 3 * size + 10_000
@@ -137,9 +146,9 @@ class _Unpickler(pickle._Unpickler):
                 f"{module}.multiarray scalar": _array_of_scalar,
                 f"{module}.numeric _frombuffer": _array_of_buffer,
             }
-        self._names = {}
+        self._names: dict[str, type] = {}
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         key = f"{module} {name}"
         if key in self._readers:
             return self._readers[key]
@@ -149,25 +158,25 @@ class _Unpickler(pickle._Unpickler):
             self._names[key] = type("StandIn", (StandIn,), {})
         return self._names[key]
 
-    def get_extension(self, code):
+    def get_extension(self, code: int) -> NoReturn:
         raise UnsafePickle("it asks for objects of the process that reads it")
 
-    def _charge(self, *copied):
+    def _charge(self, *copied: Any) -> None:
         for value in copied:
             if isinstance(value, (tuple, list, dict, str, bytes, bytearray)):
                 self._copies_left -= len(value) + 1
         if self._copies_left < 0:
             raise UnsafePickle("it copies more than it holds")
 
-    def _load_reduce(self):
+    def _load_reduce(self) -> None:
         self._charge(self.stack[-1], *self.stack[-1])
         self.load_reduce()
 
-    def _load_newobj(self):
+    def _load_newobj(self) -> None:
         self._charge(self.stack[-1])
         self.load_newobj()
 
-    def _load_build(self):
+    def _load_build(self) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
         if isinstance(target, (StandIn, Array, _DType)):
@@ -175,39 +184,39 @@ class _Unpickler(pickle._Unpickler):
         else:
             raise UnsafePickle("it gives attributes to what has none")
 
-    def _load_setitem(self):
+    def _load_setitem(self) -> None:
         _check_keys([self.stack[-2]])
         self.load_setitem()
 
-    def _load_setitems(self):
+    def _load_setitems(self) -> None:
         _check_keys(self.stack[::2])
         self.load_setitems()
 
-    def _load_dict(self):
+    def _load_dict(self) -> None:
         _check_keys(self.stack[::2])
         self.load_dict()
 
-    def _load_additems(self):
+    def _load_additems(self) -> None:
         _check_keys(self.stack)
         self.load_additems()
 
-    def _load_frozenset(self):
+    def _load_frozenset(self) -> None:
         _check_keys(self.stack)
         self.load_frozenset()
 
-    def _load_frame(self):
+    def _load_frame(self) -> None:
         # Frames only announce how much could be read at once.
         self.read(8)
 
-    def _load_bytearray8(self):
+    def _load_bytearray8(self) -> None:
         (size,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(size)))
 
-    def _refuse(self):
+    def _refuse(self) -> NoReturn:
         raise UnsafePickle("it makes objects in a way that arrays do not need")
 
     dispatch = {  # noqa: RUF012
-        **pickle._Unpickler.dispatch,
+        **_PythonUnpickler.dispatch,
         pickle.REDUCE[0]: _load_reduce,
         pickle.NEWOBJ[0]: _load_newobj,
         pickle.NEWOBJ_EX[0]: _refuse,
@@ -222,13 +231,13 @@ class _Unpickler(pickle._Unpickler):
     }
 
 
-def _check_keys(keys):
+def _check_keys(keys: Iterable[Any]) -> None:
     """Hashing a tuple of tuples may take for ever, or the stack."""
     if not all(isinstance(key, (str, int, bytes, float, type(None))) for key in keys):
         raise UnsafePickle("it has keys that are neither names nor numbers")
 
 
-def _ordered(items=()):
+def _ordered(items: Any = ()) -> dict[Any, Any]:
     """A dict, of the pairs of which only those of plain keys are possible."""
     if isinstance(items, dict):
         return dict(items)
@@ -239,14 +248,14 @@ def _ordered(items=()):
     return dict(pairs)
 
 
-def _encoded(text, encoding="latin1"):
+def _encoded(text: Any, encoding: Any = "latin1") -> bytes:
     """Protocol 2 writes bytes as a text."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise UnsafePickle("it encodes something else than bytes")
     return text.encode("latin1")
 
 
-def _empty_bytes(*args):
+def _empty_bytes(*args: Any) -> bytes:
     """Protocol 2 writes them as a call without arguments."""
     if args:
         raise UnsafePickle("it asks for bytes without giving them")
@@ -256,19 +265,22 @@ def _empty_bytes(*args):
 class _DType:
     """NumPy's description of a type: what it is called, then its byte order."""
 
-    def __new__(cls, text=None, *args):
+    text: Any
+    order: Any
+
+    def __new__(cls, text: Any = None, *args: Any) -> Any:
         instance = super().__new__(cls)
         instance.text = text
         instance.order = "<"
         return instance
 
-    def __init__(self, *args):
+    def __init__(self, *args: Any) -> None:
         pass
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         _, self.order, *_ = state
 
-    def resolve(self):
+    def resolve(self) -> np.dtype[Any]:
         if not isinstance(self.text, str):
             raise ValueError("it holds an array of a type that is not NumPy's own")
         kind, size = self.text[:1], self.text[1:]
@@ -284,20 +296,22 @@ class _DType:
 class Array:
     """An array in the making, as NumPy pickles it; `value` is what it holds."""
 
-    def __new__(cls, *args):
+    state: Any
+
+    def __new__(cls, *args: Any) -> Any:
         instance = super().__new__(cls)
         instance.state = None
         return instance
 
-    def __init__(self, *args):
+    def __init__(self, *args: Any) -> None:
         pass
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         *_, shape, dtype, fortran, raw = state
         self.state = raw, dtype, shape, "F" if fortran else "C"
 
     @property
-    def value(self):
+    def value(self) -> np.ndarray:
         """The array.
 
         Raises:
@@ -325,19 +339,19 @@ class Array:
         return np.frombuffer(raw, resolved).reshape(shape, order=order)
 
 
-def _array_of_scalar(dtype, raw=b""):
+def _array_of_scalar(dtype: Any, raw: Any = b"") -> Array:
     array = Array()
     array.state = raw, dtype, (), "C"
     return array
 
 
-def _array_of_buffer(raw, dtype, shape, order="C"):
+def _array_of_buffer(raw: Any, dtype: Any, shape: Any, order: Any = "C") -> Array:
     array = Array()
     array.state = raw, dtype, shape, "F" if order == "F" else "C"
     return array
 
 
-def array_of(value):
+def array_of(value: Any) -> np.ndarray | None:
     """The NumPy array of what was read, or None if it is none.
 
     Raises:
@@ -354,7 +368,7 @@ def array_of(value):
     return value.value if isinstance(value, Array) else None
 
 
-def mapping_of(value):
+def mapping_of(value: Any) -> dict[Any, Any] | None:
     """A dict of what was read, or None if it is no mapping by any of their classes."""
     if isinstance(value, dict):
         return value

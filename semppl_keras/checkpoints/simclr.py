@@ -1,7 +1,10 @@
 """The published checkpoints of SimCLRv2: TensorFlow variables by name."""
 
+import os
 import pathlib
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 from keras import layers
@@ -24,7 +27,12 @@ _SUPERVISED = "head_supervised/linear_layer/dense"
 _SLOTS = ("/Momentum", "/LARSOptimizer", "/Adam", "/Adam_1")
 
 
-def load_simclr(path, *, input_shape=(None, None, 3), name=None):
+def load_simclr(
+    path: str | os.PathLike[str],
+    *,
+    input_shape: Sequence[int | None] = (None, None, 3),
+    name: str | None = None,
+) -> Checkpoint:
     """Reads a SimCLRv2 checkpoint: any depth and width, with selective kernels or not.
 
     Needs TensorFlow to read the file, whatever backend runs the network.
@@ -106,7 +114,7 @@ def load_simclr(path, *, input_shape=(None, None, 3), name=None):
     )
 
 
-def _recognised(source):
+def _recognised(source: Arrays) -> dict[str, Any]:
     """Depth, filters of the first stage, stem, and whether there are selective
     kernels."""
     kernels = {}
@@ -145,7 +153,9 @@ def _recognised(source):
     )
 
 
-def _trunk_names(source, network):
+def _trunk_names(
+    source: Arrays, network: Mapping[str, Any]
+) -> tuple[dict[str, list[str]], Any]:
     """Layers with the names of their variables, once checked; the features' size.
 
     TensorFlow numbered convolutions and normalisations in the order in which the
@@ -153,7 +163,7 @@ def _trunk_names(source, network):
     """
     counts = {"conv2d": 0, "batch_normalization": 0}
 
-    def numbered(kind):
+    def numbered(kind: str) -> str:
         number = counts[kind]
         counts[kind] += 1
         return f"{_TRUNK}/{kind}" + (f"_{number}" if number else "")
@@ -171,7 +181,7 @@ def _trunk_names(source, network):
     return names, shape
 
 
-def _norm_names(scope, beta=True):
+def _norm_names(scope: str, beta: bool = True) -> list[str]:
     return [
         f"{scope}/gamma",
         *([f"{scope}/beta"] if beta else []),
@@ -180,11 +190,13 @@ def _norm_names(scope, beta=True):
     ]
 
 
-def _head_shapes(source, feature_dim):
+def _head_shapes(source: Arrays, feature_dim: int) -> list[tuple[Any, Any]]:
     """(inputs, outputs) of each layer of the projector; none where there is none."""
     present = [key for key in source.shapes if key.startswith(f"{_HEAD}/")]
     count = len({key.split("/")[1] for key in present})
-    shapes, expected, inputs = [], {}, feature_dim
+    shapes: list[tuple[Any, Any]] = []
+    expected: dict[str, tuple[Any, ...]] = {}
+    inputs: Any = feature_dim
     for index in range(count):
         scope = f"{_HEAD}/nl_{index}"
         shape = source.shapes.get(f"{scope}/dense/kernel", (inputs, "outputs"))
@@ -198,7 +210,7 @@ def _head_shapes(source, feature_dim):
     return shapes
 
 
-def _num_classes(source, feature_dim):
+def _num_classes(source: Arrays, feature_dim: int) -> Any:
     """The classes of the supervised head; None where there is none."""
     present = [key for key in source.shapes if key.startswith("head_supervised/")]
     if not present:
@@ -214,7 +226,9 @@ def _num_classes(source, feature_dim):
     return classes
 
 
-def _projector(source, shapes):
+def _projector(
+    source: Arrays, shapes: Sequence[tuple[Any, Any]]
+) -> keras.Sequential | None:
     """Dense without bias, batch normalisation, ReLU; the last without offset, ReLU."""
     if not shapes:
         return None

@@ -1,12 +1,17 @@
 """Reads TensorFlow's checkpoint files; the adapter to TensorFlow of the importers."""
 
 import math
+import pathlib
 import re
+from collections.abc import Callable
+from typing import Any
 
 _WHAT = "a TensorFlow checkpoint, such as model.ckpt-250228 with .index and .data files"
 
 
-def open_checkpoint(path):
+def open_checkpoint(
+    path: pathlib.Path,
+) -> tuple[pathlib.Path, Callable[[str], Any], dict[str, tuple[int, ...]]]:
     """The variables of a checkpoint.
 
     Args:
@@ -60,7 +65,7 @@ def open_checkpoint(path):
             f"hold {held:,}. They may be cut off."
         )
 
-    def read(name):
+    def read(name: str) -> Any:
         try:
             return reader.get_tensor(name)
         except Exception as error:
@@ -72,7 +77,7 @@ def open_checkpoint(path):
     return prefix, read, shapes
 
 
-def _prefix(path):
+def _prefix(path: pathlib.Path) -> pathlib.Path:
     """The prefix of the checkpoint at a path; of several in a folder the latest."""
     if path.is_dir():
         prefixes = [index.with_suffix("") for index in path.glob("*.index")]
@@ -88,10 +93,10 @@ def _prefix(path):
     return prefix
 
 
-def _step(prefix):
+def _step(prefix: pathlib.Path) -> int:
     number = re.search(r"(\d+)$", prefix.name)
     return int(number.group(1)) if number else -1
 
 
-def _short(error):
+def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:200]

@@ -1,6 +1,7 @@
 """What backends say of themselves when they start is kept from the terminal."""
 
 import contextlib
+import faulthandler
 import logging
 import os
 import re
@@ -72,10 +73,16 @@ def without_noise() -> Iterator[None]:
     with open(stderr, "wb", closefd=True), tempfile.TemporaryFile() as written:
         os.dup2(written.fileno(), 2)
         noise: re.Pattern[str] | None = None
+        # A library that ends the process takes what it has written with it.
+        tells_of_crash = not faulthandler.is_enabled()
+        if tells_of_crash:
+            faulthandler.enable(file=stderr)
         try:
             yield
             noise = _NOISE
         finally:
+            if tells_of_crash:
+                faulthandler.disable()
             _flush()
             os.dup2(stderr, 2)
             written.seek(0)

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 import keras
 
@@ -22,8 +23,13 @@ _PICTURE_CHANNELS = (1, 3)
 
 
 def export_model(
-    model, path, format="saved_model", *, image_size=None, value_range=None
-):
+    model: Any,
+    path: str | os.PathLike[str],
+    format: str = "saved_model",
+    *,
+    image_size: int | None = None,
+    value_range: tuple[float, float] | ValueRanges | None = None,
+) -> pathlib.Path:
     """Writes a model so that images as they are go in: uint8, of any size.
 
     What is written does what the model's `call` does, preprocessing (the central
@@ -103,7 +109,13 @@ def export_model(
     return path
 
 
-def _texts_beside(served, path, format, image_size, value_range):
+def _texts_beside(
+    served: Any,
+    path: pathlib.Path,
+    format: str,
+    image_size: int | None,
+    value_range: tuple[float, float] | ValueRanges | None,
+) -> dict[pathlib.Path, str]:
     """What stands beside a model: dict of path to text."""
     _check_size(image_size)
     ranges = ValueRanges() if value_range is None else as_ranges(value_range)
@@ -120,7 +132,7 @@ def _texts_beside(served, path, format, image_size, value_range):
     return texts
 
 
-def _check_size(image_size):
+def _check_size(image_size: Any) -> None:
     integer = isinstance(image_size, numbers.Integral)
     if image_size is not None and not (integer and image_size >= 1):
         raise ValueError(
@@ -129,7 +141,7 @@ def _check_size(image_size):
         )
 
 
-def _servable(model):
+def _servable(model: Any) -> ImageClassifier | ImageEmbedder:
     classifier = getattr(model, "classifier", model)
     if isinstance(classifier, ImageClassifier | ImageEmbedder):
         return classifier
@@ -141,7 +153,7 @@ def _servable(model):
     )
 
 
-def _check_path(path, format):
+def _check_path(path: pathlib.Path, format: str) -> None:
     if format not in FORMATS:
         raise ValueError(
             f"`format` must be one of {', '.join(FORMATS)}. Received: {format!r}."
@@ -155,7 +167,7 @@ def _check_path(path, format):
         raise FileExistsError(f"{path} exists already. Choose another name.")
 
 
-def _write_elsewhere(model, path, format):
+def _write_elsewhere(model: Any, path: pathlib.Path, format: str) -> None:
     """Lets a process with TensorFlow write what is to be written."""
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder) / "model.keras"

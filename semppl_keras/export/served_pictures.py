@@ -2,8 +2,10 @@
 
 What stands below this docstring is copied into the script beside every exported model,
 which runs where this package is not: it imports nothing of it, and does what
-`data.image_files.read_image` does.
+`data.read_image` does.
 """
+
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -39,7 +41,13 @@ TURNS = {
 TELLING = ("PPM", "JPEG2000")
 
 
-def read_picture(file, size, channels=3, integers=None, floats=None):
+def read_picture(
+    file: "Any",
+    size: int,
+    channels: int = 3,
+    integers: tuple[float, float] | None = None,
+    floats: tuple[float, float] | None = None,
+) -> np.ndarray:
     """Reads a picture as the training of the model did.
 
     Upright, transparent parts on white, CMYK as RGB, deep greys as 8 bits, the central
@@ -63,21 +71,22 @@ def read_picture(file, size, channels=3, integers=None, floats=None):
     mode = "RGB" if channels == 3 else "L"
     Image.init()
     known = [name for name in FORMATS if name in Image.OPEN]
-    with Image.open(file, formats=known) as image:
+    with Image.open(file, formats=known) as opened:
         # Of a large JPEG no more is decoded than will show.
-        image.draft(mode, (2 * size, 2 * size))
-        deep_colours = any(";16" in str(tile[3]) for tile in image.tile)
-        image.load()
+        opened.draft(mode, (2 * size, 2 * size))
+        deep_colours = any(";16" in str(tile[3]) for tile in opened.tile)
+        opened.load()
+        image: Image.Image = opened
         try:
-            turn = TURNS.get(image.getexif().get(0x0112))
+            turn = TURNS.get(opened.getexif().get(0x0112, 1))
         except Exception:  # the notes are broken, the picture is not
             turn = None
         if image.mode.startswith("I") or image.mode == "F":
             kind = floats if image.mode == "F" else integers
-            if image.mode != "F" and image.format in TELLING:
+            if image.mode != "F" and opened.format in TELLING:
                 kind = None
             image = Image.fromarray(eight_bits(np.asarray(image), kind))
-        elif deep_colours and tuple(integers or (0, 65535)) != (0, 65535):
+        elif deep_colours and integers and tuple(integers) != (0, 65535):
             raise ValueError(
                 "Colours of more than 8 bits must be from 0 to 65535. Received: "
                 f"{file} for a model of values from {integers[0]} to {integers[1]}. "
@@ -103,7 +112,9 @@ def read_picture(file, size, channels=3, integers=None, floats=None):
     return np.array(square).reshape(size, size, channels)
 
 
-def eight_bits(values, value_range=None):
+def eight_bits(
+    values: np.ndarray, value_range: tuple[float, float] | None = None
+) -> np.ndarray:
     """Deep greys, `(h, w)`, as uint8."""
     low, high = values.min(), values.max()
     if value_range is None:

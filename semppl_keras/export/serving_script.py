@@ -1,6 +1,9 @@
 """The script beside an exported model: how it is asked about picture files."""
 
 import pathlib
+from typing import Any
+
+from semppl_keras.data.images.value_ranges import ValueRanges
 
 # Names of files and classes stand in it as literals alone.
 _HEAD = '''"""Asks the model beside about picture files, read as for its training.
@@ -94,7 +97,9 @@ _TELLING_FEATURES = """if __name__ == "__main__":
 """
 
 
-def serving_script(model, path, format, size, value_ranges):
+def serving_script(
+    model: Any, path: pathlib.Path, format: str, size: int, value_ranges: ValueRanges
+) -> str:
     """The text of a script that asks an exported model about picture files.
 
     Args:
@@ -141,12 +146,12 @@ def serving_script(model, path, format, size, value_ranges):
     )
 
 
-def script_path(path):
+def script_path(path: pathlib.Path) -> pathlib.Path:
     """Where the script of a model stands: `NAME.serve.py` beside the model NAME."""
     return path.with_name(f"{path.name}.serve.py")
 
 
-def _reading():
+def _reading() -> str:
     """The functions of `served_pictures`, whose imports the script has already."""
     source = pathlib.Path(__file__).with_name("served_pictures.py")
     _, _, functions = source.read_text(encoding="utf-8").partition(

@@ -12,6 +12,7 @@ import pathlib
 import sys
 import tempfile
 import zipfile
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -20,7 +21,7 @@ import tensorflow as tf
 _OPSET = 18
 
 
-def write(model, path, format):
+def write(model: Any, path: pathlib.Path, format: str) -> None:
     """Writes a model that runs on TensorFlow.
 
     Args:
@@ -66,7 +67,9 @@ class _Served(tf.Module):
         labels: path of a file with them, which is to be an asset, or None.
     """
 
-    def __init__(self, model, names=False, labels=None):
+    def __init__(
+        self, model: Any, names: bool = False, labels: pathlib.Path | None = None
+    ) -> None:
         super().__init__()
         # As plain variables: a SavedModel with a Keras model in it also has what
         # trained it.
@@ -82,7 +85,7 @@ class _Served(tf.Module):
         )
 
         @tf.function(input_signature=[self.spec])
-        def serve(images):
+        def serve(images: Any) -> dict[str, Any]:
             values = model(images, training=False)
             if not names:
                 return {output: values}
@@ -90,7 +93,7 @@ class _Served(tf.Module):
             return {output: values, "label": tf.gather(self.names(), best)}
 
         @tf.function(input_signature=[])
-        def class_names():
+        def class_names() -> dict[str, Any]:
             return {"class_names": self.names()}
 
         self.names = lambda: tf.constant(model.class_names)
@@ -98,7 +101,7 @@ class _Served(tf.Module):
         self.class_names = class_names if names else None
 
 
-def _write_saved_model(model, path, names=True):
+def _write_saved_model(model: Any, path: pathlib.Path, names: bool = True) -> None:
     names = names and bool(getattr(model, "class_names", None))
     with tempfile.TemporaryDirectory() as folder:
         labels = None
@@ -113,7 +116,7 @@ def _write_saved_model(model, path, names=True):
         tf.saved_model.save(served, str(path), signatures=signatures)
 
 
-def _write_onnx(model, path):
+def _write_onnx(model: Any, path: pathlib.Path) -> None:
     import onnx
     import tf2onnx
 
@@ -133,9 +136,9 @@ def _write_onnx(model, path):
     onnx.save(converted, str(path))
 
 
-def _write_litert(model, path):
+def _write_litert(model: Any, path: pathlib.Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        _write_saved_model(model, folder, names=False)
+        _write_saved_model(model, pathlib.Path(folder), names=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         path.write_bytes(converter.convert())
     if getattr(model, "class_names", None):

@@ -29,6 +29,7 @@ def fine_tune(
     seed: int = 0,
     checkpoints: pathlib.Path | None = None,
     depends_on: Mapping[str, Any] | None = None,
+    shorten: str = "",
     trust: bool = False,
 ) -> tuple[FineTuner, dict[str, Any]]:
     """Fine-tunes a copy of a pre-trained network by `recipes.classifiers.FINE_TUNING`.
@@ -44,6 +45,7 @@ def fine_tune(
         seed: Of views, order and the linear layer.
         checkpoints: `pathlib.Path` of a folder for them, to go on from; None for none.
         depends_on: Dict of what else the training depends on, as JSON has it.
+        shorten: A sentence, what makes it shorter.
         trust: Whether its checkpoints may name what is not known here.
 
     Returns:
@@ -68,7 +70,7 @@ def fine_tune(
         recipes.FINE_TUNING,
         (images, labels),
         {},
-        shorten="A lower --epochs takes less.",
+        shorten=shorten,
         epochs=epochs,
         learning_rate=learning_rate,
         seed=seed,

@@ -100,6 +100,7 @@ def finetune(
                 "how": "fine-tuned",
                 "model": file_digest(finished.folder / "model.keras"),
             },
+            shorten="A lower --epochs takes less.",
             trust=options.trust,
         )
         settings = {**settings, **chosen}

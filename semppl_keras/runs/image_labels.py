@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from semppl_keras.reports.shown import shown
+from semppl_keras.reports.tables import counted
 
 # More classes than these are counted together where they are printed.
 _TOLD = 20
@@ -72,15 +73,15 @@ class Labels:
         counts = self.counts()
         names = self.class_names or range(len(counts))
         total = int(counts.sum())
-        lines = [f"Labels of {total:,} image{'' if total == 1 else 's'}"]
+        lines = [f"Labels of {counted(total, 'image', 'images')}"]
         width = max((len(shown(name)) for name in names), default=0)
         lines += [
             f"  {shown(name):<{width}}{count:>8,}"
             for name, count in zip(names, counts, strict=True)
         ][:_TOLD]
         if len(counts) > _TOLD:
-            others = int(counts[_TOLD:].sum())
-            lines.append(f"  {len(counts) - _TOLD} other classes: {others:,}")
+            others = counted(len(counts) - _TOLD, "other class", "other classes")
+            lines.append(f"  {others}: {int(counts[_TOLD:].sum()):,}")
         if len(self.names) > total:
             lines.append(f"  left out, less certain: {len(self.names) - total:,}")
         if self.skipped:

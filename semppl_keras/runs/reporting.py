@@ -1,6 +1,5 @@
 """A finished run on one page that needs nothing but itself."""
 
-import dataclasses
 import math
 import os
 import pathlib
@@ -19,17 +18,9 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.json_files import Entry, check_entries, read_json
 from semppl_keras.runs.measures import read_metrics
-from semppl_keras.runs.option_checks import Options, checked, flag, path
 from semppl_keras.runs.out_paths import check_can_write
+from semppl_keras.runs.report_options import ReportOptions
 from semppl_keras.runs.telling import tell, told
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _ReportOptions(Options):
-    run: str = checked(path)
-    classifier: str | None = checked(path, None)
-    out: str | None = checked(path, None)
-    trust: bool = checked(flag, False)
 
 
 @told
@@ -61,7 +52,7 @@ def report(
     Example:
         >>> report("runs/photos")
     """
-    options = _ReportOptions.of(run=run, classifier=classifier, out=out, trust=trust)
+    options = ReportOptions.of(run=run, classifier=classifier, out=out, trust=trust)
     finished = FinishedRun(options.run, trust=options.trust)
     target = finished.folder / "report.html"
     if options.out is not None:

@@ -5,12 +5,22 @@ parameters: to look at, to test, to build other recipes from. Images are
 `(B, H, W, C)` floats in [0, 1], C = 1 or 3; parameters are `(B,)`.
 """
 
+from typing import Any
+
 from keras import ops
 
 from semppl_keras.views import color, spatial
 
 
-def crop_and_resize(images, top, left, height, width, size, flip=None):
+def crop_and_resize(
+    images: Any,
+    top: Any,
+    left: Any,
+    height: Any,
+    width: Any,
+    size: tuple[int, int],
+    flip: Any = None,
+) -> Any:
     """Cuts one box out of every image and resamples it to `size`.
 
     Bilinear, antialiased where the box is larger than `size`.
@@ -31,7 +41,7 @@ def crop_and_resize(images, top, left, height, width, size, flip=None):
     return _resample(images, rows, columns)
 
 
-def rotate_and_shear(images, angle, shear):
+def rotate_and_shear(images: Any, angle: Any, shear: Any) -> Any:
     """Rotates and shears every image about its centre, bilinear.
 
     What comes from beyond the edge repeats the pixel at the edge.
@@ -50,7 +60,7 @@ def rotate_and_shear(images, angle, shear):
     return ops.transpose(images, (0, 2, 3, 1))
 
 
-def gaussian_blur(images, sigma):
+def gaussian_blur(images: Any, sigma: Any) -> Any:
     """Blurs every image with its own Gaussian, truncated at a tenth of the image.
 
     Args:
@@ -67,7 +77,9 @@ def gaussian_blur(images, sigma):
     return _resample(images, rows, columns)
 
 
-def color_jitter(images, brightness, contrast, saturation, hue):
+def color_jitter(
+    images: Any, brightness: Any, contrast: Any, saturation: Any, hue: Any
+) -> Any:
     """Changes brightness, contrast, saturation and hue, in whatever order.
 
     Values are clipped at the end alone, and so the order makes no difference.
@@ -89,7 +101,7 @@ def color_jitter(images, brightness, contrast, saturation, hue):
     return ops.transpose(images, (0, 2, 3, 1))
 
 
-def grayscale(images, apply):
+def grayscale(images: Any, apply: Any) -> Any:
     """Replaces the colours by their luma.
 
     Args:
@@ -104,7 +116,7 @@ def grayscale(images, apply):
     return color_jitter(images, one, one, 1.0 - apply, zero)
 
 
-def solarize(images, apply, threshold=0.5):
+def solarize(images: Any, apply: Any, threshold: float = 0.5) -> Any:
     """Inverts the values from `threshold` up.
 
     Args:
@@ -118,11 +130,11 @@ def solarize(images, apply, threshold=0.5):
     return color.solarize(ops.cast(images, "float32"), apply, threshold)
 
 
-def _as_floats(*values):
+def _as_floats(*values: Any) -> list[Any]:
     return [ops.convert_to_tensor(value, "float32") for value in values]
 
 
-def _resample(images, rows, columns):
+def _resample(images: Any, rows: Any, columns: Any) -> Any:
     images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
     views = spatial.resample(images, rows[:, None], columns[:, None])
     return ops.transpose(views[:, 0], (0, 2, 3, 1))

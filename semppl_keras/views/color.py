@@ -11,6 +11,7 @@ luma, towards which contrast moves, it makes of the result as well.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -29,7 +30,9 @@ _QUARTER_TURN = (
 ).astype("float32")
 
 
-def jitter_map(mean, brightness, contrast, saturation, hue):
+def jitter_map(
+    mean: Any, brightness: Any, contrast: Any, saturation: Any, hue: Any
+) -> tuple[Any, Any]:
     """The affine colour map of a colour jitter: `x -> matrix @ x + offset`.
 
     Brightness scales; contrast moves away from the view's mean luma; saturation
@@ -55,7 +58,7 @@ def jitter_map(mean, brightness, contrast, saturation, hue):
     grey = ops.sum(mean * luma, axis=-1, keepdims=True)
     angle, chroma = 2.0 * math.pi * hue, scale * saturation
 
-    def times(factor, matrix):
+    def times(factor: Any, matrix: Any) -> Any:
         return factor[..., None, None] * ops.convert_to_tensor(matrix)
 
     matrix = (
@@ -66,7 +69,7 @@ def jitter_map(mean, brightness, contrast, saturation, hue):
     return matrix, shift[..., None] * grey
 
 
-def transform_colors(images, matrix, offset):
+def transform_colors(images: Any, matrix: Any, offset: Any) -> Any:
     """Applies one affine colour map per view and clips to [0, 1].
 
     Args:
@@ -86,7 +89,7 @@ def transform_colors(images, matrix, offset):
     return ops.reshape(ops.clip(flat, 0.0, 1.0), shape)
 
 
-def solarize(images, apply, threshold=0.5):
+def solarize(images: Any, apply: Any, threshold: float = 0.5) -> Any:
     """Inverts the values from `threshold` up, where `apply`.
 
     Args:

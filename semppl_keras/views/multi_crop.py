@@ -83,32 +83,32 @@ class MultiCrop(keras.layers.Layer):
 
     def __init__(
         self,
-        num_large=2,
-        num_small=2,
-        large_size=224,
-        small_size=96,
-        large_area=(0.14, 1.0),
-        small_area=(0.05, 0.14),
-        aspect_ratio=(3 / 4, 4 / 3),
-        flip=0.5,
-        rotation=0.0,
-        shear=0.0,
-        color_jitter=0.8,
-        brightness=0.4,
-        contrast=0.4,
-        saturation=0.2,
-        hue=0.1,
-        grayscale=0.2,
-        blur=(1.0, 0.1),
-        blur_sigma=(0.1, 2.0),
-        solarize=(0.0, 0.2),
-        background_removal=0.0,
-        center_crop=1.0,
-        center_interpolation="bilinear",
-        value_range=(0, 255),
-        output_range=(0, 1),
-        **kwargs,
-    ):
+        num_large: int = 2,
+        num_small: int = 2,
+        large_size: int = 224,
+        small_size: int = 96,
+        large_area: tuple[float, float] = (0.14, 1.0),
+        small_area: tuple[float, float] = (0.05, 0.14),
+        aspect_ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        flip: float = 0.5,
+        rotation: float = 0.0,
+        shear: float = 0.0,
+        color_jitter: float = 0.8,
+        brightness: float = 0.4,
+        contrast: float = 0.4,
+        saturation: float = 0.2,
+        hue: float = 0.1,
+        grayscale: float = 0.2,
+        blur: tuple[float, float] = (1.0, 0.1),
+        blur_sigma: tuple[float, float] = (0.1, 2.0),
+        solarize: tuple[float, float] = (0.0, 0.2),
+        background_removal: float = 0.0,
+        center_crop: float = 1.0,
+        center_interpolation: str = "bilinear",
+        value_range: tuple[float, float] = (0, 255),
+        output_range: tuple[float, float] = (0, 1),
+        **kwargs: Any,
+    ) -> None:
         # Views are made in float32 under every policy; the networks cast them.
         super().__init__(**{"dtype": "float32", **kwargs})
         _check_count("num_large", num_large, 1)
@@ -140,19 +140,20 @@ class MultiCrop(keras.layers.Layer):
                     f"`{name}` must be two probabilities, of the even and of the odd "
                     f"views. Received: {name}={pair}."
                 )
-        for name, pair, low, high in (
-            ("large_area", large_area, 0, 1),
-            ("small_area", small_area, 0, 1),
-            ("aspect_ratio", aspect_ratio, 0, float("inf")),
-            ("blur_sigma", blur_sigma, 0, float("inf")),
-            ("value_range", value_range, float("-inf"), float("inf")),
-            ("output_range", output_range, float("-inf"), float("inf")),
-        ):
-            ordered = _is_pair(pair) and low < pair[0] <= pair[1] <= high
+        bounds: dict[str, tuple[Any, float, float]] = {
+            "large_area": (large_area, 0, 1),
+            "small_area": (small_area, 0, 1),
+            "aspect_ratio": (aspect_ratio, 0, math.inf),
+            "blur_sigma": (blur_sigma, 0, math.inf),
+            "value_range": (value_range, -math.inf, math.inf),
+            "output_range": (output_range, -math.inf, math.inf),
+        }
+        for name, (pair, least, most) in bounds.items():
+            ordered = _is_pair(pair) and least < pair[0] <= pair[1] <= most
             if not ordered or (name.endswith("value_range") and pair[0] == pair[1]):
                 raise ValueError(
-                    f"`{name}` must be a pair (lowest, highest) above {low} and at "
-                    f"most {high}. Received: {name}={pair}."
+                    f"`{name}` must be a pair (lowest, highest) above {least} and at "
+                    f"most {most}. Received: {name}={pair}."
                 )
         if not _is_number(center_crop) or not 0 < center_crop <= 1:
             raise ValueError(
@@ -191,22 +192,22 @@ class MultiCrop(keras.layers.Layer):
         self.built = True
 
     @property
-    def num_views(self):
+    def num_views(self) -> int:
         """V = L + S."""
         return self.num_large + self.num_small
 
     @property
-    def min_image_size(self):
+    def min_image_size(self) -> int:
         """Images below this many pixels a side would only be enlarged."""
         return self.small_size if self.num_small else self.large_size
 
     @property
-    def recolors(self):
+    def recolors(self) -> bool:
         """Whether colours are changed, for which they must be grey or RGB."""
         strengths = (self.brightness, self.contrast, self.saturation, self.hue)
         return bool((self.color_jitter and any(strengths)) or self.grayscale)
 
-    def check_channels(self, channels):
+    def check_channels(self, channels: int) -> None:
         """Raises a ValueError for images of as many channels, a mask apart, of which
         these views cannot be made."""
         if channels in (1, 3):
@@ -225,7 +226,9 @@ class MultiCrop(keras.layers.Layer):
                 "MultiCrop(color_jitter=0, grayscale=0, ...)."
             )
 
-    def call(self, images, seed=None, uniform=None):
+    def call(
+        self, images: Any, seed: Any = None, uniform: Any = None
+    ) -> dict[str, Any]:
         """Draws the views.
 
         Args:
@@ -268,7 +271,7 @@ class MultiCrop(keras.layers.Layer):
             views["small"] = self._draw(images, small, self.small_size, seed, uniform)
         return views
 
-    def center_view(self, images):
+    def center_view(self, images: Any) -> Any:
         """The view without randomness: the central square, at the large size.
 
         Of it the share `center_crop` of a side, resized by `center_interpolation`.
@@ -293,11 +296,11 @@ class MultiCrop(keras.layers.Layer):
         # (its issue 117700).
         for_each = ops.ones((batch_size, 1))
 
-        def crop(length):
+        def crop(length: Any) -> Any:
             start = (ops.cast(length, "float32") - side) / 2
-            matrix = spatial.resize_matrix
             if bicubic:
-                start, matrix = ops.ceil(start), spatial.bicubic_matrix
+                start = ops.ceil(start)
+            matrix = spatial.bicubic_matrix if bicubic else spatial.resize_matrix
             return matrix(start * for_each, side * for_each, self.large_size, length)
 
         views = spatial.resample(images, crop(height), crop(width))
@@ -305,7 +308,7 @@ class MultiCrop(keras.layers.Layer):
             views = ops.clip(views, 0.0, 1.0)
         return self._to_output_range(views)[:, 0]
 
-    def _draw(self, images, views, size, seed, uniform):
+    def _draw(self, images: Any, views: Any, size: int, seed: Any, uniform: Any) -> Any:
         """Draws some of the views, a range of 0 .. V - 1, all of one size."""
         masked = self.background_removal > 0
         channels = images.shape[1] - masked
@@ -313,12 +316,12 @@ class MultiCrop(keras.layers.Layer):
         # Column 10 is free.
         u = uniform((ops.shape(images)[0], len(views), 18), seed=seed)
 
-        def per_view(large, small):
+        def per_view(large: Any, small: Any) -> Any:
             """A setting of each of the views, `(len(views), ...)`."""
             values = [large if view < self.num_large else small for view in views]
             return ops.convert_to_tensor(values, "float32")
 
-        def alternating(pair):
+        def alternating(pair: Any) -> Any:
             return ops.convert_to_tensor([pair[view % 2] for view in views], "float32")
 
         rows, columns = self._spatial_maps(
@@ -352,7 +355,9 @@ class MultiCrop(keras.layers.Layer):
         drawn = color.solarize(drawn, u[..., 14] < alternating(self.solarize))
         return self._to_output_range(drawn)
 
-    def _spatial_maps(self, u, size, source_shape, area, blur):
+    def _spatial_maps(
+        self, u: Any, size: int, source_shape: tuple[Any, Any], area: Any, blur: Any
+    ) -> tuple[Any, Any]:
         """Row and column matrices: crop, flip, resize, blur."""
         top, left, box_height, box_width = spatial.random_boxes(
             u[..., :4], *source_shape, area, self.aspect_ratio
@@ -368,11 +373,11 @@ class MultiCrop(keras.layers.Layer):
             rows, columns = ops.matmul(blurring, rows), ops.matmul(blurring, columns)
         return rows, columns
 
-    def _color_map(self, u, views):
+    def _color_map(self, u: Any, views: Any) -> tuple[Any, Any]:
         """Jitter, then greyscale, as one affine map."""
         apply = ops.cast(u[..., 5] < self.color_jitter, "float32")
 
-        def symmetric(index, strength):
+        def symmetric(index: Any, strength: float) -> Any:
             return apply * strength * (2.0 * u[..., index] - 1.0)
 
         saturation = 1.0 + symmetric(8, self.saturation)
@@ -384,7 +389,7 @@ class MultiCrop(keras.layers.Layer):
             hue=symmetric(9, self.hue),
         )
 
-    def _to_unit_range(self, images, centred=False):
+    def _to_unit_range(self, images: Any, centred: bool = False) -> Any:
         """Checks the channels; float32 in [0, 1], channels first.
 
         Args:
@@ -410,13 +415,13 @@ class MultiCrop(keras.layers.Layer):
         images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
         return (images - low) / (high - low)
 
-    def _to_output_range(self, views):
+    def _to_output_range(self, views: Any) -> Any:
         """Channels last, within `output_range`."""
         low, high = self.output_range
         views = ops.transpose(views, (0, 1, 3, 4, 2))
         return views if (low, high) == (0, 1) else low + (high - low) * views
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for name in (
             "num_large",
@@ -476,16 +481,16 @@ def _changed(views: MultiCrop, **changes: Any) -> MultiCrop:
     return type(views).from_config({**views.get_config(), **changes})
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
-def _is_pair(value):
+def _is_pair(value: Any) -> bool:
     pair = hasattr(value, "__len__") and len(value) == 2
     return pair and all(_is_number(part) for part in value)
 
 
-def _check_count(name, value, least):
+def _check_count(name: str, value: Any, least: int) -> None:
     if not isinstance(value, int) or value < least:
         raise ValueError(
             f"`{name}` must be an integer of at least {least}. Received: "

@@ -1,5 +1,7 @@
 """Named settings of `MultiCrop`."""
 
+from typing import Any
+
 from semppl_keras.views.multi_crop import MultiCrop
 
 RECIPES = {
@@ -47,7 +49,7 @@ RECIPES = {
 }
 
 
-def recipe(name, **changes):
+def recipe(name: str, **changes: Any) -> MultiCrop:
     """The views of a named recipe: "imagenet", "small_images" or "digits".
 
     Args:

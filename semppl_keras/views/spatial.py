@@ -8,12 +8,15 @@ not separate like this: it looks its pixels up.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 
-def resize_matrix(start, extent, size, source_size, flip=None):
+def resize_matrix(
+    start: Any, extent: Any, size: int, source_size: Any, flip: Any = None
+) -> Any:
     """Matrices that resample one axis of an image, bilinear and antialiased.
 
     Row `o` holds the weights of the source pixels in output pixel `o`: a triangle
@@ -44,7 +47,7 @@ def resize_matrix(start, extent, size, source_size, flip=None):
     return weight / ops.sum(weight, axis=-1, keepdims=True)
 
 
-def bicubic_matrix(start, extent, size, source_size):
+def bicubic_matrix(start: Any, extent: Any, size: int, source_size: Any) -> Any:
     """Matrices that cut an axis of an image and resize what is left, bicubic.
 
     As `tf.image.resize` of a crop: Keys' cubic with a = -1/2 through the four pixels
@@ -74,7 +77,7 @@ def bicubic_matrix(start, extent, size, source_size):
     return weight / ops.sum(weight, axis=-1, keepdims=True)
 
 
-def blur_matrix(sigma, size, radius):
+def blur_matrix(sigma: Any, size: int, radius: int) -> Any:
     """Matrices that blur one axis with a truncated Gaussian.
 
     Weights beyond the image's edge are given to the pixels inside it.
@@ -101,12 +104,14 @@ def blur_matrix(sigma, size, radius):
     return weight / ops.sum(weight, axis=-1, keepdims=True)
 
 
-def blur_radius(size):
+def blur_radius(size: int) -> int:
     """Reach of the blur's kernel, whose width is a tenth of the image."""
     return max(1, round(size / 20))
 
 
-def random_boxes(u, height, width, area, aspect_ratio):
+def random_boxes(
+    u: Any, height: Any, width: Any, area: Any, aspect_ratio: Any
+) -> tuple[Any, Any, Any, Any]:
     """Crop boxes of uniform area and log-uniform aspect ratio at a uniform place.
 
     The aspect ratio is drawn among those at which a box of the drawn area fits
@@ -139,7 +144,7 @@ def random_boxes(u, height, width, area, aspect_ratio):
     return top * height, left * width, box_height * height, box_width * width
 
 
-def resample(images, rows, columns):
+def resample(images: Any, rows: Any, columns: Any) -> Any:
     """`R x Cᵀ` for every channel of every view.
 
     Args:
@@ -162,7 +167,7 @@ def resample(images, rows, columns):
     return ops.reshape(x, (-1, views, channels, height, width))
 
 
-def rotate_and_shear(images, angle, shear):
+def rotate_and_shear(images: Any, angle: Any, shear: Any) -> Any:
     """Rotates and shears views about their centre, bilinear.
 
     What comes from beyond the edge repeats the pixel at the edge.
@@ -188,7 +193,7 @@ def rotate_and_shear(images, angle, shear):
     angle, shear = angle[..., None], shear[..., None]
     cosine, sine = ops.cos(angle), ops.sin(angle)
 
-    def source(of_column, of_row, size):
+    def source(of_column: Any, of_row: Any, size: int) -> Any:
         """Where pixels come from, on one axis: the one before, the next one's share."""
         centred = (of_column * x)[..., None, :] + (of_row * y)[..., None]
         position = ops.clip(centred + (size - 1) / 2, 0.0, size - 1.0)

@@ -13,7 +13,7 @@ from semppl_keras import backbones
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import main
 from semppl_keras.distillation import ImageClassifier
-from semppl_keras.runs import classifiers as classifier_training
+from semppl_keras.runs import classifier_files, classifier_training
 from semppl_keras.runs import resuming as safe_training
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
@@ -71,7 +71,7 @@ def test_fine_tuning_then_distillation(run, quick, tmp_path, capsys):
     assert (folder / "classifier_1.keras").read_bytes() == first
     assert json.loads((folder / "classifier_1.json").read_text())["how"] == "fine-tuned"
     # And so is what comes after it.
-    classifier_training._rename(folder / "classifier.keras")
+    classifier_files.set_aside(folder / "classifier.keras")
     assert (folder / "classifier_1.keras").read_bytes() == first
     assert (folder / "classifier_2.json").exists()
     (folder / "classifier_2.keras").rename(folder / "classifier.keras")
@@ -194,17 +194,22 @@ def test_own_images_with_and_without_a_test_set(quick, tmp_path, capsys):
 
 def test_a_classifier_that_is_worse_is_told(run, quick, tmp_path, monkeypatch, capsys):
     folder = shutil.copytree(run, tmp_path / "run")
-    finished, summarize = FinishedRun(folder), classifier_training.summarize
+    finished, summarize = FinishedRun(folder), classifier_files.summarize
     classifier = finished.linear_classifier()
     path = folder / "classifier.keras"
 
     def keep(out=None):
-        classifier_training.keep_classifier(out, classifier, finished, "tuned", {}, 0)
+        kept = classifier_files.keep_classifier(
+            out, classifier, finished, "tuned", {}, 0
+        )
+        accuracies = f"{kept['test']['top1']:.1%} of 400 test images, linear probe"
+        assert f"<TrainedClassifier tuned: {accuracies} " in repr(kept)
+        assert len(repr(kept)) < 300
         return capsys.readouterr().out
 
     assert "Warning" not in keep()
     monkeypatch.setattr(
-        classifier_training,
+        classifier_files,
         "summarize",
         lambda *arguments: {**summarize(*arguments), "top1": 0.01},
     )

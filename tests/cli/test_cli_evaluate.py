@@ -22,9 +22,8 @@ from semppl_keras.evaluation import (
     expected_calibration_error,
 )
 from semppl_keras.reports.evaluation_plots import write_plots
-from semppl_keras.runs import classifiers as classifier_training
+from semppl_keras.runs import classifier_training, evaluation_measures
 from semppl_keras.runs import evaluating as evaluate_command
-from semppl_keras.runs import evaluation_measures
 from semppl_keras.runs import tasks as evaluation_task
 from semppl_keras.runs.errors import RunError
 

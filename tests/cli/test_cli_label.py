@@ -16,14 +16,11 @@ from semppl_keras.cli import main
 from semppl_keras.data import TableOptions, load_own_images
 from semppl_keras.data.images.files import read_image
 from semppl_keras.data.images.label_tables import read_label_table
+from semppl_keras.evaluation.knn import nearest_others, nearest_rows
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.labelling import (
-    Labels,
-    choose_for_review,
-    nearest_others,
-    nearest_rows,
-    write_table,
-)
+from semppl_keras.runs.image_labels import Labels
+from semppl_keras.runs.label_table import write_table
+from semppl_keras.runs.reviewing import choose_for_review
 
 pytestmark = pytest.mark.any_backend
 
@@ -294,9 +291,10 @@ def test_labels_that_spreadsheets_would_obey(tmp_path):
         given=["-1", "", ""],
         remarks=[],
         ranges=None,
+        class_names=class_names,
     )
     out = tmp_path / "labels.csv"
-    write_table(out, labels, np.arange(3), class_names, ["@x.png"])
+    write_table(out, labels, ["@x.png"])
     rows = _rows(out)
     assert [row["label"] for row in rows] == ["'=1+1", "'-1", "''=a"]
     assert (rows[0]["given_label"], rows[1]["nearest_1"]) == ("'-1", "./@x.png")

@@ -352,6 +352,19 @@ def test_noise_is_kept_from_the_file_of_stderr():
 
 
 @pytest.mark.any_backend
+def test_where_a_process_dies_is_heard():
+    code = """
+    import os
+    from semppl_keras.cli.quiet import without_noise
+    with without_noise():
+        os.abort()
+    """
+    done = run(code)
+    assert done.returncode < 0
+    assert done.stderr.startswith("Fatal Python error: Aborted")
+
+
+@pytest.mark.any_backend
 def test_a_backend_is_quiet_whoever_imports_it(tmp_path):
     """Keras imports TensorFlow where it finds it, in the midst of other work."""
     (tmp_path / "tensorflow").mkdir()

@@ -13,8 +13,17 @@ from short_run import make_training_quick, short_run, write_own_images
 
 import semppl_keras
 from semppl_keras import cli, runs
+from semppl_keras.losses.classification import distillation_loss
+from semppl_keras.recipes.classifiers import DISTILLATION
+from semppl_keras.runs import export_options, views_options
+from semppl_keras.runs.classifier_options import DistillationOptions, FineTuningOptions
 from semppl_keras.runs.evaluate_options import EvaluateOptions
+from semppl_keras.runs.export_options import ExportOptions
+from semppl_keras.runs.import_options import ImportOptions
+from semppl_keras.runs.label_options import LabelOptions
+from semppl_keras.runs.report_options import ReportOptions
 from semppl_keras.runs.train_options import TrainOptions
+from semppl_keras.runs.views_options import ViewsOptions
 
 pytestmark = pytest.mark.any_backend
 
@@ -28,7 +37,24 @@ COMMANDS = {
     "finetune": ["RUN"],
     "distil": ["RUN"],
     "export": ["RUN", "--format", "onnx"],
+    "import": ["CHECKPOINT"],
 }
+OPTIONS = {
+    "train": TrainOptions,
+    "label": LabelOptions,
+    "views": ViewsOptions,
+    "report": ReportOptions,
+    "evaluate": EvaluateOptions,
+    "finetune": FineTuningOptions,
+    "distil": DistillationOptions,
+    "export": ExportOptions,
+    "import": ImportOptions,
+}
+
+
+def _function(command):
+    # A keyword can be no name.
+    return getattr(runs, {"import": "import_checkpoint"}.get(command, command))
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +106,29 @@ def test_labels_are_those_of_the_command(run, photos, tmp_path):
     assert out.read_bytes() == table
 
 
+def test_labels_print_short(run, photos, tmp_path, capsys):
+    out = tmp_path / "labels.csv"
+    labels = runs.label(
+        run, photos / "many", out=out, min_confidence=0.9, trust=True, verbose=0
+    )
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "")
+    sure = labels.confidences >= 0.9
+    bright, dark = (int((labels.predicted[sure] == label).sum()) for label in (0, 1))
+    expected = [
+        f"Labels of {bright + dark} image{'' if bright + dark == 1 else 's'}",
+        f"  bright{bright:>8}",
+        f"  dark  {dark:>8}",
+        f"  left out, less certain: {40 - bright - dark}",
+        "  not read: 1",
+        f"  table: {out}",
+    ]
+    if sure.all():
+        del expected[3]
+    assert repr(labels).splitlines() == expected
+    assert len(out.read_text().splitlines()) == 1 + bright + dark
+
+
 def test_page_picture_and_model_are_written(run, photos, tmp_path):
     page = runs.report(run)
     assert page == run / "report.html"
@@ -101,16 +150,14 @@ def test_a_run_is_evaluated_and_becomes_classifiers(run, tmp_path, monkeypatch):
         out = tmp_path / classify.__name__
         settings = classify(run, epochs=1, out=out)
         assert settings == json.loads((out / "classifier.json").read_text())
+        assert "test images, linear probe" in repr(settings)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_options_of_a_command_are_the_keywords_of_its_function(command):
     keywords = {
         name: parameter.default
-        for name, parameter in inspect.signature(
-            getattr(runs, command)
-        ).parameters.items()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        for name, parameter in inspect.signature(_function(command)).parameters.items()
     }
     assert keywords.pop("verbose") == 1
     parsed = vars(cli._parser().parse_args([command, *COMMANDS[command]]))
@@ -122,13 +169,12 @@ def test_the_options_of_a_command_are_the_keywords_of_its_function(command):
             assert parsed[name] == default, name
 
 
-@pytest.mark.parametrize("options", [TrainOptions, EvaluateOptions])
-def test_what_is_checked_is_what_a_function_takes(options):
-    call = {TrainOptions: runs.train, EvaluateOptions: runs.evaluate}[options]
-    expected = dict(inspect.signature(call).parameters)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_checked_is_what_a_function_takes(command):
+    expected = dict(inspect.signature(_function(command)).parameters)
     del expected["verbose"]
-    fields = {field.name: field for field in dataclasses.fields(options)}
-    assert list(fields) == list(expected)
+    fields = {field.name: field for field in dataclasses.fields(OPTIONS[command])}
+    assert sorted(fields) == sorted(expected)
     for name, field in fields.items():
         if field.default is not dataclasses.MISSING:
             assert field.default == expected[name].default, name
@@ -184,6 +230,12 @@ def test_values_may_be_of_any_fitting_kind():
         (lambda: runs.train(dataset=pathlib.Path("digits")), "`dataset` must be text"),
         (lambda: runs.train(trust="yes"), "`trust` must be True or False"),
         (lambda: runs.train(labels_per_class=2.5), "`labels_per_class` must be an int"),
+        (lambda: runs.label("RUN", "DIR", help=True), "argument 'help'"),
+        (lambda: runs.label("RUN", "DIR", move="yes"), "`move` must be True or False"),
+        (lambda: runs.label("RUN", "DIR", review=True), "`review` must be an integer"),
+        (lambda: runs.report(None), "`run` must be text or a path. Received: None"),
+        (lambda: runs.views("DIR", images=2.5), "`images` must be an integer"),
+        (lambda: runs.distil("RUN", temperature="1"), "`temperature` must be a number"),
         (lambda: runs.evaluate([3]), "`runs` must be text or a path"),
         (lambda: runs.evaluate(None), "`runs` must be text or a path. Received: None"),
         (lambda: runs.evaluate("RUN", severities=5), "`severities` must be a list"),
@@ -226,9 +278,53 @@ def test_wrong_values_are_told_alike_on_both_ways(
 
 
 @pytest.mark.parametrize(
+    ("command", "given", "keywords", "option", "expected"),
+    [
+        (
+            "label",
+            ["RUN", "DIR"],
+            {"min_confidence": 2.0},
+            "--min-confidence 2.0",
+            "0%",
+        ),
+        ("label", ["RUN", "DIR"], {"review": 0}, "--review 0", "at least 1"),
+        ("label", ["RUN", "DIR"], {"review_out": "x"}, "--review-out x", "--review. "),
+        ("views", ["DIR"], {"views": "semppl"}, "--views semppl", "one of digits, "),
+        ("views", ["DIR"], {"draws": 0}, "--draws 0", "at least 1"),
+        ("finetune", ["RUN"], {"from_layer": -1}, "--from-layer=-1", "at least 0"),
+        ("distil", ["RUN"], {"student": "vgg"}, "--student vgg", "one of same, small"),
+        ("distil", ["RUN"], {"temperature": 0.0}, "--temperature 0.0", "above 0"),
+        ("export", ["RUN"], {"format": "pdf"}, "--format pdf", "one of saved_model, "),
+        ("import", ["FILE"], {"family": "x"}, "--family x", "one of auto, deepmind"),
+    ],
+)
+def test_other_commands_tell_wrong_values_alike(
+    command, given, keywords, option, expected, run, tmp_path, monkeypatch, capsys
+):
+    given = [{"RUN": str(run)}.get(word, word) for word in given]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(runs.RunError, match=expected) as raised:
+        _function(command)(*given, **keywords)
+    assert option.partition(" ")[0].partition("=")[0] in str(raised.value)
+    assert cli.main([command, *given, *option.split()]) == 2
+    assert capsys.readouterr().err == f"semppl {command}: error: {raised.value}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_and_defaults_are_those_of_where_they_belong():
+    assert sorted(views_options.VIEWS) == sorted(semppl_keras.views.RECIPES)
+    assert sorted(export_options.FORMATS) == sorted(semppl_keras.export.FORMATS)
+    # What stands where a model or a loss is used by itself is no other number.
+    for call in (semppl_keras.Distiller, distillation_loss):
+        temperature = inspect.signature(call).parameters["temperature"].default
+        assert temperature in (DISTILLATION.temperature, inspect.Parameter.empty)
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: runs.train(unlabelled="a\0b"), "`unlabelled` must have no zero byte"),
+        (lambda: runs.label("RUN", "a\0b"), "`source` must have no zero byte"),
         (lambda: runs.evaluate([]), "`runs` must name at least one"),
         (
             lambda: runs.evaluate("RUN", robustness=True, severities=[6]),

@@ -29,7 +29,7 @@ from semppl_keras.callbacks import (
     training_checkpoints,
 )
 from semppl_keras.cli import main
-from semppl_keras.runs.classifiers import file_digest
+from semppl_keras.runs.classifier_files import file_digest
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.resuming import resumable_fit
 
