@@ -1,3 +1,4 @@
+from .choosing import choose_labelled as choose_labelled
 from .datasets.base import Dataset as Dataset
 from .datasets.digits import load_digits as load_digits
 from .datasets.entries import dataset as dataset
@@ -12,9 +13,8 @@ from .datasets.own import OwnDataset as OwnDataset
 from .datasets.own_images import OwnImages as OwnImages
 from .datasets.tfds import load_tfds as load_tfds
 from .few_labels import FewLabels as FewLabels
-from .few_labels import LabelledTest as LabelledTest
-from .few_labels import choose_labelled as choose_labelled
 from .images.files import UnreadableImage as UnreadableImage
 from .images.files import read_image as read_image
 from .images.finding import find_images as find_images
 from .images.table_options import TableOptions as TableOptions
+from .labelled_test import LabelledTest as LabelledTest

@@ -1,16 +1,19 @@
-"""Images of which a few are labelled, and which of them those are."""
+"""Images of which a few are labelled."""
 
 import dataclasses
-from typing import Any, Self
+from typing import Self
 
 import keras
 import numpy as np
 
-from semppl_keras.data.checks import check_not_unit_range, check_value_range
+from semppl_keras.data.image_arrays import (
+    UNKNOWN,
+    as_images,
+    as_labels,
+    check_label_range,
+    check_same_length,
+)
 from semppl_keras.data.images.value_ranges import ValueRanges
-
-# A label that nobody knows. Such an image is trained on, but never counted.
-UNKNOWN = -1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -171,108 +174,6 @@ class FewLabels:
         )
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class LabelledTest:
-    """Images to test on alone.
-
-    Args:
-        images: `(M, h, w, c)` in [0, 255], c = 1 or 3.
-        labels: `(M,)` integers from 0.
-        class_names: One string per class, or None where they have numbers alone.
-        name: What the data set is called in reports.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    class_names: tuple[str, ...] | None
-    name: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "images", as_images(self.images, "x_test"))
-        object.__setattr__(self, "labels", as_labels(self.labels, "y_test"))
-        check_same_length(self.images, self.labels, "test")
-
-
-def choose_labelled(
-    y_train: np.ndarray,
-    labels_per_class: int | str | None,
-    num_classes: int,
-    seed: int = 0,
-) -> np.ndarray:
-    """Draws the same number, or the same share, of labelled images from each class.
-
-    Args:
-        y_train: `(N,)` integers, -1 where the label is unknown.
-        labels_per_class: At least 1; a share such as `"1%"` of the known labels of
-            each class, at least one image; or None for every image whose label is
-            known.
-        num_classes: The classes are `0 .. num_classes - 1`.
-        seed: Integer. With one seed, n labels per class are a subset of n + 1.
-
-    Returns:
-        Sorted int64 indices, for a number `(labels_per_class * num_classes,)`.
-
-    Raises:
-        ValueError: A class has fewer known labels than asked for, or the share is
-            none.
-
-    Example:
-        >>> choose_labelled(np.array([0, 1, 0, 1, -1]), 2, num_classes=2)
-        array([0, 1, 2, 3])
-    """
-    y_train = as_labels(y_train, "y_train")
-    check_label_range(y_train, num_classes, "y_train", unknown=True)
-    counts = np.bincount(y_train[y_train != UNKNOWN], minlength=num_classes)
-    share = None
-    if isinstance(labels_per_class, str):
-        share = _share_of(labels_per_class)
-    needed = 1 if labels_per_class is None or share else labels_per_class
-    if isinstance(needed, bool) or not isinstance(needed, int | np.integer):
-        raise ValueError(
-            "`labels_per_class` must be an integer, or None for every known label. "
-            f"Received: labels_per_class={labels_per_class!r}."
-        )
-    if needed < 1:
-        raise ValueError(
-            f"`labels_per_class` must be at least 1. Received: "
-            f"labels_per_class={labels_per_class}."
-        )
-    short = np.flatnonzero(counts < needed)
-    if len(short):
-        if counts.min() > 0:
-            advice = f"Ask for at most {counts.min()} label(s) per class."
-        else:
-            advice = "Number the classes 0, 1, 2, ... without gaps."
-        raise ValueError(
-            f"Every class must have at least {needed} training image(s) with a known "
-            f"label. Received: {counts[short[0]]} for class {short[0]} "
-            f"({len(short)} of {num_classes} classes have too few). {advice}"
-        )
-    if labels_per_class is None:
-        return np.flatnonzero(y_train != UNKNOWN)
-    generator = np.random.default_rng(seed)
-    chosen = []
-    for label in range(num_classes):
-        known = generator.permutation(np.flatnonzero(y_train == label))
-        wanted = max(1, round(share * len(known))) if share else labels_per_class
-        chosen.append(known[:wanted])
-    return np.sort(np.concatenate(chosen))
-
-
-def _share_of(text: str) -> float:
-    try:
-        share = float(text.removesuffix("%")) / 100 if text.endswith("%") else 0
-    except ValueError:
-        share = 0
-    if not 0 < share <= 1:
-        raise ValueError(
-            "`labels_per_class` must be an integer, None for every known label, or a "
-            "share above 0% and at most 100% such as '10%'. Received: "
-            f"labels_per_class={text!r}."
-        )
-    return share
-
-
 def _rows(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """The rows of sorted, distinct indices; of consecutive ones without a copy."""
     if len(indices) and indices[-1] - indices[0] + 1 == len(indices):
@@ -293,82 +194,3 @@ def _resize(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     resized = np.concatenate([keras.ops.convert_to_numpy(chunk) for chunk in chunks])
     # Rounding may lead out of the range by a last digit.
     return resized.clip(0, 255)
-
-
-def as_images(images: Any, name: str) -> np.ndarray:
-    """Images `(N, h, w, c)` as uint8 or float32, once they are checked."""
-    images = np.asarray(images)
-    received = f"Received: shape {images.shape}, dtype {images.dtype}."
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise ValueError(
-            f"`{name}` must be images of shape (N, h, w), (N, h, w, 1) or "
-            f"(N, h, w, 3), channels last. {received}"
-        )
-    if 0 in images.shape:
-        raise ValueError(f"`{name}` must hold at least one image. {received}")
-    is_float = np.issubdtype(images.dtype, np.floating)
-    if not is_float and not np.issubdtype(images.dtype, np.integer):
-        raise ValueError(f"`{name}` must be integers or floats. {received}")
-    if images.dtype == "uint8":
-        # In range, whatever it is; reading all of a large set would take its time,
-        # and the first images tell that it is no set of masks.
-        for start in range(0, len(images), 256):
-            part = images[start : start + 256]
-            if part.max() > 1:
-                return images
-    low, high = images.min(), images.max()
-    check_value_range(name, low, high, (0, 255))
-    check_not_unit_range(name, low, high, (0, 255))
-    return images.astype("float32" if is_float else "uint8", copy=False)
-
-
-def as_labels(labels: Any, name: str) -> np.ndarray:
-    """Labels `(N,)` as int32, once they are checked."""
-    labels = np.asarray(labels)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        # The shape that keras.datasets gives CIFAR's labels.
-        labels = labels[:, 0]
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        hint = ""
-        if labels.ndim == 2:
-            hint = " One-hot labels become integers with .argmax(axis=1)."
-        elif labels.ndim == 1 and np.issubdtype(labels.dtype, np.floating):
-            hint = " Convert them with .astype('int32')."
-        elif labels.ndim == 1:
-            hint = " Number them with numpy.unique(labels, return_inverse=True)."
-        raise ValueError(
-            f"`{name}` must be integers of shape (N,). Received: shape "
-            f"{labels.shape}, dtype {labels.dtype}.{hint}"
-        )
-    within = np.iinfo("int32")
-    low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
-    if low < within.min or high > within.max:
-        raise ValueError(
-            f"`{name}` must number the classes 0, 1, 2, ... without gaps. Received: "
-            f"labels from {low} to {high}."
-        )
-    return labels.astype("int32")
-
-
-def check_same_length(images: np.ndarray, labels: np.ndarray, part: str) -> None:
-    """Raises a ValueError unless there is a label for each image."""
-    if len(images) != len(labels):
-        raise ValueError(
-            f"`x_{part}` and `y_{part}` must have the same length. Received: "
-            f"{len(images)} images and {len(labels)} labels."
-        )
-
-
-def check_label_range(
-    labels: np.ndarray, num_classes: int, name: str, *, unknown: bool
-) -> None:
-    """Raises a ValueError for labels that are no class, nor unknown."""
-    lowest = UNKNOWN if unknown else 0
-    if len(labels) and (labels.min() < lowest or labels.max() >= num_classes):
-        raise ValueError(
-            f"`{name}` must lie in [0, {num_classes})"
-            + (f" or be {UNKNOWN} (unknown)" if unknown else "")
-            + f". Received: labels from {labels.min()} to {labels.max()}."
-        )

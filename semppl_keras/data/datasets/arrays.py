@@ -5,13 +5,9 @@ import collections.abc
 import numpy as np
 
 from semppl_keras.checks import listed
-from semppl_keras.data.few_labels import (
-    FewLabels,
-    as_images,
-    as_labels,
-    check_same_length,
-    choose_labelled,
-)
+from semppl_keras.data.choosing import choose_labelled
+from semppl_keras.data.few_labels import FewLabels
+from semppl_keras.data.image_arrays import as_images, as_labels, check_same_length
 
 
 def from_arrays(

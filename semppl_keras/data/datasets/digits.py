@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from semppl_keras.data.choosing import choose_labelled
 from semppl_keras.data.defaults import LABELS_PER_CLASS
-from semppl_keras.data.few_labels import FewLabels, choose_labelled
+from semppl_keras.data.few_labels import FewLabels
 
 _TEST_IMAGES = 400
 

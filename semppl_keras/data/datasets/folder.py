@@ -9,11 +9,12 @@ import numpy as np
 
 from semppl_keras.data.datasets.arrays import from_arrays
 from semppl_keras.data.defaults import LABELS_PER_CLASS
-from semppl_keras.data.few_labels import FewLabels, LabelledTest
+from semppl_keras.data.few_labels import FewLabels
 from semppl_keras.data.images.decoding import find_ranges, read_images
 from semppl_keras.data.images.finding import find_classes
 from semppl_keras.data.images.image_list import image_list
 from semppl_keras.data.images.sources import classes_of
+from semppl_keras.data.labelled_test import LabelledTest
 
 # Of each class, where a folder does not say which images are for testing.
 _TEST_SHARE = 0.2

@@ -11,9 +11,10 @@ from semppl_keras.data.datasets.npz import load_npz, load_npz_test
 from semppl_keras.data.datasets.specs import divided, is_spec, last_part, resolved_spec
 from semppl_keras.data.datasets.tfds import load_tfds
 from semppl_keras.data.defaults import LABELS_PER_CLASS
-from semppl_keras.data.few_labels import FewLabels, LabelledTest
+from semppl_keras.data.few_labels import FewLabels
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.progress import Progress
+from semppl_keras.data.labelled_test import LabelledTest
 
 
 @dataclasses.dataclass(frozen=True)

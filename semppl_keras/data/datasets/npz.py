@@ -4,8 +4,9 @@ import os
 
 from semppl_keras.data.datasets.arrays import from_arrays
 from semppl_keras.data.defaults import LABELS_PER_CLASS
-from semppl_keras.data.few_labels import FewLabels, LabelledTest
+from semppl_keras.data.few_labels import FewLabels
 from semppl_keras.data.images.npz_archives import open_npz
+from semppl_keras.data.labelled_test import LabelledTest
 
 # What such an archive holds.
 KEYS = ("x_train", "y_train", "x_test", "y_test")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from semppl_keras.checks import listed
+from semppl_keras.data.choosing import choose_labelled
 from semppl_keras.data.datasets.own_images import OwnImages
 from semppl_keras.data.datasets.own_remarks import (
     remarks_on_copies,
@@ -17,7 +18,7 @@ from semppl_keras.data.datasets.own_remarks import (
     remarks_on_test,
 )
 from semppl_keras.data.defaults import CACHE, MAX_SKIPPED
-from semppl_keras.data.few_labels import UNKNOWN, choose_labelled
+from semppl_keras.data.image_arrays import UNKNOWN
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import (
     DecodedRows,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.data.few_labels import UNKNOWN, as_images, as_labels
+from semppl_keras.data.image_arrays import UNKNOWN, as_images, as_labels
 from semppl_keras.data.images.image_list import ImageList, file_state
 from semppl_keras.data.images.npz_archives import open_npz
 

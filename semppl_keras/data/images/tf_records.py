@@ -6,7 +6,7 @@ from typing import Any
 import google.protobuf.message
 import tensorflow as tf
 
-from semppl_keras.data.few_labels import UNKNOWN
+from semppl_keras.data.image_arrays import UNKNOWN
 
 _FORMAT = (
     "examples with the features image/encoded (a file's bytes) and, where labels are "
