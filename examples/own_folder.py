@@ -10,10 +10,9 @@
 # # Your own folder of photographs
 #
 # From a folder of images, a few of them labelled in a table, to labels for the rest and
-# a classifier that can be served. Each step is Python here; the command that does the
-# same stands beside it. Nothing is downloaded, and no file of yours is changed. (In
-# eight calls, without looking inside: `semppl_keras.runs` has a function for each
-# command.)
+# a classifier that can be served. Each step is a call of `semppl_keras.runs`, and the
+# command that does the same stands beside it. Nothing is downloaded, and no file of
+# yours is changed.
 #
 # `PHOTOS` is the folder; `LABELS` a CSV of `path,label`, paths relative to it, or a
 # folder with a subfolder for each class; `TEST` the same of images to measure on, if
@@ -89,7 +88,6 @@ print("photographs in", PHOTOS, "and labels in", LABELS)
 # %%
 import semppl_keras
 
-SEED = 0
 data = semppl_keras.data.load_own_images(PHOTOS, LABELS, TEST, image_size=IMAGE_SIZE)
 size, channels = data.x_train.shape[-2:]
 print(len(data.x_unlabelled), "unlabelled,", len(data.x_labelled), "labelled images of")
@@ -99,23 +97,24 @@ for remark in data.remarks:
 for skipped in data.skipped:
     print(f"Left out: {os.path.basename(skipped.name)}: {skipped.reason}")
 
+# A table of the notebook's own, to which labels come further down.
+labelled = [
+    (data.train_names[index], data.class_names[data.y_train[index]])
+    for index in data.labelled_indices
+]
+ALL_LABELS = write_table(WORK / "all_labels.csv", labelled)
+
 # %% [markdown]
 # ## What training would see
 #
-# `semppl views PHOTOS` draws this, too. Look whether the random views still show what
-# the label says: the usual ones mirror images, and a mirrored digit is no digit, hence
-# other views for these.
+# Look whether the random views still show what the label says.
+#
+#     semppl views PHOTOS
 
 # %%
-import dataclasses
-
 import matplotlib.pyplot as plt
 
-epochs = EPOCHS or semppl_keras.recipes.usual_epochs(len(data.x_unlabelled))
-recipe = semppl_keras.recipes.own_images(size, epochs=epochs)
-if TRUTH:
-    views = ("digits", {"large_size": size})
-    recipe = dataclasses.replace(recipe, model={**recipe.model, "views": views})
+from semppl_keras import runs
 
 
 def show(axes, image, title=None):
@@ -124,213 +123,98 @@ def show(axes, image, title=None):
     axes.axis("off")
 
 
-shown = data.x_labelled[:: -(-len(data.x_labelled) // 10)]
-draws = [
-    np.asarray(recipe.make_views()(shown, seed=draw)["large"])[:, 0]
-    for draw in range(3)
-]
-figure, rows = plt.subplots(4, len(shown), figsize=(len(shown), 4))
-for row, images in zip(rows, [shown / 255, *draws], strict=True):
-    for axes, image in zip(row, images, strict=True):
-        show(axes, image)
-_ = figure.suptitle("Photographs, and three views of each")
+picture = runs.views(PHOTOS, image_size=size, out=WORK / "views.png")
+figure, axes = plt.subplots(figsize=(8, 6))
+show(axes, plt.imread(picture))
 
 # %% [markdown]
 # ## Training
 #
 # SemPPL ([arXiv 2301.05158](https://arxiv.org/abs/2301.05158)) learns from all images;
-# the labelled ones vote for the labels of the others while it learns.
+# the labelled ones vote for the labels of the others while it learns. The table that it
+# ends with has the accuracies, and what the same labels are worth without the other
+# images; the folder `RUN` has the model, curves and pictures.
 #
 #     semppl train --unlabelled PHOTOS --labelled LABELS --test TEST --out RUN
 
 # %%
-import keras
-
-keras.utils.set_random_seed(SEED)
-batch_size = min(recipe.batch_size, len(data.x_unlabelled))
-model = recipe.make_model(
-    channels,
-    data.num_classes,
-    steps_per_epoch=-(-len(data.x_unlabelled) // batch_size),
-    seed=SEED,
+RUN = WORK / "run"
+run = runs.train(
+    unlabelled=PHOTOS,
+    labelled=ALL_LABELS,
+    test=TEST,
+    image_size=size,
+    epochs=EPOCHS,
+    out=RUN,
 )
-history = model.fit(
-    data.x_unlabelled,
-    (data.x_labelled, data.y_labelled),
-    epochs=epochs,
-    batch_size=batch_size,
-    labelled_batch_size=min(recipe.labelled_batch_size, len(data.x_labelled)),
-    verbose=0,
-).history
-model.save(WORK / "model.keras")
-
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.5))
-left.plot(history["loss"])
-left.set(xlabel="epoch", title="loss")
-right.plot(history["pseudo_label_confidence"])
-_ = right.set(xlabel="epoch", title="confidence of the votes", ylim=(0, 1.02))
+accuracies = {}
+if data.x_test is not None:
+    accuracies["labels alone"] = run["supervised_accuracy"]
+    accuracies["linear probe"] = run["linear_accuracy"]
+print(run)
 
 # %% [markdown]
 # ## Labels for the rest
 #
 # A linear probe on the frozen network gives each photograph probabilities.
 #
-#     semppl label RUN PHOTOS --out labelled.csv --review 50
-
+#     semppl label RUN PHOTOS --out guessed.csv --review 50
 
 # %%
-def probed(data):
-    """The network and a linear probe on it, as one classifier of images."""
-    probe = semppl_keras.evaluation.linear_probe(
-        model.embed(data.x_labelled), data.y_labelled, seed=SEED
-    )
-    return semppl_keras.export.linear_classifier(
-        model.backbone, model.views, probe, data.num_classes, data.class_names
-    )
-
-
-accuracies = {}
-
-
-def measure(what, classifier):
-    """Accuracy on the test images, where there are any."""
-    if data.x_test is not None:
-        given = classifier.predict(data.x_test, verbose=0).argmax(axis=1)
-        accuracies[what] = float(np.mean(given == data.y_test))
-        print(f"{what}: {accuracies[what]:.1%} of {len(given)} test images")
-
-
-if data.x_test is None:
-    folds = semppl_keras.evaluation.cross_validated_predictions(
-        model.embed(data.x_labelled), data.y_labelled, seed=SEED
-    )
-    print(f"held out by turns: {np.mean(folds == data.y_labelled):.1%} of the labels,")
-    print("which is optimistic: the network has trained with all of them")
-
-labels_alone = semppl_keras.evaluation.linear_probe(
-    semppl_keras.evaluation.as_pixels(data.x_labelled),
-    data.y_labelled,
-    standardize=False,
-    seed=SEED,
-)
-if data.x_test is not None:
-    accuracies["pixels, labels alone"] = labels_alone.score(
-        semppl_keras.evaluation.as_pixels(data.x_test), data.y_test
-    )
-    print(f"pixels, labels alone: {accuracies['pixels, labels alone']:.1%}")
-classifier = probed(data)
-measure("linear probe", classifier)
-
-probabilities = classifier.predict(data.x_unlabelled, verbose=0)
-confidences = probabilities.max(axis=1)
-paths = [data.train_names[index] for index in data.unlabelled_indices]
-guesses = [data.class_names[best] for best in probabilities.argmax(axis=1)]
-with open(WORK / "guessed.csv", "w", newline="", encoding="utf-8") as file:
-    writer = csv.writer(file)
-    writer.writerow(["path", "label", "confidence"])
-    for path, guess, confidence in zip(paths, guesses, confidences, strict=True):
-        writer.writerow([os.path.relpath(path, WORK), guess, f"{confidence:.4f}"])
+labels = runs.label(RUN, PHOTOS, out=WORK / "guessed.csv", review=50)
 print("".join((WORK / "guessed.csv").read_text(encoding="utf-8").splitlines(True)[:6]))
 
-order = np.argsort(confidences)
+unknown = np.array([index for index, given in enumerate(labels.given) if not given])
+order = unknown[np.argsort(labels.confidences[unknown])]
+guesses = [labels.class_names[best] for best in labels.predicted]
 figure, rows = plt.subplots(2, 10, figsize=(10, 2.6))
 for row, chosen in zip(rows, (order[::-1][:10], order[:10]), strict=True):
     for axes, index in zip(row, chosen, strict=False):
-        title = f"{guesses[index]}, {confidences[index]:.0%}"
-        show(axes, data.x_unlabelled[index] / 255, title)
+        title = f"{guesses[index]}, {labels.confidences[index]:.0%}"
+        show(axes, labels.images[index] / 255, title)
 _ = figure.suptitle("The most and the least certain")
 
 # %% [markdown]
 # ## Looking through some
 #
-# The page has the 50 photographs whose labels would teach most: uncertain ones, unlike
-# each other. Open it in a browser, choose what each image shows, and save the table
-# `review_labels.csv` into the folder where the page is. For the digits the truth takes
-# the place of the person who looks.
+# The page `guessed.review.html` has the 50 photographs whose labels would teach most:
+# uncertain ones, unlike each other. Open it in a browser, choose what each image shows,
+# and save the table `guessed.review_labels.csv` into the folder where the page is. For
+# the digits the truth takes the place of the person who looks, at the 50 least certain.
 
 # %%
-from semppl_keras.reports.contact_sheet import write_contact_sheet
-from semppl_keras.runs.labelling import choose_for_review
-
-chosen = choose_for_review(confidences, model.embed(data.x_unlabelled), 50)
-ranks = np.argsort(-probabilities, axis=1)
-entries = [
-    {
-        "image": semppl_keras.data.read_image(paths[index]),
-        "path": os.path.relpath(paths[index], WORK),
-        "label": guesses[index],
-        "second": data.class_names[ranks[index, 1]],
-        "confidence": float(confidences[index]),
-        "second_share": float(probabilities[index, ranks[index, 1]]),
-        "nearest": [],
-    }
-    for index in chosen
-]
-title = f"{len(entries)} images to label"
-page = WORK / "review.html"
-write_contact_sheet(page, entries, data.class_names, "guessed.csv", title)
-reviewed = WORK / "review_labels.csv"
+reviewed = WORK / "guessed.review_labels.csv"
 if TRUTH:
-    write_table(reviewed, [(paths[index], TRUTH[paths[index]]) for index in chosen])
-    right = sum(guesses[index] == TRUTH[paths[index]] for index in chosen)
+    chosen = [labels.names[index] for index in order[:50]]
+    write_table(reviewed, [(path, TRUTH[path]) for path in chosen])
+    right = sum(guesses[index] == TRUTH[labels.names[index]] for index in order[:50])
     print(f"of these {len(chosen)} the guess is right in {right}")
-print("to look through:", page)
-
-figure, rows = plt.subplots(2, 10, figsize=(10, 2.6))
-for axes, index in zip(rows.flat, chosen, strict=False):
-    show(axes, data.x_unlabelled[index] / 255, f"{guesses[index]}?")
+print("to look through:", WORK / "guessed.review.html")
 
 # %% [markdown]
 # ## All labels together
 #
-# Those at hand and those of the page: the linear probe anew, and the whole network
-# fine-tuned on them, the second step of SimCLRv2
+# Those at hand and those of the page: from now on the run is used with all of them, and
+# the whole network is fine-tuned on them, the second step of SimCLRv2
 # ([arXiv 2006.10029](https://arxiv.org/abs/2006.10029)). Fine-tuning pays from some
-# hundred labels on: with fewer than 200 the probe is what is served here. (Not
+# hundred labels on: with fewer than 200 the linear probe is what is served here. (Not
 # whichever does better on the test images: they would no longer measure anything.)
 #
-#     semppl finetune RUN
+#     semppl finetune RUN --out TUNED
 
 # %%
-new = {}
 if reviewed.exists():
     with open(reviewed, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            path = os.path.abspath(WORK / row["path"])
-            new[path] = data.class_names.index(row["label"])
-y_train = np.array(
-    [
-        new.get(os.path.abspath(name), label)
-        for name, label in zip(data.train_names, data.y_train, strict=True)
-    ]
-)
-more = dataclasses.replace(
-    data, y_train=y_train, labelled_indices=np.flatnonzero(y_train >= 0)
-)
-print(len(data.x_labelled), "labels before,", len(more.x_labelled), "now")
-classifier = probed(more)
-measure("linear probe, more labels", classifier)
+        rows = list(csv.DictReader(file))
+    labelled += [(WORK / row["path"], row["label"]) for row in rows]
+    write_table(ALL_LABELS, labelled)
+print(len(data.x_labelled), "labels before,", len(labelled), "now")
 
-keras.utils.set_random_seed(SEED)
-tuner = semppl_keras.FineTuner(model, data.num_classes, seed=SEED)
-steps_per_epoch = -(-len(more.x_labelled) // 64)
-tuner_epochs = max(10, 300 // steps_per_epoch)
-tuner.compile(
-    keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(1e-3, tuner_epochs * steps_per_epoch)
-    )
-)
-tuner.fit(
-    more.x_labelled,
-    more.y_labelled,
-    epochs=tuner_epochs,
-    batch_size=min(64, len(more.x_labelled)),
-    verbose=0,
-)
-measure("fine-tuned, more labels", tuner.classifier)
-if len(more.x_labelled) >= 200:
-    classifier = tuner.classifier
-    classifier.class_names = data.class_names
+tuned = runs.finetune(RUN, out=WORK / "tuned")
+if data.x_test is not None:
+    accuracies["linear probe, more labels"] = tuned.probe_accuracy
+    accuracies["fine-tuned, more labels"] = tuned["test"]["top1"]
+print(tuned)
 
 # %%
 if accuracies:
@@ -353,8 +237,11 @@ import json
 
 import onnxruntime
 
-path = semppl_keras.export.export_model(
-    classifier, WORK / "classifier.onnx", format="onnx"
+path = runs.export(
+    RUN,
+    format="onnx",
+    classifier=WORK / "tuned" / "classifier.keras" if len(labelled) >= 200 else None,
+    out=WORK / "classifier.onnx",
 )
 session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 names = json.loads(session.get_modelmeta().custom_metadata_map["class_names"])
@@ -365,7 +252,7 @@ def served(images):
     return session.run(["probabilities"], {"images": images})[0]
 
 
-photograph = semppl_keras.data.read_image(paths[0], channels=channels)
+photograph = semppl_keras.data.read_image(labels.names[0], channels=channels)
 (shares,) = served(photograph[None])
 figure, axes = plt.subplots(figsize=(2, 2))
 show(axes, photograph / 255, f"{names[shares.argmax()]}, {shares.max():.0%}")

@@ -42,7 +42,7 @@ LAYERS = {
     "checkpoints": ["views", "backbones", "networks"],
     "export": ["data", "networks", "pretraining"],
     "recipes": ["data", "views", "backbones", "optimizers", "pretraining"],
-    "reports": ["data", "evaluation", "callbacks"],
+    "reports": ["data", "evaluation"],
     "runs": [
         "version",
         "checks",
@@ -67,6 +67,7 @@ LAYERS = {
         "data",
         "backbones",
         "training",
+        "callbacks",
         "recipes",
         "runs",
     ],

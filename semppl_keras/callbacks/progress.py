@@ -196,7 +196,7 @@ def figures_of(logs: Mapping[str, Any], seconds_left: float | None) -> list[str]
     """
     figures = []
     if "loss" in logs:
-        figures.append(f"loss {logs['loss']:.4g}")
+        figures.append(f"loss {logs['loss']:#.4g}")
     for name, what, how in (
         ("pseudo_label_accuracy", "pseudo-labels", " right"),
         ("pseudo_label_confidence", "pseudo-labels", " sure"),

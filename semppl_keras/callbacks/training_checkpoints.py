@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.callbacks.training_health import check_weights
 from semppl_keras.checks import check_integers, check_positive
 
@@ -165,7 +166,7 @@ class TrainingCheckpoints(keras.callbacks.Callback):
         folder: str | os.PathLike[str],
         state: TrainingState | None = None,
         *,
-        minutes: float = 5.0,
+        minutes: float = CHECKPOINT_MINUTES,
         least_seconds: float = 10.0,
         keep: int = 2,
         stop_requested: Callable[[], bool] | None = None,

@@ -5,6 +5,11 @@ from typing import Any
 import keras
 import numpy as np
 
+# How a linear probe is fitted to them, the supervised-only baseline. They share one
+# scale already: standardising each would blow up those at the border, which are empty
+# in all but a few images.
+PIXEL_PROBE: dict[str, Any] = {"standardize": False, "single_label_c": 1.0}
+
 _LARGEST_SIDE = 32
 _CHUNK = 256
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.inputs import known_rows
-from semppl_keras.evaluation.pixels import as_pixels
+from semppl_keras.evaluation.pixels import PIXEL_PROBE, as_pixels
 from semppl_keras.evaluation.probe import fit_probe
 
 # Augmenting a few batches in one call costs little more than augmenting one.
@@ -102,14 +102,11 @@ def supervised_accuracy(
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
 
-    # Pixels share one scale already. Standardising each of them would blow up those
-    # at the border, which are empty in all but a few images.
     pixels = fit_probe(
         as_pixels(x_labelled),
         y_labelled,
-        standardize=False,
-        single_label_c=1.0,
         seed=seed,
+        **PIXEL_PROBE,
     )
     logistic_regression = float(np.mean(pixels.predict(as_pixels(x_test)) == y_test))
     if make_backbone is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.data import dataset
+from semppl_keras.data import dataset, dataset_name
 from semppl_keras.evaluation import confidence_interval
 from semppl_keras.reports.shown import shown
 
@@ -86,9 +86,9 @@ def _cross_validation_lines(measured: Mapping[str, Any] | None) -> list[str]:
         f"  cross-validation on {measured['num_labelled']:,} labelled images, without "
         "test images",
         _run_row(
-            "supervised only, the same labels",
+            "supervised only, regression",
             measured["supervised_logistic_regression_accuracy"],
-            "logistic regression",
+            "logistic regression on the pixels",
         ),
         _run_row(
             "SemPPL, linear probe",
@@ -242,7 +242,7 @@ def _mean(values):
 
 def evaluation_headline(evaluation: Mapping[str, Any]) -> str:
     """What was tested, and with which labels."""
-    name = dataset(evaluation["data"]).name
+    name = dataset_name(evaluation["data"])
     count = evaluation["labels_per_class"]
     labels = "1 label" if count == 1 else f"{count} labels"
     trained_on = dataset(evaluation["run_settings"]["dataset"]).name

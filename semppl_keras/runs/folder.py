@@ -14,10 +14,56 @@ import numpy as np
 
 from semppl_keras import recipes
 from semppl_keras.data import Dataset, FewLabels, dataset
+from semppl_keras.runs import json_files
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.json_files import read_run_json
+from semppl_keras.runs.json_files import (
+    check_dataset,
+    check_entries,
+    integer,
+    number,
+    read_json,
+    read_run_json,
+)
 from semppl_keras.runs.progress import Progress
 from semppl_keras.version import __version__
+
+# What metrics.json holds at least, the latter where there are test images.
+_METRICS = {
+    "dataset": json_files.DATASET,
+    "labels_per_class": json_files.LABELS_PER_CLASS,
+    "seed": integer(),
+    "backend": str,
+    "num_labelled": integer(),
+    "num_unlabelled": integer(),
+    "num_test": integer(),
+    "num_skipped": integer(optional=True),
+    "read_seconds": number(0),
+    "train_seconds": number(0),
+    "pseudo_label_accuracy": json_files.SHARE_OR_NONE,
+    "pseudo_labels": json_files.Entry(dict | None, optional=True),
+    "cross_validated": dict | None,
+    "versions": dict,
+}
+_TEST_METRICS = dict.fromkeys(
+    (
+        "supervised_accuracy",
+        "supervised_logistic_regression_accuracy",
+        "supervised_network_accuracy",
+        "knn_accuracy",
+        "linear_accuracy",
+    ),
+    number(0, 1),
+)
+_CROSS_VALIDATED = {
+    "num_labelled": integer(),
+    "supervised_logistic_regression_accuracy": number(0, 1),
+    "linear_accuracy": number(0, 1),
+}
+_PSEUDO_LABELS = {
+    "num_images": integer(),
+    "mean_confidence": number(0, 1.001),
+    "share_by_class": dict,
+}
 
 
 def dataset_of(settings: Mapping[str, Any]) -> Dataset:
@@ -100,7 +146,7 @@ def load_data(
     )
 
 
-def read_finished_run(folder):
+def read_finished_run(folder: pathlib.Path) -> dict[str, Any]:
     """The settings of the run in a folder.
 
     Args:
@@ -131,7 +177,7 @@ def read_finished_run(folder):
     return read_settings(folder)
 
 
-def read_settings(folder):
+def read_settings(folder: pathlib.Path) -> dict[str, Any]:
     """The settings of the run in a folder, at its end or not.
 
     Args:
@@ -149,7 +195,38 @@ def read_settings(folder):
     return settings
 
 
-def save_model(model, path):
+def read_metrics(folder: pathlib.Path) -> dict[str, Any]:
+    """What a finished run was measured by.
+
+    Args:
+        folder: `pathlib.Path`.
+
+    Returns:
+        The dict that `metrics.json` holds.
+
+    Raises:
+        RunError: The file cannot be read, or holds something else.
+    """
+    path = folder / "metrics.json"
+    metrics = read_json(path, _METRICS)
+    check_dataset(path, metrics["dataset"])
+    if metrics["num_test"]:
+        check_entries(path, metrics, _TEST_METRICS)
+    cross_validated = metrics["cross_validated"]
+    if cross_validated and "supervised_accuracy" in cross_validated:
+        # Version 0.1 wrote it under the name of the better of two classifiers.
+        renamed = cross_validated.pop("supervised_accuracy")
+        cross_validated["supervised_logistic_regression_accuracy"] = renamed
+    for name, entries in (
+        ("cross_validated", _CROSS_VALIDATED),
+        ("pseudo_labels", _PSEUDO_LABELS),
+    ):
+        if metrics.get(name) is not None:
+            check_entries(path, metrics[name], entries)
+    return metrics
+
+
+def save_model(model: keras.Model, path: pathlib.Path) -> None:
     """Writes a model that is there whole or not at all.
 
     Args:
@@ -162,14 +239,14 @@ def save_model(model, path):
     os.replace(partial, path)
 
 
-def write_json(path, content):
+def write_json(path: pathlib.Path, content: Any) -> None:
     """Writes a file that is there whole or not at all."""
     temporary = path.with_name(path.name + ".partial")
     temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, path)
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Of what a result depends on, by package."""
     backend = sys.modules[keras.backend.backend()]
     return {

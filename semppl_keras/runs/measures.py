@@ -1,69 +1,50 @@
-"""What a finished training is measured by, and the table of it."""
+"""What a trained model is measured by: at the end of its training, and afterwards."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
+from semppl_keras.data import FewLabels
 from semppl_keras.evaluation import (
+    SEVERITIES,
     as_pixels,
+    calibration_curve,
+    corrupt,
     cross_validated_predictions,
     fit_probe,
+    knn_probabilities,
+    mean_corruption_error,
+    summarize,
     supervised_accuracy,
+    top_k_accuracy,
 )
-from semppl_keras.runs import json_files
-from semppl_keras.runs.json_files import (
-    check_dataset,
-    check_entries,
-    integer,
-    number,
-    read_json,
-)
+from semppl_keras.evaluation.pixels import PIXEL_PROBE
+from semppl_keras.pretraining import SemPPL
+from semppl_keras.pretraining.base import Pretraining
+from semppl_keras.recipes import Recipe
+from semppl_keras.runs.classifier_training import fine_tune as tuned_network
 from semppl_keras.runs.progress import Progress
+from semppl_keras.runs.tasks import Task
+from semppl_keras.runs.telling import tell
 
-# What metrics.json holds at least, the latter where there are test images.
-_METRICS = {
-    "dataset": json_files.DATASET,
-    "labels_per_class": json_files.LABELS_PER_CLASS,
-    "seed": integer(),
-    "backend": str,
-    "num_labelled": integer(),
-    "num_unlabelled": integer(),
-    "num_test": integer(),
-    "num_skipped": integer(optional=True),
-    "read_seconds": number(0),
-    "train_seconds": number(0),
-    "pseudo_label_accuracy": json_files.SHARE_OR_NONE,
-    "pseudo_labels": json_files.Entry(dict | None, optional=True),
-    "cross_validated": dict | None,
-    "versions": dict,
-}
-_TEST_METRICS = dict.fromkeys(
-    (
-        "supervised_accuracy",
-        "supervised_logistic_regression_accuracy",
-        "supervised_network_accuracy",
-        "knn_accuracy",
-        "linear_accuracy",
-    ),
-    number(0, 1),
-)
-_CROSS_VALIDATED = {
-    "num_labelled": integer(),
-    "supervised_logistic_regression_accuracy": number(0, 1),
-    "linear_accuracy": number(0, 1),
-}
-_PSEUDO_LABELS = {
-    "num_images": integer(),
-    "mean_confidence": number(0, 1.001),
-    "share_by_class": dict,
-}
+# Images `(N, h, w, c)` to probabilities `(N, classes)`.
+_Classifier = Callable[[np.ndarray], np.ndarray]
+
+# Wu et al. (2018), who have more than a thousand labelled images of each class.
+_MOST_NEIGHBOURS = 200
+_KNN_TEMPERATURE = 0.07
 
 # Unlabelled images that are asked for their pseudo-labels after training, where only
 # the model can tell what they show.
 _MOST_PSEUDO_LABELS = 2000
 
 
-def measure(model, data, recipe, *, seed=0):
-    """Measures a trained model and the supervised-only baseline on one data set.
+def measure_training(
+    model: SemPPL, data: FewLabels, recipe: Recipe, *, seed: int = 0
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray | None]:
+    """Measures what a training has come to, and the supervised-only baseline.
 
     Without test images: by cross-validation on the labelled ones, of the classes with
     at least two. That flatters the model, whose network has trained with all of these
@@ -90,9 +71,11 @@ def measure(model, data, recipe, *, seed=0):
             could be held out.
 
     Example:
-        >>> metrics, features, predictions = measure(model, data, recipe)
+        >>> metrics, features, predictions = measure_training(model, data, recipe)
         >>> metrics["linear_accuracy"]
     """
+    tell("Measuring, and training the supervised-only baseline ...")
+    progress = Progress("Measuring,")
     labelled_features = model.embed(data.x_labelled)
     known = data.y_hidden >= 0
     pseudo_label_accuracy = pseudo_labels = None
@@ -112,7 +95,9 @@ def measure(model, data, recipe, *, seed=0):
         "cross_validated": None,
     }
     if data.x_test is None:
-        cross_validated, predictions = _cross_validated(labelled_features, data, seed)
+        cross_validated, predictions = _cross_validated(
+            labelled_features, data, seed, progress
+        )
         return (
             {**metrics, "cross_validated": cross_validated},
             labelled_features,
@@ -121,7 +106,6 @@ def measure(model, data, recipe, *, seed=0):
 
     shares = model.predict(data.x_test, verbose=0)
     test_features = model.embed(data.x_test)
-    progress = Progress("Measuring,")
     probe = fit_probe(labelled_features, data.y_labelled, seed=seed, progress=progress)
     predictions = probe.predict(test_features)
 
@@ -151,7 +135,9 @@ def measure(model, data, recipe, *, seed=0):
     return metrics, test_features, predictions
 
 
-def _cross_validated(features, data, seed):
+def _cross_validated(
+    features: np.ndarray, data: FewLabels, seed: int, progress: Progress
+) -> tuple[dict[str, Any] | None, np.ndarray | None]:
     """What can be measured on the labels alone, and predictions or None."""
     labels = data.y_labelled
     counts = np.bincount(labels, minlength=data.num_classes)
@@ -162,18 +148,15 @@ def _cross_validated(features, data, seed):
         # Their rows could not be held out, and the others are not to pay for it.
         features, labels = features[chosen], labels[chosen]
     predictions = np.full(len(chosen), -1)
-    progress = Progress("Measuring,")
     predictions[chosen] = cross_validated_predictions(
         features, labels, seed=seed, progress=progress
     )
-    # As in `supervised_accuracy`.
     baseline = cross_validated_predictions(
         as_pixels(data.x_labelled[chosen]),
         labels,
         seed=seed,
         progress=progress,
-        standardize=False,
-        single_label_c=1.0,
+        **PIXEL_PROBE,
     )
     measured = {
         "supervised_logistic_regression_accuracy": _share(baseline == labels),
@@ -183,7 +166,7 @@ def _cross_validated(features, data, seed):
     return measured, predictions if chosen.all() else None
 
 
-def _pseudo_labels(model, data, seed):
+def _pseudo_labels(model: SemPPL, data: FewLabels, seed: int) -> dict[str, Any]:
     """What some of the unlabelled images are taken for."""
     indices = data.unlabelled_indices
     if len(indices) > _MOST_PSEUDO_LABELS:
@@ -201,36 +184,135 @@ def _pseudo_labels(model, data, seed):
     }
 
 
-def read_metrics(folder):
-    """What a finished run was measured by.
+def measure(
+    model: Pretraining,
+    task: Task,
+    *,
+    seed: int = 0,
+    fine_tune: bool = False,
+    from_layer: int | None = None,
+    corruptions: Sequence[str] = (),
+    severities: Sequence[int] = SEVERITIES,
+) -> dict[str, Any]:
+    """Measures a trained model with several classifiers on one task.
+
+    The classifiers, and whatever is chosen for them, see the labelled images alone. On
+    a run's own task they are those of `measure_training`.
 
     Args:
-        folder: `pathlib.Path`.
+        model: A pre-training model of semppl_keras.
+        task: `Task`.
+        seed: Of cross-validation, fine-tuning and corruptions.
+        fine_tune: Whether to fine-tune a copy of the network, too.
+        from_layer: On what, as `FineTuner` takes it.
+        corruptions: Names; with at least one robustness is measured.
+        severities: Of the corruptions, out of 1 to 5.
 
     Returns:
-        The dict that `metrics.json` holds.
-
-    Raises:
-        RunError: The file cannot be read, or holds something else.
+        A dict that `json` can write: `rows`, by classifier its `title`, settings,
+        `calibration` and what `summarize` gives; `robustness`, None where it was not
+        measured: `severities`, and by classifier `errors`, `mean_error` and
+        `mean_corruption_error`, in percent of that of logistic regression on the
+        labelled pixels (None where a corruption leaves that without an error).
     """
-    path = folder / "metrics.json"
-    metrics = read_json(path, _METRICS)
-    check_dataset(path, metrics["dataset"])
-    if metrics["num_test"]:
-        check_entries(path, metrics, _TEST_METRICS)
-    cross_validated = metrics["cross_validated"]
-    if cross_validated and "supervised_accuracy" in cross_validated:
-        # Version 0.1 wrote it under the name of the better of two classifiers.
-        renamed = cross_validated.pop("supervised_accuracy")
-        cross_validated["supervised_logistic_regression_accuracy"] = renamed
-    for name, entries in (
-        ("cross_validated", _CROSS_VALIDATED),
-        ("pseudo_labels", _PSEUDO_LABELS),
-    ):
-        if metrics.get(name) is not None:
-            check_entries(path, metrics[name], entries)
-    return metrics
+    method, classes = type(model).__name__, len(task.class_names)
+    shares: dict[str, np.ndarray] = {}
+    rows: dict[str, dict[str, Any]] = {}
+    classifiers: dict[str, _Classifier] = {}
+    progress = Progress("Fitting,")
+
+    tell("Logistic regression on the labelled pixels ...")
+    baseline = fit_probe(
+        as_pixels(task.x_labelled),
+        task.y_labelled,
+        seed=seed,
+        progress=progress,
+        **PIXEL_PROBE,
+    )
+    classifiers["logistic_regression"] = lambda x: baseline.predict_proba(as_pixels(x))
+    shares["logistic_regression"] = classifiers["logistic_regression"](task.x_test)
+    rows["logistic_regression"] = {"title": "supervised only, logistic regression"}
+
+    tell("Features, nearest neighbours and linear probe ...")
+    labelled, test = model.embed(task.x_labelled), model.embed(task.x_test)
+    if task.labels_of_run and getattr(model, "predicts_classes", False):
+        shares["memory_knn"] = model.predict(task.x_test, verbose=0)
+        rows["memory_knn"] = {"title": f"{method}, nearest in its memory"}
+    # More neighbours than a class has images could not all be right.
+    k = min(_MOST_NEIGHBOURS, max(1, len(labelled) // classes))
+    shares["weighted_knn"] = knn_probabilities(
+        labelled,
+        task.y_labelled,
+        test,
+        k,
+        num_classes=classes,
+        temperature=_KNN_TEMPERATURE,
+    )
+    rows["weighted_knn"] = {
+        "title": f"{method}, weighted nearest neighbours",
+        "k": k,
+        "temperature": _KNN_TEMPERATURE,
+    }
+    probe = fit_probe(labelled, task.y_labelled, seed=seed, progress=progress)
+    classifiers["linear_probe"] = lambda x: probe.predict_proba(model.embed(x))
+    shares["linear_probe"] = probe.predict_proba(test)
+    rows["linear_probe"] = {"title": f"{method}, linear probe"}
+
+    if fine_tune:
+        tuner, chosen = tuned_network(
+            model,
+            task.x_labelled,
+            task.y_labelled,
+            classes,
+            from_layer=from_layer,
+            seed=seed,
+        )
+        classifiers["fine_tuned"] = lambda x: tuner.predict(x, verbose=0)
+        shares["fine_tuned"] = classifiers["fine_tuned"](task.x_test)
+        rows["fine_tuned"] = {"title": f"{method}, fine-tuned", **chosen}
+
+    for name, row in rows.items():
+        row.update(summarize(shares[name], task.y_test))
+        row["calibration"] = calibration_curve(shares[name], task.y_test)
+    robustness = None
+    if corruptions:
+        robustness = _robustness(classifiers, task, corruptions, severities, seed)
+    return {"rows": rows, "robustness": robustness}
 
 
-def _share(correct):
+def _robustness(
+    classifiers: Mapping[str, _Classifier],
+    task: Task,
+    corruptions: Sequence[str],
+    severities: Sequence[int],
+    seed: int,
+) -> dict[str, Any]:
+    errors: dict[str, dict[str, list[float]]] = {name: {} for name in classifiers}
+    for index, corruption in enumerate(corruptions, start=1):
+        tell(f"Corrupted test images, {index} of {len(corruptions)}: {corruption} ...")
+        for of_classifier in errors.values():
+            of_classifier[corruption] = []
+        for severity in severities:
+            # Once for all classifiers: it can take longer than they do.
+            images = corrupt(task.x_test, corruption, severity, seed)
+            for name, classify in classifiers.items():
+                accuracy = top_k_accuracy(classify(images), task.y_test)
+                errors[name][corruption].append(1 - accuracy)
+    baseline = errors["logistic_regression"]
+    defined = all(sum(values) > 0 for values in baseline.values())
+    return {
+        "severities": list(severities),
+        "errors": errors,
+        "mean_error": {
+            name: float(np.mean(list(of_classifier.values())))
+            for name, of_classifier in errors.items()
+        },
+        "mean_corruption_error": {
+            name: mean_corruption_error(of_classifier, baseline) if defined else None
+            for name, of_classifier in errors.items()
+        },
+    }
+
+
+def _share(correct: np.ndarray) -> float:
     return float(np.mean(correct))

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import pathlib
 import shutil
-import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,15 +18,15 @@ from semppl_keras.callbacks import (
     finishing_the_step,
     latest_checkpoint,
 )
+from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import write_json
 from semppl_keras.runs.json_files import read_json
 from semppl_keras.runs.safe_loading import check_folder, load_model
-from semppl_keras.runs.telling import verbosity
+from semppl_keras.runs.telling import tell, verbosity
 
 # How long after the last checkpoint the end of an epoch writes another.
 _SECONDS_BETWEEN_CHECKPOINTS = 10
-_MINUTES_BETWEEN_CHECKPOINTS = 5
 # Of a classifier, whose epochs may be a moment each, to a file.
 _SECONDS_BETWEEN_LINES = 10
 
@@ -32,7 +34,9 @@ _SECONDS_BETWEEN_LINES = 10
 _SETTINGS = "settings.json"
 
 
-def begun_training(folder, kind=keras.Model, *, trust=False):
+def begun_training(
+    folder: pathlib.Path, kind: type[keras.Model] = keras.Model, *, trust: bool = False
+) -> tuple[Any, TrainingState]:
     """The model of the newest checkpoint in a folder, and where its training stands.
 
     Args:
@@ -57,16 +61,16 @@ def begun_training(folder, kind=keras.Model, *, trust=False):
 
 
 def safe_fit(
-    model,
-    state,
-    folder,
-    *data,
-    minutes=None,
-    callbacks=(),
-    shorten="",
-    epoch_seconds=0.0,
-    **arguments,
-):
+    model: keras.Model,
+    state: TrainingState,
+    folder: pathlib.Path,
+    *data: Any,
+    minutes: float | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    shorten: str = "",
+    epoch_seconds: float = 0.0,
+    **arguments: Any,
+) -> TrainingState:
     """`fit` with checkpoints, that stops where it diverges and on Ctrl-C.
 
     How far it is, is shown as `verbosity` says.
@@ -76,7 +80,7 @@ def safe_fit(
         state: `TrainingState` from which it goes on.
         folder: `pathlib.Path` of the checkpoints.
         *data: As `fit` takes them.
-        minutes: Between checkpoints within an epoch; None for 5.
+        minutes: Between checkpoints within an epoch; None for the default.
         callbacks: Others, called before a checkpoint is written.
         shorten, epoch_seconds: As for `TrainingProgress`.
         **arguments: As in `fit`, without `verbose`.
@@ -93,7 +97,7 @@ def safe_fit(
         checkpoints = TrainingCheckpoints(
             folder,
             state,
-            minutes=minutes or _MINUTES_BETWEEN_CHECKPOINTS,
+            minutes=CHECKPOINT_MINUTES if minutes is None else minutes,
             least_seconds=_SECONDS_BETWEEN_CHECKPOINTS,
             stop_requested=stop_requested,
             tell=_warn,
@@ -114,8 +118,15 @@ def safe_fit(
 
 
 def resumable_fit(
-    make_model, folder, settings, *data, epochs, shorten="", trust=False, **arguments
-):
+    make_model: Callable[[], Any],
+    folder: pathlib.Path | None,
+    settings: Mapping[str, Any],
+    *data: np.ndarray,
+    epochs: int,
+    shorten: str = "",
+    trust: bool = False,
+    **arguments: Any,
+) -> Any:
     """`safe_fit` of a model that is made, or of one that was begun with in the folder.
 
     Args:
@@ -169,7 +180,7 @@ def resumable_fit(
     return model
 
 
-def _digest(arrays):
+def _digest(arrays: Sequence[np.ndarray]) -> str:
     """A text that differs where one of the arrays is another."""
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
@@ -178,7 +189,7 @@ def _digest(arrays):
     return digest.hexdigest()
 
 
-def _noted(path):
+def _noted(path: pathlib.Path) -> Any:
     """The settings that a training was begun with, or None where they are damaged."""
     try:
         return read_json(path)
@@ -186,7 +197,7 @@ def _noted(path):
         return None
 
 
-def tell_where(state):
+def tell_where(state: TrainingState) -> None:
     """Prints where a training goes on.
 
     Args:
@@ -194,8 +205,8 @@ def tell_where(state):
     """
     within = f"step {state.batch} of " if state.batch else ""
     epoch = state.epoch + bool(state.batch)
-    print(f"Going on after {within}epoch {epoch}.", flush=True)
+    tell(f"Going on after {within}epoch {epoch}.")
 
 
-def _warn(text):
-    print(f"\nWarning: {text}", file=sys.stderr, flush=True)
+def _warn(text: str) -> None:
+    tell(f"\nWarning: {text}", error=True)

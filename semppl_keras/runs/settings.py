@@ -16,6 +16,7 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of, read_settings, versions
 from semppl_keras.runs.labels import labels_of, tell_changed_labels
 from semppl_keras.runs.option_checks import option
+from semppl_keras.runs.skipped_files import names_skipped
 from semppl_keras.runs.table_settings import (
     TABLE_OPTIONS,
     asked_tables,
@@ -49,9 +50,6 @@ _OWN_OPTIONS = (
     "max_skipped",
     "cache",
 )
-
-# What `skipped.tsv` begins with.
-SKIPPED_COLUMNS = ("path", "reason")
 
 # What makes a folder a run folder, and what a new run would overwrite.
 _FILES = (
@@ -259,7 +257,7 @@ def check_free(folder: pathlib.Path) -> None:
             f"--resume {folder}. Or choose another folder with --out."
         )
     taken = [name for name in _FILES if (folder / name).exists()]
-    if taken == ["skipped.tsv"] and _names_skipped(folder / "skipped.tsv"):
+    if taken == ["skipped.tsv"] and names_skipped(folder / "skipped.tsv"):
         return
     if taken:
         raise RunError(
@@ -267,13 +265,6 @@ def check_free(folder: pathlib.Path) -> None:
             f"{str(folder)!r}, where {', '.join(taken)} would be overwritten. Choose "
             "another folder."
         )
-
-
-def _names_skipped(path: pathlib.Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.readline() == "\t".join(SKIPPED_COLUMNS).encode() + b"\n"
 
 
 def _with_defaults(options: TrainOptions) -> dict[str, Any]:

@@ -2,18 +2,19 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from semppl_keras.checks import listed
-from semppl_keras.data import NamedDataset
+from semppl_keras.data import FewLabels, LabelledTest, NamedDataset, TableOptions
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
 from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.evaluation import SEVERITIES, corrupt
+from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.evaluate_options import EvaluateOptions
 from semppl_keras.runs.finished import FinishedRun
@@ -73,7 +74,7 @@ def task_of_run(
 
     Args:
         settings: Dict, what `run.json` holds.
-        options: What is asked for.
+        options: `EvaluateOptions`.
         folder: Path of the run.
 
     Returns:
@@ -124,7 +125,7 @@ def task_of_run(
             value_range=value_range_of(settings),
         )
         name, x_test, y_test = tested.name, tested.images, _named_alike(tested, data)
-    if y_test is None:
+    if x_test is None or y_test is None:
         raise RunError(
             "There must be labelled test images to evaluate with. Received: "
             f"{name}, which has none. Name a data set that has some with --data."
@@ -147,7 +148,9 @@ def task_of_run(
     return task, seed
 
 
-def check_images_fit(model, task, corruptions):
+def check_images_fit(
+    model: Pretraining, task: Task, corruptions: Sequence[str] | None
+) -> None:
     """Fails before anything takes long.
 
     Args:
@@ -175,7 +178,7 @@ def check_images_fit(model, task, corruptions):
         corrupt(task.x_test[:1], corruptions[0], SEVERITIES[0])
 
 
-def _own_test(source, finished, tables):
+def _own_test(source: str, finished: FinishedRun, tables: TableOptions) -> Task:
     """A person's own images, to test what a run has learned from its labels."""
     x_labelled, y_labelled, _ = finished.labelled
     height, width, channels = x_labelled.shape[1:]
@@ -249,7 +252,7 @@ def _own_test(source, finished, tables):
     )
 
 
-def _named_alike(tested, data):
+def _named_alike(tested: LabelledTest, data: FewLabels) -> np.ndarray:
     """The labels of other test images, as the run numbers its classes.
 
     By name, or by number where one of the two has nothing else.
@@ -258,8 +261,9 @@ def _named_alike(tested, data):
     if names is not None and set(names) <= set(data.class_names):
         numbers = np.array([data.class_names.index(name) for name in names])
         return numbers[labels]
-    both_named = not (_are_numbers(names) or _are_numbers(data.class_names))
-    if both_named:
+    if names is not None and not (
+        _are_numbers(names) or _are_numbers(data.class_names)
+    ):
         unknown = sorted(set(names) - set(data.class_names))
         raise RunError(
             "--same-classes needs a data set with the classes of the run. "
@@ -278,11 +282,11 @@ def _named_alike(tested, data):
     return labels
 
 
-def _are_numbers(names):
-    return names is None or tuple(names) == tuple(map(str, range(len(names))))
+def _are_numbers(names: Sequence[str]) -> bool:
+    return tuple(names) == tuple(map(str, range(len(names))))
 
 
-def _resized(images, shape):
+def _resized(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if images.shape[1:3] == shape:
         return images
     chunks = [

@@ -24,7 +24,6 @@ from semppl_keras.runs.option_checks import (
 # Of a person's own images all labels are used.
 OWN_LABELS_PER_CLASS = "all"
 SEED = 0
-CHECKPOINT_MINUTES = 5.0
 
 
 def _resumed(name: str, value: Any) -> bool | str:

@@ -1,26 +1,28 @@
-"""`semppl train`: one run, from a data set's name to a table and a folder."""
+"""One run, from a data set's name to a table and a folder."""
 
 import math
 import os
 import pathlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
-from semppl_keras.callbacks import ScalarLogs
-from semppl_keras.data import Dataset
+from semppl_keras.callbacks import ScalarLogs, TrainingState
+from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.data.images.decoding import TooManyUnreadable
-from semppl_keras.data.images.spreadsheets import inert, table_text
 from semppl_keras.pretraining import SemPPL
+from semppl_keras.recipes import Recipe
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     dataset_of,
     load_data,
+    read_metrics,
     recipe_of,
     save_model,
     value_range_of,
@@ -28,14 +30,13 @@ from semppl_keras.runs.folder import (
     write_json,
 )
 from semppl_keras.runs.lock import locked
-from semppl_keras.runs.measures import measure, read_metrics
+from semppl_keras.runs.measures import measure_training
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.own_runs import check_sources, signed
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
-from semppl_keras.runs.run_models import check_model
+from semppl_keras.runs.run_files import RunFiles
 from semppl_keras.runs.safe_loading import check_folder
 from semppl_keras.runs.settings import (
-    SKIPPED_COLUMNS,
     check_free,
     new_settings,
     run_folder,
@@ -43,9 +44,15 @@ from semppl_keras.runs.settings import (
     sources_are_given,
     with_data,
 )
+from semppl_keras.runs.skipped_files import write_skipped
 from semppl_keras.runs.telling import tell, told
 from semppl_keras.runs.train_options import TrainOptions
 from semppl_keras.runs.trained_run import TrainedRun
+from semppl_keras.runs.training_checks import (
+    check_enough_images,
+    check_enough_steps,
+    check_fits,
+)
 
 
 @told
@@ -78,8 +85,8 @@ def train(
 ) -> TrainedRun:
     """Trains SemPPL on images of which a few are labelled, and measures it.
 
-    None stands for what is not asked for: in a new run for the default, which is
-    `runs.train_options` has, and with `resume` for what the run was begun with.
+    None stands for what is not asked for: in a new run for the default, and with
+    `resume` for what the run was begun with.
 
     Args:
         dataset: "digits" or text that begins with "npz:", "tfds:" or "folder:".
@@ -94,7 +101,7 @@ def train(
         backbone: One of `recipes.BACKBONES`, for your own images. None for the one
             that fits their size.
         max_skipped: How many of your own images may be unreadable, a share from 0 to
-            1. None for 0.05.
+            1. None for `data.defaults.MAX_SKIPPED`.
         cache: Where your own images, decoded, are kept: "memory", "disk", or "auto",
             for which None stands, in memory where they fit.
         label_column: The column of a table that has the labels.
@@ -103,14 +110,15 @@ def train(
         keep_labels: Labels that are classes, though spelled like one that is missing.
         unknown_labels: Further labels that stand for none.
         labels_per_class: How many labels of each class to use, at least 1, or "all".
-            None for 10, of your own images for all.
+            None for `data.defaults.LABELS_PER_CLASS`, of your own images for all.
         epochs: Passes over the unlabelled images. None for as many as the recipe has,
             of your own images as many as make 3,000 steps.
         batch_size: Unlabelled images per step, at least 2. None for the recipe's.
         learning_rate: Its peak. None for the recipe's.
         seed: At least 0; draws split, labels, weights and views. None for 0.
         out: Run folder to write. None for one in "runs", named after the rest.
-        checkpoint_minutes: So often there is a checkpoint within an epoch. None for 5.
+        checkpoint_minutes: So often there is a checkpoint within an epoch. None for
+            `callbacks.defaults.CHECKPOINT_MINUTES`.
         resume: Folder of a run to go on with; True for `out`.
         trust: Whether a run to go on with may be somebody else's.
         verbose: 0 to say nothing, 1 as the command does, 2 for more.
@@ -186,9 +194,8 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     model, state = _trained(folder, settings, data, recipe, options)
     save_model(model, folder / "model.keras")
 
-    tell("Measuring, and training the supervised-only baseline ...")
     seed = settings["seed"]
-    measured, features, predictions = measure(model, data, recipe, seed=seed)
+    measured, features, predictions = measure_training(model, data, recipe, seed=seed)
     metrics = {
         **measured,
         "read_seconds": round(read_seconds, 2),
@@ -229,7 +236,13 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     return trained
 
 
-def _trained(folder, settings, data, recipe, options):
+def _trained(
+    folder: pathlib.Path,
+    settings: Mapping[str, Any],
+    data: FewLabels,
+    recipe: Recipe,
+    options: TrainOptions,
+) -> tuple[SemPPL, TrainingState]:
     """The model after training, or what is left of it, and its `TrainingState`."""
     epochs, seed = settings["epochs"], settings["seed"]
     x_unlabelled = data.x_unlabelled
@@ -239,9 +252,9 @@ def _trained(folder, settings, data, recipe, options):
     steps_per_epoch = math.ceil(len(x_unlabelled) / batch_size)
     keras.utils.set_random_seed(seed)
     model, state = _model(folder, data, recipe, seed, steps_per_epoch, options.trust)
-    _check_fits(folder / "checkpoints", model, state, data, epochs)
-    _check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
-    _check_enough_steps(model.neighbours, epochs, steps_per_epoch, labelled_batch_size)
+    check_fits(folder / "checkpoints", model, state, data, epochs)
+    check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
+    check_enough_steps(model.neighbours, epochs, steps_per_epoch, labelled_batch_size)
     tell(
         f"{shown(data.name)}: {len(x_unlabelled):,} unlabelled and "
         f"{len(data.x_labelled):,} labelled images of {data.num_classes} classes, "
@@ -266,7 +279,7 @@ def _trained(folder, settings, data, recipe, options):
             minutes=options.checkpoint_minutes,
             # An epoch that counts as done is in the logs.
             callbacks=[
-                _RunFiles(folder, settings, data),
+                RunFiles(folder, settings, data),
                 ScalarLogs(folder / "logs"),
             ],
             epochs=epochs,
@@ -282,25 +295,6 @@ def _trained(folder, settings, data, recipe, options):
     return model, state
 
 
-class _RunFiles(keras.callbacks.Callback):
-    """Writes what makes a folder a run, once it is known that the data fits."""
-
-    def __init__(self, folder, settings, data):
-        super().__init__()
-        self._folder = folder
-        self._settings = settings
-        self._skipped = getattr(data, "skipped", ())
-
-    def on_train_begin(self, logs=None):
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_json(self._folder / "run.json", self._settings)
-        if self._skipped:
-            _write_skipped(self._folder / "skipped.tsv", self._skipped)
-        else:
-            # What an attempt before the files were repaired has left.
-            (self._folder / "skipped.tsv").unlink(missing_ok=True)
-
-
 def _shorten(dataset: Dataset) -> str:
     """What makes a training shorter."""
     if dataset.in_parts:
@@ -308,58 +302,12 @@ def _shorten(dataset: Dataset) -> str:
     return "A lower --epochs takes less."
 
 
-def _check_fits(checkpoints, model, state, data, epochs):
-    """What goes on must be the training of this run."""
-    check_model(checkpoints, model, data.class_names)
-    expected, received = data.x_train.shape[-1], model.backbone.input_shape[-1]
-    if received != expected:
-        raise RunError(
-            f"The checkpoints in {str(checkpoints)!r} must take the run's images, of "
-            f"{expected} channel(s). Received: a network for {received}. Remove them "
-            "to begin anew."
-        )
-    if state.epoch + bool(state.batch) > epochs:
-        raise RunError(
-            f"The checkpoints in {str(checkpoints)!r} must be of the run's {epochs} "
-            f"epoch(s). Received: one within epoch {state.epoch + 1}. Remove them to "
-            "begin anew."
-        )
-
-
-def _check_enough_images(num_negatives, data, batch_size, labelled_batch_size):
-    """A step must hold the images that each is to be told from."""
-    missing = num_negatives + 1 - batch_size - labelled_batch_size
-    if missing <= 0:
-        return
-    told = (
-        f"Every image is told from {num_negatives} others, so that a step needs at "
-        f"least {num_negatives + 1}. Received: "
-    )
-    if batch_size < len(data.x_unlabelled):
-        raise RunError(
-            f"{told}{batch_size} unlabelled and {labelled_batch_size} labelled ones "
-            f"per step. Train with --batch-size {num_negatives + 1} or more."
-        )
-    raise RunError(
-        f"{told}{len(data.x_unlabelled)} unlabelled image(s) and "
-        f"{len(data.x_labelled)} labelled one(s) that can be used. Add at least "
-        f"{missing} more unlabelled image(s); some hundreds are worth training on."
-    )
-
-
-def _check_enough_steps(neighbours, epochs, steps_per_epoch, labelled_batch_size):
-    """Training must leave in the memory what its votes need."""
-    per_epoch = steps_per_epoch * labelled_batch_size
-    if epochs * per_epoch < neighbours:
-        raise RunError(
-            f"The {neighbours} nearest labelled images vote, and {epochs} epoch(s) of "
-            f"{steps_per_epoch} step(s) with {labelled_batch_size} labelled image(s) "
-            f"would leave {epochs * per_epoch} in the memory. Train longer: --epochs "
-            f"{math.ceil(neighbours / per_epoch)} or more."
-        )
-
-
-def _load(dataset, settings, recipe, folder):
+def _load(
+    dataset: Dataset,
+    settings: Mapping[str, Any],
+    recipe: Recipe,
+    folder: pathlib.Path,
+) -> FewLabels:
     labels_per_class = settings["labels_per_class"]
     try:
         data = load_data(
@@ -373,7 +321,7 @@ def _load(dataset, settings, recipe, folder):
     except TooManyUnreadable as error:
         path = folder / "skipped.tsv"
         folder.mkdir(parents=True, exist_ok=True)
-        _write_skipped(path, error.skipped)
+        write_skipped(path, error.skipped)
         raise RunError(f"{error} All of them are named in {path}.") from error
     if len(data.unlabelled_indices) == 0:
         raise RunError(
@@ -384,11 +332,18 @@ def _load(dataset, settings, recipe, folder):
     return data
 
 
-def _num_test(data):
+def _num_test(data: FewLabels) -> int:
     return 0 if data.x_test is None else len(data.x_test)
 
 
-def _model(folder, data, recipe, seed, steps_per_epoch, trust):
+def _model(
+    folder: pathlib.Path,
+    data: FewLabels,
+    recipe: Recipe,
+    seed: int,
+    steps_per_epoch: int,
+    trust: bool,
+) -> tuple[SemPPL, TrainingState]:
     """The model to train, and the `TrainingState` in which it is."""
     model, state = begun_training(folder / "checkpoints", SemPPL, trust=trust)
     if model is None:
@@ -399,10 +354,3 @@ def _model(folder, data, recipe, seed, steps_per_epoch, trust):
             seed=seed,
         )
     return model, state
-
-
-def _write_skipped(path, skipped):
-    # Names need not be text in any encoding.
-    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = [[inert(name), inert(reason)] for name, reason in skipped]
-        file.write(table_text([SKIPPED_COLUMNS, *rows], "\t"))

@@ -155,7 +155,9 @@ def test_a_log_that_comes_late_is_passed_over(training):
     driven.time += 1
     assert driven.stream.getvalue() == before
     driven.progress.on_train_batch_end(51, {"loss": 7.0})
-    assert driven.stream.on_screen()[-1].startswith("Epoch 1/2 [##--------] loss 7,")
+    assert driven.stream.on_screen()[-1].startswith(
+        "Epoch 1/2 [##--------] loss 7.000,"
+    )
 
 
 @pytest.mark.any_backend
@@ -234,9 +236,9 @@ def test_figures_are_those_that_there_are():
     assert figures_of({"loss": float("nan"), "memory_fill": 1.0}, 0.0) == ["loss nan"]
     logs = {"loss": 1e-5, "pseudo_label_accuracy": float("nan")}
     logs["pseudo_label_confidence"] = 0.25
-    assert figures_of(logs, None) == ["loss 1e-05", "pseudo-labels 25.0% sure"]
+    assert figures_of(logs, None) == ["loss 1.000e-05", "pseudo-labels 25.0% sure"]
     assert figures_of({"loss": 2.0, "teacher_agreement": 0.5}, 59.6) == [
-        "loss 2",
+        "loss 2.000",
         "as the teacher 50.0%",
         "1 min left",
     ]
@@ -286,7 +288,7 @@ def test_in_a_training_it_stands_for_keras_bar_and_changes_nothing(
 ):
     images, labels = toy_images(36)
     histories, shown = [], []
-    for callbacks in ([], [TrainingProgress()]):
+    for callbacks in ([], [TrainingProgress(clock=lambda: 0.0)]):
         stream = Stream(terminal)
         monkeypatch.setattr("sys.stdout", stream)
         monkeypatch.setenv("COLUMNS", "100")
@@ -307,7 +309,7 @@ def test_in_a_training_it_stands_for_keras_bar_and_changes_nothing(
     monkeypatch.undo()
     assert histories[0] == histories[1]
     assert shown[0] == [""]
-    loss = f"loss {histories[1]['loss'][-1]:.4g}"
+    loss = f"loss {histories[1]['loss'][-1]:#.4g}"
     accuracy = f"{histories[1]['pseudo_label_accuracy'][-1]:.1%} right"
     if terminal:
         (line, rest) = shown[1]

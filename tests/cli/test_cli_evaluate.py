@@ -22,10 +22,12 @@ from semppl_keras.evaluation import (
     expected_calibration_error,
 )
 from semppl_keras.reports.evaluation_plots import write_plots
-from semppl_keras.runs import classifier_training, evaluation_measures
+from semppl_keras.runs import classifier_training
 from semppl_keras.runs import evaluating as evaluate_command
+from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import tasks as evaluation_task
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.evaluation import Evaluation
 
 pytestmark = pytest.mark.any_backend
 
@@ -371,7 +373,7 @@ def test_nothing_is_chosen_on_test_labels(run, quick):
     wrong = dataclasses.replace(task, y_test=np.roll(task.y_test, 7))
     model = keras.models.load_model(run / "model.keras")
     own, other = (
-        evaluation_measures.measure(model, one, seed=seed, fine_tune=True)["rows"]
+        run_metrics.measure(model, one, seed=seed, fine_tune=True)["rows"]
         for one in (task, wrong)
     )
     assert own.keys() == other.keys()
@@ -465,6 +467,17 @@ def test_several_runs(run, evaluated, tmp_path, monkeypatch, capsys):
     for words in ("92.0 ± 25.4", "linear probe, mCE", "80.5 ± 6.4"):
         assert words in printed
     assert not (folders[0] / "evaluation.json").exists()
+
+
+def test_an_evaluation_prints_short_and_has_its_table(evaluated):
+    folder, printed, entries = evaluated
+    evaluation = Evaluation(folder, entries)
+    assert evaluation == entries
+    (shown,) = repr([evaluation]).splitlines()
+    assert shown.startswith("[<Evaluation digits, 10 labels per class: supervised only")
+    top1 = entries["rows"]["linear_probe"]["top1"]
+    assert f"SemPPL, linear probe {top1:.1%}, in " in shown
+    assert evaluation.table() in printed
 
 
 @pytest.mark.parametrize(
@@ -624,7 +637,7 @@ def test_fine_tuning_learns_from_a_hundred_labels():
     )
     # It was never trained: what it can do afterwards comes from the labels.
     model = recipes.RECIPES["digits"]().make_model(1, 10, steps_per_epoch=1, seed=0)
-    rows = evaluation_measures.measure(model, task, fine_tune=True)["rows"]
+    rows = run_metrics.measure(model, task, fine_tune=True)["rows"]
     assert rows["fine_tuned"]["epochs"] == 150
     assert rows["fine_tuned"]["top1"] > rows["linear_probe"]["top1"]
     assert rows["fine_tuned"]["top1"] > 0.8

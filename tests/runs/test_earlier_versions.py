@@ -18,7 +18,7 @@ from toys import toy_images
 from semppl_keras.cli import main
 from semppl_keras.reports.tables import format_run
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.measures import read_metrics
+from semppl_keras.runs.folder import read_metrics
 
 FOLDER = pathlib.Path(__file__).parents[1] / "data" / "version_0_1"
 

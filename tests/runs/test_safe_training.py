@@ -433,7 +433,7 @@ def test_a_classifier_is_begun_anew_on_other_data(tmp_path):
         return made[-1]
 
     def number_made(images, labels):
-        arguments = {"epochs": 1, "batch_size": 6, "verbose": 0}
+        arguments = {"epochs": 1, "batch_size": 6}
         resumable_fit(make, tmp_path / "parts", {}, images, labels, **arguments)
         return len(made)
 

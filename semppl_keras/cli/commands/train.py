@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 
 from semppl_keras.backbones.registry import BACKBONES
+from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.cli.arguments import (
     add_table_options,
     add_trust,
@@ -21,7 +22,6 @@ from semppl_keras.data.defaults import (
     MAX_SKIPPED,
 )
 from semppl_keras.runs.train_options import (
-    CHECKPOINT_MINUTES,
     OWN_LABELS_PER_CLASS,
     SEED,
     TrainOptions,
