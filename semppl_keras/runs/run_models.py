@@ -71,12 +71,12 @@ def load_classifier(
         )
     # Columns are named by the run: of other classes all names would be wrong.
     expected = [str(name) for name in class_names]
-    received = classifier.class_names
-    if received is None:
+    if classifier.class_names is None:
         same = classifier.num_classes == len(expected)
         received = [f"{classifier.num_classes} without names"]
     else:
-        same = list(received) == expected
+        received = list(classifier.class_names)
+        same = received == expected
     if not same:
         raise RunError(
             f"{str(path)!r} must be a classifier of the {len(expected)} classes of "

@@ -34,6 +34,7 @@ from semppl_keras.runs.measures import measure_training
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.own_runs import check_sources, signed
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
+from semppl_keras.runs.run_files import RunFiles
 from semppl_keras.runs.safe_loading import check_folder
 from semppl_keras.runs.settings import (
     check_free,
@@ -278,7 +279,7 @@ def _trained(
             minutes=options.checkpoint_minutes,
             # An epoch that counts as done is in the logs.
             callbacks=[
-                _RunFiles(folder, settings, data),
+                RunFiles(folder, settings, data),
                 ScalarLogs(folder / "logs"),
             ],
             epochs=epochs,
@@ -292,27 +293,6 @@ def _trained(
             "with another --out."
         ) from error
     return model, state
-
-
-class _RunFiles(keras.callbacks.Callback):
-    """Writes what makes a folder a run, once it is known that the data fits."""
-
-    def __init__(
-        self, folder: pathlib.Path, settings: Mapping[str, Any], data: FewLabels
-    ) -> None:
-        super().__init__()
-        self._folder = folder
-        self._settings = settings
-        self._skipped = getattr(data, "skipped", ())
-
-    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_json(self._folder / "run.json", self._settings)
-        if self._skipped:
-            write_skipped(self._folder / "skipped.tsv", self._skipped)
-        else:
-            # What an attempt before the files were repaired has left.
-            (self._folder / "skipped.tsv").unlink(missing_ok=True)
 
 
 def _shorten(dataset: Dataset) -> str:

@@ -27,6 +27,7 @@ from semppl_keras.runs import evaluating as evaluate_command
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import tasks as evaluation_task
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.evaluation import Evaluation
 
 pytestmark = pytest.mark.any_backend
 
@@ -466,6 +467,17 @@ def test_several_runs(run, evaluated, tmp_path, monkeypatch, capsys):
     for words in ("92.0 ± 25.4", "linear probe, mCE", "80.5 ± 6.4"):
         assert words in printed
     assert not (folders[0] / "evaluation.json").exists()
+
+
+def test_an_evaluation_prints_short_and_has_its_table(evaluated):
+    folder, printed, entries = evaluated
+    evaluation = Evaluation(folder, entries)
+    assert evaluation == entries
+    (shown,) = repr([evaluation]).splitlines()
+    assert shown.startswith("[<Evaluation digits, 10 labels per class: supervised only")
+    top1 = entries["rows"]["linear_probe"]["top1"]
+    assert f"SemPPL, linear probe {top1:.1%}, in " in shown
+    assert evaluation.table() in printed
 
 
 @pytest.mark.parametrize(
