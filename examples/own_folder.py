@@ -180,14 +180,14 @@ _ = figure.suptitle("The most and the least certain")
 # The page `guessed.review.html` has the 50 photographs whose labels would teach most:
 # uncertain ones, unlike each other. Open it in a browser, choose what each image shows,
 # and save the table `guessed.review_labels.csv` into the folder where the page is. For
-# the digits the truth takes the place of the person who looks, at the 50 least certain.
+# the digits the truth takes the place of the person who looks.
 
 # %%
 reviewed = WORK / "guessed.review_labels.csv"
 if TRUTH:
-    chosen = [labels.names[index] for index in order[:50]]
-    write_table(reviewed, [(path, TRUTH[path]) for path in chosen])
-    right = sum(guesses[index] == TRUTH[labels.names[index]] for index in order[:50])
+    chosen = [(labels.names[index], guesses[index]) for index in labels.review]
+    write_table(reviewed, [(path, TRUTH[path]) for path, _ in chosen])
+    right = sum(guess == TRUTH[path] for path, guess in chosen)
     print(f"of these {len(chosen)} the guess is right in {right}")
 print("to look through:", WORK / "guessed.review.html")
 

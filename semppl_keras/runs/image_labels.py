@@ -33,6 +33,8 @@ class Labels:
         class_names: A text for each column of the probabilities.
         kept: `(n,)` indices of the images that are in the table; None for all.
         table: `pathlib.Path` of the table, or None where none was written.
+        review: `(n,)` indices of the images on the page to look through, or None where
+            none was written.
     """
 
     names: list[str]
@@ -47,6 +49,7 @@ class Labels:
     class_names: tuple[str, ...] = ()
     kept: np.ndarray | None = None
     table: pathlib.Path | None = None
+    review: np.ndarray | None = None
 
     @property
     def confidences(self) -> np.ndarray:

@@ -135,7 +135,9 @@ def label(
                 labels = dataclasses.replace(labels, names=places)
                 write_table(table, labels, labelled.names)
     if sheet is not None:
-        write_review(sheet, table, labels, labelled, options.review or 0)
+        count = options.review or 0
+        chosen = write_review(sheet, table, labels, labelled, count)
+        labels = dataclasses.replace(labels, review=chosen)
         tell(f"To look through and label by hand: {sheet}")
     return labels
 

@@ -62,7 +62,7 @@ def write_review(
     labels: Labels,
     labelled: LabelledImages,
     count: int,
-) -> None:
+) -> np.ndarray:
     """Writes the page of those images whose labels would teach most.
 
     Args:
@@ -71,6 +71,9 @@ def write_review(
         labels: What is known of the images; those with a label are left out.
         labelled: The images that the classifier has learned from.
         count: How many to show.
+
+    Returns:
+        `(n,)` indices of those on the page.
     """
     nameable: list[int] = []
     unnameable: list[int] = []
@@ -109,6 +112,7 @@ def write_review(
     title = f"{len(entries)} images to label"
     sheet.parent.mkdir(parents=True, exist_ok=True)
     write_contact_sheet(sheet, entries, names, out.name, title)
+    return chosen
 
 
 def _is_text(name: str) -> bool:

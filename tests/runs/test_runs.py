@@ -99,7 +99,9 @@ def test_labels_are_those_of_the_command(run, photos, tmp_path):
     labels = runs.label(run, photos / "many", out=out, review=3, min_confidence=0.5)
     assert labels.probabilities.shape == (40, 2)
     assert [pathlib.Path(entry.name).name for entry in labels.skipped] == ["broken.png"]
-    assert (tmp_path / "labels.review.html").is_file()
+    page = (tmp_path / "labels.review.html").read_text(encoding="utf-8")
+    assert len(labels.review) == 3
+    assert all(pathlib.Path(labels.names[row]).name in page for row in labels.review)
     table = out.read_bytes()
     options = ("--out", str(out), "--min-confidence", "0.5", "--overwrite")
     assert cli.main(["label", str(run), str(photos / "many"), *options]) == 0
