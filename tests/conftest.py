@@ -1,6 +1,7 @@
 """The suite runs once per backend: `KERAS_BACKEND=jax pytest`."""
 
 import os
+import sys
 import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -8,8 +9,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # As the package sets it, and the processes that tests start will find it: before
 # TensorFlow loads.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# JAX takes longer to compile a toy's step well than to run it a few times.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+if "--runslow" not in sys.argv:
+    # JAX takes longer to compile a toy's step well than to run it a few times.
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # Keras' own suite found that torch has to be loaded before the others.
 if os.environ["KERAS_BACKEND"] == "torch":

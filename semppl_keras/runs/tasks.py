@@ -124,7 +124,7 @@ def task_of_run(
             image_size=recipe.image_size,
             value_range=value_range_of(settings),
         )
-        name, x_test, y_test = tested.name, tested.images, _named_alike(tested, data)
+        name, x_test, y_test = tested.name, tested.images, named_alike(tested, data)
     if x_test is None or y_test is None:
         raise RunError(
             "There must be labelled test images to evaluate with. Received: "
@@ -252,10 +252,20 @@ def _own_test(source: str, finished: FinishedRun, tables: TableOptions) -> Task:
     )
 
 
-def _named_alike(tested: LabelledTest, data: FewLabels) -> np.ndarray:
+def named_alike(tested: LabelledTest, data: FewLabels) -> np.ndarray:
     """The labels of other test images, as the run numbers its classes.
 
     By name, or by number where one of the two has nothing else.
+
+    Args:
+        tested: The images, with labels of `(images,)`, from 0.
+        data: What the run learns from.
+
+    Returns:
+        Integers of `(images,)`.
+
+    Raises:
+        RunError: The classes are not those of the run.
     """
     names, labels = tested.class_names, tested.labels
     if names is not None and set(names) <= set(data.class_names):

@@ -352,7 +352,7 @@ def test_classes_are_matched_by_name_or_by_number():
         data = types.SimpleNamespace(
             class_names=of_run, num_classes=len(of_run), name="run"
         )
-        return evaluation_task._named_alike(tested, data).tolist()
+        return evaluation_task.named_alike(tested, data).tolist()
 
     pets = ("cat", "dog", "owl")
     assert match(("owl", "cat"), [0, 1, 1], pets) == [2, 0, 0]
