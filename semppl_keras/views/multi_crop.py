@@ -187,7 +187,8 @@ class MultiCrop(keras.layers.Layer):
         self.background_removal = background_removal
         self.center_crop = center_crop
         self.center_interpolation = center_interpolation
-        self.value_range = tuple(value_range)
+        low, high = value_range
+        self.value_range = (low, high)
         self.output_range = tuple(output_range)
         self.built = True
 

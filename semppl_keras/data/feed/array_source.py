@@ -74,8 +74,9 @@ class ArraySource:
         """Images of one pass."""
         return len(self.images)
 
-    def all_labels(self) -> np.ndarray | None:
-        """Labels `(N,)` of one pass."""
+    def all_labels(self) -> np.ndarray:
+        """Labels `(N,)` of one pass, of a source that has them."""
+        assert self.labels is not None
         return self.labels
 
     def passes(
