@@ -101,3 +101,13 @@ def test_public_functions_are_annotated():
                 missing.append(f"{name}:{function.lineno} {function.name}: {what}")
     assert found > 100
     assert not missing
+
+
+def test_what_runs_say_can_be_silenced():
+    """`tell` alone prints, as much as `verbose` asks for."""
+    found = {
+        path
+        for path, call in _calls()
+        if path.startswith("runs/") and getattr(call.func, "id", None) == "print"
+    }
+    assert found == {"runs/telling.py"}
