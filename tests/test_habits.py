@@ -57,18 +57,6 @@ def test_every_text_file_names_its_encoding():
     assert not missing
 
 
-# Rooms and files whose public functions say what they take and give.
-ANNOTATED = (
-    "around_imports.py",
-    "registration.py",
-    "backbones",
-    "checkpoints",
-    "cli",
-    "export",
-    "views",
-)
-
-
 def _public_functions(body):
     """Functions and methods that others call, `__init__` and the like among them."""
     for node in body:
@@ -84,8 +72,6 @@ def test_public_functions_are_annotated():
     found, missing = 0, []
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()
-        if name.partition("/")[0] not in ANNOTATED:
-            continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for function in _public_functions(tree.body):
             found += 1
@@ -179,3 +165,13 @@ def test_a_private_name_is_found(text):
     for before in ". '":
         text = text.replace(f"{before}_", before)
     assert not list(_private_names(ast.parse(text)))
+
+
+def test_what_runs_say_can_be_silenced():
+    """`tell` alone prints, as much as `verbose` asks for."""
+    found = {
+        path
+        for path, call in _calls()
+        if path.startswith("runs/") and getattr(call.func, "id", None) == "print"
+    }
+    assert found == {"runs/telling.py"}

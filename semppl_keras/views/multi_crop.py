@@ -187,9 +187,8 @@ class MultiCrop(keras.layers.Layer):
         self.background_removal = background_removal
         self.center_crop = center_crop
         self.center_interpolation = center_interpolation
-        low, high = value_range
-        self.value_range = (low, high)
-        self.output_range = tuple(output_range)
+        self.value_range = (value_range[0], value_range[1])
+        self.output_range = (output_range[0], output_range[1])
         self.built = True
 
     @property
