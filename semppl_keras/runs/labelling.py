@@ -73,7 +73,8 @@ def label(
         `probabilities`, `(N, C)`; `features`, `(N, F)`; `nearest`, `(N, k)` indices of
         labelled images; `skipped`, what could not be read; `given`, list of N texts,
         the class that a person has given an image. `confidences`, `(N,)`, are the
-        largest probabilities.
+        largest probabilities; `kept` and `review` indices of the images in the table
+        and on the page.
 
     Raises:
         RunError: What was asked for cannot be done.
