@@ -3,6 +3,7 @@
 import contextlib
 import re
 import sys
+from collections.abc import Iterator
 
 from semppl_keras.reports.shown import written
 
@@ -12,7 +13,7 @@ _BAR = re.compile("([\r\b]|\x1b\\[[0-9;]*m)")
 
 
 @contextlib.contextmanager
-def plain_output():
+def plain_output() -> Iterator[None]:
     """What is written to stdout and stderr sends no control characters to a terminal.
 
     Progress bars, which begin with a carriage return, may go back and have colours.
