@@ -328,7 +328,7 @@ def test_columns_of_tables_are_asked_for(small, tables, tmp_path, capsys):
     assert FinishedRun(out).class_names == tuple(map(str, range(8)))
     settings["dataset"]["tables"] = {"label_column": 3}
     (out / "run.json").write_text(json.dumps(settings))
-    with pytest.raises(RunError, match="`label_column` must be the name of a"):
+    with pytest.raises(ValueError, match="`label_column` must be the name of a"):
         FinishedRun(out)
 
 
