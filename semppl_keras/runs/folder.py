@@ -190,8 +190,10 @@ def read_settings(folder: pathlib.Path) -> dict[str, Any]:
         RunError: The file cannot be read, or holds what no run is trained with.
     """
     settings = read_run_json(folder / "run.json")
-    # Tells what is wrong with it.
-    dataset_of(settings)
+    try:
+        dataset_of(settings)
+    except ValueError as error:
+        raise RunError(str(error)) from error
     return settings
 
 
