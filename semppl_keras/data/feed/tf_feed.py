@@ -34,11 +34,11 @@ class TFFeed:
         unlabelled, labelled = self._data
         feed = self._feed
         passed = labelled if feed.unlabelled is None else unlabelled
-        parts = (self._passes(feed.passed, passed),)
+        parts = [self._passes(feed.passed, passed)]
         if feed.beside is not None:
-            parts = (*parts, self._stream(feed.beside, labelled))
+            parts.append(self._stream(feed.beside, labelled))
         # Of a tuple: a single dataset is not zipped otherwise.
-        batches = tf.data.Dataset.zip(parts)
+        batches = tf.data.Dataset.zip(tuple(parts))
         self._dataset = batches.map(self._as_step_data).prefetch(2)
         if not any(isinstance(d, tf.data.Dataset) for d in self._data):
             # Nothing is left to tune, and the thread that does it may sleep up to a
