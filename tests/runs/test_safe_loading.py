@@ -605,7 +605,7 @@ def test_where_a_training_stands_is_checked(saved, tmp_path, state, told):
         return
     with pytest.raises(ValueError, match=told):
         TrainingState.read(path)
-    with pytest.raises(RunError):
+    with pytest.raises(ValueError, match="must be a checkpoint"):
         begun_training(tmp_path)
 
 
