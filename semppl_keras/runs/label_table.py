@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from semppl_keras.data.images.spreadsheets import inert, inert_path, table_text
-from semppl_keras.runs.image_labels import Labels
+from semppl_keras.runs.results.labels import Labels
 
 
 def write_table(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from semppl_keras.data import TableOptions
 from semppl_keras.data.images.source_names import is_table
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.option_checks import Options, option
+from semppl_keras.runs.options.checks import Options, option
 
 # Of `TableOptions`; all are None where they are not given.
 TABLE_OPTIONS = (

@@ -27,7 +27,7 @@ from semppl_keras.runs import evaluating as evaluate_command
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import tasks as evaluation_task
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.evaluation import Evaluation
+from semppl_keras.runs.results.evaluation import Evaluation
 
 pytestmark = pytest.mark.any_backend
 

@@ -18,8 +18,8 @@ from semppl_keras.data.images.files import read_image
 from semppl_keras.data.images.label_tables import read_label_table
 from semppl_keras.evaluation.knn import nearest_others, nearest_rows
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.image_labels import Labels
 from semppl_keras.runs.label_table import write_table
+from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.reviewing import choose_for_review
 
 pytestmark = pytest.mark.any_backend

@@ -5,7 +5,7 @@ from typing import Any
 
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.data.defaults import CACHES
-from semppl_keras.runs.option_checks import (
+from semppl_keras.runs.options.checks import (
     Options,
     checked,
     dataset,

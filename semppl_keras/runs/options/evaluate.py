@@ -5,7 +5,7 @@ from typing import Any
 
 from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.option_checks import (
+from semppl_keras.runs.options.checks import (
     Options,
     checked,
     dataset,
