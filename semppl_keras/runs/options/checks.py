@@ -18,6 +18,9 @@ from semppl_keras.runs.errors import RunError
 
 Check = Callable[[str, Any], Any]
 
+# What stands on the command line without an option's name.
+_POSITIONAL = {"run": "RUN", "runs": "RUN", "source": "DIR", "checkpoint": "CHECKPOINT"}
+
 # What NumPy takes for a seed, and more than anything else is counted to.
 _MOST = 2**32 - 1
 
@@ -70,7 +73,7 @@ def option(name: str) -> str:
         >>> option("labels_per_class")
         '--labels-per-class'
     """
-    return f"--{name.replace('_', '-')}"
+    return _POSITIONAL.get(name) or f"--{name.replace('_', '-')}"
 
 
 def flag(name: str, value: Any) -> bool:
@@ -94,7 +97,9 @@ def path(name: str, value: Any) -> str:
     decoded = os.fsdecode(value)
     if "\0" in decoded:
         # No command line could hold one, and no path.
-        raise RunError(f"`{name}` must have no zero byte in it. Received: {decoded!r}.")
+        raise RunError(
+            f"{option(name)} must be without a zero byte. Received: {decoded!r}."
+        )
     return decoded
 
 
