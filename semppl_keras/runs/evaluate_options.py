@@ -47,14 +47,7 @@ def _corruptions(name: str, value: Any) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(Options):
-    """What `evaluate` is asked for; None where it is not.
-
-    Its fields are the keywords of `semppl_keras.runs.evaluate`.
-
-    Raises:
-        RunError: A value is wrong, or contradicts another.
-        TypeError: A value is of the wrong kind.
-    """
+    """The keywords of `semppl_keras.runs.evaluate`."""
 
     runs: tuple[str, ...] = checked(paths)
     data: str | None = checked(dataset, None)

@@ -32,14 +32,7 @@ def _resumed(name: str, value: Any) -> bool | str:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainOptions(Options):
-    """What `train` is asked for; None where it is not, as a run that goes on has it.
-
-    Its fields are the keywords of `semppl_keras.runs.train`.
-
-    Raises:
-        RunError: A value is wrong.
-        TypeError: A value is of the wrong kind.
-    """
+    """The keywords of `semppl_keras.runs.train`."""
 
     dataset: str | None = checked(dataset, None)
     unlabelled: str | None = checked(path, None)
