@@ -210,6 +210,17 @@ def add_value_range(options: Options) -> None:
     )
 
 
+def add_from_layer(options: Options) -> None:
+    """Adds the option for the layer from which a network is fine-tuned."""
+    options.add_argument(
+        "--from-layer",
+        type=integer,
+        metavar="N",
+        help="fine-tune from this layer of the projection head, 0 for the network "
+        "alone (default: its first)",
+    )
+
+
 def add_training(options: Options, output: Options, recipe: ClassifierTraining) -> None:
     """Adds the options of a training of a classifier.
 

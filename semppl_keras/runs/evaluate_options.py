@@ -10,6 +10,7 @@ from semppl_keras.runs.option_checks import (
     checked,
     dataset,
     flag,
+    given_without,
     integer,
     labels_or_share,
     option,
@@ -72,7 +73,7 @@ class EvaluateOptions(Options):
         super().__post_init__()
         for name in ("severities", "corruptions"):
             if getattr(self, name) is not None and not self.robustness:
-                raise _without(name, "robustness")
+                raise given_without(name, "robustness")
         if self.from_layer is not None and not self.fine_tune:
             raise RunError(
                 "--from-layer is for --fine-tune. Received: --from-layer "
@@ -80,7 +81,7 @@ class EvaluateOptions(Options):
             )
         if self.test is None:
             for name in given_tables(self):
-                raise _without(name, "test")
+                raise given_without(name, "test")
         else:
             self._check_test_alone(self.test)
         if self.same_classes and self.data is None:
@@ -109,10 +110,3 @@ class EvaluateOptions(Options):
                     f"own images. Received: {option(name)} with it. Leave one of the "
                     "two out."
                 )
-
-
-def _without(name: str, needed: str) -> RunError:
-    return RunError(
-        f"{option(name)} is for {option(needed)}. Received: {option(name)} without it. "
-        f"Add {option(needed)}."
-    )

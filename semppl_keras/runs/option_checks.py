@@ -73,6 +73,14 @@ def option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def given_without(name: str, needed: str) -> RunError:
+    """The error of an option that stands without another one, which it is for."""
+    return RunError(
+        f"{option(name)} is for {option(needed)}. Received: {option(name)} without it. "
+        f"Add {option(needed)}."
+    )
+
+
 def flag(name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, bool):

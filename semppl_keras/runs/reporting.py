@@ -21,6 +21,7 @@ from semppl_keras.runs.json_files import Entry, check_entries, read_json
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.report_options import ReportOptions
 from semppl_keras.runs.telling import tell, told
+from semppl_keras.runs.whole_files import write_text
 
 
 @told
@@ -66,10 +67,7 @@ def report(
     network, how = finished.classifier(options.classifier)
     tell(f"Reporting {finished.folder} with its {how} ...")
     text = report_page(finished, network, how)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-    os.replace(partial, target)
+    write_text(target, text, errors="backslashreplace")
     tell(f"To be opened with a browser: {target}")
     return target
 
