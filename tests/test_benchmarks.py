@@ -10,6 +10,7 @@ import sys
 
 import keras
 import pytest
+from toys import slow_on_jax
 
 from semppl_keras.backbones import ResNet18, ResNet50
 from semppl_keras.networks import projector_and_predictor
@@ -70,10 +71,6 @@ def check_table(output):
     measured = {t: s for t, s in shares.items() if t not in ("rest", "host")}
     assert min(measured.values()) > 0
     assert float(re.search(r"queue alone.* (\d+\.\d+)%", output)[1]) > 0
-
-
-# JAX compiles each part of the step, in a process of its own: a minute.
-slow_on_jax = pytest.mark.slow if BACKEND == "jax" else lambda test: test
 
 
 @pytest.mark.slow
