@@ -12,9 +12,9 @@ from semppl_keras.data.datasets.specs import divided, resolved_spec
 from semppl_keras.data.defaults import DATASET, LABELS_PER_CLASS
 from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.data.images.value_ranges import as_ranges
+from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of, read_settings, versions
-from semppl_keras.runs.labels import labels_of, tell_changed_labels
 from semppl_keras.runs.option_checks import option
 from semppl_keras.runs.skipped_files import names_skipped
 from semppl_keras.runs.table_settings import (
