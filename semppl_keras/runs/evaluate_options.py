@@ -6,7 +6,6 @@ from typing import Any
 from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.option_checks import (
-    Options,
     checked,
     dataset,
     flag,
@@ -16,10 +15,9 @@ from semppl_keras.runs.option_checks import (
     option,
     path,
     paths,
-    text,
     texts,
 )
-from semppl_keras.runs.table_settings import check_tables_named, given_tables
+from semppl_keras.runs.table_fields import TableFields
 
 
 def _severities(name: str, value: Any) -> tuple[int, ...]:
@@ -47,17 +45,12 @@ def _corruptions(name: str, value: Any) -> tuple[str, ...]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluateOptions(Options):
+class EvaluateOptions(TableFields):
     """The keywords of `semppl_keras.runs.evaluate`."""
 
     runs: tuple[str, ...] = checked(paths)
     data: str | None = checked(dataset, None)
     test: str | None = checked(path, None)
-    label_column: str | None = checked(text, None)
-    path_column: str | None = checked(text, None)
-    split_column: str | None = checked(text, None)
-    keep_labels: tuple[str, ...] | None = checked(texts, None)
-    unknown_labels: tuple[str, ...] | None = checked(texts, None)
     same_classes: bool = checked(flag, False)
     labels_per_class: int | str | None = checked(labels_or_share, None)
     fine_tune: bool = checked(flag, False)
@@ -80,7 +73,7 @@ class EvaluateOptions(Options):
                 f"{self.from_layer} without it. Add --fine-tune."
             )
         if self.test is None:
-            for name in given_tables(self):
+            for name in self.given_tables():
                 raise given_without(name, "test")
         else:
             self._check_test_alone(self.test)
@@ -97,7 +90,7 @@ class EvaluateOptions(Options):
             )
 
     def _check_test_alone(self, test: str) -> None:
-        check_tables_named(self, [test])
+        self.check_tables_named([test])
         # Each says what else to test on, or with which other labels.
         for name, given in (
             ("data", self.data is not None),

@@ -26,7 +26,6 @@ from semppl_keras.runs.folder import (
 )
 from semppl_keras.runs.own_runs import check_sources
 from semppl_keras.runs.progress import Progress
-from semppl_keras.runs.table_settings import asked_tables
 from semppl_keras.runs.telling import tell
 
 
@@ -86,7 +85,7 @@ def task_of_run(
     seed = settings["seed"] if options.seed is None else options.seed
     if options.test is not None:
         finished = FinishedRun(folder, trust=options.trust)
-        tables = asked_tables(options, finished.dataset.table_options)
+        tables = options.asked_tables(finished.dataset.table_options)
         return _own_test(options.test, finished, tables), seed
     own, other = dataset_of(settings), None
     if options.data is not None and NamedDataset(options.data).resolved() != own:
