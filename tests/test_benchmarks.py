@@ -1,5 +1,6 @@
 """The benchmarks in small: that they run, and that what they print adds up."""
 
+import ast
 import importlib.util
 import json
 import os
@@ -133,6 +134,21 @@ def test_importing_the_package_leaves_tensorflow_alone():
         text=True,
     )
     assert finished.stdout.strip() == "False", finished.stderr[-2000:]
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("folder", ["benchmarks", "examples"])
+def test_what_they_import_of_the_package_is_there(folder):
+    found = 0
+    for path in sorted((ROOT / folder).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            module = getattr(node, "module", None) or ""
+            if isinstance(node, ast.ImportFrom) and module.startswith("semppl_keras"):
+                for alias in node.names:
+                    found += 1
+                    there = hasattr(importlib.import_module(module), alias.name)
+                    assert there, f"{path.name}:{node.lineno}: {alias.name}"
+    assert found
 
 
 @pytest.mark.any_backend

@@ -1,4 +1,4 @@
-"""What several commands check while they parse; the standard library alone."""
+"""Options that several commands have, and kinds of values; nothing slow is imported."""
 
 import argparse
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""The options of `semppl_keras.runs.evaluate`."""
+"""What `semppl_keras.runs.evaluate` may be asked for."""
 
 import dataclasses
 from typing import Any

@@ -8,7 +8,7 @@ import numpy as np
 
 from semppl_keras.data.images.spreadsheets import inert, inert_path, table_text
 from semppl_keras.runs.image_labels import Labels
-from semppl_keras.runs.whole_files import write_text
+from semppl_keras.runs.whole_files import write_whole
 
 
 def write_table(
@@ -44,7 +44,7 @@ def write_table(
             ]
         )
     # File names need not be text; they are written as they are.
-    write_text(path, table_text(rows), errors="surrogateescape")
+    write_whole(path, table_text(rows), errors="surrogateescape")
 
 
 def skipped_path(out: pathlib.Path) -> pathlib.Path:

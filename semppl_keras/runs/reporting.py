@@ -21,7 +21,7 @@ from semppl_keras.runs.json_files import Entry, check_entries, read_json
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.report_options import ReportOptions
 from semppl_keras.runs.telling import tell, told
-from semppl_keras.runs.whole_files import write_text
+from semppl_keras.runs.whole_files import write_whole
 
 
 @told
@@ -67,7 +67,7 @@ def report(
     network, how = finished.classifier(options.classifier)
     tell(f"Reporting {finished.folder} with its {how} ...")
     text = report_page(finished, network, how)
-    write_text(target, text, errors="backslashreplace")
+    write_whole(target, text, errors="backslashreplace")
     tell(f"To be opened with a browser: {target}")
     return target
 

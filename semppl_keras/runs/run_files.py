@@ -1,4 +1,4 @@
-"""A run folder from the first step of its training on."""
+"""What makes a folder a run, `run.json`: written with the first step of training."""
 
 import pathlib
 from collections.abc import Mapping

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from semppl_keras.data.images.decoding import Skipped
 from semppl_keras.data.images.spreadsheets import inert, table_text
-from semppl_keras.runs.whole_files import write_text
+from semppl_keras.runs.whole_files import write_whole
 
 # What it begins with.
 _COLUMNS = ("path", "reason")
@@ -24,7 +24,7 @@ def write_skipped(path: pathlib.Path, skipped: Sequence[Skipped]) -> None:
         return
     rows = [[inert(name), inert(reason)] for name, reason in skipped]
     # Names need not be text in any encoding; they are written as they are.
-    write_text(path, table_text([_COLUMNS, *rows], "\t"), errors="surrogateescape")
+    write_whole(path, table_text([_COLUMNS, *rows], "\t"), errors="surrogateescape")
 
 
 def names_skipped(path: pathlib.Path) -> bool:

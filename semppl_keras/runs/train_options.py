@@ -1,4 +1,4 @@
-"""The options of `semppl_keras.runs.train`, and what stands where one is not given."""
+"""What `semppl_keras.runs.train` may be asked for."""
 
 import dataclasses
 from typing import Any

@@ -28,7 +28,7 @@ def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
     os.replace(partial, path)
 
 
-def write_text(path: pathlib.Path, text: str, errors: str = "strict") -> None:
+def write_whole(path: pathlib.Path, text: str, errors: str = "strict") -> None:
     """Writes UTF-8; `errors` says what becomes of what is none, as for `open`."""
     with written_whole(path) as partial:
         partial.write_text(text, encoding="utf-8", errors=errors, newline="\n")
@@ -36,7 +36,7 @@ def write_text(path: pathlib.Path, text: str, errors: str = "strict") -> None:
 
 def write_json(path: pathlib.Path, content: Any) -> None:
     """Writes what `json` can write."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def save_model(model: keras.Model, path: pathlib.Path) -> None:
