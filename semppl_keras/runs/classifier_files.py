@@ -17,7 +17,7 @@ from semppl_keras.runs.folder import versions
 from semppl_keras.runs.run_models import CLASSIFIER
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.trained_classifier import TrainedClassifier
-from semppl_keras.runs.whole_files import write_json, written_whole
+from semppl_keras.runs.whole_files import whole_file, write_json
 
 
 def checkpoint_folder(
@@ -90,7 +90,7 @@ def keep_classifier(
         "versions": versions(),
     }
     path = folder / CLASSIFIER
-    with written_whole(path) as partial:
+    with whole_file(path) as partial:
         classifier.save(partial)
         earlier = set_aside(path) if path.exists() else None
         write_json(path.with_suffix(".json"), note)

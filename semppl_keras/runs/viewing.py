@@ -19,7 +19,7 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.out_paths import check_can_write
 from semppl_keras.runs.telling import tell, told
 from semppl_keras.runs.views_options import SMALLEST, ViewsOptions
-from semppl_keras.runs.whole_files import written_whole
+from semppl_keras.runs.whole_files import whole_file
 from semppl_keras.views import MultiCrop, recipe
 
 
@@ -100,7 +100,7 @@ def views(
     figure.suptitle(
         f"{len(rows)} of {len(listed):,} images, {size} pixels a side", fontsize=9
     )
-    with written_whole(target) as partial:
+    with whole_file(target) as partial:
         # So that it is not taken for a photograph.
         figure.savefig(partial, format="png", metadata=OWN_PICTURES)
     tell(f"What training would see of {len(rows)} images: {target}")

@@ -11,7 +11,7 @@ import keras
 
 
 @contextlib.contextmanager
-def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
+def whole_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Within it a file is written, to a place beside its own, which it then takes.
 
     Args:
@@ -30,7 +30,7 @@ def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 def write_whole(path: pathlib.Path, text: str, errors: str = "strict") -> None:
     """Writes UTF-8; `errors` says what becomes of what is none, as for `open`."""
-    with written_whole(path) as partial:
+    with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", errors=errors, newline="\n")
 
 
@@ -41,5 +41,5 @@ def write_json(path: pathlib.Path, content: Any) -> None:
 
 def save_model(model: keras.Model, path: pathlib.Path) -> None:
     """Saves a Keras model, to a path that ends in .keras."""
-    with written_whole(path) as partial:
+    with whole_file(path) as partial:
         model.save(partial)
