@@ -17,7 +17,7 @@ from semppl_keras.evaluation import supervised_accuracy
 from semppl_keras.recipes import choice
 from semppl_keras.recipes import classifiers as classifier_recipes
 from semppl_keras.runs import measures as run_metrics
-from semppl_keras.runs.own_runs import signed
+from semppl_keras.runs.safety.own_runs import signed
 
 
 @contextlib.contextmanager

@@ -157,7 +157,7 @@ def test_no_test_knows_a_private_name_of_the_package():
         "import semppl_keras.cli as c\nc._parser()",
         "import semppl_keras\nsemppl_keras.cli._parser()",
         "from semppl_keras.runs import lock as l\npatch.setattr(l, '_SECONDS', 0)",
-        "monkeypatch.setattr('semppl_keras.runs.lock._SECONDS', 0)",
+        "monkeypatch.setattr('semppl_keras.runs.safety.lock._SECONDS', 0)",
     ],
 )
 def test_a_private_name_is_found(text):

@@ -14,9 +14,9 @@ from semppl_keras.evaluation import summarize
 from semppl_keras.networks import ImageClassifier
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import versions
+from semppl_keras.runs.results.trained_classifier import TrainedClassifier
 from semppl_keras.runs.run_models import CLASSIFIER
 from semppl_keras.runs.telling import tell
-from semppl_keras.runs.trained_classifier import TrainedClassifier
 from semppl_keras.runs.whole_files import whole_file, write_json
 
 

@@ -12,19 +12,19 @@ from semppl_keras.runs.classifier_files import (
     file_digest,
     keep_classifier,
 )
-from semppl_keras.runs.classifier_options import (
+from semppl_keras.runs.classifier_training import fine_tune, teach
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.options.classifier import (
     SAME,
     ClassifierOptions,
     DistillationOptions,
     FineTuningOptions,
 )
-from semppl_keras.runs.classifier_training import fine_tune, teach
-from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.lock import locked
-from semppl_keras.runs.out_paths import check_can_write
+from semppl_keras.runs.results.trained_classifier import TrainedClassifier
 from semppl_keras.runs.run_models import CLASSIFIER
+from semppl_keras.runs.safety.lock import locked
+from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.telling import told
-from semppl_keras.runs.trained_classifier import TrainedClassifier
 
 
 @told

@@ -7,9 +7,9 @@ from semppl_keras.data.images.value_ranges import as_ranges, brought_to_eight_bi
 from semppl_keras.export import FORMATS, export_model, script_path
 from semppl_keras.networks import ImageClassifier, ImageEmbedder
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.export_options import BACKBONE, ExportOptions
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.out_paths import check_can_write
+from semppl_keras.runs.options.export import BACKBONE, ExportOptions
+from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.telling import tell, told
 from semppl_keras.views import MultiCrop
 

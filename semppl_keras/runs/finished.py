@@ -23,7 +23,6 @@ from semppl_keras.runs.folder import (
     recipe_of,
     value_range_of,
 )
-from semppl_keras.runs.own_runs import check_sources
 from semppl_keras.runs.run_images import LabelledImages, RunImages
 from semppl_keras.runs.run_models import (
     CLASSIFIER,
@@ -31,7 +30,8 @@ from semppl_keras.runs.run_models import (
     how_it_was_trained,
     load_classifier,
 )
-from semppl_keras.runs.safe_loading import check_folder, load_model
+from semppl_keras.runs.safety.loading import check_folder, load_model
+from semppl_keras.runs.safety.own_runs import check_sources
 
 
 class FinishedRun:

@@ -13,9 +13,10 @@ import numpy as np
 
 from semppl_keras import recipes
 from semppl_keras.data import Dataset, FewLabels, dataset
-from semppl_keras.runs import json_files
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.json_files import (
+from semppl_keras.runs.progress import Progress
+from semppl_keras.runs.safety import json_files
+from semppl_keras.runs.safety.json_files import (
     check_dataset,
     check_entries,
     integer,
@@ -23,7 +24,6 @@ from semppl_keras.runs.json_files import (
     read_json,
     read_run_json,
 )
-from semppl_keras.runs.progress import Progress
 from semppl_keras.version import __version__
 
 # What metrics.json holds at least, the latter where there are test images.

@@ -7,8 +7,8 @@ import keras
 
 from semppl_keras import checkpoints
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.import_options import ImportOptions
-from semppl_keras.runs.out_paths import check_can_write
+from semppl_keras.runs.options.importing import ImportOptions
+from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.telling import tell, told
 
 _ENDINGS = {"keras": ".keras", "saved_model": ""}

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from semppl_keras.data.images.source_names import resolved_source, source_path
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.label_options import LabelOptions
-from semppl_keras.runs.option_checks import given_without
-from semppl_keras.runs.out_paths import check_can_write
+from semppl_keras.runs.options.checks import given_without
+from semppl_keras.runs.options.label import LabelOptions
+from semppl_keras.runs.safety.out_paths import check_can_write
 
 
 def table_and_page(options: LabelOptions) -> tuple[pathlib.Path, pathlib.Path | None]:

@@ -18,14 +18,14 @@ from semppl_keras.networks.image_classifier import as_probabilities
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import counted
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.image_labels import Labels
 from semppl_keras.runs.label_checks import (
     check_options,
     check_sources,
     table_and_page,
 )
-from semppl_keras.runs.label_options import LabelOptions
 from semppl_keras.runs.label_table import skipped_path, write_table
+from semppl_keras.runs.options.label import LabelOptions
+from semppl_keras.runs.results.result.labels import Labels
 from semppl_keras.runs.reviewing import write_review
 from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.skipped_files import write_skipped

@@ -17,9 +17,9 @@ from semppl_keras.reports.tables import format_run
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import read_metrics
-from semppl_keras.runs.json_files import Entry, check_entries, read_json
-from semppl_keras.runs.out_paths import check_can_write
-from semppl_keras.runs.report_options import ReportOptions
+from semppl_keras.runs.options.report import ReportOptions
+from semppl_keras.runs.safety.json_files import Entry, check_entries, read_json
+from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.telling import tell, told
 from semppl_keras.runs.whole_files import write_whole
 

@@ -20,8 +20,8 @@ from semppl_keras.callbacks import (
 )
 from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.json_files import read_json
-from semppl_keras.runs.safe_loading import check_folder, load_model
+from semppl_keras.runs.safety.json_files import read_json
+from semppl_keras.runs.safety.loading import check_folder, load_model
 from semppl_keras.runs.telling import tell, verbosity
 from semppl_keras.runs.whole_files import write_json
 

@@ -14,7 +14,7 @@ from semppl_keras.data.images.decoding import find_ranges
 from semppl_keras.data.images.spreadsheets import content_of
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import value_range_of
-from semppl_keras.runs.json_files import integer, read_json
+from semppl_keras.runs.safety.json_files import integer, read_json
 from semppl_keras.runs.telling import tell
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import Pretraining
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.json_files import read_json
-from semppl_keras.runs.safe_loading import load_model
+from semppl_keras.runs.safety.json_files import read_json
+from semppl_keras.runs.safety.loading import load_model
 
 CLASSIFIER = "classifier.keras"
 

@@ -15,15 +15,15 @@ from semppl_keras.data.images.value_ranges import as_ranges
 from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of, read_settings, versions
-from semppl_keras.runs.option_checks import option
-from semppl_keras.runs.skipped_files import names_skipped
-from semppl_keras.runs.table_fields import TABLE_OPTIONS
-from semppl_keras.runs.telling import tell
-from semppl_keras.runs.train_options import (
+from semppl_keras.runs.options.checks import option
+from semppl_keras.runs.options.table_fields import TABLE_OPTIONS
+from semppl_keras.runs.options.train import (
     OWN_LABELS_PER_CLASS,
     SEED,
     TrainOptions,
 )
+from semppl_keras.runs.skipped_files import names_skipped
+from semppl_keras.runs.telling import tell
 
 _DEFAULTS = {
     "dataset": DATASET,

@@ -16,7 +16,6 @@ from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.evaluation import SEVERITIES, corrupt
 from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.evaluate_options import EvaluateOptions
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import (
     dataset_of,
@@ -24,8 +23,9 @@ from semppl_keras.runs.folder import (
     recipe_of,
     value_range_of,
 )
-from semppl_keras.runs.own_runs import check_sources
+from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.progress import Progress
+from semppl_keras.runs.safety.own_runs import check_sources
 from semppl_keras.runs.telling import tell
 
 

@@ -27,13 +27,15 @@ from semppl_keras.runs.folder import (
     value_range_of,
     versions,
 )
-from semppl_keras.runs.lock import locked
 from semppl_keras.runs.measures import measure_training
-from semppl_keras.runs.out_paths import check_can_write
-from semppl_keras.runs.own_runs import check_sources, signed
+from semppl_keras.runs.options.train import TrainOptions
+from semppl_keras.runs.results.trained_run import TrainedRun
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
 from semppl_keras.runs.run_files import RunFiles
-from semppl_keras.runs.safe_loading import check_folder
+from semppl_keras.runs.safety.loading import check_folder
+from semppl_keras.runs.safety.lock import locked
+from semppl_keras.runs.safety.out_paths import check_can_write
+from semppl_keras.runs.safety.own_runs import check_sources, signed
 from semppl_keras.runs.settings import (
     check_free,
     new_settings,
@@ -44,8 +46,6 @@ from semppl_keras.runs.settings import (
 )
 from semppl_keras.runs.skipped_files import write_skipped
 from semppl_keras.runs.telling import tell, told
-from semppl_keras.runs.train_options import TrainOptions
-from semppl_keras.runs.trained_run import TrainedRun
 from semppl_keras.runs.training_checks import (
     check_enough_images,
     check_enough_steps,

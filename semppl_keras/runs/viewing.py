@@ -16,9 +16,9 @@ from semppl_keras.data.images.sources import open_images
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.view_grid import draw_views
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.out_paths import check_can_write
+from semppl_keras.runs.options.views import SMALLEST, ViewsOptions
+from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.telling import tell, told
-from semppl_keras.runs.views_options import SMALLEST, ViewsOptions
 from semppl_keras.runs.whole_files import whole_file
 from semppl_keras.views import MultiCrop, recipe
 

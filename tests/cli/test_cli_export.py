@@ -18,8 +18,8 @@ from semppl_keras.distillation import FineTuner
 from semppl_keras.evaluation import linear_probe
 from semppl_keras.export import FORMATS, script_path
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.lock import locked
-from semppl_keras.runs.safe_loading import check_folder
+from semppl_keras.runs.safety.loading import check_folder
+from semppl_keras.runs.safety.lock import locked
 
 _GENERATOR = np.random.default_rng(0)
 # Of another size than those trained on, and each of its own.

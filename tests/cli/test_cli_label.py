@@ -9,6 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
+from semppl_keras.runs.results.result.labels import Labels
 from short_run import move_sources, short_run, write_own_images
 from toys import slow_on_jax
 
@@ -18,7 +19,6 @@ from semppl_keras.data.images.files import read_image
 from semppl_keras.data.images.label_tables import read_label_table
 from semppl_keras.evaluation.knn import nearest_others, nearest_rows
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.image_labels import Labels
 from semppl_keras.runs.label_table import write_table
 from semppl_keras.runs.reviewing import choose_for_review
 

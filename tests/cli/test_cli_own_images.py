@@ -31,7 +31,7 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import dataset_of, load_data, recipe_of
 from semppl_keras.runs.labelling import label_images
-from semppl_keras.runs.own_runs import signed
+from semppl_keras.runs.safety.own_runs import signed
 from semppl_keras.runs.settings import run_folder, with_data
 
 pytestmark = pytest.mark.any_backend

@@ -15,15 +15,16 @@ import semppl_keras
 from semppl_keras import cli, runs
 from semppl_keras.losses.classification import distillation_loss
 from semppl_keras.recipes.classifiers import DISTILLATION
-from semppl_keras.runs import export_options, views_options
-from semppl_keras.runs.classifier_options import DistillationOptions, FineTuningOptions
-from semppl_keras.runs.evaluate_options import EvaluateOptions
-from semppl_keras.runs.export_options import ExportOptions
-from semppl_keras.runs.import_options import ImportOptions
-from semppl_keras.runs.label_options import LabelOptions
-from semppl_keras.runs.report_options import ReportOptions
-from semppl_keras.runs.train_options import TrainOptions
-from semppl_keras.runs.views_options import ViewsOptions
+from semppl_keras.runs.options import export as export_options
+from semppl_keras.runs.options import views as views_options
+from semppl_keras.runs.options.classifier import DistillationOptions, FineTuningOptions
+from semppl_keras.runs.options.evaluate import EvaluateOptions
+from semppl_keras.runs.options.export import ExportOptions
+from semppl_keras.runs.options.importing import ImportOptions
+from semppl_keras.runs.options.label import LabelOptions
+from semppl_keras.runs.options.report import ReportOptions
+from semppl_keras.runs.options.train import TrainOptions
+from semppl_keras.runs.options.views import ViewsOptions
 
 pytestmark = pytest.mark.any_backend
 

@@ -20,12 +20,12 @@ from semppl_keras.data.images.npz_archives import open_npz
 from semppl_keras.distillation import Distiller, FineTuner, ImageClassifier
 from semppl_keras.models import Pretraining
 from semppl_keras.optimizers import LARS
-from semppl_keras.runs import own_runs
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.json_files import read_run_json
-from semppl_keras.runs.lock import locked
 from semppl_keras.runs.resuming import begun_training
-from semppl_keras.runs.safe_loading import check_folder, load_model
+from semppl_keras.runs.safety import own_runs
+from semppl_keras.runs.safety.json_files import read_run_json
+from semppl_keras.runs.safety.loading import check_folder, load_model
+from semppl_keras.runs.safety.lock import locked
 
 any_backend = pytest.mark.any_backend
 

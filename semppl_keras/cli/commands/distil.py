@@ -11,7 +11,7 @@ from semppl_keras.cli.arguments import (
     number,
 )
 from semppl_keras.recipes.classifiers import DISTILLATION
-from semppl_keras.runs.classifier_options import DistillationOptions
+from semppl_keras.runs.options.classifier import DistillationOptions
 
 SUMMARY = "teach a network what a run's classifier says of its images"
 

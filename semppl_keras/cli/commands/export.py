@@ -3,7 +3,7 @@
 import argparse
 
 from semppl_keras.cli.arguments import add_classifier, add_run
-from semppl_keras.runs.export_options import (
+from semppl_keras.runs.options.export import (
     BACKBONE,
     CLASSIFIER,
     FORMATS,

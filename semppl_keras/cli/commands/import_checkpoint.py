@@ -2,7 +2,7 @@
 
 import argparse
 
-from semppl_keras.runs.import_options import FAMILIES, FORMATS, ImportOptions
+from semppl_keras.runs.options.importing import FAMILIES, FORMATS, ImportOptions
 
 SUMMARY = "make a Keras model of a published checkpoint"
 

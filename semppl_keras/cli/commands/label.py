@@ -9,7 +9,7 @@ from semppl_keras.cli.arguments import (
     integer,
     share,
 )
-from semppl_keras.runs.label_options import LabelOptions
+from semppl_keras.runs.options.label import LabelOptions
 
 SUMMARY = "label images with a finished run"
 

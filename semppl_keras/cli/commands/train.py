@@ -21,7 +21,7 @@ from semppl_keras.data.defaults import (
     LABELS_PER_CLASS,
     MAX_SKIPPED,
 )
-from semppl_keras.runs.train_options import (
+from semppl_keras.runs.options.train import (
     OWN_LABELS_PER_CLASS,
     SEED,
     TrainOptions,

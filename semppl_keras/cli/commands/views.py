@@ -3,7 +3,7 @@
 import argparse
 
 from semppl_keras.cli.arguments import add_source, add_value_range, integer
-from semppl_keras.runs.views_options import VIEWS, ViewsOptions
+from semppl_keras.runs.options.views import VIEWS, ViewsOptions
 
 SUMMARY = "draw augmented views of images, before training"
 

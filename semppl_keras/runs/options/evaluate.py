@@ -5,7 +5,7 @@ from typing import Any
 
 from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.option_checks import (
+from semppl_keras.runs.options.checks import (
     checked,
     dataset,
     flag,
@@ -17,7 +17,7 @@ from semppl_keras.runs.option_checks import (
     paths,
     texts,
 )
-from semppl_keras.runs.table_fields import TableFields
+from semppl_keras.runs.options.table_fields import TableFields
 
 
 def _severities(name: str, value: Any) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from semppl_keras.runs.option_checks import Options, checked, flag, path
+from semppl_keras.runs.options.checks import Options, checked, flag, path
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What `semppl_keras.runs.train` gives back."""
 
 from semppl_keras.reports.tables import format_run, run_headline
-from semppl_keras.runs.results import Result
+from semppl_keras.runs.results.result import Result
 
 
 class TrainedRun(Result):

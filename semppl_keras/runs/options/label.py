@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from semppl_keras.runs.option_checks import (
+from semppl_keras.runs.options.checks import (
     Options,
     checked,
     flag,

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from semppl_keras.runs.option_checks import Options, checked, one_of, path
+from semppl_keras.runs.options.checks import Options, checked, one_of, path
 
 FAMILIES = ("auto", "deepmind", "simclr")
 FORMATS = ("keras", "saved_model")

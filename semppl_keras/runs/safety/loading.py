@@ -12,14 +12,14 @@ import keras
 
 from semppl_keras.data.images.npz_archives import array_header
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.known_objects import (
+from semppl_keras.runs.safety.known_objects import (
     EXECUTING,
     is_known_class,
     is_known_function,
     is_known_value,
     is_schedule,
 )
-from semppl_keras.runs.model_archives import bounded_variables, read_archive
+from semppl_keras.runs.safety.model_archives import bounded_variables, read_archive
 
 _PICKLE_ENDINGS = (".pkl", ".pickle", ".pck", ".joblib", ".dill", ".pt", ".pth")
 # More no layer has of anything. Lists and arrays are made of as many as are asked for,

@@ -4,7 +4,7 @@ import dataclasses
 
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.recipes.classifiers import DISTILLATION
-from semppl_keras.runs.option_checks import (
+from semppl_keras.runs.options.checks import (
     Options,
     checked,
     flag,

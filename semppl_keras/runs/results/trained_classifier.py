@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from semppl_keras.runs.results import Result
+from semppl_keras.runs.results.result import Result
 
 
 class TrainedClassifier(Result):

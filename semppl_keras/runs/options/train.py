@@ -5,7 +5,7 @@ from typing import Any
 
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.data.defaults import CACHES
-from semppl_keras.runs.option_checks import (
+from semppl_keras.runs.options.checks import (
     checked,
     dataset,
     flag,
@@ -17,7 +17,7 @@ from semppl_keras.runs.option_checks import (
     share,
     value_range,
 )
-from semppl_keras.runs.table_fields import TableFields
+from semppl_keras.runs.options.table_fields import TableFields
 
 # Of a person's own images all labels are used.
 OWN_LABELS_PER_CLASS = "all"

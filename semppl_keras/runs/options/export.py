@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from semppl_keras.runs.option_checks import Options, checked, flag, one_of, path
+from semppl_keras.runs.options.checks import Options, checked, flag, one_of, path
 
 # Those of `semppl_keras.export.FORMATS`.
 FORMATS = ("saved_model", "keras", "onnx", "litert")

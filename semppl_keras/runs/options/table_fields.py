@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from semppl_keras.data.images.source_names import is_table
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.option_checks import Options, checked, option, text, texts
+from semppl_keras.runs.options.checks import Options, checked, option, text, texts
 
 if TYPE_CHECKING:
     from semppl_keras.data import TableOptions

@@ -1,7 +1,7 @@
 """What `semppl_keras.runs.evaluate` gives back for each run."""
 
 from semppl_keras.reports.tables import evaluation_headline, format_evaluation
-from semppl_keras.runs.results import Result
+from semppl_keras.runs.results.result import Result
 
 
 class Evaluation(Result):

@@ -1,0 +1,1 @@
+"""What the functions of `semppl_keras.runs` return, which prints short."""

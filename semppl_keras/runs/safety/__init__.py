@@ -1,0 +1,1 @@
+"""Run folders from anywhere: what is known is read, nothing is executed or lost."""
