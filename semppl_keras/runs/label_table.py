@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from semppl_keras.data.images.spreadsheets import inert, inert_path, table_text
-from semppl_keras.runs.results.result.labels import Labels
+from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.whole_files import write_whole
 
 

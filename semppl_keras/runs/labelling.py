@@ -25,7 +25,7 @@ from semppl_keras.runs.label_checks import (
 )
 from semppl_keras.runs.label_table import skipped_path, write_table
 from semppl_keras.runs.options.label import LabelOptions
-from semppl_keras.runs.results.result.labels import Labels
+from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.reviewing import write_review
 from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.skipped_files import write_skipped

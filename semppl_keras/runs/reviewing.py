@@ -9,7 +9,7 @@ from semppl_keras.data.images.files import UnreadableImage, read_image
 from semppl_keras.reports.contact_sheet import write_contact_sheet
 from semppl_keras.reports.tables import counted
 from semppl_keras.runs.label_table import path_from
-from semppl_keras.runs.results.result.labels import Labels
+from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.telling import tell
 

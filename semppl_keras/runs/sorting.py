@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 
 from semppl_keras.reports.tables import counted
-from semppl_keras.runs.results.result.labels import Labels
+from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.telling import tell
 

@@ -10,7 +10,6 @@ import types
 import keras
 import numpy as np
 import pytest
-from semppl_keras.runs.results.result.evaluation import Evaluation
 from short_run import move_sources, short_run, write_own_images
 from tiny_runs import exit_status
 from toys import slow_on_jax
@@ -29,6 +28,7 @@ from semppl_keras.runs import evaluating as evaluate_command
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import tasks as evaluation_task
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.results.evaluation import Evaluation
 
 pytestmark = pytest.mark.any_backend
 

@@ -9,7 +9,6 @@ import shutil
 
 import numpy as np
 import pytest
-from semppl_keras.runs.results.result.labels import Labels
 from short_run import move_sources, short_run, write_own_images
 from toys import slow_on_jax
 
@@ -20,6 +19,7 @@ from semppl_keras.data.images.label_tables import read_label_table
 from semppl_keras.evaluation.knn import nearest_others, nearest_rows
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.label_table import write_table
+from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.reviewing import choose_for_review
 
 pytestmark = pytest.mark.any_backend
