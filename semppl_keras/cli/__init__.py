@@ -12,7 +12,6 @@ import types
 from collections.abc import Sequence
 from typing import NoReturn
 
-from semppl_keras.cli.arguments import keywords
 from semppl_keras.cli.loading import load_backend
 from semppl_keras.cli.quiet import quiet_backends
 from semppl_keras.runs.errors import RunError
@@ -34,8 +33,8 @@ _COMMANDS = (
     "finetune",
     "distil",
 )
-# What they are called as modules and functions: a keyword of Python's cannot be.
-_CALLED = {"import": "import_checkpoint"}
+# A keyword cannot be imported.
+_MODULES = {"import": "import_checkpoint"}
 
 
 class _OneLineErrors(argparse.ArgumentParser):
@@ -76,7 +75,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         load_backend()
         loaded = True
-        _run_command(arguments)
+        command.run(arguments)
     except RunError as error:
         # Messages from elsewhere may have several lines.
         return _failed(arguments, " ".join(str(error).split()))
@@ -101,14 +100,6 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _run_command(arguments: argparse.Namespace) -> None:
-    """Calls the function of `semppl_keras.runs` that a command is."""
-    from semppl_keras import runs
-
-    name = arguments.command
-    getattr(runs, _CALLED.get(name, name))(**keywords(arguments))
-
-
 def _failed(arguments: argparse.Namespace, message: str) -> int:
     """Tells an error that is being handled, and gives its exit status."""
     if arguments.verbose == 2:
@@ -124,12 +115,11 @@ def load_command(name: str) -> types.ModuleType:
         name: Of the command, such as "train".
 
     Returns:
-        Module with `SUMMARY`, `DESCRIPTION`, `EPILOG`, `add_arguments(parser)`, whose
-        options are the keywords of the function of this name in `semppl_keras.runs`,
-        and `how_to_go_on(arguments)`.
+        Module with `SUMMARY`, `DESCRIPTION`, `EPILOG`, `add_arguments(parser)`,
+        `run(arguments)` and `how_to_go_on(arguments)`.
     """
     return importlib.import_module(
-        f"semppl_keras.cli.commands.{_CALLED.get(name, name)}"
+        f"semppl_keras.cli.commands.{_MODULES.get(name, name)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands have, and kinds of values; nothing slow is imported."""
+"""What several commands check while they parse; the standard library alone."""
 
 import argparse
 from typing import Any, Protocol
@@ -207,17 +207,6 @@ def add_value_range(options: Options) -> None:
         metavar=("LOW", "HIGH"),
         help="in your own images of more than 8 bits a channel, the values that become "
         "black and white, such as 0 4095 (default: what all of them need, told)",
-    )
-
-
-def add_from_layer(options: Options) -> None:
-    """Adds the option for the layer from which a network is fine-tuned."""
-    options.add_argument(
-        "--from-layer",
-        type=integer,
-        metavar="N",
-        help="fine-tune from this layer of the projection head, 0 for the network "
-        "alone (default: its first)",
     )
 
 

@@ -1,1 +1,1 @@
-"""The commands of `semppl`: their words and options."""
+"""The commands of `semppl`: words, options, printing."""

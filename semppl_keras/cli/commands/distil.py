@@ -8,6 +8,7 @@ from semppl_keras.cli.arguments import (
     add_classifier,
     add_run,
     add_training,
+    keywords,
     number,
 )
 from semppl_keras.recipes.classifiers import DISTILLATION
@@ -50,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of what the teacher says (default: {DistillationOptions.temperature:g})",
     )
     add_training(training, parser.add_argument_group("output"), DISTILLATION)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the parsed arguments say."""
+    from semppl_keras import runs
+
+    runs.distil(**keywords(arguments))
 
 
 def how_to_go_on(arguments: argparse.Namespace) -> str:

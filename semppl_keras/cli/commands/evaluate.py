@@ -3,12 +3,12 @@
 import argparse
 
 from semppl_keras.cli.arguments import (
-    add_from_layer,
     add_table_options,
     add_trust,
     integer,
     integer_or_text,
     integers,
+    keywords,
     names,
 )
 
@@ -104,7 +104,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="train a copy of the network on the labelled images, too",
     )
-    add_from_layer(classifiers)
+    classifiers.add_argument(
+        "--from-layer",
+        type=integer,
+        metavar="N",
+        help="fine-tune from this layer of the projection head, 0 for the network "
+        "alone (default: its first)",
+    )
     classifiers.add_argument(
         "--seed",
         type=integer,
@@ -137,6 +143,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write there instead; for several RUNs to a folder of each, beside an "
         "evaluation.json with their mean",
     )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the parsed arguments say."""
+    from semppl_keras import runs
+
+    runs.evaluate(**keywords(arguments))
 
 
 def how_to_go_on(arguments: argparse.Namespace) -> str:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from semppl_keras.cli.arguments import add_classifier, add_run
+from semppl_keras.cli.arguments import add_classifier, add_run, keywords
 from semppl_keras.runs.options.export import (
     BACKBONE,
     CLASSIFIER,
@@ -63,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where (default: RUN/exported/classifier or backbone, with the ending of "
         "the format); nothing is overwritten",
     )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the parsed arguments say."""
+    from semppl_keras import runs
+
+    runs.export(**keywords(arguments))
 
 
 def how_to_go_on(arguments: argparse.Namespace) -> str:

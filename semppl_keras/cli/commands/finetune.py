@@ -4,9 +4,10 @@ import argparse
 
 from semppl_keras.cli.arguments import (
     TRAINED_EPILOG,
-    add_from_layer,
     add_run,
     add_training,
+    integer,
+    keywords,
 )
 from semppl_keras.recipes.classifiers import FINE_TUNING
 
@@ -32,13 +33,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_run(parser)
     training = parser.add_argument_group("training")
-    add_from_layer(training)
+    training.add_argument(
+        "--from-layer",
+        type=integer,
+        metavar="N",
+        help="fine-tune from this layer of the projection head, 0 for the network "
+        "alone (default: its first)",
+    )
     training.add_argument(
         "--freeze-backbone",
         action="store_true",
         help="leave the network as it is and train what is on it alone",
     )
     add_training(training, parser.add_argument_group("output"), FINE_TUNING)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the parsed arguments say."""
+    from semppl_keras import runs
+
+    runs.finetune(**keywords(arguments))
 
 
 def how_to_go_on(arguments: argparse.Namespace) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from semppl_keras.cli.arguments import keywords
 from semppl_keras.runs.options.importing import FAMILIES, FORMATS, ImportOptions
 
 SUMMARY = "make a Keras model of a published checkpoint"
@@ -50,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where (default: CHECKPOINT_backbone.keras, or a folder without .keras, "
         "in the working folder); nothing is overwritten",
     )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the parsed arguments say."""
+    from semppl_keras import runs
+
+    runs.import_checkpoint(**keywords(arguments))
 
 
 def how_to_go_on(arguments: argparse.Namespace) -> str:

@@ -7,6 +7,7 @@ from semppl_keras.cli.arguments import (
     add_run,
     add_source,
     integer,
+    keywords,
     share,
 )
 from semppl_keras.runs.options.label import LabelOptions
@@ -81,6 +82,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --move-into: move them instead; what is reached through links, and "
         "the run's labelled images, are copied",
     )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the parsed arguments say."""
+    from semppl_keras import runs
+
+    runs.label(**keywords(arguments))
 
 
 def how_to_go_on(arguments: argparse.Namespace) -> str:

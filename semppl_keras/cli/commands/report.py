@@ -2,7 +2,7 @@
 
 import argparse
 
-from semppl_keras.cli.arguments import add_classifier, add_run
+from semppl_keras.cli.arguments import add_classifier, add_run, keywords
 
 SUMMARY = "write an HTML page about a finished run"
 
@@ -27,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="where (default: RUN/report.html, replaced if it is there)",
     )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the parsed arguments say."""
+    from semppl_keras import runs
+
+    runs.report(**keywords(arguments))
 
 
 def how_to_go_on(arguments: argparse.Namespace) -> str:

@@ -199,6 +199,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_trust(folder)
 
 
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the parsed arguments say."""
+    from semppl_keras import runs
+
+    runs.train(**keywords(arguments))
+
+
 def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The sentence for someone who has just interrupted the command."""
     from semppl_keras.runs.settings import run_folder

@@ -2,7 +2,7 @@
 
 import argparse
 
-from semppl_keras.cli.arguments import add_source, add_value_range, integer
+from semppl_keras.cli.arguments import add_source, add_value_range, integer, keywords
 from semppl_keras.runs.options.views import VIEWS, ViewsOptions
 
 SUMMARY = "draw augmented views of images, before training"
@@ -68,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         "--overwrite", action="store_true", help="replace a file that is there already"
     )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the parsed arguments say."""
+    from semppl_keras import runs
+
+    runs.views(**keywords(arguments))
 
 
 def how_to_go_on(arguments: argparse.Namespace) -> str:
