@@ -59,7 +59,7 @@ def semppl_loss(
     invariance_weight,
     frozen=None,
 ):
-    """The loss of DESIGN section 2.7, term by term.
+    """SemPPL's loss (arXiv 2301.05158), term by term.
 
     `frozen` are the online embeddings behind the stopped gradient of the
     invariance term: the same values, held still in a finite difference.

@@ -1,5 +1,6 @@
 """The benchmarks in small: that they run, and that what they print adds up."""
 
+import ast
 import importlib.util
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 
 import keras
 import pytest
+from toys import slow_on_jax
 
 from semppl_keras.backbones import ResNet18, ResNet50
 from semppl_keras.networks import projector_and_predictor
@@ -72,10 +74,6 @@ def check_table(output):
     assert float(re.search(r"queue alone.* (\d+\.\d+)%", output)[1]) > 0
 
 
-# JAX compiles each part of the step, in a process of its own: a minute.
-slow_on_jax = pytest.mark.slow if BACKEND == "jax" else lambda test: test
-
-
 @pytest.mark.slow
 def test_a_step_against_its_irreducible_work(tmp_path):
     file = tmp_path / "seconds.json"
@@ -136,6 +134,21 @@ def test_importing_the_package_leaves_tensorflow_alone():
         text=True,
     )
     assert finished.stdout.strip() == "False", finished.stderr[-2000:]
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("folder", ["benchmarks", "examples"])
+def test_what_they_import_of_the_package_is_there(folder):
+    found = 0
+    for path in sorted((ROOT / folder).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            module = getattr(node, "module", None) or ""
+            if isinstance(node, ast.ImportFrom) and module.startswith("semppl_keras"):
+                for alias in node.names:
+                    found += 1
+                    there = hasattr(importlib.import_module(module), alias.name)
+                    assert there, f"{path.name}:{node.lineno}: {alias.name}"
+    assert found
 
 
 @pytest.mark.any_backend

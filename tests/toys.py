@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
 from semppl_keras import SemPPL
@@ -10,6 +11,11 @@ from semppl_keras.views import MultiCrop
 # XLA takes longer to compile the few steps of a test than they take: without it, except
 # on JAX, which would compile every operation by itself.
 QUICK = {"jit_compile": keras.backend.backend() == "jax"}
+
+# Of tests in which it compiles much.
+slow_on_jax = (
+    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
+)
 
 
 def toy_backbone(channels=1, features=8):

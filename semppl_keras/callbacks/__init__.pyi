@@ -1,10 +1,10 @@
-from .engine import TargetEMA as TargetEMA
+from .from_training import TargetEMA as TargetEMA
 from .interruption import finishing_the_step as finishing_the_step
 from .online_evaluation import OnlineEvaluation as OnlineEvaluation
-from .progress import TrainingProgress as TrainingProgress
 from .scalar_logs import ScalarLogs as ScalarLogs
 from .training_checkpoints import TrainingCheckpoints as TrainingCheckpoints
 from .training_checkpoints import TrainingState as TrainingState
 from .training_checkpoints import latest_checkpoint as latest_checkpoint
 from .training_diverged import TrainingDiverged as TrainingDiverged
 from .training_health import TrainingHealth as TrainingHealth
+from .training_progress import TrainingProgress as TrainingProgress

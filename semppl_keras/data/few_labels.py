@@ -1,7 +1,7 @@
 """Images of which a few are labelled."""
 
 import dataclasses
-from typing import Self
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -169,8 +169,8 @@ class FewLabels:
         shape = (round(height * scale), round(width * scale))
         return dataclasses.replace(
             self,
-            x_train=_resize(self.x_train, shape),
-            x_test=None if self.x_test is None else _resize(self.x_test, shape),
+            x_train=resized(self.x_train, shape),
+            x_test=None if self.x_test is None else resized(self.x_test, shape),
         )
 
 
@@ -181,13 +181,24 @@ def _rows(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return images[indices]
 
 
-def _resize(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def resized(images: np.ndarray, shape: tuple[int, int], **how: Any) -> np.ndarray:
+    """Images of another size, bilinear.
+
+    Args:
+        images: `(N, h, w, c)` in [0, 255].
+        shape: Height and width.
+        **how: As `keras.ops.image.resize` takes it.
+
+    Returns:
+        `(N, *shape, c)` float32 in [0, 255].
+    """
     chunks = [
         keras.ops.image.resize(
             images[start : start + 1024].astype("float32"),
             shape,
             interpolation="bilinear",
             data_format="channels_last",
+            **how,
         )
         for start in range(0, len(images), 1024)
     ]

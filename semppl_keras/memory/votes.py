@@ -11,16 +11,15 @@ from keras import ops
 SIMILARITY_BYTES = 256 * 2**20
 
 
-def majority(labels: Any, weights: Any, valid: Any = None) -> tuple[Any, ...]:
+def majority(labels: Any, weights: Any) -> tuple[Any, ...]:
     """The most frequent label along the last axis.
 
     A tie goes to the label with the larger sum of weights, then to the smaller
     label.
 
     Args:
-        labels: `(..., n)` int, non-negative where valid.
+        labels: `(..., n)` int, not negative.
         weights: `(..., n)` float.
-        valid: `(..., n)` boolean or None: which entries count; at least one.
 
     Returns:
         The label `(...)` int32, its count `(...)` float32 and the sum of its
@@ -28,12 +27,8 @@ def majority(labels: Any, weights: Any, valid: Any = None) -> tuple[Any, ...]:
     """
     # The label of every entry is a candidate: n is small, the classes may be many.
     same = ops.cast(labels[..., :, None] == labels[..., None, :], "float32")
-    if valid is not None:
-        same = same * ops.cast(valid, "float32")[..., None, :]
     count = ops.sum(same, axis=-1)
     weight = ops.sum(same * weights[..., None, :], axis=-1)
-    if valid is not None:
-        count = ops.where(valid, count, -1.0)
     most = ops.max(count, axis=-1, keepdims=True)
     weight = ops.where(count == most, weight, -float("inf"))
     heaviest = ops.max(weight, axis=-1, keepdims=True)

@@ -115,6 +115,7 @@ def projector_and_predictor(
         A function of the size of the features, two seeds and a dtype policy, that
         returns a list.
     """
+    make_projector = projector(hidden_dim, projection_dim)
 
     def make_heads(
         feature_dim: int,
@@ -123,14 +124,7 @@ def projector_and_predictor(
         dtype: Any = None,
     ) -> list[keras.Model]:
         return [
-            mlp_head(
-                feature_dim,
-                hidden_dim,
-                projection_dim,
-                projector_seed,
-                "projector",
-                dtype=dtype,
-            ),
+            *make_projector(feature_dim, projector_seed, None, dtype),
             mlp_head(
                 projection_dim,
                 hidden_dim,

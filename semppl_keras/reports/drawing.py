@@ -1,4 +1,4 @@
-"""What pictures make of class names, which may be any text."""
+"""Figures of matplotlib, and what they make of class names, which may be any text."""
 
 import os
 import warnings
@@ -8,6 +8,18 @@ from typing import Any
 from semppl_keras.data.images.finding import OWN_PICTURES
 
 _LONGEST = 24
+
+
+def new_figure(width: float, height: float, **how: Any) -> Any:
+    """A figure of its own, without pyplot: nothing global, no display.
+
+    Args:
+        width, height: In inches.
+        **how: As `matplotlib.figure.Figure` takes it.
+    """
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", **how)
 
 
 def drawable(names: Iterable[Any]) -> list[str]:

@@ -9,9 +9,8 @@ import numpy as np
 
 from semppl_keras.reports.html_pages import data_uri, script_of
 
-# Of the pictures under the pointer, in the file and on the page.
+# Pixels of a side of the pictures under the pointer.
 _TILE = 48
-_SHOWN = 120
 
 _KINDS = ("not labelled", "test", "labelled")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.reports.drawing import drawable, save_figure
+from semppl_keras.reports.drawing import drawable, new_figure, save_figure
 from semppl_keras.reports.run_picture import draw_confusion
 
 # Each classifier keeps its colour from plot to plot, whichever others are there.
@@ -42,18 +42,11 @@ def write_plots(folder: pathlib.Path, evaluation: Mapping[str, Any]) -> None:
         _write_robustness(folder / "robustness.png", rows, evaluation["robustness"])
 
 
-def _figure(width, height):
-    # A figure of its own, without pyplot: nothing global, no display.
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
 def _panels(count, side):
     """A figure of square panels, at most three in a row."""
     columns = min(count, 3)
     lines = math.ceil(count / columns)
-    figure = _figure(side * columns, side * lines)
+    figure = new_figure(side * columns, side * lines)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for empty in panels[count:]:
         empty.remove()
@@ -73,7 +66,7 @@ def _write_per_class(path, rows, class_names):
     class_names = drawable(class_names)
     classes = len(class_names)
     named = classes <= _MAX_NAMED
-    figure = _figure(max(6, 0.45 * classes + 2) if named else 9, 4.5)
+    figure = new_figure(max(6, 0.45 * classes + 2) if named else 9, 4.5)
     axes = figure.subplots()
     for place, (name, row) in enumerate(rows.items()):
         # None, a class without test images, becomes NaN, which is not drawn.
@@ -153,7 +146,7 @@ def _write_reliability(path, rows):
 def _write_robustness(path, rows, robustness):
     errors = robustness["errors"]
     corruptions = list(next(iter(errors.values())))
-    figure = _figure(9, 0.45 * len(corruptions) + 2.2)
+    figure = new_figure(9, 0.45 * len(corruptions) + 2.2)
     axes = figure.subplots()
     height = 0.8 / len(errors)
     for place, (name, of_classifier) in enumerate(errors.items()):

@@ -8,7 +8,7 @@ import numpy as np
 
 from semppl_keras.evaluation import confusion_matrix
 from semppl_keras.evaluation.plane import embed_in_plane
-from semppl_keras.reports.drawing import drawable, save_figure
+from semppl_keras.reports.drawing import drawable, new_figure, save_figure
 
 # t-SNE's time grows with their square; more points only cover each other.
 _MAX_POINTS = 500
@@ -54,9 +54,6 @@ def write_report(
         ...     labels=y_test, predictions=probe.predict(features),
         ...     class_names=data.class_names, title="digits")
     """
-    # A figure of its own, without pyplot: nothing global, no display.
-    from matplotlib.figure import Figure
-
     embeddings, labels = np.asarray(embeddings), np.asarray(labels)
     lengths = [len(embeddings), len(labels)]
     lengths.append(lengths[0] if predictions is None else len(predictions))
@@ -65,11 +62,13 @@ def write_report(
             "`embeddings`, `labels` and `predictions` must have the same length. "
             f"Received: {lengths[0]}, {lengths[1]} and {lengths[2]}."
         )
-    figure = Figure(figsize=(12, 9.5), layout="constrained")
+    figure = new_figure(12, 9.5)
     figure.suptitle(title.replace("$", r"\$"))
     (losses, pseudo_labels), (points, confusion) = figure.subplots(2, 2)
-    _draw_losses(losses, history)
-    _draw_pseudo_labels(pseudo_labels, history)
+    _draw_curves(losses, history, ("loss", *_LOSS_PARTS), "Loss and its parts")
+    what = "Pseudo-labels during training"
+    _draw_curves(pseudo_labels, history, _PSEUDO_LABELS, what, "lower right")
+    pseudo_labels.set(ylim=(0, 1.02))
     _draw_embeddings(points, embeddings, labels, class_names, images, seed)
     if predictions is None:
         confusion.set(title="Too few labels to hold any out", xticks=[], yticks=[])
@@ -122,43 +121,23 @@ def draw_confusion(
             )
 
 
-def _epochs(values):
-    return np.arange(1, len(values) + 1)
-
-
-def _draw_losses(axes, history):
-    for name in ("loss", *_LOSS_PARTS):
+def _draw_curves(axes, history, names, title, legend="best"):
+    for name in names:
         if name in history:
             style = {"color": "black", "linewidth": 2} if name == "loss" else {}
             axes.plot(
-                _epochs(history[name]),
+                np.arange(1, len(history[name]) + 1),
                 history[name],
                 # One epoch is a single point, which a line does not show.
                 marker="." if len(history[name]) < 10 else None,
                 label=name.replace("_", " "),
                 **style,
             )
-    axes.set(title="Loss and its parts", xlabel="epoch")
+    axes.set(title=title, xlabel="epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     if axes.lines:
-        axes.legend()
-
-
-def _draw_pseudo_labels(axes, history):
-    for name in _PSEUDO_LABELS:
-        if name in history:
-            axes.plot(
-                _epochs(history[name]),
-                history[name],
-                marker="." if len(history[name]) < 10 else None,
-                label=name.replace("_", " "),
-            )
-    axes.set(title="Pseudo-labels during training", xlabel="epoch", ylim=(0, 1.02))
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=0.3)
-    if axes.lines:
-        axes.legend(loc="lower right")
+        axes.legend(loc=legend)
 
 
 def _draw_embeddings(axes, embeddings, labels, class_names, images, seed):

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from semppl_keras.reports.drawing import new_figure
+
 _CELL = 1.25  # inches
 _DPI = 100
 
@@ -26,9 +28,6 @@ def draw_views(views: Any, images: Sequence[Any], draws: int = 2, seed: int = 0)
     Example:
         >>> draw_views(model.views, [image]).savefig("views.png")
     """
-    # A figure of its own, without pyplot: nothing global, no display.
-    from matplotlib.figure import Figure
-
     rows = [
         _row(views, image, draws, seed + index) for index, image in enumerate(images)
     ]
@@ -36,11 +35,7 @@ def draw_views(views: Any, images: Sequence[Any], draws: int = 2, seed: int = 0)
     for _ in range(draws):
         titles += [f"large {number + 1}" for number in range(views.num_large)]
         titles += [f"small {number + 1}" for number in range(views.num_small)]
-    figure = Figure(
-        figsize=(_CELL * len(titles), _CELL * len(rows) + 0.25),
-        layout="constrained",
-        dpi=_DPI,
-    )
+    figure = new_figure(_CELL * len(titles), _CELL * len(rows) + 0.25, dpi=_DPI)
     panels = figure.subplots(len(rows), len(titles), squeeze=False)
     for cells, row in zip(panels, rows, strict=True):
         for axes, pixels in zip(cells, row, strict=True):

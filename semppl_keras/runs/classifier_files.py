@@ -13,10 +13,11 @@ import numpy as np
 from semppl_keras.evaluation import summarize
 from semppl_keras.networks import ImageClassifier
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.folder import versions, write_json
+from semppl_keras.runs.folder import versions
 from semppl_keras.runs.results.trained_classifier import TrainedClassifier
 from semppl_keras.runs.run_models import CLASSIFIER
 from semppl_keras.runs.telling import tell
+from semppl_keras.runs.whole_files import whole_file, write_json
 
 
 def checkpoint_folder(
@@ -88,14 +89,11 @@ def keep_classifier(
         "backend": keras.backend.backend(),
         "versions": versions(),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    # Keras wants the name to end in .keras.
-    partial = folder / "classifier.partial.keras"
-    classifier.save(partial)
     path = folder / CLASSIFIER
-    earlier = set_aside(path) if path.exists() else None
-    write_json(path.with_suffix(".json"), note)
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        classifier.save(partial)
+        earlier = set_aside(path) if path.exists() else None
+        write_json(path.with_suffix(".json"), note)
     shutil.rmtree(checkpoint_folder(out, finished), ignore_errors=True)
     trained = TrainedClassifier(folder, note, _probe_accuracy(finished))
     _tell_measured(trained, finished, path, earlier)

@@ -15,13 +15,14 @@ from semppl_keras.reports.tables import (
 )
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.folder import read_finished_run, versions, write_json
+from semppl_keras.runs.folder import read_finished_run, versions
 from semppl_keras.runs.measures import measure
 from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.results.evaluation import Evaluation
 from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.tasks import check_images_fit, task_of_run
 from semppl_keras.runs.telling import tell, told
+from semppl_keras.runs.whole_files import write_json
 
 # What runs must agree in, for the mean over them to mean something.
 _ALIKE = ("dataset", "labels_per_class", "epochs")

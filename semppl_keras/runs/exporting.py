@@ -91,8 +91,8 @@ def export(
     if script.exists():
         tell(f"To ask it about picture files: python {script} PICTURE ...")
     if ranges is not None:
-        for told in brought_to_eight_bits(ranges):
-            tell(f"Note: {told}")
+        for sentence in brought_to_eight_bits(ranges):
+            tell(f"Note: {sentence}")
     return target
 
 

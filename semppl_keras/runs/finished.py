@@ -14,6 +14,7 @@ from semppl_keras.evaluation import fit_probe
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_classifier
 from semppl_keras.pretraining import Pretraining
 from semppl_keras.recipes import Recipe
+from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     dataset_of,
@@ -22,7 +23,6 @@ from semppl_keras.runs.folder import (
     recipe_of,
     value_range_of,
 )
-from semppl_keras.runs.labels import labels_of, tell_changed_labels
 from semppl_keras.runs.run_images import LabelledImages, RunImages
 from semppl_keras.runs.run_models import (
     CLASSIFIER,

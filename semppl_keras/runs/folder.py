@@ -1,7 +1,6 @@
-"""What the commands share: run folders, the data behind them, errors of the user's."""
+"""A run folder: what its files say, and the data that it was trained on."""
 
 import importlib.metadata
-import json
 import os
 import pathlib
 import platform
@@ -226,26 +225,6 @@ def read_metrics(folder: pathlib.Path) -> dict[str, Any]:
         if metrics.get(name) is not None:
             check_entries(path, metrics[name], entries)
     return metrics
-
-
-def save_model(model: keras.Model, path: pathlib.Path) -> None:
-    """Writes a model that is there whole or not at all.
-
-    Args:
-        model: Keras model.
-        path: `pathlib.Path` that ends in .keras.
-    """
-    # Keras wants every name to end so.
-    partial = path.with_suffix(".partial.keras")
-    model.save(partial)
-    os.replace(partial, path)
-
-
-def write_json(path: pathlib.Path, content: Any) -> None:
-    """Writes a file that is there whole or not at all."""
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from semppl_keras.data.images.source_names import resolved_source, source_path
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.options.checks import given_without
 from semppl_keras.runs.options.label import LabelOptions
 from semppl_keras.runs.safety.out_paths import check_can_write
 
@@ -79,14 +80,9 @@ def check_options(options: LabelOptions, files: Sequence[pathlib.Path]) -> None:
     Raises:
         RunError: That is so.
     """
-    for option in ("move", "review_out"):
-        needed = {"move": "move_into", "review_out": "review"}[option]
-        if getattr(options, option) and not getattr(options, needed):
-            option, needed = option.replace("_", "-"), needed.replace("_", "-")
-            raise RunError(
-                f"--{option} is for --{needed}. Received: --{option} without it. Add "
-                f"--{needed}."
-            )
+    for name, needed in (("move", "move_into"), ("review_out", "review")):
+        if getattr(options, name) and not getattr(options, needed):
+            raise given_without(name, needed)
     for file in files:
         if file.is_dir():
             raise RunError(f"{file} must be a file. Received: a folder.")

@@ -1,14 +1,14 @@
-"""The table of labels that `label` writes, and that of what could not be read."""
+"""The table of labels that `label` writes."""
 
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from semppl_keras.data.images.spreadsheets import inert, inert_path, table_text
 from semppl_keras.runs.results.labels import Labels
+from semppl_keras.runs.whole_files import write_whole
 
 
 def write_table(
@@ -43,36 +43,13 @@ def write_table(
                 inert(labels.given[index]),
             ]
         )
-    _write_text(path, table_text(rows))
+    # File names need not be text; they are written as they are.
+    write_whole(path, table_text(rows), errors="surrogateescape")
 
 
 def skipped_path(out: pathlib.Path) -> pathlib.Path:
     """Where the table of what could not be read is, beside that of labels."""
     return out.with_suffix(".skipped.tsv")
-
-
-def write_skipped(out: pathlib.Path, skipped: Sequence[Any]) -> None:
-    """Writes the table of what could not be read, where there is any.
-
-    Args:
-        out: The table of labels.
-        skipped: `Skipped` of each.
-    """
-    if not skipped:
-        # One from before would be taken for this one's.
-        skipped_path(out).unlink(missing_ok=True)
-        return
-    rows = [["path", "reason"]]
-    rows += [[inert(name), inert(reason)] for name, reason in skipped]
-    _write_text(skipped_path(out), table_text(rows, "\t"))
-
-
-def _write_text(path: pathlib.Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    # File names need not be text; they are written as they are.
-    partial.write_bytes(text.encode("utf-8", "surrogateescape"))
-    os.replace(partial, path)
 
 
 def path_from(name: str, table: pathlib.Path) -> str:

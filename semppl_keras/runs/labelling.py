@@ -23,11 +23,12 @@ from semppl_keras.runs.label_checks import (
     check_sources,
     table_and_page,
 )
-from semppl_keras.runs.label_table import skipped_path, write_skipped, write_table
+from semppl_keras.runs.label_table import skipped_path, write_table
 from semppl_keras.runs.options.label import LabelOptions
 from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.reviewing import write_review
 from semppl_keras.runs.run_images import LabelledImages
+from semppl_keras.runs.skipped_files import write_skipped
 from semppl_keras.runs.sorting import sort_into
 from semppl_keras.runs.telling import tell, told
 
@@ -116,7 +117,7 @@ def label(
     )
     labelled = finished.labelled
     write_table(table, labels, labelled.names)
-    write_skipped(table, labels.skipped)
+    write_skipped(skipped_path(table), labels.skipped)
     _tell(labels, table, options.min_confidence)
     if options.move_into is not None:
         places = list(labels.names)

@@ -21,6 +21,7 @@ from semppl_keras.runs.options.report import ReportOptions
 from semppl_keras.runs.safety.json_files import Entry, check_entries, read_json
 from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.telling import tell, told
+from semppl_keras.runs.whole_files import write_whole
 
 
 @told
@@ -66,10 +67,7 @@ def report(
     network, how = finished.classifier(options.classifier)
     tell(f"Reporting {finished.folder} with its {how} ...")
     text = report_page(finished, network, how)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-    os.replace(partial, target)
+    write_whole(target, text, errors="backslashreplace")
     tell(f"To be opened with a browser: {target}")
     return target
 

@@ -20,10 +20,10 @@ from semppl_keras.callbacks import (
 )
 from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.folder import write_json
 from semppl_keras.runs.safety.json_files import read_json
 from semppl_keras.runs.safety.loading import check_folder, load_model
 from semppl_keras.runs.telling import tell, verbosity
+from semppl_keras.runs.whole_files import write_json
 
 # How long after the last checkpoint the end of an epoch writes another.
 SECONDS_BETWEEN_CHECKPOINTS = 10
@@ -164,7 +164,6 @@ def resumable_fit(
         model = make_model()
     else:
         tell_where(state)
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(noted, settings)
     if state.epoch < epochs:
         safe_fit(

@@ -1,4 +1,4 @@
-"""A run folder from the first step of its training on."""
+"""What makes a folder a run, `run.json`: written with the first step of training."""
 
 import pathlib
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from semppl_keras.data import FewLabels
-from semppl_keras.runs.folder import write_json
 from semppl_keras.runs.skipped_files import write_skipped
+from semppl_keras.runs.whole_files import write_json
 
 
 class RunFiles(keras.callbacks.Callback):
@@ -29,10 +29,5 @@ class RunFiles(keras.callbacks.Callback):
         self._skipped = getattr(data, "skipped", ())
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         write_json(self._folder / "run.json", self._settings)
-        if self._skipped:
-            write_skipped(self._folder / "skipped.tsv", self._skipped)
-        else:
-            # What an attempt before the files were repaired has left.
-            (self._folder / "skipped.tsv").unlink(missing_ok=True)
+        write_skipped(self._folder / "skipped.tsv", self._skipped)

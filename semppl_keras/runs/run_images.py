@@ -118,9 +118,7 @@ class RunImages:
         images, decoded = decode_cached(
             found, self.image_size, self.channels, ranges=ranges, max_skipped=1.0
         )
-        numbers = {name: number for number, name in enumerate(self.class_names)}
-        texts = found.labels_of(decoded.kept)
-        labels = np.array([numbers.get(text, -1) for text in texts], "int32")
+        labels = found.numbers_of(decoded.kept, self.class_names)
         names = [found.names[index] for index in decoded.kept]
         return LabelledImages(images, labels, names), labels >= 0, decoded.skipped
 

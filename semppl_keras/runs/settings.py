@@ -12,22 +12,17 @@ from semppl_keras.data.datasets.specs import divided, resolved_spec
 from semppl_keras.data.defaults import DATASET, LABELS_PER_CLASS
 from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.data.images.value_ranges import as_ranges
+from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of, read_settings, versions
-from semppl_keras.runs.labels import labels_of, tell_changed_labels
 from semppl_keras.runs.options.checks import option
+from semppl_keras.runs.options.table_fields import TABLE_OPTIONS
 from semppl_keras.runs.options.train import (
     OWN_LABELS_PER_CLASS,
     SEED,
     TrainOptions,
 )
 from semppl_keras.runs.skipped_files import names_skipped
-from semppl_keras.runs.table_settings import (
-    TABLE_OPTIONS,
-    asked_tables,
-    check_tables_named,
-    given_tables,
-)
 from semppl_keras.runs.telling import tell
 
 _DEFAULTS = {
@@ -278,7 +273,7 @@ def _with_defaults(options: TrainOptions) -> dict[str, Any]:
 def _is_own(options: TrainOptions) -> bool:
     """Whether a person's own images are asked for; not in half."""
     given = [name for name in _OWN_OPTIONS if getattr(options, name) is not None]
-    given += given_tables(options)
+    given += options.given_tables()
     if not given:
         return False
     if options.dataset is not None:
@@ -301,8 +296,8 @@ def _is_own(options: TrainOptions) -> bool:
 
 def _own_dataset(options: TrainOptions) -> OwnDataset:
     sources = (options.unlabelled, options.labelled, options.test)
-    tables = asked_tables(options)
-    check_tables_named(options, [source for source in sources if source is not None])
+    tables = options.asked_tables()
+    options.check_tables_named([source for source in sources if source is not None])
     given: dict[str, Any] = {
         name: getattr(options, name)
         for name in _OWN_OPTIONS

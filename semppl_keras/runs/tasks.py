@@ -5,11 +5,11 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from semppl_keras.checks import listed
 from semppl_keras.data import FewLabels, LabelledTest, NamedDataset, TableOptions
+from semppl_keras.data.few_labels import resized
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
 from semppl_keras.data.images.source_names import own_name, resolved_source
@@ -26,7 +26,6 @@ from semppl_keras.runs.folder import (
 from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.safety.own_runs import check_sources
-from semppl_keras.runs.table_settings import asked_tables
 from semppl_keras.runs.telling import tell
 
 
@@ -86,7 +85,7 @@ def task_of_run(
     seed = settings["seed"] if options.seed is None else options.seed
     if options.test is not None:
         finished = FinishedRun(folder, trust=options.trust)
-        tables = asked_tables(options, finished.dataset.table_options)
+        tables = options.asked_tables(finished.dataset.table_options)
         return _own_test(options.test, finished, tables), seed
     own, other = dataset_of(settings), None
     if options.data is not None and NamedDataset(options.data).resolved() != own:
@@ -137,8 +136,7 @@ def task_of_run(
         labels_per_class=labels_per_class,
         x_labelled=data.x_labelled,
         y_labelled=data.y_labelled,
-        # What learned from images of one size is tested on images of this size.
-        x_test=_resized(x_test, data.x_train.shape[1:3]),
+        x_test=_of_size(x_test, data.x_train.shape[1:3]),
         y_test=y_test,
         class_names=data.class_names,
         # The memory votes with the labels that the run was trained with.
@@ -204,11 +202,10 @@ def _own_test(source: str, finished: FinishedRun, tables: TableOptions) -> Task:
         progress=lambda *counts: progress("images to test on", *counts),
     )
     class_names = finished.class_names
-    numbers = {name: number for number, name in enumerate(class_names)}
     texts = tested.labels_of(decoded.kept)
-    labels = np.array([numbers.get(text, -1) for text in texts], "int32")
+    labels = tested.numbers_of(decoded.kept, class_names)
     known = labels >= 0
-    unknown = sorted({text for text in texts if text not in numbers})
+    unknown = sorted(set(texts) - set(class_names))
     if not known.any():
         raise RunError(
             "The images of --test must be of the classes of the run, "
@@ -296,20 +293,9 @@ def _are_numbers(names: Sequence[str]) -> bool:
     return tuple(names) == tuple(map(str, range(len(names))))
 
 
-def _resized(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _of_size(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """What learned from images of one size is tested on images of this size."""
     if images.shape[1:3] == shape:
         return images
-    chunks = [
-        keras.ops.image.resize(
-            images[start : start + 1024].astype("float32"),
-            shape,
-            antialias=True,
-            # The central part, where the proportions are others.
-            crop_to_aspect_ratio=True,
-            data_format="channels_last",
-        )
-        for start in range(0, len(images), 1024)
-    ]
-    resized = np.concatenate([keras.ops.convert_to_numpy(chunk) for chunk in chunks])
-    # Rounding may lead out of the range by a last digit.
-    return resized.clip(0, 255)
+    # The central part, where the proportions are others.
+    return resized(images, shape, antialias=True, crop_to_aspect_ratio=True)

@@ -24,10 +24,8 @@ from semppl_keras.runs.folder import (
     load_data,
     read_metrics,
     recipe_of,
-    save_model,
     value_range_of,
     versions,
-    write_json,
 )
 from semppl_keras.runs.measures import measure_training
 from semppl_keras.runs.options.train import TrainOptions
@@ -53,6 +51,7 @@ from semppl_keras.runs.training_checks import (
     check_enough_steps,
     check_fits,
 )
+from semppl_keras.runs.whole_files import save_model, write_json
 
 
 @told
@@ -320,7 +319,6 @@ def _load(
         )
     except TooManyUnreadable as error:
         path = folder / "skipped.tsv"
-        folder.mkdir(parents=True, exist_ok=True)
         write_skipped(path, error.skipped)
         raise RunError(f"{error} All of them are named in {path}.") from error
     if len(data.unlabelled_indices) == 0:

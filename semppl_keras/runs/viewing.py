@@ -19,6 +19,7 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.views import SMALLEST, ViewsOptions
 from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.telling import tell, told
+from semppl_keras.runs.whole_files import whole_file
 from semppl_keras.views import MultiCrop, recipe
 
 
@@ -99,11 +100,9 @@ def views(
     figure.suptitle(
         f"{len(rows)} of {len(listed):,} images, {size} pixels a side", fontsize=9
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    # So that it is not taken for a photograph.
-    figure.savefig(partial, format="png", metadata=OWN_PICTURES)
-    os.replace(partial, target)
+    with whole_file(target) as partial:
+        # So that it is not taken for a photograph.
+        figure.savefig(partial, format="png", metadata=OWN_PICTURES)
     tell(f"What training would see of {len(rows)} images: {target}")
     return target
 

@@ -9,8 +9,8 @@ import pytest
 from toys import toy_images, toy_model
 
 from semppl_keras.callbacks import TrainingProgress
-from semppl_keras.callbacks.progress import figures_of, spoken_duration, within
 from semppl_keras.callbacks.status_line import StatusLine
+from semppl_keras.callbacks.training_progress import figures_of, spoken_duration, within
 
 LOGS = {
     "loss": 3.21412,

@@ -6,8 +6,9 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from short_run import make_training_quick, move_sources, short_run, write_own_images
+from short_run import move_sources, short_run, write_own_images
 from tiny_runs import interrupting
+from toys import slow_on_jax
 
 from semppl_keras import backbones
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
@@ -19,22 +20,6 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 
 pytestmark = pytest.mark.any_backend
-
-# Much is compiled there.
-slow_on_jax = (
-    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
-)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    with short_run(tmp_path_factory.mktemp("runs") / "short") as folder:
-        yield folder
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    make_training_quick(monkeypatch)
 
 
 def _note(folder):

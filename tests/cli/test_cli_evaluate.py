@@ -10,8 +10,9 @@ import types
 import keras
 import numpy as np
 import pytest
-from short_run import make_training_quick, move_sources, short_run, write_own_images
+from short_run import move_sources, short_run, write_own_images
 from tiny_runs import exit_status
+from toys import slow_on_jax
 
 import semppl_keras
 from semppl_keras import recipes
@@ -33,18 +34,6 @@ pytestmark = pytest.mark.any_backend
 
 _PLOTS = ("confusion.png", "per_class.png", "reliability.png")
 
-# Much is compiled there.
-slow_on_jax = (
-    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
-)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The folder of one epoch on the digits, with a network for a moment's training."""
-    with short_run(tmp_path_factory.mktemp("runs") / "short") as folder:
-        yield folder
-
 
 @pytest.fixture(scope="module")
 def evaluated(run, tmp_path_factory):
@@ -54,12 +43,6 @@ def evaluated(run, tmp_path_factory):
     with contextlib.redirect_stdout(printed):
         assert main(["evaluate", str(folder)]) == 0
     return folder, printed.getvalue(), _evaluation(folder)
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """As few steps of fine-tuning as possible."""
-    make_training_quick(monkeypatch)
 
 
 def _copy(run, folder, **settings):

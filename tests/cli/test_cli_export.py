@@ -11,7 +11,6 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from short_run import short_run
 from toys import toy_backbone, toy_model
 
 from semppl_keras.cli import main
@@ -28,12 +27,6 @@ _IMAGES = [
     _GENERATOR.integers(0, 256, shape).astype("uint8")
     for shape in ((3, 21, 16, 1), (1, 8, 40, 1))
 ]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    with short_run(tmp_path_factory.mktemp("runs") / "short") as folder:
-        yield folder
 
 
 # There TensorFlow writes the files in a process of its own, one for each format.

@@ -7,10 +7,10 @@ import pathlib
 import re
 import shutil
 
-import keras
 import numpy as np
 import pytest
 from short_run import move_sources, short_run, write_own_images
+from toys import slow_on_jax
 
 from semppl_keras.cli import main
 from semppl_keras.data import TableOptions, load_own_images
@@ -23,17 +23,6 @@ from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.reviewing import choose_for_review
 
 pytestmark = pytest.mark.any_backend
-
-# Much is compiled there.
-slow_on_jax = (
-    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
-)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    with short_run(tmp_path_factory.mktemp("runs") / "short") as folder:
-        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,14 @@
 """`semppl views`: what the picture shows, and what is refused."""
 
-import keras
 import numpy as np
 import pytest
+from toys import slow_on_jax
 
 import semppl_keras
 from semppl_keras.cli import main
 from semppl_keras.reports.view_grid import draw_views
 
 pytestmark = pytest.mark.any_backend
-
-# Without jit JAX compiles every operation of the views by itself.
-slow_on_jax = (
-    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
-)
 
 
 @pytest.fixture

@@ -273,7 +273,7 @@ def test_labels_that_say_train_and_test_are_labels(tmp_path):
 
 
 def test_a_run_from_before_there_were_options_takes_the_first(tmp_path):
-    options = TableOptions.from_dict(None, ("3", "4"))
+    options = TableOptions.from_dict(None).keeping(("3", "4"))
     content = "path,target,label,split\na.png,3,cat,train\nb.png,4,dog,test\n"
     assert _told(tmp_path, content, options=options) == (["3", "4"], "")
 

@@ -326,7 +326,10 @@ def test_names_and_defaults_are_those_of_where_they_belong():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: runs.train(unlabelled="a\0b"), "--unlabelled must be without a zero byte"),
+        (
+            lambda: runs.train(unlabelled="a\0b"),
+            "--unlabelled must be without a zero byte",
+        ),
         (lambda: runs.label("RUN", "a\0b"), "DIR must be without a zero byte"),
         (lambda: runs.evaluate([]), "`runs` must name at least one"),
         (

@@ -3,16 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from toys import toy_images, toy_model, toy_views, weights_of
+from toys import slow_on_jax, toy_images, toy_model, toy_views, weights_of
 
 from semppl_keras.callbacks import TargetEMA
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.feed import make_feed
 from semppl_keras.training.metrics import check_metrics
-
-slow_on_jax = (
-    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
-)
 
 SPEC = ImageSpec(num_classes=3, channels=(1,), min_size=6, value_range=(0, 255))
 

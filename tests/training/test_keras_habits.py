@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 from toys import (
     assert_same_weights,
+    slow_on_jax,
     toy_backbone,
     toy_images,
     toy_model,
@@ -25,7 +26,6 @@ IMAGES, LABELS = toy_images(12)
 SPEC = ImageSpec(num_classes=3, channels=(1,), value_range=(0, 255))
 # Tracing costs more than a few steps, except on JAX.
 EAGERLY = keras.backend.backend() != "jax"
-slow_on_jax = (lambda test: test) if EAGERLY else pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

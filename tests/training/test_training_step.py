@@ -10,6 +10,7 @@ from keras import layers
 from toys import (
     SINGLE_OUTCOME,
     assert_same_weights,
+    slow_on_jax,
     toy_backbone,
     toy_images,
     toy_model,
@@ -194,11 +195,6 @@ def test_three_steps_equal_the_oracle(jit_compile):
 
 # On torch this is another compiler, which takes half a minute for a toy.
 COMPILED = "auto" if keras.backend.backend() == "torch" else True
-
-# Without jit JAX compiles every operation by itself.
-slow_on_jax = (
-    pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
-)
 
 
 @slow_on_jax

@@ -3,7 +3,6 @@
 import collections.abc
 import dataclasses
 import hashlib
-import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,15 +28,13 @@ from semppl_keras.data.images.decoding import (
 )
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.progress import Progress, told_of
-from semppl_keras.data.images.source_names import images_folder, own_name
+from semppl_keras.data.images.source_names import Source, images_folder, own_name
 from semppl_keras.data.images.sources import open_images
 from semppl_keras.data.images.table_options import TableOptions
 
 # Larger images are shrunk to it where nobody says another size.
 _LARGEST_USUAL_SIDE = 96
 _SMALLEST_SIDE = 8
-
-Source = str | os.PathLike[str]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -123,7 +120,7 @@ class OpenedImages:
                 "ones, too, and the others cannot be read. Add images."
             )
         y_train = np.full(len(kept), UNKNOWN, "int32")
-        y_train[:num_labelled] = [class_names.index(label) for label in labels]
+        y_train[:num_labelled] = few.numbers_of(train.kept[:num_labelled], class_names)
         train_names = tuple(images.names[index] for index in kept)
         remarks = [
             *images.remarks,
@@ -305,17 +302,17 @@ def _test_part(
 ) -> tuple[_TestPart, list[str]]:
     """Those of the classes that there are, and what is worth knowing about them."""
     texts = tested.labels_of(found.kept)
-    known = np.array([text in class_names for text in texts])
+    labels = tested.numbers_of(found.kept, class_names)
+    known = labels >= 0
     remarks = remarks_on_test(texts, known, class_names)
     if not known.any():
         raise ValueError(
             "Test images must be of the labelled classes, "
             f"{listed(class_names)}. Received: {listed(sorted(set(texts)))}."
         )
-    labels = [class_names.index(text) for text in texts if text in class_names]
     part = _TestPart(
         images if known.all() else images[known],
-        np.array(labels, "int32"),
+        labels[known],
         tuple(tested.names[index] for index in np.array(found.kept)[known]),
     )
     return part, remarks

@@ -8,7 +8,6 @@ from typing import Any, Self
 from semppl_keras.data.datasets.base import Dataset
 from semppl_keras.data.datasets.opened_images import (
     OpenedImages,
-    Source,
     open_own_images,
     usual_size,
 )
@@ -17,6 +16,7 @@ from semppl_keras.data.defaults import CACHE, MAX_SKIPPED
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.progress import Progress
 from semppl_keras.data.images.source_names import (
+    Source,
     images_folder,
     own_name,
     resolved_source,

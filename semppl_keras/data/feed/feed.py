@@ -227,7 +227,6 @@ def make_labelled_feed(
     class_weight: Any = None,
     seed: int,
     num_replicas: int = 1,
-    name: str = "x",
 ) -> Any:
     """Checks the data of a `fit` on labelled images alone.
 
@@ -238,7 +237,6 @@ def make_labelled_feed(
             labelled images.
         class_weight: array `(num_classes,)` or None, what the losses of the images are
             weighted with, by their labels.
-        name: str, what `labelled` is called in an error.
 
     Returns, Raises:
         As `make_feed`.
@@ -246,7 +244,7 @@ def make_labelled_feed(
     _check_counts(batch_size=batch_size)
     _check_divisible(num_replicas, batch_size=batch_size)
     source = make_source(
-        name, labelled, spec, labelled=True, seed=seed, class_weight=class_weight
+        "x", labelled, spec, labelled=True, seed=seed, class_weight=class_weight
     )
     batch_size = _batch_size(source, batch_size, steps_per_epoch, num_replicas)
     steps = _steps(source, batch_size, steps_per_epoch)

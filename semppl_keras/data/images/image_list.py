@@ -70,6 +70,16 @@ class ImageList:
             raise ValueError("The images must have labels. Received: images alone.")
         return [self.labels[index] for index in indices]
 
+    def numbers_of(
+        self,
+        indices: collections.abc.Iterable[int],
+        class_names: collections.abc.Iterable[str],
+    ) -> np.ndarray:
+        """The same as `(n,)` int32 numbers of classes, -1 where one is none of them."""
+        numbers = {name: number for number, name in enumerate(class_names)}
+        texts = self.labels_of(indices)
+        return np.array([numbers.get(text, -1) for text in texts], "int32")
+
     def coloured(self) -> bool:
         """Whether one of the images that can be read has colours."""
         return any(coloured for _, _, coloured in self._headers())

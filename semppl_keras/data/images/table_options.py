@@ -112,28 +112,25 @@ class TableOptions:
             )
 
     @classmethod
-    def from_dict(
-        cls, entries: Any, class_names: collections.abc.Iterable[str] = ()
-    ) -> Self:
+    def from_dict(cls, entries: Any) -> Self:
         """As `to_dict` has written them.
 
         Args:
-            entries: dict; None for a run that was begun before there were such
-                options, when nothing was asked.
-            class_names: sequence of str, classes that there are, however spelled.
+            entries: dict; None in a `run.json` of version 0.1 that has none, where
+                nothing was asked.
 
         Raises:
             ValueError: if they are something else.
         """
         names = {field.name for field in dataclasses.fields(cls)} - {"lenient"}
         if entries is None:
-            return cls(keep_labels=tuple(class_names), lenient=True)
+            return cls(lenient=True)
         if not isinstance(entries, dict) or not set(entries) <= names:
             raise ValueError(
                 f"The options of tables must be among {', '.join(sorted(names))}. "
                 f"Received: {str(entries)[:80]}."
             )
-        return cls(**entries).keeping(class_names)
+        return cls(**entries)
 
     def to_dict(self) -> dict[str, Any]:
         """A dict that `json` can write."""

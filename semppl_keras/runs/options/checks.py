@@ -76,6 +76,14 @@ def option(name: str) -> str:
     return _POSITIONAL.get(name) or f"--{name.replace('_', '-')}"
 
 
+def given_without(name: str, needed: str) -> RunError:
+    """The error of an option that stands without another one, which it is for."""
+    return RunError(
+        f"{option(name)} is for {option(needed)}. Received: {option(name)} without it. "
+        f"Add {option(needed)}."
+    )
+
+
 def flag(name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, bool):

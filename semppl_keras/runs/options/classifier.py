@@ -20,12 +20,7 @@ SAME = "same"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifierOptions(Options):
-    """The keywords that both have; None where one is not given.
-
-    Raises:
-        RunError: A value is wrong.
-        TypeError: A value is of the wrong kind.
-    """
+    """The keywords that both have."""
 
     run: str = checked(path)
     epochs: int | None = checked(integer(1), None)

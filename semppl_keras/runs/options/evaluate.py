@@ -1,4 +1,4 @@
-"""The options of `semppl_keras.runs.evaluate`."""
+"""What `semppl_keras.runs.evaluate` may be asked for."""
 
 import dataclasses
 from typing import Any
@@ -6,19 +6,18 @@ from typing import Any
 from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
-    Options,
     checked,
     dataset,
     flag,
+    given_without,
     integer,
     labels_or_share,
     option,
     path,
     paths,
-    text,
     texts,
 )
-from semppl_keras.runs.table_settings import check_tables_named, given_tables
+from semppl_keras.runs.options.table_fields import TableFields
 
 
 def _severities(name: str, value: Any) -> tuple[int, ...]:
@@ -46,24 +45,12 @@ def _corruptions(name: str, value: Any) -> tuple[str, ...]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluateOptions(Options):
-    """What `evaluate` is asked for; None where it is not.
-
-    Its fields are the keywords of `semppl_keras.runs.evaluate`.
-
-    Raises:
-        RunError: A value is wrong, or contradicts another.
-        TypeError: A value is of the wrong kind.
-    """
+class EvaluateOptions(TableFields):
+    """The keywords of `semppl_keras.runs.evaluate`."""
 
     runs: tuple[str, ...] = checked(paths)
     data: str | None = checked(dataset, None)
     test: str | None = checked(path, None)
-    label_column: str | None = checked(text, None)
-    path_column: str | None = checked(text, None)
-    split_column: str | None = checked(text, None)
-    keep_labels: tuple[str, ...] | None = checked(texts, None)
-    unknown_labels: tuple[str, ...] | None = checked(texts, None)
     same_classes: bool = checked(flag, False)
     labels_per_class: int | str | None = checked(labels_or_share, None)
     fine_tune: bool = checked(flag, False)
@@ -79,15 +66,15 @@ class EvaluateOptions(Options):
         super().__post_init__()
         for name in ("severities", "corruptions"):
             if getattr(self, name) is not None and not self.robustness:
-                raise _without(name, "robustness")
+                raise given_without(name, "robustness")
         if self.from_layer is not None and not self.fine_tune:
             raise RunError(
                 "--from-layer is for --fine-tune. Received: --from-layer "
                 f"{self.from_layer} without it. Add --fine-tune."
             )
         if self.test is None:
-            for name in given_tables(self):
-                raise _without(name, "test")
+            for name in self.given_tables():
+                raise given_without(name, "test")
         else:
             self._check_test_alone(self.test)
         if self.same_classes and self.data is None:
@@ -103,7 +90,7 @@ class EvaluateOptions(Options):
             )
 
     def _check_test_alone(self, test: str) -> None:
-        check_tables_named(self, [test])
+        self.check_tables_named([test])
         # Each says what else to test on, or with which other labels.
         for name, given in (
             ("data", self.data is not None),
@@ -116,10 +103,3 @@ class EvaluateOptions(Options):
                     f"own images. Received: {option(name)} with it. Leave one of the "
                     "two out."
                 )
-
-
-def _without(name: str, needed: str) -> RunError:
-    return RunError(
-        f"{option(name)} is for {option(needed)}. Received: {option(name)} without it. "
-        f"Add {option(needed)}."
-    )

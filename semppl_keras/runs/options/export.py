@@ -11,12 +11,7 @@ CLASSIFIER, BACKBONE = "classifier", "backbone"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportOptions(Options):
-    """The keywords of `export`; None where one is not given.
-
-    Raises:
-        RunError: A value is wrong.
-        TypeError: A value is of the wrong kind.
-    """
+    """The keywords of `semppl_keras.runs.export`."""
 
     run: str = checked(path)
     format: str = checked(one_of(FORMATS))

@@ -10,12 +10,7 @@ FORMATS = ("keras", "saved_model")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImportOptions(Options):
-    """The keywords of `import_checkpoint`; None where one is not given.
-
-    Raises:
-        RunError: A value is wrong.
-        TypeError: A value is of the wrong kind.
-    """
+    """The keywords of `semppl_keras.runs.import_checkpoint`."""
 
     checkpoint: str = checked(path)
     family: str = checked(one_of(FAMILIES), "auto")

@@ -14,12 +14,7 @@ from semppl_keras.runs.options.checks import (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelOptions(Options):
-    """The keywords of `label`; None where one is not given.
-
-    Raises:
-        RunError: A value is wrong.
-        TypeError: A value is of the wrong kind.
-    """
+    """The keywords of `semppl_keras.runs.label`."""
 
     run: str = checked(path)
     source: str = checked(path)

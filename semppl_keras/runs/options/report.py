@@ -7,12 +7,7 @@ from semppl_keras.runs.options.checks import Options, checked, flag, path
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportOptions(Options):
-    """The keywords of `report`; None where one is not given.
-
-    Raises:
-        RunError: A value is wrong.
-        TypeError: A value is of the wrong kind.
-    """
+    """The keywords of `semppl_keras.runs.report`."""
 
     run: str = checked(path)
     classifier: str | None = checked(path, None)

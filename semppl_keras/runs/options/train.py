@@ -1,4 +1,4 @@
-"""The options of `semppl_keras.runs.train`, and what stands where one is not given."""
+"""What `semppl_keras.runs.train` may be asked for."""
 
 import dataclasses
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.data.defaults import CACHES
 from semppl_keras.runs.options.checks import (
-    Options,
     checked,
     dataset,
     flag,
@@ -16,10 +15,9 @@ from semppl_keras.runs.options.checks import (
     path,
     positive,
     share,
-    text,
-    texts,
     value_range,
 )
+from semppl_keras.runs.options.table_fields import TableFields
 
 # Of a person's own images all labels are used.
 OWN_LABELS_PER_CLASS = "all"
@@ -31,15 +29,8 @@ def _resumed(name: str, value: Any) -> bool | str:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainOptions(Options):
-    """What `train` is asked for; None where it is not, as a run that goes on has it.
-
-    Its fields are the keywords of `semppl_keras.runs.train`.
-
-    Raises:
-        RunError: A value is wrong.
-        TypeError: A value is of the wrong kind.
-    """
+class TrainOptions(TableFields):
+    """The keywords of `semppl_keras.runs.train`."""
 
     dataset: str | None = checked(dataset, None)
     unlabelled: str | None = checked(path, None)
@@ -50,11 +41,6 @@ class TrainOptions(Options):
     backbone: str | None = checked(one_of(BACKBONES), None)
     max_skipped: float | None = checked(share, None)
     cache: str | None = checked(one_of(CACHES), None)
-    label_column: str | None = checked(text, None)
-    path_column: str | None = checked(text, None)
-    split_column: str | None = checked(text, None)
-    keep_labels: tuple[str, ...] | None = checked(texts, None)
-    unknown_labels: tuple[str, ...] | None = checked(texts, None)
     labels_per_class: int | str | None = checked(labels_per_class, None)
     epochs: int | None = checked(integer(1), None)
     batch_size: int | None = checked(integer(2), None)

@@ -20,12 +20,7 @@ SMALLEST = 8
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ViewsOptions(Options):
-    """The keywords of `views`; None where one is not given.
-
-    Raises:
-        RunError: A value is wrong.
-        TypeError: A value is of the wrong kind.
-    """
+    """The keywords of `semppl_keras.runs.views`."""
 
     source: str = checked(path)
     out: str = checked(path, "views.png")
