@@ -23,8 +23,10 @@ def load_backend() -> None:
         with contextlib.nullcontext() if verbosity() == 2 else without_noise():
             import keras
 
-            # What a backend says of the devices that it finds comes with an array.
-            keras.ops.zeros(())
+            # What a backend says of the devices that it finds comes with an array, and
+            # what TensorFlow says, once in a process, of types that oneDNN does not
+            # know, with images of bytes that are turned.
+            keras.ops.transpose(keras.ops.zeros((1, 1), "uint8"))
     # A library of the system may be missing, too.
     except (ImportError, OSError) as error:
         raise RunError(

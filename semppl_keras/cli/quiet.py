@@ -24,9 +24,10 @@ _NOISE = re.compile(
     # Of the same message as the line before.
     r"|To enable the following instructions: .* rebuild TensorFlow"
     # Errors by their level alone: no driver, which is as usual without a GPU; a plugin
-    # that several libraries bring.
+    # that several libraries bring; another way taken for some operations.
     r"|.*failed call to cuInit: .*(?:UNKNOWN ERROR \(303\)|CUDA_ERROR_NO_DEVICE)"
     r"|.*Unable to register cu(?:DNN|FFT|BLAS) (?:factory|plug-in)"
+    r"|.*oneDNN supports DT_\w+ only on platforms with AVX-512"
 )
 
 

@@ -395,6 +395,23 @@ def test_a_command_writes_what_it_has_to_say(tmp_path):
     assert "v.png" in done.stdout
 
 
+def test_images_of_bytes_are_worked_on_without_noise():
+    code = """
+    from semppl_keras.cli.loading import load_backend
+    from semppl_keras.cli.quiet import quiet_backends
+    with quiet_backends():
+        load_backend()
+        import keras
+        images = keras.ops.zeros((2, 4, 5, 3), "uint8")
+        turned = keras.ops.transpose(images, (0, 2, 1, 3))
+    print(turned.shape)
+    """
+    done = run(code, TF_CPP_MIN_LOG_LEVEL=None)
+    assert done.returncode == 0, done.stderr
+    assert "5, 4, 3" in done.stdout
+    assert done.stderr == ""
+
+
 @pytest.mark.any_backend
 @pytest.mark.parametrize("before", [True, False])
 def test_quiet_and_verbose(before, tmp_path, capsys):
