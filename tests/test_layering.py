@@ -67,6 +67,7 @@ LAYERS = {
         "data",
         "backbones",
         "training",
+        "evaluation",
         "callbacks",
         "recipes",
         "runs",

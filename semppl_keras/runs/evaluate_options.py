@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
+from semppl_keras.evaluation.corruption_names import CORRUPTIONS, SEVERITIES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.option_checks import (
     Options,

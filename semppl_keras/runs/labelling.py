@@ -83,19 +83,25 @@ def label(
         >>> labels = label("runs/photos", "photos", out="guessed.csv", review=50)
         >>> labels.probabilities.argmax(axis=1)
     """
-    options = LabelOptions.of(
-        run=run,
-        source=source,
-        out=out,
-        min_confidence=min_confidence,
-        review=review,
-        review_out=review_out,
-        move_into=move_into,
-        move=move,
-        overwrite=overwrite,
-        classifier=classifier,
-        trust=trust,
+    return label_with(
+        LabelOptions.of(
+            run=run,
+            source=source,
+            out=out,
+            min_confidence=min_confidence,
+            review=review,
+            review_out=review_out,
+            move_into=move_into,
+            move=move,
+            overwrite=overwrite,
+            classifier=classifier,
+            trust=trust,
+        )
     )
+
+
+def label_with(options: LabelOptions) -> Labels:
+    """The same, of options that are filled already."""
     table, sheet = table_and_page(options)
     files = [table, skipped_path(table), *([] if sheet is None else [sheet])]
     finished = FinishedRun(options.run, trust=options.trust)

@@ -52,7 +52,13 @@ def report(
     Example:
         >>> report("runs/photos")
     """
-    options = ReportOptions.of(run=run, classifier=classifier, out=out, trust=trust)
+    return report_with(
+        ReportOptions.of(run=run, classifier=classifier, out=out, trust=trust)
+    )
+
+
+def report_with(options: ReportOptions) -> pathlib.Path:
+    """The same, of options that are filled already."""
     finished = FinishedRun(options.run, trust=options.trust)
     target = finished.folder / "report.html"
     if options.out is not None:

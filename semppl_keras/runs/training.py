@@ -135,31 +135,37 @@ def train(
         >>> run = train(unlabelled="photos", labelled="labels.csv", out="runs/new")
         >>> run["linear_accuracy"], run.folder
     """
-    options = TrainOptions.of(
-        dataset=dataset,
-        unlabelled=unlabelled,
-        labelled=labelled,
-        test=test,
-        image_size=image_size,
-        value_range=value_range,
-        backbone=backbone,
-        max_skipped=max_skipped,
-        cache=cache,
-        label_column=label_column,
-        path_column=path_column,
-        split_column=split_column,
-        keep_labels=keep_labels,
-        unknown_labels=unknown_labels,
-        labels_per_class=labels_per_class,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        out=out,
-        checkpoint_minutes=checkpoint_minutes,
-        resume=resume,
-        trust=trust,
+    return train_with(
+        TrainOptions.of(
+            dataset=dataset,
+            unlabelled=unlabelled,
+            labelled=labelled,
+            test=test,
+            image_size=image_size,
+            value_range=value_range,
+            backbone=backbone,
+            max_skipped=max_skipped,
+            cache=cache,
+            label_column=label_column,
+            path_column=path_column,
+            split_column=split_column,
+            keep_labels=keep_labels,
+            unknown_labels=unknown_labels,
+            labels_per_class=labels_per_class,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            out=out,
+            checkpoint_minutes=checkpoint_minutes,
+            resume=resume,
+            trust=trust,
+        )
     )
+
+
+def train_with(options: TrainOptions) -> TrainedRun:
+    """The same, of options that are filled already."""
     folder = run_folder(options)
     check_can_write(folder, folder=True)
     if options.resume and not folder.is_dir():

@@ -62,17 +62,23 @@ def views(
     Example:
         >>> views("photos", out="views.png")
     """
-    options = ViewsOptions.of(
-        source=source,
-        out=out,
-        views=views,
-        image_size=image_size,
-        value_range=value_range,
-        images=images,
-        draws=draws,
-        seed=seed,
-        overwrite=overwrite,
+    return views_with(
+        ViewsOptions.of(
+            source=source,
+            out=out,
+            views=views,
+            image_size=image_size,
+            value_range=value_range,
+            images=images,
+            draws=draws,
+            seed=seed,
+            overwrite=overwrite,
+        )
     )
+
+
+def views_with(options: ViewsOptions) -> pathlib.Path:
+    """The same, of options that are filled already."""
     target = pathlib.Path(options.out)
     if target.suffix.lower() != ".png":
         raise RunError(f"--out must end in .png. Received: {target}.")

@@ -1,7 +1,6 @@
 """`semppl train`: train on images of which a few are labelled."""
 
 import argparse
-import dataclasses
 
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
@@ -11,7 +10,6 @@ from semppl_keras.cli.arguments import (
     add_value_range,
     integer,
     integer_or_text,
-    keywords,
     number,
     share,
 )
@@ -26,6 +24,8 @@ from semppl_keras.runs.train_options import (
     SEED,
     TrainOptions,
 )
+
+OPTIONS = TrainOptions
 
 SUMMARY = "train on a data set of which a few images are labelled, and report"
 
@@ -199,20 +199,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_trust(folder)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does what the parsed arguments say."""
-    from semppl_keras import runs
+def run(options: TrainOptions) -> None:
+    """Does what the options say."""
+    from semppl_keras.runs.training import train_with
 
-    runs.train(**keywords(arguments))
+    train_with(options)
 
 
-def how_to_go_on(arguments: argparse.Namespace) -> str:
+def how_to_go_on(options: TrainOptions) -> str:
     """The sentence for someone who has just interrupted the command."""
     from semppl_keras.runs.settings import run_folder
 
-    given = keywords(arguments)
-    names = [field.name for field in dataclasses.fields(TrainOptions)]
-    folder = run_folder(TrainOptions.of(**{name: given[name] for name in names}))
+    folder = run_folder(options)
     if not (folder / "run.json").exists():
         return "Nothing was written."
     return f"Go on with: semppl train --resume {folder}"

@@ -2,8 +2,10 @@
 
 import argparse
 
-from semppl_keras.cli.arguments import add_source, add_value_range, integer, keywords
+from semppl_keras.cli.arguments import add_source, add_value_range, integer
 from semppl_keras.runs.views_options import VIEWS, ViewsOptions
+
+OPTIONS = ViewsOptions
 
 SUMMARY = "draw augmented views of images, before training"
 
@@ -70,13 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does what the parsed arguments say."""
-    from semppl_keras import runs
+def run(options: ViewsOptions) -> None:
+    """Does what the options say."""
+    from semppl_keras.runs.viewing import views_with
 
-    runs.views(**keywords(arguments))
+    views_with(options)
 
 
-def how_to_go_on(arguments: argparse.Namespace) -> str:
+def how_to_go_on(options: ViewsOptions) -> str:
     """The sentence for someone who has just interrupted the command."""
     return "Nothing was written."
