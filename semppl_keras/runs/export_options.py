@@ -2,10 +2,9 @@
 
 import dataclasses
 
+from semppl_keras.export.formats import FORMATS
 from semppl_keras.runs.option_checks import Options, checked, flag, one_of, path
 
-# Those of `semppl_keras.export.FORMATS`.
-FORMATS = ("saved_model", "keras", "onnx", "litert")
 CLASSIFIER, BACKBONE = "classifier", "backbone"
 
 

@@ -95,7 +95,8 @@ def train(
         labelled: Those with labels: a folder for each class, or a table of path,label.
         test: Images with labels to test on.
         image_size: At least 8, the side to which your own images are brought. None
-            for that of the labelled images, at most 96.
+            for that of the labelled images, at most
+            `data.defaults.LARGEST_USUAL_SIDE`.
         value_range: What becomes black and white in images of more than 8 bits a
             channel. None for what all of them need.
         backbone: One of `recipes.BACKBONES`, for your own images. None for the one
@@ -112,7 +113,7 @@ def train(
         labels_per_class: How many labels of each class to use, at least 1, or "all".
             None for `data.defaults.LABELS_PER_CLASS`, of your own images for all.
         epochs: Passes over the unlabelled images. None for as many as the recipe has,
-            of your own images as many as make 3,000 steps.
+            of your own images as many as make `recipes.defaults.OWN_STEPS` steps.
         batch_size: Unlabelled images per step, at least 2. None for the recipe's.
         learning_rate: Its peak. None for the recipe's.
         seed: At least 0; draws split, labels, weights and views. None for 0.

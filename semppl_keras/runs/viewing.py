@@ -10,9 +10,9 @@ import numpy as np
 from semppl_keras import recipes
 from semppl_keras.data.datasets.opened_images import usual_size
 from semppl_keras.data.images.decoding import decode_into, find_ranges
-from semppl_keras.data.images.finding import OWN_PICTURES
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.sources import open_images
+from semppl_keras.own_output import PICTURE
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.view_grid import draw_views
 from semppl_keras.runs.errors import RunError
@@ -108,7 +108,7 @@ def views_with(options: ViewsOptions) -> pathlib.Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
     # So that it is not taken for a photograph.
-    figure.savefig(partial, format="png", metadata=OWN_PICTURES)
+    figure.savefig(partial, format="png", metadata=PICTURE)
     os.replace(partial, target)
     tell(f"What training would see of {len(rows)} images: {target}")
     return target

@@ -11,9 +11,9 @@ from semppl_keras.runs.option_checks import (
     path,
     value_range,
 )
+from semppl_keras.views.settings import RECIPES
 
-# Those of `semppl_keras.views.RECIPES`.
-VIEWS = ("digits", "imagenet", "small_images")
+VIEWS = tuple(sorted(RECIPES))
 # Pixels of a side.
 SMALLEST = 8
 

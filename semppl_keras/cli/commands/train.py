@@ -17,7 +17,14 @@ from semppl_keras.data.defaults import (
     CACHES,
     DATASET,
     LABELS_PER_CLASS,
+    LARGEST_USUAL_SIDE,
     MAX_SKIPPED,
+)
+from semppl_keras.recipes.defaults import (
+    LARGE_BACKBONE,
+    OWN_STEPS,
+    SMALL,
+    SMALL_BACKBONE,
 )
 from semppl_keras.runs.train_options import (
     OWN_LABELS_PER_CLASS,
@@ -123,7 +130,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=integer,
         metavar="N",
         help="of each of your own images the central square is resized to it "
-        "(default: the size of the labelled images, at most 96)",
+        "(default: the size of the labelled images, at most "
+        f"{LARGEST_USUAL_SIDE})",
     )
     add_value_range(images)
     images.add_argument(
@@ -145,14 +153,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backbone",
         metavar="NAME",
         help=f"the network for your own images: {', '.join(BACKBONES)} (default: "
-        "small up to 64 pixels, else resnet18)",
+        f"{SMALL_BACKBONE} up to {SMALL} pixels, else {LARGE_BACKBONE})",
     )
     training.add_argument(
         "--epochs",
         type=integer,
         metavar="N",
         help="passes over the unlabelled images; warm-up and schedules stretch with "
-        "it (default: the recipe's; of your own images as many as make 3,000 steps)",
+        "it (default: the recipe's; of your own images as many as make "
+        f"{OWN_STEPS:,} steps)",
     )
     training.add_argument(
         "--batch-size",

@@ -3,6 +3,7 @@
 import argparse
 
 from semppl_keras.cli.arguments import add_source, add_value_range, integer
+from semppl_keras.data.defaults import LARGEST_USUAL_SIDE
 from semppl_keras.runs.views_options import VIEWS, ViewsOptions
 
 OPTIONS = ViewsOptions
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=integer,
         metavar="N",
         help="pixels of a side, as for semppl train (default: that of the images, at "
-        "most 96)",
+        f"most {LARGEST_USUAL_SIDE})",
     )
     add_value_range(images)
     images.add_argument(
