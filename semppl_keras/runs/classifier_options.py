@@ -10,6 +10,7 @@ from semppl_keras.runs.option_checks import (
     flag,
     integer,
     one_of,
+    output,
     path,
     positive,
 )
@@ -31,7 +32,7 @@ class ClassifierOptions(Options):
     epochs: int | None = checked(integer(1), None)
     learning_rate: float | None = checked(positive, None)
     seed: int | None = checked(integer(0), None)
-    out: str | None = checked(path, None)
+    out: str | None = checked(output, None)
     trust: bool = checked(flag, False)
 
 

@@ -13,6 +13,7 @@ from semppl_keras.runs.option_checks import (
     integer,
     labels_or_share,
     option,
+    output,
     path,
     paths,
     text,
@@ -71,7 +72,7 @@ class EvaluateOptions(Options):
     robustness: bool = checked(flag, False)
     severities: tuple[int, ...] | None = checked(_severities, None)
     corruptions: tuple[str, ...] | None = checked(_corruptions, None)
-    out: str | None = checked(path, None)
+    out: str | None = checked(output, None)
     seed: int | None = checked(integer(0), None)
     trust: bool = checked(flag, False)
 

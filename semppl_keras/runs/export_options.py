@@ -3,7 +3,7 @@
 import dataclasses
 
 from semppl_keras.export.formats import FORMATS
-from semppl_keras.runs.option_checks import Options, checked, flag, one_of, path
+from semppl_keras.runs.option_checks import Options, checked, flag, one_of, output, path
 
 CLASSIFIER, BACKBONE = "classifier", "backbone"
 
@@ -21,5 +21,5 @@ class ExportOptions(Options):
     format: str = checked(one_of(FORMATS))
     what: str = checked(one_of((CLASSIFIER, BACKBONE)), CLASSIFIER)
     classifier: str | None = checked(path, None)
-    out: str | None = checked(path, None)
+    out: str | None = checked(output, None)
     trust: bool = checked(flag, False)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from semppl_keras.runs.option_checks import Options, checked, flag, path
+from semppl_keras.runs.option_checks import Options, checked, flag, output, path
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,5 +16,5 @@ class ReportOptions(Options):
 
     run: str = checked(path)
     classifier: str | None = checked(path, None)
-    out: str | None = checked(path, None)
+    out: str | None = checked(output, None)
     trust: bool = checked(flag, False)

@@ -8,6 +8,7 @@ from semppl_keras.runs.option_checks import (
     flag,
     integer,
     one_of,
+    output,
     path,
     value_range,
 )
@@ -28,7 +29,7 @@ class ViewsOptions(Options):
     """
 
     source: str = checked(path)
-    out: str = checked(path, "views.png")
+    out: str = checked(output, "views.png")
     views: str | None = checked(one_of(VIEWS), None)
     image_size: int | None = checked(integer(SMALLEST), None)
     value_range: tuple[float, float] | None = checked(value_range, None)
