@@ -11,6 +11,7 @@ import numpy as np
 
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
+from semppl_keras.data.images.progress import told_of
 from semppl_keras.data.images.sources import open_images
 from semppl_keras.evaluation.knn import nearest_others
 from semppl_keras.networks import ImageClassifier, ImageEmbedder
@@ -26,6 +27,8 @@ from semppl_keras.runs.label_checks import (
 )
 from semppl_keras.runs.label_options import LabelOptions
 from semppl_keras.runs.label_table import skipped_path, write_skipped, write_table
+from semppl_keras.runs.prediction_progress import PredictionProgress
+from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.reviewing import write_review
 from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.sorting import sort_into
@@ -180,9 +183,11 @@ def label_images(
         finished.channels,
         ranges=ranges,
         max_skipped=1.0,
+        progress=told_of(Progress(), "images"),
     )
     embedder = ImageEmbedder(classifier.backbone, classifier.views)
-    features = embedder.predict(images, verbose=0)
+    progress = PredictionProgress(Progress("Labelling,"), "images", len(images))
+    features = embedder.predict(images, verbose=0, callbacks=[progress])
     labelled = embedder.predict(finished.labelled.images, verbose=0)
     names = [listed.names[index] for index in decoded.kept]
     own = _same_images(finished.labelled, names, images)

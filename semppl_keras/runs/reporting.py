@@ -19,6 +19,8 @@ from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import read_metrics
 from semppl_keras.runs.json_files import Entry, check_entries, read_json
 from semppl_keras.runs.out_paths import check_can_write
+from semppl_keras.runs.prediction_progress import PredictionProgress
+from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.report_options import ReportOptions
 from semppl_keras.runs.telling import tell, told
 
@@ -159,7 +161,8 @@ def _group(
     labels: np.ndarray,
 ) -> ImageGroup:
     embedder = ImageEmbedder(classifier.backbone, classifier.views)
-    features = embedder.predict(images, verbose=0)
+    progress = PredictionProgress(Progress("Reporting,"), "images", len(images))
+    features = embedder.predict(images, verbose=0, callbacks=[progress])
     return ImageGroup(
         images, names, labels, features, as_probabilities(classifier, features)
     )
