@@ -1,9 +1,9 @@
-"""Checks of the arguments that several models take."""
+"""Checks of the arguments that several models take; the standard library alone."""
 
 import collections.abc
+import math
+import numbers
 from typing import Any
-
-import numpy as np
 
 
 def check_integers(least: int, **values: Any) -> None:
@@ -89,9 +89,9 @@ def listed(names: collections.abc.Sequence[str], most: int = 3) -> str:
 
 
 def _is_integer(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    return number and bool(np.isfinite(value))
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return number and bool(-math.inf < value < math.inf)

@@ -9,6 +9,7 @@ from keras import ops
 
 from semppl_keras.checks import check_positive, check_seed, check_share
 from semppl_keras.classifiers.base import ClassifierTrainer
+from semppl_keras.classifiers.defaults import TEMPERATURE
 from semppl_keras.classifiers.starting_point import (
     check_model,
     chosen_views,
@@ -92,7 +93,7 @@ class Distiller(ClassifierTrainer):
         teacher: keras.Model,
         *,
         num_classes: int | None = None,
-        temperature: float = 1.0,
+        temperature: float = TEMPERATURE,
         distillation_weight: float = 1.0,
         teacher_outputs: str = "probabilities",
         views: MultiCrop | str | None = None,

@@ -5,6 +5,7 @@ Parsing needs the standard library and modules of words and options alone.
 
 import argparse
 import contextlib
+import dataclasses
 import importlib
 import sys
 import traceback
@@ -15,7 +16,8 @@ from typing import NoReturn
 from semppl_keras.cli.loading import load_backend
 from semppl_keras.cli.quiet import quiet_backends
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.telling import verbose_as
+from semppl_keras.runs.options.checks import Options
+from semppl_keras.runs.telling import one_error, verbose_as
 from semppl_keras.runs.terminal import plain_output
 from semppl_keras.version import __version__
 
@@ -73,9 +75,12 @@ def _run(arguments: argparse.Namespace) -> int:
     command = load_command(arguments.command)
     loaded = False
     try:
+        # A wrong one is told before the backend, which takes long.
+        options = filled(command.OPTIONS, arguments)
         load_backend()
         loaded = True
-        command.run(arguments)
+        with one_error():
+            command.run(options)
     except RunError as error:
         # Messages from elsewhere may have several lines.
         return _failed(arguments, " ".join(str(error).split()))
@@ -83,7 +88,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         return _failed(arguments, str(error))
     except KeyboardInterrupt:
-        how = command.how_to_go_on(arguments) if loaded else "Nothing was written."
+        how = command.how_to_go_on(options) if loaded else "Nothing was written."
         print(f"\nInterrupted. {how}", file=sys.stderr)
         return 130
     except Exception as error:
@@ -98,6 +103,20 @@ def _run(arguments: argparse.Namespace) -> int:
             "other programs, or take smaller or fewer images.",
         )
     return 0
+
+
+def filled(options: type[Options], arguments: argparse.Namespace) -> Options:
+    """The options of a command, filled with what stands on the command line.
+
+    Args:
+        options: Their class.
+        arguments: What the parser of the command has made of the words.
+
+    Raises:
+        RunError: A value is wrong, or contradicts another.
+    """
+    names = (field.name for field in dataclasses.fields(options))
+    return options.of(**{name: getattr(arguments, name) for name in names})
 
 
 def _failed(arguments: argparse.Namespace, message: str) -> int:
@@ -115,8 +134,9 @@ def load_command(name: str) -> types.ModuleType:
         name: Of the command, such as "train".
 
     Returns:
-        Module with `SUMMARY`, `DESCRIPTION`, `EPILOG`, `add_arguments(parser)`,
-        `run(arguments)` and `how_to_go_on(arguments)`.
+        Module with `OPTIONS`, the class of what `semppl_keras.runs` does it by,
+        `SUMMARY`, `DESCRIPTION`, `EPILOG`, `add_arguments(parser)`, `run(options)` and
+        `how_to_go_on(options)`.
     """
     return importlib.import_module(
         f"semppl_keras.cli.commands.{_MODULES.get(name, name)}"

@@ -21,18 +21,6 @@ class Options(Protocol):
         """Adds an option."""
 
 
-def keywords(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What a function of `semppl_keras.runs` is called with.
-
-    Args:
-        arguments: Namespace of its command.
-
-    Returns:
-        Dict of what the options say.
-    """
-    return {name: value for name, value in vars(arguments).items() if name != "command"}
-
-
 def integer(text: str) -> int:
     """An integer; in which range it must be is known where it is used.
 

@@ -11,3 +11,6 @@ MAX_SKIPPED = 0.05
 # Where decoded images are kept, the first where nobody says another.
 CACHES = ("auto", "memory", "disk")
 CACHE = CACHES[0]
+
+# To how many pixels a side a person's own images are brought at most.
+LARGEST_USUAL_SIDE = 96

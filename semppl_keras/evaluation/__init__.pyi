@@ -1,5 +1,5 @@
-from .corruptions import CORRUPTIONS as CORRUPTIONS
-from .corruptions import SEVERITIES as SEVERITIES
+from .corruption_names import CORRUPTIONS as CORRUPTIONS
+from .corruption_names import SEVERITIES as SEVERITIES
 from .corruptions import corrupt as corrupt
 from .cross_validation import cross_validated_predictions as cross_validated_predictions
 from .features import encode_dataset as encode_dataset

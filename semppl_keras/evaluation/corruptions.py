@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from semppl_keras.evaluation import corruption_functions as functions
+from semppl_keras.evaluation.corruption_names import CORRUPTIONS, SEVERITIES
 from semppl_keras.evaluation.inputs import as_array
-
-SEVERITIES = (1, 2, 3, 4, 5)
 
 # Halfway, by ratio, between the sizes that the two sets of constants were made for.
 _SMALL_BELOW = 85
@@ -133,7 +132,6 @@ PUBLISHED = {
         ((25,), (18,), (15,), (10,), (7,)),
     ),
 }
-CORRUPTIONS = tuple(PUBLISHED)
 
 
 def corrupt(

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from semppl_keras.evaluation.corruption_names import CORRUPTIONS, SEVERITIES
+from semppl_keras.evaluation.corruptions import corrupt
 from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.inputs import as_array, known_rows
 from semppl_keras.evaluation.metrics import predicted_classes
@@ -29,7 +30,7 @@ def corruption_errors(
             of which the largest wins; for example `model.predict`.
         images: `(N, H, W, C)` in [0, 255], as for `corrupt`.
         labels: `(N,)` integers; images of label -1 are left out, and told.
-        corruptions: Names out of `CORRUPTIONS`. None: all 15.
+        corruptions: Names out of `CORRUPTIONS`. None: all.
         severities: Out of 1 to 5.
         seed: As for `corrupt`.
         verbose: 1 shows a progress bar.

@@ -11,12 +11,10 @@ from typing import Any
 import keras
 
 from semppl_keras.data.images.value_ranges import ValueRanges, as_ranges
+from semppl_keras.export.formats import FORMATS
 from semppl_keras.export.serving_script import script_path, serving_script
 from semppl_keras.networks import ImageClassifier, ImageEmbedder
 from semppl_keras.pretraining import Pretraining
-
-# How the name of what is written ends.
-FORMATS = {"saved_model": "", "keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}
 
 # Picture files are read as grey or as RGB.
 _PICTURE_CHANNELS = (1, 3)

@@ -126,14 +126,17 @@ class Pretraining(ViewModel):
 
     @known_arguments
     def embed(
-        self, images: Any, batch_size: int | None = None, verbose: Any = 0
+        self,
+        images: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        callbacks: Any = None,
     ) -> np.ndarray:
         """The backbone's representation of images.
 
         Args:
             images: an array `(N, H, W, C)`, or a dataset of batches of them.
-            batch_size: int or None, as in `keras.Model.predict`.
-            verbose: as in `keras.Model.predict`.
+            batch_size, verbose, callbacks: as in `keras.Model.predict`.
 
         Returns:
             `(N, F)` float array.
@@ -143,7 +146,11 @@ class Pretraining(ViewModel):
         with inference(self._embedder):
             # The images are checked by the name that they have here.
             features = keras.Model.predict(
-                self._embedder, images, batch_size=batch_size, verbose=verbose
+                self._embedder,
+                images,
+                batch_size=batch_size,
+                verbose=verbose,
+                callbacks=callbacks,
             )
         return np.asarray(features, dtype="float32")
 

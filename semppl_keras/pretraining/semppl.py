@@ -249,19 +249,25 @@ class SemPPL(Pretraining):
 
     @known_arguments
     def pseudo_label(
-        self, images: Any, batch_size: int | None = None, verbose: Any = 0
+        self,
+        images: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        callbacks: Any = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Labels of images and how sure they are.
 
         Args:
             images: an array `(N, H, W, C)`, or a dataset of batches of them.
-            batch_size, verbose: as in `keras.Model.predict`.
+            batch_size, verbose, callbacks: as in `keras.Model.predict`.
 
         Returns:
             labels `(N,)` int32 and confidences `(N,)` float32 in [0, 1], the share
             of the votes.
         """
-        shares = self.predict(images, batch_size=batch_size, verbose=verbose)
+        shares = self.predict(
+            images, batch_size=batch_size, verbose=verbose, callbacks=callbacks
+        )
         # Votes are whole: this takes back what `vote_shares` gives to the winner.
         votes = self.views.num_large
         confidences = np.round(shares.max(axis=1) * votes) / votes

@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+from semppl_keras.classifiers.defaults import TEMPERATURE
+
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierTraining:
@@ -21,7 +23,7 @@ class ClassifierTraining:
     batch_size: int
     least_epochs: int = 1
     learning_rate: float = 1e-3
-    temperature: float = 1.0
+    temperature: float = TEMPERATURE
 
     def batch_of(self, num_images: int) -> int:
         """Images per step of a training on so many."""
@@ -55,11 +57,7 @@ class ClassifierTraining:
         )
 
 
-# By threefold cross-validation on the 100 labelled digits of one run alone: at this
-# learning rate 300 steps had a better held-out likelihood than 100, and so many at
-# three times the rate a lower accuracy.
+# How both were found: docs/results/settings.md.
 FINE_TUNING = ClassifierTraining(steps=300, least_epochs=10, batch_size=64)
 
-# benchmarks/accuracy.py distils digits for some 300 steps and Fashion-MNIST for some
-# 940, with this batch.
 DISTILLATION = ClassifierTraining(steps=1000, batch_size=128)

@@ -4,14 +4,16 @@ import math
 from typing import Any
 
 from semppl_keras.backbones.registry import BACKBONES
+from semppl_keras.recipes.defaults import (
+    LARGE_BACKBONE,
+    OWN_STEPS,
+    SMALL,
+    SMALL_BACKBONE,
+)
 from semppl_keras.recipes.recipe import Recipe
 from semppl_keras.recipes.small_images import small_images
 
-# Up to here what was found out on small images is taken over.
-SMALL = 64
-
 _EPOCHS = 10
-_STEPS = 3000
 _MOST_EPOCHS = 200
 
 # The size at which the paper's blur is given.
@@ -32,15 +34,14 @@ def own_images(
 
     Args:
         image_size: int, pixels of a side, which all images have.
-        backbone: one of `BACKBONES`; None for "small" up to 64 pixels, else
-            "resnet18".
+        backbone: one of `BACKBONES`; None for that of `recipes.defaults`.
         epochs: int, passes over the unlabelled images; None for 10.
 
     Raises:
         ValueError: if there is no such backbone.
     """
     if backbone is None:
-        backbone = "small" if image_size <= SMALL else "resnet18"
+        backbone = SMALL_BACKBONE if image_size <= SMALL else LARGE_BACKBONE
     if backbone not in BACKBONES:
         raise ValueError(
             f"`backbone` must be one of {', '.join(BACKBONES)}. Received: {backbone!r}."
@@ -64,7 +65,7 @@ def own_images(
             },
         )
     arguments: dict[str, Any]
-    if backbone == "small":
+    if backbone == SMALL_BACKBONE:
         # A further stage where there is more of the image to look over.
         arguments = {**base.backbone[1]}
         if image_size > 32:
@@ -87,7 +88,7 @@ def own_images(
 
 
 def usual_epochs(num_unlabelled: int, batch_size: int | None = None) -> int:
-    """Passes that make some 3,000 steps of so many images, from 1 to 200.
+    """Passes that make some `OWN_STEPS` steps of so many images, from 1 to 200.
 
     Args:
         num_unlabelled: int.
@@ -95,4 +96,4 @@ def usual_epochs(num_unlabelled: int, batch_size: int | None = None) -> int:
     """
     batch_size = batch_size or small_images().batch_size
     steps_per_epoch = math.ceil(num_unlabelled / batch_size)
-    return min(_MOST_EPOCHS, max(1, round(_STEPS / steps_per_epoch)))
+    return min(_MOST_EPOCHS, max(1, round(OWN_STEPS / steps_per_epoch)))

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from semppl_keras.data.images.finding import OWN_PICTURES
+from semppl_keras.own_output import PICTURE
 
 _LONGEST = 24
 
@@ -39,7 +39,7 @@ def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+")
         # So that it is not taken for a photograph.
-        figure.savefig(path, dpi=100, metadata=OWN_PICTURES)
+        figure.savefig(path, dpi=100, metadata=PICTURE)
 
 
 def _drawable(name: str) -> str:

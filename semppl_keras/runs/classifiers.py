@@ -65,16 +65,22 @@ def finetune(
     Example:
         >>> finetune("runs/photos", epochs=30)
     """
-    options = FineTuningOptions.of(
-        run=run,
-        from_layer=from_layer,
-        freeze_backbone=freeze_backbone,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        seed=seed,
-        out=out,
-        trust=trust,
+    return finetune_with(
+        FineTuningOptions.of(
+            run=run,
+            from_layer=from_layer,
+            freeze_backbone=freeze_backbone,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=seed,
+            out=out,
+            trust=trust,
+        )
     )
+
+
+def finetune_with(options: FineTuningOptions) -> TrainedClassifier:
+    """The same, of options that are filled already."""
     with _run_to_train(options) as finished:
         begun = time.monotonic()
         images, labels, _ = finished.labelled
@@ -150,17 +156,23 @@ def distil(
     Example:
         >>> distil("runs/photos", student="small", out="runs/photos_small")
     """
-    options = DistillationOptions.of(
-        run=run,
-        student=student,
-        temperature=temperature,
-        classifier=classifier,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        seed=seed,
-        out=out,
-        trust=trust,
+    return distil_with(
+        DistillationOptions.of(
+            run=run,
+            student=student,
+            temperature=temperature,
+            classifier=classifier,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=seed,
+            out=out,
+            trust=trust,
+        )
     )
+
+
+def distil_with(options: DistillationOptions) -> TrainedClassifier:
+    """The same, of options that are filled already."""
     with _run_to_train(options) as finished:
         teacher, how = finished.classifier(options.classifier)
         if options.student == SAME:

@@ -91,26 +91,32 @@ def evaluate(
         >>> (evaluation,) = evaluate("runs/photos", robustness=True, severities=[1, 5])
         >>> evaluation["rows"]["linear_probe"]["top1"]
     """
-    options = EvaluateOptions.of(
-        runs=runs,
-        data=data,
-        test=test,
-        label_column=label_column,
-        path_column=path_column,
-        split_column=split_column,
-        keep_labels=keep_labels,
-        unknown_labels=unknown_labels,
-        same_classes=same_classes,
-        labels_per_class=labels_per_class,
-        fine_tune=fine_tune,
-        from_layer=from_layer,
-        robustness=robustness,
-        severities=severities,
-        corruptions=corruptions,
-        out=out,
-        seed=seed,
-        trust=trust,
+    return evaluate_with(
+        EvaluateOptions.of(
+            runs=runs,
+            data=data,
+            test=test,
+            label_column=label_column,
+            path_column=path_column,
+            split_column=split_column,
+            keep_labels=keep_labels,
+            unknown_labels=unknown_labels,
+            same_classes=same_classes,
+            labels_per_class=labels_per_class,
+            fine_tune=fine_tune,
+            from_layer=from_layer,
+            robustness=robustness,
+            severities=severities,
+            corruptions=corruptions,
+            out=out,
+            seed=seed,
+            trust=trust,
+        )
     )
+
+
+def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
+    """The same, of options that are filled already."""
     check_can_write(options.out, folder=True)
     folders = [pathlib.Path(name) for name in options.runs]
     settings_of = {folder: read_finished_run(folder) for folder in folders}

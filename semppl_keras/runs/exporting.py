@@ -46,9 +46,20 @@ def export(
     Example:
         >>> export("runs/photos", format="onnx")
     """
-    options = ExportOptions.of(
-        run=run, format=format, what=what, classifier=classifier, out=out, trust=trust
+    return export_with(
+        ExportOptions.of(
+            run=run,
+            format=format,
+            what=what,
+            classifier=classifier,
+            out=out,
+            trust=trust,
+        )
     )
+
+
+def export_with(options: ExportOptions) -> pathlib.Path:
+    """The same, of options that are filled already."""
     finished = FinishedRun(options.run, trust=options.trust)
     if options.out is None:
         name = f"{options.what}{FORMATS[options.format]}"

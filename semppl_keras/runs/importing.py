@@ -44,9 +44,13 @@ def import_checkpoint(
     Example:
         >>> import_checkpoint("pretrain_res50x1.pkl", out="resnet50.keras")
     """
-    options = ImportOptions.of(
-        checkpoint=checkpoint, family=family, format=format, out=out
+    return import_checkpoint_with(
+        ImportOptions.of(checkpoint=checkpoint, family=family, format=format, out=out)
     )
+
+
+def import_checkpoint_with(options: ImportOptions) -> pathlib.Path:
+    """The same, of options that are filled already."""
     source = pathlib.Path(options.checkpoint)
     target = _target(options, source)
     load = {

@@ -11,6 +11,7 @@ import numpy as np
 
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
+from semppl_keras.data.images.progress import told_of
 from semppl_keras.data.images.sources import open_images
 from semppl_keras.evaluation.knn import nearest_others
 from semppl_keras.networks import ImageClassifier, ImageEmbedder
@@ -25,6 +26,8 @@ from semppl_keras.runs.label_checks import (
 )
 from semppl_keras.runs.label_table import skipped_path, write_table
 from semppl_keras.runs.options.label import LabelOptions
+from semppl_keras.runs.prediction_progress import PredictionProgress
+from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.reviewing import write_review
 from semppl_keras.runs.run_images import LabelledImages
@@ -84,19 +87,25 @@ def label(
         >>> labels = label("runs/photos", "photos", out="guessed.csv", review=50)
         >>> labels.probabilities.argmax(axis=1)
     """
-    options = LabelOptions.of(
-        run=run,
-        source=source,
-        out=out,
-        min_confidence=min_confidence,
-        review=review,
-        review_out=review_out,
-        move_into=move_into,
-        move=move,
-        overwrite=overwrite,
-        classifier=classifier,
-        trust=trust,
+    return label_with(
+        LabelOptions.of(
+            run=run,
+            source=source,
+            out=out,
+            min_confidence=min_confidence,
+            review=review,
+            review_out=review_out,
+            move_into=move_into,
+            move=move,
+            overwrite=overwrite,
+            classifier=classifier,
+            trust=trust,
+        )
     )
+
+
+def label_with(options: LabelOptions) -> Labels:
+    """The same, of options that are filled already."""
     table, sheet = table_and_page(options)
     files = [table, skipped_path(table), *([] if sheet is None else [sheet])]
     finished = FinishedRun(options.run, trust=options.trust)
@@ -175,9 +184,11 @@ def label_images(
         finished.channels,
         ranges=ranges,
         max_skipped=1.0,
+        progress=told_of(Progress(), "images"),
     )
     embedder = ImageEmbedder(classifier.backbone, classifier.views)
-    features = embedder.predict(images, verbose=0)
+    progress = PredictionProgress(Progress("Labelling,"), "images", len(images))
+    features = embedder.predict(images, verbose=0, callbacks=[progress])
     labelled = embedder.predict(finished.labelled.images, verbose=0)
     names = [listed.names[index] for index in decoded.kept]
     own = _same_images(finished.labelled, names, images)

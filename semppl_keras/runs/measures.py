@@ -25,6 +25,7 @@ from semppl_keras.pretraining import SemPPL
 from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.recipes import Recipe
 from semppl_keras.runs.classifier_training import fine_tune as tuned_network
+from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.tasks import Task
 from semppl_keras.runs.telling import tell
@@ -35,6 +36,8 @@ _Classifier = Callable[[np.ndarray], np.ndarray]
 # Wu et al. (2018), who have more than a thousand labelled images of each class.
 _MOST_NEIGHBOURS = 200
 _KNN_TEMPERATURE = 0.07
+
+_TESTED = "images to test on"
 
 # Unlabelled images that are asked for their pseudo-labels after training, where only
 # the model can tell what they show.
@@ -76,11 +79,13 @@ def measure_training(
     """
     tell("Measuring, and training the supervised-only baseline ...")
     progress = Progress("Measuring,")
-    labelled_features = model.embed(data.x_labelled)
+    labelled_features = _embedded(model, data.x_labelled, "labelled images", progress)
     known = data.y_hidden >= 0
     pseudo_label_accuracy = pseudo_labels = None
     if known.any():
-        predicted, _ = model.pseudo_label(data.x_unlabelled[known])
+        unlabelled = data.x_unlabelled[known]
+        told = PredictionProgress(progress, "unlabelled images", len(unlabelled))
+        predicted, _ = model.pseudo_label(unlabelled, callbacks=[told])
         pseudo_label_accuracy = _share(predicted == data.y_hidden[known])
     else:
         pseudo_labels = _pseudo_labels(model, data, seed)
@@ -104,8 +109,8 @@ def measure_training(
             predictions,
         )
 
-    shares = model.predict(data.x_test, verbose=0)
-    test_features = model.embed(data.x_test)
+    shares = _predicted(model, data.x_test, progress)
+    test_features = _embedded(model, data.x_test, _TESTED, progress)
     probe = fit_probe(labelled_features, data.y_labelled, seed=seed, progress=progress)
     predictions = probe.predict(test_features)
 
@@ -234,9 +239,11 @@ def measure(
     rows["logistic_regression"] = {"title": "supervised only, logistic regression"}
 
     tell("Features, nearest neighbours and linear probe ...")
-    labelled, test = model.embed(task.x_labelled), model.embed(task.x_test)
+    looking = Progress("Measuring,")
+    labelled = _embedded(model, task.x_labelled, "labelled images", looking)
+    test = _embedded(model, task.x_test, _TESTED, looking)
     if task.labels_of_run and getattr(model, "predicts_classes", False):
-        shares["memory_knn"] = model.predict(task.x_test, verbose=0)
+        shares["memory_knn"] = _predicted(model, task.x_test, looking)
         rows["memory_knn"] = {"title": f"{method}, nearest in its memory"}
     # More neighbours than a class has images could not all be right.
     k = min(_MOST_NEIGHBOURS, max(1, len(labelled) // classes))
@@ -254,7 +261,9 @@ def measure(
         "temperature": _KNN_TEMPERATURE,
     }
     probe = fit_probe(labelled, task.y_labelled, seed=seed, progress=progress)
-    classifiers["linear_probe"] = lambda x: probe.predict_proba(model.embed(x))
+    classifiers["linear_probe"] = lambda x: probe.predict_proba(
+        _embedded(model, x, _TESTED, looking)
+    )
     shares["linear_probe"] = probe.predict_proba(test)
     rows["linear_probe"] = {"title": f"{method}, linear probe"}
 
@@ -267,7 +276,7 @@ def measure(
             from_layer=from_layer,
             seed=seed,
         )
-        classifiers["fine_tuned"] = lambda x: tuner.predict(x, verbose=0)
+        classifiers["fine_tuned"] = lambda x: _predicted(tuner, x, looking)
         shares["fine_tuned"] = classifiers["fine_tuned"](task.x_test)
         rows["fine_tuned"] = {"title": f"{method}, fine-tuned", **chosen}
 
@@ -312,6 +321,20 @@ def _robustness(
             for name, of_classifier in errors.items()
         },
     }
+
+
+def _embedded(
+    model: Pretraining, images: np.ndarray, what: str, progress: Progress
+) -> np.ndarray:
+    told = PredictionProgress(progress, what, len(images))
+    return model.embed(images, callbacks=[told])
+
+
+def _predicted(
+    model: keras.Model, images: np.ndarray, progress: Progress
+) -> np.ndarray:
+    told = PredictionProgress(progress, _TESTED, len(images))
+    return model.predict(images, verbose=0, callbacks=[told])
 
 
 def _share(correct: np.ndarray) -> float:

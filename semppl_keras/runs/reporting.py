@@ -18,6 +18,8 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import read_metrics
 from semppl_keras.runs.options.report import ReportOptions
+from semppl_keras.runs.prediction_progress import PredictionProgress
+from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.safety.json_files import Entry, check_entries, read_json
 from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.telling import tell, told
@@ -53,7 +55,13 @@ def report(
     Example:
         >>> report("runs/photos")
     """
-    options = ReportOptions.of(run=run, classifier=classifier, out=out, trust=trust)
+    return report_with(
+        ReportOptions.of(run=run, classifier=classifier, out=out, trust=trust)
+    )
+
+
+def report_with(options: ReportOptions) -> pathlib.Path:
+    """The same, of options that are filled already."""
     finished = FinishedRun(options.run, trust=options.trust)
     target = finished.folder / "report.html"
     if options.out is not None:
@@ -151,7 +159,8 @@ def _group(
     labels: np.ndarray,
 ) -> ImageGroup:
     embedder = ImageEmbedder(classifier.backbone, classifier.views)
-    features = embedder.predict(images, verbose=0)
+    progress = PredictionProgress(Progress("Reporting,"), "images", len(images))
+    features = embedder.predict(images, verbose=0, callbacks=[progress])
     return ImageGroup(
         images, names, labels, features, as_probabilities(classifier, features)
     )

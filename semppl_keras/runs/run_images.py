@@ -11,11 +11,16 @@ from semppl_keras.checks import listed
 from semppl_keras.data import Dataset, choose_labelled
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges
+from semppl_keras.data.images.progress import told_of
 from semppl_keras.data.images.spreadsheets import content_of
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import value_range_of
+from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.safety.json_files import integer, read_json
 from semppl_keras.runs.telling import tell
+
+# What is told while they are read.
+_IMAGES = {"labelled": "labelled images", "test": "images to test on"}
 
 
 class LabelledImages(NamedTuple):
@@ -116,7 +121,12 @@ class RunImages:
         found = self.dataset.part(role)
         ranges, _ = find_ranges(found, value_range_of(self.settings))
         images, decoded = decode_cached(
-            found, self.image_size, self.channels, ranges=ranges, max_skipped=1.0
+            found,
+            self.image_size,
+            self.channels,
+            ranges=ranges,
+            max_skipped=1.0,
+            progress=told_of(Progress(), _IMAGES[role]),
         )
         labels = found.numbers_of(decoded.kept, self.class_names)
         names = [found.names[index] for index in decoded.kept]

@@ -50,18 +50,24 @@ def verbose_as(verbose: int) -> Iterator[None]:
         _VERBOSE.reset(token)
 
 
+@contextlib.contextmanager
+def one_error() -> Iterator[None]:
+    """What a user can mend comes out of it as a `RunError`, whatever raised it."""
+    try:
+        yield
+    except RunError:
+        raise
+    except (ValueError, OSError, ImportError, TrainingDiverged) as error:
+        raise RunError(str(error)) from error
+
+
 def told(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """A public function of `semppl_keras.runs`, of which `verbose` is a keyword."""
 
     @functools.wraps(function)
     def called(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         verbose: Any = kwargs.get("verbose", 1)
-        with verbose_as(verbose), plain_output():
-            try:
-                return function(*args, **kwargs)
-            except RunError:
-                raise
-            except (ValueError, OSError, ImportError, TrainingDiverged) as error:
-                raise RunError(str(error)) from error
+        with verbose_as(verbose), plain_output(), one_error():
+            return function(*args, **kwargs)
 
     return called

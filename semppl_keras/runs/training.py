@@ -94,7 +94,8 @@ def train(
         labelled: Those with labels: a folder for each class, or a table of path,label.
         test: Images with labels to test on.
         image_size: At least 8, the side to which your own images are brought. None
-            for that of the labelled images, at most 96.
+            for that of the labelled images, at most
+            `data.defaults.LARGEST_USUAL_SIDE`.
         value_range: What becomes black and white in images of more than 8 bits a
             channel. None for what all of them need.
         backbone: One of `recipes.BACKBONES`, for your own images. None for the one
@@ -111,7 +112,7 @@ def train(
         labels_per_class: How many labels of each class to use, at least 1, or "all".
             None for `data.defaults.LABELS_PER_CLASS`, of your own images for all.
         epochs: Passes over the unlabelled images. None for as many as the recipe has,
-            of your own images as many as make 3,000 steps.
+            of your own images as many as make `recipes.defaults.OWN_STEPS` steps.
         batch_size: Unlabelled images per step, at least 2. None for the recipe's.
         learning_rate: Its peak. None for the recipe's.
         seed: At least 0; draws split, labels, weights and views. None for 0.
@@ -134,31 +135,37 @@ def train(
         >>> run = train(unlabelled="photos", labelled="labels.csv", out="runs/new")
         >>> run["linear_accuracy"], run.folder
     """
-    options = TrainOptions.of(
-        dataset=dataset,
-        unlabelled=unlabelled,
-        labelled=labelled,
-        test=test,
-        image_size=image_size,
-        value_range=value_range,
-        backbone=backbone,
-        max_skipped=max_skipped,
-        cache=cache,
-        label_column=label_column,
-        path_column=path_column,
-        split_column=split_column,
-        keep_labels=keep_labels,
-        unknown_labels=unknown_labels,
-        labels_per_class=labels_per_class,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        out=out,
-        checkpoint_minutes=checkpoint_minutes,
-        resume=resume,
-        trust=trust,
+    return train_with(
+        TrainOptions.of(
+            dataset=dataset,
+            unlabelled=unlabelled,
+            labelled=labelled,
+            test=test,
+            image_size=image_size,
+            value_range=value_range,
+            backbone=backbone,
+            max_skipped=max_skipped,
+            cache=cache,
+            label_column=label_column,
+            path_column=path_column,
+            split_column=split_column,
+            keep_labels=keep_labels,
+            unknown_labels=unknown_labels,
+            labels_per_class=labels_per_class,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            out=out,
+            checkpoint_minutes=checkpoint_minutes,
+            resume=resume,
+            trust=trust,
+        )
     )
+
+
+def train_with(options: TrainOptions) -> TrainedRun:
+    """The same, of options that are filled already."""
     folder = run_folder(options)
     check_can_write(folder, folder=True)
     if options.resume and not folder.is_dir():

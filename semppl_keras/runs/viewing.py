@@ -10,9 +10,9 @@ import numpy as np
 from semppl_keras import recipes
 from semppl_keras.data.datasets.opened_images import usual_size
 from semppl_keras.data.images.decoding import decode_into, find_ranges
-from semppl_keras.data.images.finding import OWN_PICTURES
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.sources import open_images
+from semppl_keras.own_output import PICTURE
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.view_grid import draw_views
 from semppl_keras.runs.errors import RunError
@@ -63,17 +63,23 @@ def views(
     Example:
         >>> views("photos", out="views.png")
     """
-    options = ViewsOptions.of(
-        source=source,
-        out=out,
-        views=views,
-        image_size=image_size,
-        value_range=value_range,
-        images=images,
-        draws=draws,
-        seed=seed,
-        overwrite=overwrite,
+    return views_with(
+        ViewsOptions.of(
+            source=source,
+            out=out,
+            views=views,
+            image_size=image_size,
+            value_range=value_range,
+            images=images,
+            draws=draws,
+            seed=seed,
+            overwrite=overwrite,
+        )
     )
+
+
+def views_with(options: ViewsOptions) -> pathlib.Path:
+    """The same, of options that are filled already."""
     target = pathlib.Path(options.out)
     if target.suffix.lower() != ".png":
         raise RunError(f"--out must end in .png. Received: {target}.")
@@ -102,7 +108,7 @@ def views(
     )
     with whole_file(target) as partial:
         # So that it is not taken for a photograph.
-        figure.savefig(partial, format="png", metadata=OWN_PICTURES)
+        figure.savefig(partial, format="png", metadata=PICTURE)
     tell(f"What training would see of {len(rows)} images: {target}")
     return target
 

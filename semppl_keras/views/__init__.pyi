@@ -5,5 +5,5 @@ from .augmentations import grayscale as grayscale
 from .augmentations import rotate_and_shear as rotate_and_shear
 from .augmentations import solarize as solarize
 from .multi_crop import MultiCrop as MultiCrop
-from .named import RECIPES as RECIPES
 from .named import recipe as recipe
+from .settings import RECIPES as RECIPES

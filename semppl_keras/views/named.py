@@ -1,51 +1,9 @@
-"""Named settings of `MultiCrop`."""
+"""`MultiCrop` by the names of its settings."""
 
 from typing import Any
 
 from semppl_keras.views.multi_crop import MultiCrop
-
-RECIPES = {
-    # SemPPL, arXiv 2301.05158: four large and two small views, with the colours and
-    # the blur of the authors' code.
-    "imagenet": {
-        "num_large": 4,
-        "num_small": 2,
-        "large_size": 224,
-        "small_size": 96,
-        "large_area": (0.14, 1.0),
-        "small_area": (0.05, 0.14),
-        "background_removal": 0.0,
-    },
-    # Images of some 28 px, such as garments: the crops keep more of the image, since
-    # there is less of it to keep, and nothing blurs or inverts what is left; things
-    # hang or stand a little askew. Further steps are worth more than small views
-    # (docs/results/settings.md).
-    "small_images": {
-        "num_large": 2,
-        "num_small": 0,
-        "large_size": 28,
-        "large_area": (0.3, 1.0),
-        "rotation": 10.0,
-        "shear": 0.1,
-        "blur": (0.0, 0.0),
-        "solarize": (0.0, 0.0),
-    },
-    # Handwritten digits of 8 px: a mirrored digit is another one, and so is a
-    # small part of one; colour says nothing, and hands slant as they like.
-    "digits": {
-        "num_large": 2,
-        "num_small": 0,
-        "large_size": 16,
-        "large_area": (0.5, 1.0),
-        "flip": 0.0,
-        "rotation": 20.0,
-        "shear": 0.2,
-        "blur": (0.5, 0.1),
-        "blur_sigma": (0.1, 1.0),
-        "solarize": (0.0, 0.0),
-        "grayscale": 0.0,
-    },
-}
+from semppl_keras.views.settings import RECIPES
 
 
 def recipe(name: str, **changes: Any) -> MultiCrop:

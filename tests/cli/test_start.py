@@ -37,6 +37,12 @@ COMMANDS = {
     "distil": ["RUN"],
 }
 
+# What parsing must not need: it is not even installed.
+HEAVY = (
+    *("keras", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "tensorboard"),
+    *("threadpoolctl", *BACKENDS),
+)
+
 # Prints what was imported from elsewhere than the standard library.
 OTHERS = """
 import sys
@@ -103,13 +109,39 @@ def test_parsing_imports_nothing_heavy():
                 assert exit.code == 0
         assert told.getvalue().startswith(("usage: semppl", "semppl_keras ")), words
     """
-    # Which are not even installed.
-    missing = ("keras", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "tensorboard")
     assert (
-        printed(
-            OTHERS.format(code=textwrap.dedent(code)),
-            missing=(*missing, "threadpoolctl", "tensorflow", "jax", "torch"),
-        )
+        printed(OTHERS.format(code=textwrap.dedent(code)), missing=HEAVY)
+        == "['lazy_loader', 'semppl_keras']\n"
+    )
+
+
+WRONG = {
+    "train": ["--epochs", "0"],
+    "evaluate": ["RUN", "--robustness", "--severities", "1,9"],
+    "import": ["CHECKPOINT", "--family", "nobody"],
+    "export": ["RUN", "--format", "clay"],
+    "label": ["RUN", "DIR", "--min-confidence", "2"],
+    "views": ["DIR", "--draws", "0"],
+    "finetune": ["RUN", "--epochs", "0"],
+    "distil": ["RUN", "--student", "nobody"],
+}
+
+
+@pytest.mark.any_backend
+def test_a_wrong_value_is_told_before_the_backend_is_loaded():
+    code = f"""
+    import contextlib, io
+    from semppl_keras.cli import main
+    for command, words in {WRONG!r}.items():
+        with contextlib.redirect_stderr(io.StringIO()) as told:
+            assert main([command, *words]) == 2
+        assert told.getvalue().startswith(f"semppl {{command}}: error: {{words[-2]}} ")
+        assert words[-1] in told.getvalue()
+    """
+    # The options of a report are paths: nothing is wrong with any text.
+    assert {*WRONG, "report"} == {*COMMANDS}
+    assert (
+        printed(OTHERS.format(code=textwrap.dedent(code)), missing=HEAVY)
         == "['lazy_loader', 'semppl_keras']\n"
     )
 

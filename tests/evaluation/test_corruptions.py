@@ -92,6 +92,7 @@ def test_the_last_severity_changes_more_than_the_first(side):
 def test_there_are_fifteen_corruptions_at_five_severities():
     assert len(CORRUPTIONS) == 15
     assert SEVERITIES == (1, 2, 3, 4, 5)
+    assert tuple(PUBLISHED) == CORRUPTIONS
     for _, *constants in PUBLISHED.values():
         assert [len(values) for values in constants] == [5, 5]
 

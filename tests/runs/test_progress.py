@@ -2,8 +2,14 @@
 
 import io
 
+import keras
+import numpy as np
 import pytest
+from tiny_runs import tiny_runs, write_archive
 
+from semppl_keras import runs
+from semppl_keras.runs import measures
+from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.telling import verbose_as
 
@@ -51,3 +57,38 @@ def test_what_has_no_known_end_is_counted(monkeypatch, terminal):
     assert "Measuring, folds: 2,990" in told
     assert " of " not in told
     assert _told(monkeypatch, terminal=terminal, verbose=0) == ""
+
+
+def test_a_network_tells_of_its_images():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    told = []
+    progress = PredictionProgress(lambda *counts: told.append(counts), "images", 70)
+    model.predict(np.zeros((70, 3)), verbose=0, callbacks=[progress])
+    assert told == [("images", 23, 70), ("images", 46, 70), ("images", 70, 70)]
+
+
+def test_measuring_is_told_for_each_kind_of_images(tmp_path, monkeypatch):
+    told = set()
+
+    def recorded(doing):
+        return lambda what, done, total: told.add((doing, what, done, total))
+
+    monkeypatch.setattr(measures, "Progress", recorded)
+    archive = write_archive(tmp_path / "images.npz")
+    with tiny_runs():
+        trained = runs.train(
+            dataset=archive[1],
+            labels_per_class=4,
+            epochs=1,
+            out=tmp_path / "run",
+            verbose=0,
+        )
+    done = {("labelled images", 12), ("unlabelled images", 24)}
+    done |= {("images to test on", 12)}
+    for what, number in done:
+        assert ("Measuring,", what, number, number) in told
+    assert trained["num_test"] == 12
+    told.clear()
+    runs.evaluate(tmp_path / "run", verbose=0)
+    for what in ("labelled images", "images to test on"):
+        assert ("Measuring,", what, 12, 12) in told

@@ -8,11 +8,12 @@ from semppl_keras.cli.arguments import (
     add_classifier,
     add_run,
     add_training,
-    keywords,
     number,
 )
 from semppl_keras.recipes.classifiers import DISTILLATION
 from semppl_keras.runs.options.classifier import DistillationOptions
+
+OPTIONS = DistillationOptions
 
 SUMMARY = "teach a network what a run's classifier says of its images"
 
@@ -53,13 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_training(training, parser.add_argument_group("output"), DISTILLATION)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does what the parsed arguments say."""
-    from semppl_keras import runs
+def run(options: DistillationOptions) -> None:
+    """Does what the options say."""
+    from semppl_keras.runs.classifiers import distil_with
 
-    runs.distil(**keywords(arguments))
+    distil_with(options)
 
 
-def how_to_go_on(arguments: argparse.Namespace) -> str:
+def how_to_go_on(options: DistillationOptions) -> str:
     """The sentence for someone who has just interrupted the command."""
     return "Run the same command again: it goes on where it was saved."

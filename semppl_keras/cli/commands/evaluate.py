@@ -1,6 +1,7 @@
 """`semppl evaluate`: measure finished runs."""
 
 import argparse
+import textwrap
 
 from semppl_keras.cli.arguments import (
     add_table_options,
@@ -8,9 +9,12 @@ from semppl_keras.cli.arguments import (
     integer,
     integer_or_text,
     integers,
-    keywords,
     names,
 )
+from semppl_keras.evaluation.corruption_names import CORRUPTIONS, SEVERITIES
+from semppl_keras.runs.options.evaluate import EvaluateOptions
+
+OPTIONS = EvaluateOptions
 
 SUMMARY = "measure finished runs, on their own data or on other"
 
@@ -26,7 +30,8 @@ are tested on your own images of its classes.
 
 Several RUNs that differ in the seed alone: also their mean and its 95% interval."""
 
-EPILOG = """\
+EPILOG = (
+    """\
 classifiers:
   supervised only        logistic regression on the pixels of the labelled images
   nearest in its memory  the vote of the embeddings in the model's memory
@@ -50,9 +55,11 @@ your own images to test on, SOURCE one of:
   name; images of others, and those that cannot be read, are left out and told.
 
 corruptions:
-  gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur,
-  zoom_blur, snow, frost, fog, brightness, contrast, elastic_transform, pixelate,
-  jpeg_compression
+"""
+    + textwrap.fill(
+        ", ".join(CORRUPTIONS), 88, initial_indent="  ", subsequent_indent="  "
+    )
+    + """
 
 examples:
   semppl evaluate runs/digits_10_per_class_seed_0
@@ -62,6 +69,7 @@ examples:
   semppl evaluate runs/fashion --data tfds:mnist --labels-per-class 10
   semppl evaluate runs/digits --data folder:scanned --same-classes
   semppl evaluate runs/photos --test held_out --fine-tune"""
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,13 +136,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--severities",
         type=integers,
         metavar="N,N",
-        help="how strongly they are corrupted, out of 1 to 5 (default: 1,2,3,4,5)",
+        help=f"how strongly they are corrupted, out of {min(SEVERITIES)} to "
+        f"{max(SEVERITIES)} (default: {','.join(map(str, SEVERITIES))})",
     )
     corrupted.add_argument(
         "--corruptions",
         type=names,
         metavar="NAME,NAME",
-        help="which of the corruptions below (default: all 15)",
+        help=f"which of the corruptions below (default: all {len(CORRUPTIONS)})",
     )
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -145,15 +154,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does what the parsed arguments say."""
-    from semppl_keras import runs
+def run(options: EvaluateOptions) -> None:
+    """Does what the options say."""
+    from semppl_keras.runs.evaluating import evaluate_with
 
-    runs.evaluate(**keywords(arguments))
+    evaluate_with(options)
 
 
-def how_to_go_on(arguments: argparse.Namespace) -> str:
+def how_to_go_on(options: EvaluateOptions) -> str:
     """The sentence for someone who has just interrupted the command."""
-    if len(arguments.runs) == 1:
+    if len(options.runs) == 1:
         return "Nothing was written."
     return "The runs with a table above are written, the others are not."

@@ -2,13 +2,15 @@
 
 import argparse
 
-from semppl_keras.cli.arguments import add_classifier, add_run, keywords
+from semppl_keras.cli.arguments import add_classifier, add_run
 from semppl_keras.runs.options.export import (
     BACKBONE,
     CLASSIFIER,
     FORMATS,
     ExportOptions,
 )
+
+OPTIONS = ExportOptions
 
 SUMMARY = "write a finished run as SavedModel, ONNX, LiteRT or Keras model"
 
@@ -65,13 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does what the parsed arguments say."""
-    from semppl_keras import runs
+def run(options: ExportOptions) -> None:
+    """Does what the options say."""
+    from semppl_keras.runs.exporting import export_with
 
-    runs.export(**keywords(arguments))
+    export_with(options)
 
 
-def how_to_go_on(arguments: argparse.Namespace) -> str:
+def how_to_go_on(options: ExportOptions) -> str:
     """The sentence for someone who has just interrupted the command."""
     return "Nothing was written. Run the same command again."

@@ -7,9 +7,11 @@ from semppl_keras.cli.arguments import (
     add_run,
     add_training,
     integer,
-    keywords,
 )
 from semppl_keras.recipes.classifiers import FINE_TUNING
+from semppl_keras.runs.options.classifier import FineTuningOptions
+
+OPTIONS = FineTuningOptions
 
 SUMMARY = "train a classifier out of a finished run, on its labels"
 
@@ -48,13 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_training(training, parser.add_argument_group("output"), FINE_TUNING)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does what the parsed arguments say."""
-    from semppl_keras import runs
+def run(options: FineTuningOptions) -> None:
+    """Does what the options say."""
+    from semppl_keras.runs.classifiers import finetune_with
 
-    runs.finetune(**keywords(arguments))
+    finetune_with(options)
 
 
-def how_to_go_on(arguments: argparse.Namespace) -> str:
+def how_to_go_on(options: FineTuningOptions) -> str:
     """The sentence for someone who has just interrupted the command."""
     return "Run the same command again: it goes on where it was saved."

@@ -2,8 +2,9 @@
 
 import argparse
 
-from semppl_keras.cli.arguments import keywords
 from semppl_keras.runs.options.importing import FAMILIES, FORMATS, ImportOptions
+
+OPTIONS = ImportOptions
 
 SUMMARY = "make a Keras model of a published checkpoint"
 
@@ -53,13 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does what the parsed arguments say."""
-    from semppl_keras import runs
+def run(options: ImportOptions) -> None:
+    """Does what the options say."""
+    from semppl_keras.runs.importing import import_checkpoint_with
 
-    runs.import_checkpoint(**keywords(arguments))
+    import_checkpoint_with(options)
 
 
-def how_to_go_on(arguments: argparse.Namespace) -> str:
+def how_to_go_on(options: ImportOptions) -> str:
     """The sentence for someone who has just interrupted an import."""
     return "Run the same command again."

@@ -7,10 +7,11 @@ from semppl_keras.cli.arguments import (
     add_run,
     add_source,
     integer,
-    keywords,
     share,
 )
 from semppl_keras.runs.options.label import LabelOptions
+
+OPTIONS = LabelOptions
 
 SUMMARY = "label images with a finished run"
 
@@ -84,13 +85,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does what the parsed arguments say."""
-    from semppl_keras import runs
+def run(options: LabelOptions) -> None:
+    """Does what the options say."""
+    from semppl_keras.runs.labelling import label_with
 
-    runs.label(**keywords(arguments))
+    label_with(options)
 
 
-def how_to_go_on(arguments: argparse.Namespace) -> str:
+def how_to_go_on(options: LabelOptions) -> str:
     """The sentence for someone who has just interrupted the command."""
     return "Run the same command again, with --overwrite where something is there."

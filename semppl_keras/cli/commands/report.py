@@ -2,7 +2,10 @@
 
 import argparse
 
-from semppl_keras.cli.arguments import add_classifier, add_run, keywords
+from semppl_keras.cli.arguments import add_classifier, add_run
+from semppl_keras.runs.options.report import ReportOptions
+
+OPTIONS = ReportOptions
 
 SUMMARY = "write an HTML page about a finished run"
 
@@ -29,13 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does what the parsed arguments say."""
-    from semppl_keras import runs
+def run(options: ReportOptions) -> None:
+    """Does what the options say."""
+    from semppl_keras.runs.reporting import report_with
 
-    runs.report(**keywords(arguments))
+    report_with(options)
 
 
-def how_to_go_on(arguments: argparse.Namespace) -> str:
+def how_to_go_on(options: ReportOptions) -> str:
     """The sentence for someone who has just interrupted the command."""
     return "Nothing was written. Run the same command again."

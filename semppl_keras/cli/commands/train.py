@@ -1,7 +1,6 @@
 """`semppl train`: train on images of which a few are labelled."""
 
 import argparse
-import dataclasses
 
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
@@ -11,7 +10,6 @@ from semppl_keras.cli.arguments import (
     add_value_range,
     integer,
     integer_or_text,
-    keywords,
     number,
     share,
 )
@@ -19,13 +17,22 @@ from semppl_keras.data.defaults import (
     CACHES,
     DATASET,
     LABELS_PER_CLASS,
+    LARGEST_USUAL_SIDE,
     MAX_SKIPPED,
+)
+from semppl_keras.recipes.defaults import (
+    LARGE_BACKBONE,
+    OWN_STEPS,
+    SMALL,
+    SMALL_BACKBONE,
 )
 from semppl_keras.runs.options.train import (
     OWN_LABELS_PER_CLASS,
     SEED,
     TrainOptions,
 )
+
+OPTIONS = TrainOptions
 
 SUMMARY = "train on a data set of which a few images are labelled, and report"
 
@@ -123,7 +130,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=integer,
         metavar="N",
         help="of each of your own images the central square is resized to it "
-        "(default: the size of the labelled images, at most 96)",
+        "(default: the size of the labelled images, at most "
+        f"{LARGEST_USUAL_SIDE})",
     )
     add_value_range(images)
     images.add_argument(
@@ -145,14 +153,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backbone",
         metavar="NAME",
         help=f"the network for your own images: {', '.join(BACKBONES)} (default: "
-        "small up to 64 pixels, else resnet18)",
+        f"{SMALL_BACKBONE} up to {SMALL} pixels, else {LARGE_BACKBONE})",
     )
     training.add_argument(
         "--epochs",
         type=integer,
         metavar="N",
         help="passes over the unlabelled images; warm-up and schedules stretch with "
-        "it (default: the recipe's; of your own images as many as make 3,000 steps)",
+        "it (default: the recipe's; of your own images as many as make "
+        f"{OWN_STEPS:,} steps)",
     )
     training.add_argument(
         "--batch-size",
@@ -199,20 +208,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_trust(folder)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does what the parsed arguments say."""
-    from semppl_keras import runs
+def run(options: TrainOptions) -> None:
+    """Does what the options say."""
+    from semppl_keras.runs.training import train_with
 
-    runs.train(**keywords(arguments))
+    train_with(options)
 
 
-def how_to_go_on(arguments: argparse.Namespace) -> str:
+def how_to_go_on(options: TrainOptions) -> str:
     """The sentence for someone who has just interrupted the command."""
     from semppl_keras.runs.settings import run_folder
 
-    given = keywords(arguments)
-    names = [field.name for field in dataclasses.fields(TrainOptions)]
-    folder = run_folder(TrainOptions.of(**{name: given[name] for name in names}))
+    folder = run_folder(options)
     if not (folder / "run.json").exists():
         return "Nothing was written."
     return f"Go on with: semppl train --resume {folder}"

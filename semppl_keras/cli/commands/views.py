@@ -2,8 +2,11 @@
 
 import argparse
 
-from semppl_keras.cli.arguments import add_source, add_value_range, integer, keywords
+from semppl_keras.cli.arguments import add_source, add_value_range, integer
+from semppl_keras.data.defaults import LARGEST_USUAL_SIDE
 from semppl_keras.runs.options.views import VIEWS, ViewsOptions
+
+OPTIONS = ViewsOptions
 
 SUMMARY = "draw augmented views of images, before training"
 
@@ -35,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=integer,
         metavar="N",
         help="pixels of a side, as for semppl train (default: that of the images, at "
-        "most 96)",
+        f"most {LARGEST_USUAL_SIDE})",
     )
     add_value_range(images)
     images.add_argument(
@@ -70,13 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Does what the parsed arguments say."""
-    from semppl_keras import runs
+def run(options: ViewsOptions) -> None:
+    """Does what the options say."""
+    from semppl_keras.runs.viewing import views_with
 
-    runs.views(**keywords(arguments))
+    views_with(options)
 
 
-def how_to_go_on(arguments: argparse.Namespace) -> str:
+def how_to_go_on(options: ViewsOptions) -> str:
     """The sentence for someone who has just interrupted the command."""
     return "Nothing was written."

@@ -16,7 +16,7 @@ from semppl_keras.data.datasets.own_remarks import (
     remarks_on_leaks,
     remarks_on_test,
 )
-from semppl_keras.data.defaults import CACHE, MAX_SKIPPED
+from semppl_keras.data.defaults import CACHE, LARGEST_USUAL_SIDE, MAX_SKIPPED
 from semppl_keras.data.image_arrays import UNKNOWN
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import (
@@ -32,8 +32,6 @@ from semppl_keras.data.images.source_names import Source, images_folder, own_nam
 from semppl_keras.data.images.sources import open_images
 from semppl_keras.data.images.table_options import TableOptions
 
-# Larger images are shrunk to it where nobody says another size.
-_LARGEST_USUAL_SIDE = 96
 _SMALLEST_SIDE = 8
 
 
@@ -221,7 +219,7 @@ def load_own_images(
             the pseudo-labels. None for all.
         seed: int, chooses them.
         image_size: int, pixels of a side; None for what the labelled images have (the
-            median of the shorter sides), at most 96.
+            median of the shorter sides), at most `defaults.LARGEST_USUAL_SIDE`.
         value_range: (low, high), the values of images with more than 8 bits a channel
             that become 0 and 255; None for the range of all such images here, or of
             the usual ones the smallest that holds it; `ValueRanges` of a set that
@@ -284,9 +282,9 @@ def open_tested(
 
 def usual_size(images: ImageList) -> int:
     """To how many pixels a side images are brought where nobody says it: those that
-    they have, from 8 to 96."""
-    side = images.usual_side() or _LARGEST_USUAL_SIDE
-    return max(_SMALLEST_SIDE, min(side, _LARGEST_USUAL_SIDE))
+    they have, within bounds."""
+    side = images.usual_side() or LARGEST_USUAL_SIDE
+    return max(_SMALLEST_SIDE, min(side, LARGEST_USUAL_SIDE))
 
 
 class _TestPart(NamedTuple):

@@ -33,7 +33,7 @@ class OwnDataset(Dataset):
         unlabelled, labelled, test: Sources, as `load_own_images` takes them; `test`
             None where there are none to test on.
         image_size: Integer, pixels of a side; None for the size of the labelled
-            images, at most 96, which `opened` fills in.
+            images within bounds, which `opened` fills in.
         backbone: Name of a network, or None. It is the recipe's (`recipes.for_dataset`)
             and of no use here: a run folder keeps it beside the images.
         max_skipped: Float in [0, 1], the share of images that may be unreadable.

@@ -195,7 +195,7 @@ def find_ranges(
             f"to {high:,.6g}: of all of them {found[0]:,.6g} becomes black and "
             f"{found[1]:,.6g} white.{advice}"
         )
-    # In the form that it has from `run.json`: caches are told by it.
+    # In the form that it has where it was kept: caches are told by it.
     return as_ranges(known), remarks
 
 

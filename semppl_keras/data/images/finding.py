@@ -6,6 +6,7 @@ import os
 import pathlib
 
 from semppl_keras.data.images.formats import begins_as_image
+from semppl_keras.own_output import is_own_folder, is_own_picture
 
 # Those too that cannot be read everywhere: what cannot be read is told by its name.
 ENDINGS = (
@@ -41,15 +42,6 @@ ENDINGS = (
 # Of files that are none so many endings are told.
 _MOST_ENDINGS = 8
 
-# What is beside the `run.json` of a run of `semppl train`, from its first step on.
-_RUN_PARTS = ("checkpoints", "logs", "metrics.json", "model.keras")
-
-# What the pictures that the commands draw say of themselves, as PNG text that stands
-# before the pixels.
-OWN_PICTURES = {"Software": "semppl_keras"}
-_OWN_BEGINS = b"Software\0semppl_keras"
-_PNG_BEGINS = 128
-
 
 def find_images(
     folder: str | os.PathLike[str],
@@ -58,13 +50,13 @@ def find_images(
 ) -> list[pathlib.Path]:
     """The image files in a folder and in those in it.
 
-    What begins with a dot is passed over, and so is what the commands have written:
-    the folders of runs in the folder, and their pictures (`OWN_PICTURES`). Links to
-    folders are followed, each folder once, so that one that leads back does no harm.
+    What begins with a dot is passed over, and so is what this package has written:
+    folders and pictures, see `own_output`. Links to folders are followed, each folder
+    once, so that one that leads back does no harm.
 
     Args:
         folder: path.
-        passed_over: list, to which the paths of what the commands have written are
+        passed_over: list, to which the paths of what this package has written are
             appended.
         unread: list, to which the paths of the files are appended that are no images
             for all that can be told.
@@ -105,7 +97,7 @@ def find_images(
                 raise
             found.append(current)
             continue
-        if current != folder and _is_run({entry.name for entry in entries}):
+        if current != folder and is_own_folder(current):
             passed_over.append(current)
             continue
         for entry in reversed(entries):
@@ -163,9 +155,7 @@ def find_classes(
             (unread if hidden or not _is_image(child) else loose).append(child)
         elif hidden:
             continue
-        elif _is_run(
-            {name for name in ("run.json", *_RUN_PARTS) if (child / name).exists()}
-        ):
+        elif is_own_folder(child):
             passed_over.append(child)
         else:
             others: list[pathlib.Path] = []
@@ -225,18 +215,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_run(names: set[str]) -> bool:
-    return "run.json" in names and any(name in names for name in _RUN_PARTS)
-
-
 def _is_own_picture(path: pathlib.Path, entry: os.DirEntry[str]) -> bool:
-    if path.suffix.lower() != ".png":
-        return False
     try:
         # Opening a pipe might never end.
-        if not entry.is_file():
-            return False
-        with open(path, "rb") as file:
-            return _OWN_BEGINS in file.read(_PNG_BEGINS)
+        return entry.is_file() and is_own_picture(path)
     except OSError:  # which reading it will tell
         return False

@@ -34,7 +34,7 @@ class ValueRanges(NamedTuple):
 
 
 def as_ranges(value: Any) -> ValueRanges:
-    """What an option, or `run.json`, says of ranges.
+    """What an option, or what was kept of one, says of ranges.
 
     Args:
         value: (low, high), for integers and floats alike; `ValueRanges`; or a dict of

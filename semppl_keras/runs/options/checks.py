@@ -98,11 +98,16 @@ def text(name: str, value: Any) -> str:
     return value
 
 
-def path(name: str, value: Any) -> str:
-    """A path, or what else names images: as text."""
+def output(name: str, value: Any) -> str:
+    """Where something is to be written; `check_can_write` tells what cannot be."""
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"`{name}` must be text or a path. Received: {value!r}.")
-    decoded = os.fsdecode(value)
+    return os.fsdecode(value)
+
+
+def path(name: str, value: Any) -> str:
+    """A path, or what else names images: as text."""
+    decoded = output(name, value)
     if "\0" in decoded:
         # No command line could hold one, and no path.
         raise RunError(

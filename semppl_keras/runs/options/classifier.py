@@ -10,6 +10,7 @@ from semppl_keras.runs.options.checks import (
     flag,
     integer,
     one_of,
+    output,
     path,
     positive,
 )
@@ -26,7 +27,7 @@ class ClassifierOptions(Options):
     epochs: int | None = checked(integer(1), None)
     learning_rate: float | None = checked(positive, None)
     seed: int | None = checked(integer(0), None)
-    out: str | None = checked(path, None)
+    out: str | None = checked(output, None)
     trust: bool = checked(flag, False)
 
 

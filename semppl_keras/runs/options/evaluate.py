@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
+from semppl_keras.evaluation.corruption_names import CORRUPTIONS, SEVERITIES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
     checked,
@@ -13,6 +13,7 @@ from semppl_keras.runs.options.checks import (
     integer,
     labels_or_share,
     option,
+    output,
     path,
     paths,
     texts,
@@ -58,7 +59,7 @@ class EvaluateOptions(TableFields):
     robustness: bool = checked(flag, False)
     severities: tuple[int, ...] | None = checked(_severities, None)
     corruptions: tuple[str, ...] | None = checked(_corruptions, None)
-    out: str | None = checked(path, None)
+    out: str | None = checked(output, None)
     seed: int | None = checked(integer(0), None)
     trust: bool = checked(flag, False)
 

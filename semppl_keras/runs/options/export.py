@@ -2,10 +2,16 @@
 
 import dataclasses
 
-from semppl_keras.runs.options.checks import Options, checked, flag, one_of, path
+from semppl_keras.export.formats import FORMATS
+from semppl_keras.runs.options.checks import (
+    Options,
+    checked,
+    flag,
+    one_of,
+    output,
+    path,
+)
 
-# Those of `semppl_keras.export.FORMATS`.
-FORMATS = ("saved_model", "keras", "onnx", "litert")
 CLASSIFIER, BACKBONE = "classifier", "backbone"
 
 
@@ -17,5 +23,5 @@ class ExportOptions(Options):
     format: str = checked(one_of(FORMATS))
     what: str = checked(one_of((CLASSIFIER, BACKBONE)), CLASSIFIER)
     classifier: str | None = checked(path, None)
-    out: str | None = checked(path, None)
+    out: str | None = checked(output, None)
     trust: bool = checked(flag, False)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from semppl_keras.runs.options.checks import Options, checked, one_of, path
+from semppl_keras.runs.options.checks import Options, checked, one_of, output, path
 
 FAMILIES = ("auto", "deepmind", "simclr")
 FORMATS = ("keras", "saved_model")
@@ -15,4 +15,4 @@ class ImportOptions(Options):
     checkpoint: str = checked(path)
     family: str = checked(one_of(FAMILIES), "auto")
     format: str = checked(one_of(FORMATS), "keras")
-    out: str | None = checked(path, None)
+    out: str | None = checked(output, None)

@@ -7,6 +7,7 @@ from semppl_keras.runs.options.checks import (
     checked,
     flag,
     integer,
+    output,
     path,
     share,
 )
@@ -18,11 +19,11 @@ class LabelOptions(Options):
 
     run: str = checked(path)
     source: str = checked(path)
-    out: str = checked(path, "labels.csv")
+    out: str = checked(output, "labels.csv")
     min_confidence: float | None = checked(share, None)
     review: int | None = checked(integer(1), None)
-    review_out: str | None = checked(path, None)
-    move_into: str | None = checked(path, None)
+    review_out: str | None = checked(output, None)
+    move_into: str | None = checked(output, None)
     move: bool = checked(flag, False)
     overwrite: bool = checked(flag, False)
     classifier: str | None = checked(path, None)

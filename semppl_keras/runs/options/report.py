@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from semppl_keras.runs.options.checks import Options, checked, flag, path
+from semppl_keras.runs.options.checks import Options, checked, flag, output, path
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -11,5 +11,5 @@ class ReportOptions(Options):
 
     run: str = checked(path)
     classifier: str | None = checked(path, None)
-    out: str | None = checked(path, None)
+    out: str | None = checked(output, None)
     trust: bool = checked(flag, False)

@@ -12,6 +12,7 @@ from semppl_keras.runs.options.checks import (
     integer,
     labels_per_class,
     one_of,
+    output,
     path,
     positive,
     share,
@@ -46,7 +47,7 @@ class TrainOptions(TableFields):
     batch_size: int | None = checked(integer(2), None)
     learning_rate: float | None = checked(positive, None)
     seed: int | None = checked(integer(0), None)
-    out: str | None = checked(path, None)
+    out: str | None = checked(output, None)
     checkpoint_minutes: float | None = checked(positive, None)
     # True for `out`, or the folder of a run.
     resume: bool | str | None = checked(_resumed, None)

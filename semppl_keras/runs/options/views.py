@@ -8,12 +8,13 @@ from semppl_keras.runs.options.checks import (
     flag,
     integer,
     one_of,
+    output,
     path,
     value_range,
 )
+from semppl_keras.views.settings import RECIPES
 
-# Those of `semppl_keras.views.RECIPES`.
-VIEWS = ("digits", "imagenet", "small_images")
+VIEWS = tuple(sorted(RECIPES))
 # Pixels of a side.
 SMALLEST = 8
 
@@ -23,7 +24,7 @@ class ViewsOptions(Options):
     """The keywords of `semppl_keras.runs.views`."""
 
     source: str = checked(path)
-    out: str = checked(path, "views.png")
+    out: str = checked(output, "views.png")
     views: str | None = checked(one_of(VIEWS), None)
     image_size: int | None = checked(integer(SMALLEST), None)
     value_range: tuple[float, float] | None = checked(value_range, None)

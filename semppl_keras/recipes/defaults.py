@@ -1,0 +1,11 @@
+"""What stands where nobody says it of a training; the standard library alone."""
+
+# Images of so many pixels a side at most are small: what was found out on such is
+# taken over for a person's own.
+SMALL = 64
+
+# The network for a person's own images, small or not.
+SMALL_BACKBONE, LARGE_BACKBONE = "small", "resnet18"
+
+# Passes over a person's own images make some so many steps.
+OWN_STEPS = 3000
