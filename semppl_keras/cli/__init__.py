@@ -84,9 +84,6 @@ def _run(arguments: argparse.Namespace) -> int:
     except RunError as error:
         # Messages from elsewhere may have several lines.
         return _failed(arguments, " ".join(str(error).split()))
-    # What the commands do not tell in words of their own.
-    except OSError as error:
-        return _failed(arguments, str(error))
     except KeyboardInterrupt:
         how = command.how_to_go_on(options) if loaded else "Nothing was written."
         print(f"\nInterrupted. {how}", file=sys.stderr)
