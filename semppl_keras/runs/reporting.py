@@ -64,7 +64,7 @@ def report(
     read_metrics(finished.folder)
     _history(finished.folder / "history.json")
     network, how = finished.classifier(options.classifier)
-    tell(f"Reporting {finished.folder} with its {how} ...")
+    tell(f"Reporting {finished.folder} ({how}) ...")
     text = report_page(finished, network, how)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
