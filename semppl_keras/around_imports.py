@@ -39,7 +39,10 @@ class AroundImports(importlib.abc.MetaPathFinder):
         """What the finders behind it find, with a loader that enters the context."""
         if not self._concerns(fullname):
             return None
-        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+        finders = sys.meta_path[:]
+        # Another thread may have removed this one.
+        behind = finders.index(self) + 1 if self in finders else 0
+        for finder in finders[behind:]:
             spec = finder.find_spec(fullname, path, target)
             if spec is None:
                 continue

@@ -50,8 +50,10 @@ def register_with_keras() -> None:
     @contextlib.contextmanager
     def registering() -> Iterator[None]:
         yield
-        if "keras" in sys.modules and finder in sys.meta_path:
-            sys.meta_path.remove(finder)
+        if "keras" in sys.modules:
+            # Another thread may have been here.
+            with contextlib.suppress(ValueError):
+                sys.meta_path.remove(finder)
             _import_all()
 
     # A module of this package that imports Keras has to be whole before others import
@@ -65,7 +67,9 @@ def _ours_or_keras(name: str) -> bool:
 
 
 def _import_all() -> None:
-    if sys.modules["keras"].config.backend() not in _BACKENDS:
+    # Another thread may be importing it at this moment: this waits until it is whole.
+    keras = importlib.import_module("keras")
+    if keras.config.backend() not in _BACKENDS:
         # Nothing trains there, which is said where something is to.
         return
     for module in MODULES:

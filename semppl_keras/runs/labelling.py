@@ -113,8 +113,8 @@ def label_with(options: LabelOptions) -> Labels:
     check_options(options, files)
     network, how = finished.classifier(options.classifier)
     tell(
-        f"Labelling {shown(options.source)} with the {shown(how)} of "
-        f"{shown(finished.folder)} ..."
+        f"Labelling {shown(options.source)} with {shown(finished.folder)} "
+        f"({shown(how)}) ..."
     )
     labels = label_images(finished, network, options.source)
     for remark in labels.remarks:

@@ -73,7 +73,7 @@ def report_with(options: ReportOptions) -> pathlib.Path:
     read_metrics(finished.folder)
     _history(finished.folder / "history.json")
     network, how = finished.classifier(options.classifier)
-    tell(f"Reporting {finished.folder} with its {how} ...")
+    tell(f"Reporting {finished.folder} ({how}) ...")
     text = report_page(finished, network, how)
     write_whole(target, text, errors="backslashreplace")
     tell(f"To be opened with a browser: {target}")

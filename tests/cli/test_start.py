@@ -250,6 +250,47 @@ def test_keras_finds_the_classes_in_saved_models(imports):
     assert loader == "SourceFileLoader"
 
 
+@pytest.mark.any_backend
+def test_threads_import_keras_and_the_package_at_once():
+    code = """
+    import importlib, sys, threading, time
+    from importlib.machinery import PathFinder
+
+    class Slow:
+        # Keras stays half imported until the other thread has looked at it.
+        def find_spec(name, path, target=None):
+            spec = PathFinder.find_spec(name, path, target)
+            if name == "keras.src":
+                began.set()
+                time.sleep(0.3)
+            return spec
+
+    began, failed = threading.Event(), []
+
+    def importing(name):
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            failed.append(repr(error))
+
+    sys.meta_path.insert(0, Slow)
+    threads = [threading.Thread(target=importing, args=("keras",))]
+    threads[0].start()
+    began.wait(60)
+    threads += [
+        threading.Thread(target=importing, args=(name,))
+        for name in ("semppl_keras", "semppl_keras.networks.encoder")
+    ]
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    import keras
+    print(failed, keras.saving.get_registered_object("semppl_keras>SemPPL"))
+    """
+    assert printed(code).startswith("[] <class 'semppl_keras.pretraining")
+
+
 FAILING = f"""
 import contextlib, io, json
 from semppl_keras import runs
