@@ -155,14 +155,19 @@ def add_run(parser: argparse.ArgumentParser) -> Options:
     return options
 
 
-def add_trust(options: Options) -> None:
-    """Adds the option by which somebody else's run folder is trusted."""
+def add_trust(options: Options, run: str = "RUN") -> None:
+    """Adds the option by which somebody else's run folder is trusted.
+
+    Args:
+        options: The group that it stands in.
+        run: What the help of the command calls the folder.
+    """
     options.add_argument(
         "--trust",
         action="store_true",
-        help="RUN is from someone whom you trust, or has layers of your own: read the "
-        "images where it says, and import the modules that its models name; pickles "
-        "are refused all the same",
+        help=f"{run} is from someone whom you trust, or has layers of your own: read "
+        "the images where it says, and import the modules that its models name; "
+        "pickles are refused all the same",
     )
 
 

@@ -530,3 +530,16 @@ def test_options_stand_in_groups(command, capsys):
     assert re.findall(r"^  (-\S+)", common, re.M) == ["-h,", "-q,", "-v,"]
     groups = [part for part in paragraphs if re.search(r":\n  --", part)]
     assert len(groups) >= 2
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("command", ["train", "evaluate", "label", "report"])
+def test_whom_to_trust_is_said_of_a_folder_that_the_command_takes(
+    command, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "300")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    usage, told = capsys.readouterr().out.split("\n\n", 1)
+    (folder,) = re.findall(r"--trust +.*?(\w+) is from someone", told)
+    assert re.search(rf"\b{folder}\b", usage)
