@@ -356,6 +356,7 @@ def test_training_goes_on_from_a_checkpoint(tmp_path):
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.any_backend
 def test_heads_that_do_not_fit(deepmind, simclr):
     checkpoint = load_deepmind(deepmind)
     model = make_semppl(checkpoint, hidden_dim=8, projection_dim=16)
@@ -724,6 +725,7 @@ def test_simclr_files_need_tensorflow(simclr, monkeypatch):
 # -- the command ---------------------------------------------------------------------
 
 
+@pytest.mark.any_backend
 def test_semppl_import(deepmind, simclr, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["import", str(deepmind), "--out", "a/mine.keras"]) == 0
