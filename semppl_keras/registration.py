@@ -7,70 +7,76 @@ are imported. These are imported on demand, and
     import semppl_keras
     model = keras.saving.load_model("model.keras")
 
-demands none of them. So all of them are imported as soon as both this package and Keras
-are there, in whichever order.
+demands none of them. So as soon as both this package and Keras are there, in whichever
+order, a stand-in is registered for each class that is not there yet, which imports it
+when Keras makes an object of it. Nothing is imported while Keras is: threads that
+import from both ends would wait for each other.
 """
 
 import contextlib
 import importlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from semppl_keras.around_imports import AroundImports
 
-_BACKENDS = ("tensorflow", "jax", "torch")
-# Those with registered classes.
-MODULES = (
-    "semppl_keras.backbones.selective_kernels",
-    "semppl_keras.classifiers.distiller",
-    "semppl_keras.classifiers.fine_tuner",
-    "semppl_keras.losses.suncet",
-    "semppl_keras.memory.queue",
-    "semppl_keras.networks.encoder",
-    "semppl_keras.networks.image_classifier",
-    "semppl_keras.networks.image_embedder",
-    "semppl_keras.optimizers.lars",
-    "semppl_keras.pretraining.byol",
-    "semppl_keras.pretraining.relicv2",
-    "semppl_keras.pretraining.semppl",
-    "semppl_keras.pretraining.simclr",
-    "semppl_keras.pretraining.suncet",
-    "semppl_keras.training.metrics",
-    "semppl_keras.training.target_ema",
-    "semppl_keras.views.multi_crop",
-)
+# The module of each registered class.
+CLASSES = {
+    "BYOL": "semppl_keras.pretraining.byol",
+    "Distiller": "semppl_keras.classifiers.distiller",
+    "Encoder": "semppl_keras.networks.encoder",
+    "FineTuner": "semppl_keras.classifiers.fine_tuner",
+    "ImageClassifier": "semppl_keras.networks.image_classifier",
+    "ImageEmbedder": "semppl_keras.networks.image_embedder",
+    "LARS": "semppl_keras.optimizers.lars",
+    "LabelledMemory": "semppl_keras.memory.queue",
+    "Latest": "semppl_keras.training.metrics",
+    "MixStreams": "semppl_keras.backbones.selective_kernels",
+    "MultiCrop": "semppl_keras.views.multi_crop",
+    "ReLICv2": "semppl_keras.pretraining.relicv2",
+    "SemPPL": "semppl_keras.pretraining.semppl",
+    "SimCLR": "semppl_keras.pretraining.simclr",
+    "SuNCEt": "semppl_keras.pretraining.suncet",
+    "SuNCEtLoss": "semppl_keras.losses.suncet",
+    "SumStreams": "semppl_keras.backbones.selective_kernels",
+    "TargetEMA": "semppl_keras.training.target_ema",
+    "TargetEncoder": "semppl_keras.networks.encoder",
+    "TargetSchedule": "semppl_keras.training.target_ema",
+}
 
 
 def register_with_keras() -> None:
     """Registers the classes of this package now, or when Keras gets imported."""
     if "keras" in sys.modules:
-        _import_all()
+        _register_stand_ins()
         return
 
     @contextlib.contextmanager
     def registering() -> Iterator[None]:
         yield
-        if "keras" in sys.modules:
-            # Another thread may have been here.
-            with contextlib.suppress(ValueError):
-                sys.meta_path.remove(finder)
-            _import_all()
+        sys.meta_path.remove(finder)
+        _register_stand_ins()
 
-    # A module of this package that imports Keras has to be whole before others import
-    # it: the imports of both are looked at, and the outermost one decides.
-    finder = AroundImports(_ours_or_keras, registering)
+    finder = AroundImports("keras".__eq__, registering)
     sys.meta_path.insert(0, finder)
 
 
-def _ours_or_keras(name: str) -> bool:
-    return name == "keras" or name.startswith(f"{__package__}.")
-
-
-def _import_all() -> None:
+def _register_stand_ins() -> None:
     # Another thread may be importing it at this moment: this waits until it is whole.
     keras = importlib.import_module("keras")
-    if keras.config.backend() not in _BACKENDS:
-        # Nothing trains there, which is said where something is to.
-        return
-    for module in MODULES:
-        importlib.import_module(module)
+    known = keras.saving.get_custom_objects()
+    for name, module in CLASSES.items():
+        known.setdefault(f"{__package__}>{name}", _stand_in(name, module))
+
+
+def _stand_in(name: str, module: str) -> type:
+    """A class of this name that makes objects of the module's one."""
+
+    def from_config(config: dict[str, Any], **options: Any) -> Any:
+        made = getattr(importlib.import_module(module), name)
+        return made.from_config(config, **options)
+
+    return type(
+        name, (), {"__module__": module, "from_config": staticmethod(from_config)}
+    )
