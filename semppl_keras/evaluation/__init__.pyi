@@ -16,6 +16,7 @@ from .metrics import summarize as summarize
 from .metrics import top_k_accuracy as top_k_accuracy
 from .pixels import as_pixels as as_pixels
 from .probe import fit_probe as fit_probe
+from .propagation import propagate_labels as propagate_labels
 from .robustness import corruption_errors as corruption_errors
 from .robustness import mean_corruption_error as mean_corruption_error
 from .sgd_probe import SGDProbe as SGDProbe

@@ -258,13 +258,13 @@ def _votes(
             f"`chunk_size` must be at least 1. Received: chunk_size={chunk_size}."
         )
     # Negative, so that the nearest sort first; in place: it may be the largest array.
-    opposite = _unit_rows(train)
+    opposite = unit_rows(train)
     np.negative(opposite, out=opposite)
     starts = range(0, len(test), chunk_size)
     progress = keras.utils.Progbar(len(starts), verbose=verbose, unit_name="chunk")
     for start in starts:
-        distances = _unit_rows(test[start : start + chunk_size]) @ opposite.T
-        nearest = _smallest(distances, k)
+        distances = unit_rows(test[start : start + chunk_size]) @ opposite.T
+        nearest = smallest(distances, k)
         # In float64 sums of float32 do not depend on their order: ties stay ties.
         similarities = -np.take_along_axis(distances, nearest, axis=1).astype("float64")
         if temperature is None:
@@ -286,7 +286,7 @@ def _votes(
         progress.add(1)
 
 
-def _smallest(distances: np.ndarray, k: int) -> np.ndarray:
+def smallest(distances: np.ndarray, k: int) -> np.ndarray:
     """Columns of the k smallest entries in each row; of equal ones, the first."""
     nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
     # The partition picks any of the entries that equal the k-th smallest. Only rows
@@ -298,7 +298,7 @@ def _smallest(distances: np.ndarray, k: int) -> np.ndarray:
     return nearest
 
 
-def _unit_rows(features: np.ndarray) -> np.ndarray:
+def unit_rows(features: np.ndarray) -> np.ndarray:
     norms = np.sqrt(np.einsum("nf,nf->n", features, features, dtype="float64"))
     # A row of zeros has no direction: its similarity to everything is 0.
     norms = np.where(norms > 0, norms, 1)[:, None]

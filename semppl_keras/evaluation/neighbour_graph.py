@@ -1,0 +1,165 @@
+"""The graph of nearest neighbours that labels are spread over."""
+
+from typing import Any
+
+import numpy as np
+
+from semppl_keras.evaluation.counting import Count, Progress
+from semppl_keras.evaluation.knn import smallest, unit_rows
+
+# Rows whose similarities with all others are held at a time.
+_ROWS_AT_ONCE = 256
+# So many more than are asked for are compared exactly: which of equally near rows a
+# matrix product puts first differs between processors.
+_MORE = 16
+# Decimals of float32 products that differ for more than rounding, and of exact ones.
+_FLOAT32_DECIMALS, _FLOAT64_DECIMALS = 5, 9
+
+
+class NeighbourGraph:
+    """Rows joined with their nearest ones by cosine similarity.
+
+    Args:
+        features: `(N, F)`, finite.
+        needed: `(N,)` bool, rows that are joined whatever is left out.
+        neighbours: At least 1; of each row, without itself, as many as there are.
+        power: Positive; an edge weighs similarity^power, and nothing where that is
+            negative.
+        max_exact: At least 2, rows that are joined; more where more are needed.
+        seed: Draws the others.
+        progress: Function of (what is done: str, how many, of how many).
+
+    Attributes:
+        rows: `(M,)` indices of the rows that are joined, ascending.
+        weights: `(M, M)` scipy sparse matrix, symmetric, each edge divided by the
+            square roots of the sums of weights at its ends.
+
+    Raises:
+        ValueError: An argument out of range.
+    """
+
+    def __init__(
+        self,
+        features: np.ndarray,
+        needed: np.ndarray,
+        *,
+        neighbours: int = 10,
+        power: float = 3.0,
+        max_exact: int = 20_000,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        if neighbours < 1:
+            raise ValueError(
+                f"`neighbours` must be at least 1. Received: neighbours={neighbours}."
+            )
+        if not power > 0:
+            raise ValueError(f"`power` must be positive. Received: power={power}.")
+        if max_exact < 2:
+            raise ValueError(
+                f"`max_exact` must be at least 2. Received: max_exact={max_exact}."
+            )
+        self._power = power
+        self.rows = _joined(needed, max_exact, seed)
+        rest = np.setdiff1d(np.arange(len(features)), self.rows)
+        self._rest, self._length = rest, len(features)
+        joined = unit_rows(features[self.rows])
+        count = Count("neighbours of images", len(features), progress)
+        k = min(neighbours, len(joined) - 1)
+        nearest, similarities = _nearest(joined, joined, k, count, themselves=True)
+        self.weights = _normalised(self._edges(nearest, similarities, len(joined)))
+        k = min(neighbours, len(joined))
+        nearest, similarities = _nearest(joined, unit_rows(features[rest]), k, count)
+        self._attachment = self._edges(nearest, similarities, len(joined))
+
+    def attached(self, shares: np.ndarray) -> np.ndarray:
+        """What all rows have, where the joined ones have it.
+
+        Args:
+            shares: `(M, C)`, rows that sum to 1 or, where nothing is known, to 0.
+
+        Returns:
+            `(N, C)`, the same: each of the rest has the mean of its nearest ones, as
+            near as they are, among those of which something is known.
+        """
+        of_all = np.zeros((self._length, shares.shape[1]))
+        of_all[self.rows] = shares
+        means = self._attachment @ shares
+        sums = means.sum(axis=1, keepdims=True)
+        of_all[self._rest] = means / np.where(sums > 0, sums, 1)
+        return of_all
+
+    def _edges(self, nearest: np.ndarray, similarities: np.ndarray, size: int) -> Any:
+        """`(rows, size)` sparse matrix of the weights of nearest rows."""
+        from scipy.sparse import csr_array
+
+        rows, k = nearest.shape
+        weights = np.maximum(similarities, 0) ** self._power
+        starts = np.arange(0, rows * k + 1, k) if k else np.zeros(rows + 1, int)
+        return csr_array((weights.ravel(), nearest.ravel(), starts), shape=(rows, size))
+
+
+def _joined(needed: np.ndarray, max_exact: int, seed: int) -> np.ndarray:
+    """Indices of the rows that are joined."""
+    others = np.flatnonzero(~needed)
+    room = max(0, max_exact - (len(needed) - len(others)))
+    if len(others) > room:
+        generator = np.random.default_rng(seed)
+        others = generator.choice(others, room, replace=False)
+    return np.sort(np.concatenate([np.flatnonzero(needed), others]))
+
+
+def _normalised(directed: Any) -> Any:
+    """Edges of either direction, divided by the square roots of their ends' sums."""
+    from scipy.sparse import diags_array
+
+    weights = directed.maximum(directed.T).tocsr()
+    sums = np.asarray(weights.sum(axis=1)).ravel()
+    scales = 1 / np.sqrt(np.where(sums > 0, sums, 1))
+    return (diags_array(scales) @ weights @ diags_array(scales)).tocsr()
+
+
+def _nearest(
+    rows: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    count: Count,
+    *,
+    themselves: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest rows of each query, of equally near ones the first.
+
+    Args:
+        rows: `(N, F)` float32 unit vectors.
+        queries: `(M, F)` the same.
+        k: At most N, or N - 1 where they are themselves.
+        count: Counts the queries.
+        themselves: Whether the queries are the rows, and none is near itself.
+
+    Returns:
+        `(M, k)` indices and `(M, k)` float64 similarities, the nearest first.
+    """
+    nearest = np.zeros((len(queries), k), "int64")
+    similarities = np.zeros((len(queries), k))
+    more = min(k + _MORE, len(rows) - themselves)
+    for start in range(0, len(queries), _ROWS_AT_ONCE):
+        chunk = queries[start : start + _ROWS_AT_ONCE]
+        if k:
+            distances = -(chunk @ rows.T)
+            np.round(distances, _FLOAT32_DECIMALS, out=distances)
+            if themselves:
+                own = np.arange(len(chunk))
+                distances[own, start + own] = np.inf
+            candidates = np.sort(smallest(distances, more), axis=1)
+            exact = np.einsum(
+                "mf,mcf->mc", chunk, rows[candidates], dtype="float64", casting="safe"
+            )
+            # Stable, of indices in their order: the first of equally near ones.
+            ranked = np.argsort(
+                -np.round(exact, _FLOAT64_DECIMALS), axis=1, kind="stable"
+            )[:, :k]
+            places = slice(start, start + len(chunk))
+            nearest[places] = np.take_along_axis(candidates, ranked, axis=1)
+            similarities[places] = np.take_along_axis(exact, ranked, axis=1)
+        count.add(len(chunk))
+    return nearest, similarities

@@ -1,0 +1,224 @@
+"""Labels spread over a graph of nearest neighbours."""
+
+from typing import Any
+
+import numpy as np
+
+from semppl_keras.evaluation.counting import Progress
+from semppl_keras.evaluation.inputs import (
+    UNKNOWN,
+    as_array,
+    as_class_indices,
+    as_features,
+)
+from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
+
+# Rows and columns in turn: what is left by then is below what float32 tells apart.
+_BALANCING_ROUNDS = 200
+
+
+def propagate_labels(
+    features: Any,
+    labels: Any,
+    num_classes: int | None = None,
+    *,
+    neighbours: int = 10,
+    power: float = 3.0,
+    alpha: float = 0.95,
+    steps: int = 60,
+    class_prior: Any = None,
+    balance: bool = False,
+    max_exact: int = 20_000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Labels all rows by what the labelled ones tell their neighbours.
+
+    Label spreading (Zhou et al. 2004) over a graph like that of Iscen et al. (2019):
+    two rows are joined where one is among the nearest of the other by cosine
+    similarity, an edge weighs similarity^`power`, divided by the square roots of the
+    sums at its ends; `steps` times every row takes `alpha` of what its neighbours have
+    and 1 - `alpha` of its own label.
+
+    Rows beyond `max_exact` are not joined: the graph is that of all labelled rows and
+    of others drawn by the seed, and the rest take the mean of their nearest rows of
+    the graph, weighted as edges are.
+
+    Args:
+        features: `(N, F)`, finite; their length is of no effect.
+        labels: `(N,)` integers in [0, num_classes), or -1 where no class is known; at
+            least one is. A class without labels is given to no row.
+        num_classes: int, C. None: the largest label and one.
+        neighbours: At least 1; no more than N - 1 are taken.
+        power: Positive.
+        alpha: In (0, 1).
+        steps: At least 1, and with it how many edges away from a label something of it
+            arrives.
+        class_prior: `(C,)`, how many rows of all N are expected of each class, as
+            shares or counts, or None. The result is balanced to it as far as that
+            goes: classes that got more are scaled down, and those that got less up.
+        balance: Whether to do the same by the shares of the labels given, without a
+            `class_prior`.
+        max_exact: At least 2; memory goes with it, and time with its square.
+        seed: Of the choice of rows that are joined.
+        progress: Function of (what is done: str, how many, of how many).
+
+    Returns:
+        `(N, C)` float32, rows that sum to 1. A labelled row has all of its own label;
+        one that no label has reached `class_prior`, or the same of every class.
+
+    Raises:
+        ValueError: Shapes that do not fit each other, labels out of range or all
+            unknown, or an argument out of range.
+
+    Example:
+        >>> labels = np.full(len(images), -1)
+        >>> labels[:80] = first_labels
+        >>> shares = propagate_labels(model.embed(images), labels)
+        >>> shares.argmax(axis=1), shares.max(axis=1)
+    """
+    features = as_features(features, "features")
+    labels, num_classes = checked_labels(labels, len(features), num_classes)
+    prior = _checked_prior(class_prior, num_classes)
+    graph = NeighbourGraph(
+        features,
+        labels != UNKNOWN,
+        neighbours=neighbours,
+        power=power,
+        max_exact=max_exact,
+        seed=seed,
+        progress=progress,
+    )
+    if prior is None and balance:
+        prior = np.bincount(labels[labels != UNKNOWN], minlength=num_classes)
+        prior = prior / prior.sum()
+    return spread_labels(
+        graph, labels, num_classes, alpha=alpha, steps=steps, class_prior=prior
+    )
+
+
+def spread_labels(
+    graph: NeighbourGraph,
+    labels: np.ndarray,
+    num_classes: int,
+    *,
+    alpha: float = 0.95,
+    steps: int = 60,
+    class_prior: np.ndarray | None = None,
+) -> np.ndarray:
+    """The same over a graph that is there already, for labels of several kinds.
+
+    Args:
+        graph: `NeighbourGraph` of N rows.
+        labels: `(N,)` integers, -1 where no class is known; known ones are rows that
+            the graph has joined.
+        num_classes, alpha, steps: As for `propagate_labels`.
+        class_prior: `(C,)` shares, to which the result is balanced, or None.
+
+    Returns:
+        `(N, C)` float32, as `propagate_labels`.
+
+    Raises:
+        ValueError: An argument out of range.
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"`alpha` must lie in (0, 1). Received: alpha={alpha}.")
+    if steps < 1:
+        raise ValueError(f"`steps` must be at least 1. Received: steps={steps}.")
+    known = labels != UNKNOWN
+    given = np.zeros((len(graph.rows), num_classes))
+    of_graph = labels[graph.rows]
+    places = np.flatnonzero(of_graph != UNKNOWN)
+    given[places, of_graph[places]] = 1
+    spread = given
+    for _ in range(steps):
+        spread = alpha * (graph.weights @ spread) + (1 - alpha) * given
+    shares = graph.attached(_row_shares(spread))
+    if class_prior is None:
+        unreached = np.full(num_classes, 1 / num_classes)
+    else:
+        unreached = class_prior
+    shares[shares.sum(axis=1) == 0] = unreached
+    if class_prior is not None:
+        expected = len(labels) * class_prior
+        expected = expected - np.bincount(labels[known], minlength=num_classes)
+        shares[~known] = _balanced(shares[~known], np.maximum(expected, 0))
+    shares[known] = np.eye(num_classes)[labels[known]]
+    return shares.astype("float32")
+
+
+def checked_labels(
+    labels: Any, length: int, num_classes: int | None
+) -> tuple[np.ndarray, int]:
+    """Labels `(length,)`, -1 where unknown, of which some is known; and the classes.
+
+    Raises:
+        ValueError: They are not.
+    """
+    labels = as_array(labels)
+    if labels.ndim == 1 and len(labels) and np.issubdtype(labels.dtype, np.integer):
+        labels = labels.astype("int64")
+    unknown = labels == UNKNOWN
+    if num_classes is None:
+        num_classes = int(labels.max()) + 1 if labels.size else 0
+        num_classes = max(num_classes, 1)
+    if num_classes < 1:
+        raise ValueError(
+            f"`num_classes` must be at least 1. Received: num_classes={num_classes}."
+        )
+    as_class_indices(np.where(unknown, 0, labels), "labels", length, num_classes)
+    if unknown.all():
+        raise ValueError(
+            f"`labels` must hold some known classes. Received: {length} labels, all "
+            "-1, which stands for an unknown one."
+        )
+    return labels, num_classes
+
+
+def _checked_prior(class_prior: Any, num_classes: int) -> np.ndarray | None:
+    if class_prior is None:
+        return None
+    prior = as_array(class_prior).astype("float64")
+    fits = prior.shape == (num_classes,)
+    if not fits or not np.all(np.isfinite(prior)) or prior.min() < 0 or not prior.any():
+        raise ValueError(
+            f"`class_prior` must hold {num_classes} numbers, one for each class, none "
+            f"negative and not all 0. Received: {class_prior!r}."
+        )
+    return prior / prior.sum()
+
+
+def _row_shares(spread: np.ndarray) -> np.ndarray:
+    """Rows that sum to 1; those of zeros stay."""
+    sums = spread.sum(axis=1, keepdims=True)
+    return spread / np.where(sums > 0, sums, 1)
+
+
+def _balanced(shares: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Rows scaled so that their columns come to what is expected of each.
+
+    By scaling columns and rows in turn (Sinkhorn); in the end rows sum to 1.
+
+    Args:
+        shares: `(N, C)`, rows that sum to 1.
+        expected: `(C,)`, not negative.
+
+    Returns:
+        `(N, C)`, the same as `shares` where nothing is expected of any class that is
+        there.
+    """
+    # What no row has any share of cannot be scaled up.
+    expected = np.where(shares.sum(axis=0) > 0, expected, 0)
+    if not expected.sum() > 0:
+        return shares
+    expected = expected * (len(shares) / expected.sum())
+    scaled = shares
+    for _ in range(_BALANCING_ROUNDS):
+        columns = scaled.sum(axis=0)
+        if np.allclose(columns, expected, rtol=1e-6, atol=1e-6):
+            break
+        scaled = scaled * (expected / np.where(columns > 0, columns, 1))
+        sums = scaled.sum(axis=1, keepdims=True)
+        # A row of classes of which nothing is expected keeps its own shares.
+        scaled = np.where(sums > 0, scaled / np.where(sums > 0, sums, 1), shares)
+    return scaled
