@@ -1,3 +1,7 @@
+from .files import features_of as features_of
+from .hub import from_hub as from_hub
+from .missing_weights import MissingWeights as MissingWeights
+from .pretrained import pretrained as pretrained
 from .resnet import ResNet as ResNet
 from .resnet import ResNet18 as ResNet18
 from .resnet import ResNet34 as ResNet34
@@ -6,3 +10,6 @@ from .resnet import ResNet101 as ResNet101
 from .resnet import ResNet152 as ResNet152
 from .resnet import ResNet200 as ResNet200
 from .small_resnet import SmallResNet as SmallResNet
+from .specs import check_spec as check_spec
+from .specs import is_pretrained as is_pretrained
+from .specs import usual_size as usual_size

@@ -1,3 +1,4 @@
+from .choice import for_backbone as for_backbone
 from .choice import for_dataset as for_dataset
 from .digits import digits as digits
 from .imagenet import imagenet as imagenet
@@ -6,5 +7,6 @@ from .named import get as get
 from .own_images import BACKBONES as BACKBONES
 from .own_images import own_images as own_images
 from .own_images import usual_epochs as usual_epochs
+from .pretrained import pretrained as pretrained
 from .recipe import Recipe as Recipe
 from .small_images import small_images as small_images

@@ -1,8 +1,10 @@
 """Which recipe a data set is trained by."""
 
+from semppl_keras.backbones.specs import is_pretrained
 from semppl_keras.data import Dataset, NamedDataset, OwnDataset
 from semppl_keras.recipes.named import get
 from semppl_keras.recipes.own_images import own_images, usual_epochs
+from semppl_keras.recipes.pretrained import pretrained
 from semppl_keras.recipes.recipe import Recipe
 
 _DIGITS = NamedDataset("digits")
@@ -37,7 +39,7 @@ def for_dataset(
     if isinstance(dataset, OwnDataset):
         if epochs is None and dataset.num_unlabelled is not None:
             epochs = usual_epochs(dataset.num_unlabelled, batch_size)
-        recipe = own_images(dataset.usual_size(), dataset.backbone, epochs)
+        recipe = for_backbone(dataset.backbone, dataset.usual_size(), epochs)
     else:
         recipe = get("digits" if dataset == _DIGITS else "small_images", epochs)
     if batch_size is not None:
@@ -45,3 +47,25 @@ def for_dataset(
     if learning_rate is not None:
         recipe = recipe.with_learning_rate(learning_rate)
     return recipe
+
+
+def for_backbone(
+    backbone: str | None, image_size: int, epochs: int | None = None
+) -> Recipe:
+    """The recipe of a person's own images by the backbone that they get.
+
+    Args:
+        backbone: As `backbones.pretrained` takes it; None for that of
+            `recipes.defaults`.
+        image_size: Pixels of a side.
+        epochs: Passes over the unlabelled images.
+
+    Returns:
+        `pretrained` for one with weights, `own_images` for a new one.
+
+    Raises:
+        ValueError: There is no such backbone.
+    """
+    if backbone is not None and is_pretrained(backbone):
+        return pretrained(image_size, backbone, epochs)
+    return own_images(image_size, backbone, epochs)

@@ -4,8 +4,10 @@
 # taken over for a person's own.
 SMALL = 64
 
-# The network for a person's own images, small or not.
+# The network for a person's own images, small or not; and of those that are not, where
+# its weights can be had.
 SMALL_BACKBONE, LARGE_BACKBONE = "small", "resnet18"
+PRETRAINED_BACKBONE = "keras:EfficientNetV2B0"
 
 # Passes over a person's own images make some so many steps.
 OWN_STEPS = 3000

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from semppl_keras.backbones.registry import BACKBONES
+from semppl_keras.backbones.specs import is_pretrained
 from semppl_keras.recipes.defaults import (
     LARGE_BACKBONE,
     OWN_STEPS,
@@ -34,17 +35,20 @@ def own_images(
 
     Args:
         image_size: int, pixels of a side, which all images have.
-        backbone: one of `BACKBONES`; None for that of `recipes.defaults`.
+        backbone: one of `BACKBONES`, or "keras:NAME@none" as `backbones.pretrained`
+            takes it; None for that of `recipes.defaults`.
         epochs: int, passes over the unlabelled images; None for 10.
 
     Raises:
-        ValueError: if there is no such backbone.
+        ValueError: if there is no such backbone, or it has weights already, for which
+            `recipes.pretrained` is.
     """
     if backbone is None:
         backbone = SMALL_BACKBONE if image_size <= SMALL else LARGE_BACKBONE
-    if backbone not in BACKBONES:
+    if is_pretrained(backbone):
         raise ValueError(
-            f"`backbone` must be one of {', '.join(BACKBONES)}. Received: {backbone!r}."
+            "`backbone` must be a new one: the recipe of pretrained ones is "
+            f"recipes.pretrained. Received: {backbone!r}."
         )
     epochs = _EPOCHS if epochs is None else epochs
     base = small_images(epochs)
@@ -52,19 +56,9 @@ def own_images(
     if image_size <= SMALL:
         views = ("small_images", {"large_size": image_size})
     else:
-        sigma = 2.0 * image_size / _PAPER_SIZE
-        views = (
-            "imagenet",
-            {
-                "num_large": 2,
-                "num_small": 0,
-                "large_size": image_size,
-                "large_area": (0.2, 1.0),
-                "blur": (0.5, 0.1),
-                "blur_sigma": (0.1, max(0.2, sigma)),
-            },
-        )
-    arguments: dict[str, Any]
+        views = large_views(image_size)
+    arguments: dict[str, Any] = {"spec": backbone}
+    learning_rate = 1e-3
     if backbone == SMALL_BACKBONE:
         # A further stage where there is more of the image to look over.
         arguments = {**base.backbone[1]}
@@ -72,19 +66,40 @@ def own_images(
             last = arguments["widths"][-1]
             arguments["widths"] = (*arguments["widths"], 2 * last)
         learning_rate = base.optimizer[1]["learning_rate"]
-    else:
+    elif backbone in BACKBONES:
         arguments = {"stem": "small" if image_size <= SMALL else "imagenet"}
-        learning_rate = 1e-3
+    name = BACKBONES.get(backbone, "pretrained")
     return Recipe(
         name="own_images",
         epochs=epochs,
         batch_size=base.batch_size,
         labelled_batch_size=base.labelled_batch_size,
         image_size=image_size,
-        backbone=(BACKBONES[backbone], arguments),
+        backbone=(name, arguments),
         model={**base.model, "views": views},
         optimizer=("adam", {**base.optimizer[1], "learning_rate": learning_rate}),
     )
+
+
+def large_views(image_size: int) -> tuple[str, dict[str, Any]]:
+    """One pair of the paper's large views, of images of a size and with the blur in
+    proportion.
+
+    Args:
+        image_size: int, pixels of a side.
+
+    Returns:
+        Name of the views, and what differs from them.
+    """
+    sigma = 2.0 * image_size / _PAPER_SIZE
+    return "imagenet", {
+        "num_large": 2,
+        "num_small": 0,
+        "large_size": image_size,
+        "large_area": (0.2, 1.0),
+        "blur": (0.5, 0.1),
+        "blur_sigma": (0.1, max(0.2, sigma)),
+    }
 
 
 def usual_epochs(num_unlabelled: int, batch_size: int | None = None) -> int:

@@ -19,7 +19,8 @@ class Recipe:
         batch_size: int, unlabelled images per step.
         labelled_batch_size: int, labelled images per step.
         image_size: int or None: smaller images are enlarged to it beforehand.
-        backbone: name of a function of `semppl_keras.backbones`, and its arguments.
+        backbone: name of a function of `semppl_keras.backbones`, and its arguments:
+            ("pretrained", {"spec": ...}) for any that it takes.
         model: arguments of `SemPPL`; `views` may also be the name of a recipe of views
             and a dict of what differs from it.
         optimizer: "adam" or "lars", and arguments: peak learning rate, warm-up in
@@ -61,6 +62,10 @@ class Recipe:
             A `keras.Model` from images `(B, h, w, channels)` to features `(B, F)`.
         """
         name, arguments = self.backbone
+        if name == "pretrained":
+            return backbones.pretrained(
+                image_size=self.image_size, channels=channels, **arguments
+            )
         return getattr(backbones, name)(input_shape=(None, None, channels), **arguments)
 
     def make_views(self, **changes: Any) -> views.MultiCrop:
@@ -97,6 +102,7 @@ class Recipe:
         steps_per_epoch: int,
         seed: int | None = None,
         objective: type[Any] = SemPPL,
+        backbone: Any = None,
     ) -> Any:
         """A compiled `SemPPL`, or a model of another objective, with a new backbone.
 
@@ -107,6 +113,7 @@ class Recipe:
             seed: int or None.
             objective: a subclass of `Pretraining`; of the recipe's settings it gets
                 those that it knows.
+            backbone: `keras.Model` that `make_backbone` has given, or None.
 
         Returns:
             The model, compiled.
@@ -121,7 +128,9 @@ class Recipe:
             # Each class has room for the majority of the neighbours.
             least = num_classes * (settings["neighbours"] // 2 + 1)
             settings["memory_size"] = max(settings["memory_size"], least)
-        model = objective(self.make_backbone(channels), seed=seed, **settings)
+        if backbone is None:
+            backbone = self.make_backbone(channels)
+        model = objective(backbone, seed=seed, **settings)
         model.compile(self.make_optimizer(steps_per_epoch))
         return model
 
