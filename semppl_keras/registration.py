@@ -32,6 +32,7 @@ CLASSES = {
     "LARS": "semppl_keras.optimizers.lars",
     "LabelledMemory": "semppl_keras.memory.queue",
     "Latest": "semppl_keras.training.metrics",
+    "MemoryVotes": "semppl_keras.pretraining.memory_classifier",
     "MixStreams": "semppl_keras.backbones.selective_kernels",
     "MultiCrop": "semppl_keras.views.multi_crop",
     "ReLICv2": "semppl_keras.pretraining.relicv2",

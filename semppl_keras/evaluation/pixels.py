@@ -10,7 +10,8 @@ import numpy as np
 # in all but a few images.
 PIXEL_PROBE: dict[str, Any] = {"standardize": False, "single_label_c": 1.0}
 
-_LARGEST_SIDE = 32
+# Pixels of a side that a linear classifier can make use of.
+LARGEST_SIDE = 32
 _CHUNK = 256
 
 
@@ -28,13 +29,13 @@ def as_pixels(images: Any) -> np.ndarray:
         `(N, F)` float64.
     """
     images = np.asarray(images)
-    if max(images.shape[1:3]) > _LARGEST_SIDE:
+    if max(images.shape[1:3]) > LARGEST_SIDE:
         images = np.concatenate(
             [
                 keras.ops.convert_to_numpy(
                     keras.ops.image.resize(
                         images[start : start + _CHUNK].astype("float32"),
-                        (_LARGEST_SIDE, _LARGEST_SIDE),
+                        (LARGEST_SIDE, LARGEST_SIDE),
                         antialias=True,
                         data_format="channels_last",
                     )

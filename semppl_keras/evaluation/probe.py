@@ -1,6 +1,9 @@
 """The linear probe of a training: one for every measure of it."""
 
+import warnings
 from typing import Any
+
+import numpy as np
 
 from semppl_keras.evaluation.counting import Progress
 from semppl_keras.evaluation.inputs import as_features, known_rows
@@ -59,3 +62,31 @@ def fit_probe(
         single_label_c=single_label_c,
         seed=seed,
     )
+
+
+def refitted(probe: Any, features: Any, labels: Any) -> Any:
+    """A probe fitted anew to other rows, with the penalty that was chosen for it.
+
+    Args:
+        probe: What `fit_probe` or `unit_probe` returned.
+        features: `(N, F)`, finite.
+        labels: `(N,)` integers, at least two classes.
+
+    Returns:
+        Another of its kind.
+    """
+    if not hasattr(probe, "steps"):
+        return sgd_linear_probe(
+            features,
+            labels,
+            learning_rates=(probe.learning_rate,),
+            weight_decays=(probe.weight_decay,),
+        )
+    from sklearn.base import clone
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    # As where it was fitted first.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return clone(probe).fit(np.asarray(features, "float64"), np.asarray(labels))

@@ -11,6 +11,7 @@ from .heads import projector_and_predictor as projector_and_predictor
 from .image_classifier import ImageClassifier as ImageClassifier
 from .image_embedder import ImageEmbedder as ImageEmbedder
 from .linear_classifier import linear_classifier as linear_classifier
+from .linear_classifier import linear_head as linear_head
 from .servable import make_servable as make_servable
 from .trainable_state import freeze_places as freeze_places
 from .trainable_state import frozen_places as frozen_places

@@ -20,14 +20,16 @@ def linear_classifier(
 ) -> ImageClassifier:
     """Puts a fitted linear probe on a backbone: images to probabilities.
 
-    Standardisation and regression are both linear, so that one layer does both.
+    Standardisation and regression are both linear, so that one layer does both;
+    features of which the directions were probed pass another before it.
 
     Args:
         backbone: built `keras.Model` from views `(B, s, s, C)` to features `(B, F)`,
             or to feature maps, whose mean over their positions was probed. It becomes
             the classifier's.
         views: the `MultiCrop` of the images that were probed.
-        probe: what `evaluation.linear_probe` or `evaluation.sgd_linear_probe` returns.
+        probe: what `evaluation.linear_probe`, `evaluation.sgd_linear_probe` or
+            `evaluation.unit_probe` returns.
         num_classes: int; classes that the probe was not fitted to get probability 0.
         class_names: a string for each class, or None.
 
@@ -41,6 +43,24 @@ def linear_classifier(
         >>> probe = linear_probe(model.embed(x_labelled), y_labelled)
         >>> classifier = linear_classifier(model.backbone, model.views, probe, 10)
     """
+    head = linear_head(probe, num_classes)
+    return ImageClassifier(
+        backbone, head, views, class_names=class_names, name="classifier"
+    )
+
+
+def linear_head(probe: Any, num_classes: int) -> keras.Model:
+    """What a fitted linear probe does with features, as a network.
+
+    Args:
+        probe, num_classes: as for `linear_classifier`.
+
+    Returns:
+        A `keras.Model` from features `(B, F)` to logits `(B, num_classes)`, float32.
+
+    Raises:
+        ValueError: if the probe knows other classes than 0 .. num_classes - 1.
+    """
     classes = np.asarray(probe.classes_)
     if classes.min() < 0 or classes.max() >= num_classes:
         raise ValueError(
@@ -51,16 +71,22 @@ def linear_classifier(
     weights = np.zeros((len(of_probe), num_classes))
     bias = np.full(num_classes, _NEVER)
     weights[:, classes], bias[classes] = of_probe, bias_of_probe
+    layers = [keras.layers.Input((len(weights),))]
+    if _takes_directions(probe):
+        layers.append(keras.layers.UnitNormalization(dtype="float32", name="direction"))
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")
-    head = keras.Sequential([keras.layers.Input((len(weights),)), logits], name="head")
+    head = keras.Sequential([*layers, logits], name="head")
     logits.set_weights([weights, bias])
-    return ImageClassifier(
-        backbone, head, views, class_names=class_names, name="classifier"
-    )
+    return head
+
+
+def _takes_directions(probe: Any) -> bool:
+    return "normalizer" in getattr(probe, "named_steps", ())
 
 
 def _affine(probe: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Weights `(F, C)` and bias `(C,)` of a probe on features as they are."""
+    """Weights `(F, C)` and bias `(C,)` of a probe on features as they are, or on their
+    directions."""
     if hasattr(probe, "steps"):
         scaler, regression = (step for _, step in probe.steps)
         weights = regression.coef_.T.astype("float64")
@@ -69,6 +95,8 @@ def _affine(probe: Any) -> tuple[np.ndarray, np.ndarray]:
             # Of two classes scikit-learn keeps the logit of the second against 0.
             weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
             bias = np.concatenate([np.zeros_like(bias), bias])
+        if _takes_directions(probe):
+            return weights, bias
         width = len(weights)
         scale = scaler.scale_ if scaler.with_std else np.ones(width)
         centre = scaler.mean_ if scaler.with_mean else np.zeros(width)

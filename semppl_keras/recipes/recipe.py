@@ -36,6 +36,12 @@ class Recipe:
     model: dict[str, Any]
     optimizer: tuple[str, dict[str, Any]]
 
+    @property
+    def from_weights(self) -> bool:
+        """Whether its backbone comes with weights that were trained elsewhere."""
+        name, arguments = self.backbone
+        return name == "pretrained" and backbones.is_pretrained(arguments["spec"])
+
     def with_batch_size(self, batch_size: int) -> Self:
         """The recipe with so many unlabelled images per step, and with labelled ones in
         proportion."""

@@ -30,6 +30,7 @@ def write_report(
     class_names: Sequence[str],
     title: str,
     images: str = "test",
+    classifier: str = "linear probe",
     seed: int = 0,
 ) -> None:
     """Draws training curves, pseudo-labels, embeddings and confusion matrix.
@@ -40,10 +41,11 @@ def write_report(
             that it lacks are left out.
         embeddings: `(N, F)` features of images.
         labels: `(N,)` their true classes, integers from 0.
-        predictions: `(N,)` the classes that the linear probe gives them, or None.
+        predictions: `(N,)` the classes that a classifier gives them, or None.
         class_names: One string per class.
         title: Headline.
         images: Which images they are, in a word.
+        classifier: What the classifier is called.
         seed: Of the embedding plot.
 
     Raises:
@@ -77,7 +79,7 @@ def write_report(
             confusion,
             confusion_matrix(np.asarray(predictions), labels, len(class_names)),
             class_names,
-            f"Linear probe on the {images} images",
+            f"{classifier[0].upper()}{classifier[1:]}, {images} images",
         )
     save_figure(figure, path)
 

@@ -9,7 +9,20 @@ import numpy as np
 
 from semppl_keras.data import dataset, dataset_name
 from semppl_keras.evaluation import confidence_interval
+from semppl_keras.reports.classifier_titles import TITLES
 from semppl_keras.reports.shown import shown
+
+# Without test images: by classifier what its row is called.
+_ROWS = {
+    "pixels": "supervised only, regression",
+    "frozen_linear": "frozen, logistic regression",
+    "frozen_propagation": "frozen, propagation",
+    "memory": "SemPPL, nearest in its memory",
+    "linear": "SemPPL, linear probe",
+    "propagation": "SemPPL, propagation",
+}
+# Their features were trained with the labels.
+_TRAINED = ("memory", "linear", "propagation")
 
 
 def format_run(metrics: Mapping[str, Any], folder: str | os.PathLike[str]) -> str:
@@ -23,25 +36,14 @@ def format_run(metrics: Mapping[str, Any], folder: str | os.PathLike[str]) -> st
         Several lines of text.
     """
     lines = [run_headline(metrics), ""]
-    if metrics["num_test"]:
-        regression = metrics["supervised_logistic_regression_accuracy"]
-        network = metrics["supervised_network_accuracy"]
-        rows = [
-            (
-                "supervised only, the same labels",
-                metrics["supervised_accuracy"],
-                f"logistic regression {regression:.1%}, network {network:.1%}",
-            ),
-            ("SemPPL, nearest in its memory", metrics["knn_accuracy"], ""),
-            ("SemPPL, linear probe", metrics["linear_accuracy"], "frozen backbone"),
+    lines += _test_lines(metrics) if metrics["num_test"] else _label_lines(metrics)
+    if metrics["pseudo_label_accuracy"] is not None or metrics.get("pseudo_labels"):
+        lines += [
+            f"  pseudo-labels of {metrics['num_unlabelled']:,} unlabelled images",
+            _run_row("SemPPL", metrics["pseudo_label_accuracy"], ""),
         ]
-        lines.append(f"  accuracy on {metrics['num_test']:,} test images")
-        lines += [_run_row(*row) for row in rows]
-    else:
-        lines += _cross_validation_lines(metrics["cross_validated"])
-    lines.append(f"  pseudo-labels of {metrics['num_unlabelled']:,} unlabelled images")
-    lines.append(_run_row("SemPPL", metrics["pseudo_label_accuracy"], ""))
     lines += _pseudo_label_lines(metrics.get("pseudo_labels"))
+    lines += _choice_lines(metrics)
     if metrics.get("num_skipped"):
         lines += [
             "",
@@ -76,26 +78,122 @@ def run_headline(metrics: Mapping[str, Any]) -> str:
     return f"{name}, {labels}, seed {metrics['seed']}, {metrics['backend']}"
 
 
-def _cross_validation_lines(measured: Mapping[str, Any] | None) -> list[str]:
-    if measured is None:
+def _test_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Accuracies on test images: of the labels alone, frozen, trained."""
+    regression = metrics["supervised_logistic_regression_accuracy"]
+    network = metrics["supervised_network_accuracy"]
+    note = f"logistic regression {regression:.1%}, network {network or 0:.1%}"
+    rows = [
+        (
+            "supervised only, the same labels",
+            metrics["supervised_accuracy"],
+            "logistic regression on pixels" if network is None else note,
+        ),
+        ("frozen, nearest neighbours", metrics.get("frozen_knn_accuracy"), ""),
+        ("frozen, logistic regression", metrics.get("frozen_linear_accuracy"), ""),
+        ("frozen, propagation", metrics.get("frozen_propagation_accuracy"), ""),
+        ("SemPPL, nearest in its memory", metrics["knn_accuracy"], ""),
+        ("SemPPL, linear probe", metrics["linear_accuracy"], ""),
+        ("SemPPL, propagation", metrics.get("propagation_accuracy"), ""),
+    ]
+    lines = [f"  accuracy on {metrics['num_test']:,} test images"]
+    return lines + [_run_row(*row) for row in rows if row[1] is not None]
+
+
+def _label_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """What the labels alone tell, where there are no test images."""
+    measured = metrics["cross_validated"]
+    by_name = metrics.get("classifier_cv_accuracies") or {}
+    known = {name: one for name, one in by_name.items() if one is not None}
+    if measured is None and not known:
         return [
             "  accuracy not measured: there are no test images, and too few labels to "
             "hold any out"
         ]
-    return [
-        f"  cross-validation on {measured['num_labelled']:,} labelled images, without "
-        "test images",
-        _run_row(
-            "supervised only, regression",
-            measured["supervised_logistic_regression_accuracy"],
-            "logistic regression on the pixels",
-        ),
-        _run_row(
-            "SemPPL, linear probe",
-            measured["linear_accuracy"],
-            "optimistic: the backbone knows these labels",
-        ),
+    count = metrics["num_labelled"] if measured is None else measured["num_labelled"]
+    lines = [
+        f"  cross-validation on {count:,} labelled images, without test images",
     ]
+    if not known and measured is not None:
+        # Of an earlier version.
+        return [
+            *lines,
+            _run_row(
+                "supervised only, regression",
+                measured["supervised_logistic_regression_accuracy"],
+                "logistic regression on the pixels",
+            ),
+            _run_row(
+                "SemPPL, linear probe",
+                measured["linear_accuracy"],
+                "optimistic: the backbone knows these labels",
+            ),
+        ]
+    for name in _ROWS:
+        if name in known:
+            note = f"standard error {known[name]['std_error']:.1%}"
+            if name in _TRAINED:
+                note += ", without what knowing these labels flatters it by"
+            lines.append(_run_row(_ROWS[name], known[name]["mean"], note))
+    return lines
+
+
+def _choice_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Which classifier is used, and what training was good for."""
+    name = metrics.get("classifier")
+    if name is None:
+        return []
+    by_name = metrics["classifier_cv_accuracies"]
+    lines = ["", f"Classifier: {chosen_by(metrics)}"]
+    trained = [other for other in by_name if other in _TRAINED]
+    if trained and name not in trained:
+        lost_to = "the labels alone" if name == "pixels" else "the frozen features"
+        lines.append(
+            f"Training lost to {lost_to}, as far as these labels can tell: what it has "
+            "made is not used."
+        )
+    accuracy, alone = metrics["classifier_accuracy"], metrics["supervised_accuracy"]
+    if accuracy is not None and alone is not None and accuracy < alone:
+        lines.append(
+            f"On the test images it is worse ({accuracy:.1%}) than what the labels "
+            f"alone give ({alone:.1%})."
+        )
+    return lines
+
+
+def chosen_by(metrics: Mapping[str, Any]) -> str:
+    """Which classifier a run uses, and by how much it is the best.
+
+    Args:
+        metrics: What `metrics.json` holds, with a `classifier`.
+
+    Returns:
+        Such as "propagation on trained features, 71.2% by cross-validation on the
+        labels (propagation on frozen features: 66.9%)".
+    """
+    name = metrics["classifier"]
+    by_name = metrics["classifier_cv_accuracies"]
+    own = by_name.get(name)
+    if own is None:
+        return (
+            f"{TITLES[name]}, which is expected to be the best: too few labels to "
+            "measure it by"
+        )
+    kind = name in _TRAINED
+    others = {
+        other: one["mean"]
+        for other, one in by_name.items()
+        if one is not None and other != name and (other in _TRAINED) != kind
+    } or {
+        other: one["mean"]
+        for other, one in by_name.items()
+        if one is not None and other != name
+    }
+    told = f"{TITLES[name]}, {own['mean']:.1%} by cross-validation on the labels"
+    if not others:
+        return told
+    best = max(others, key=lambda other: others[other])
+    return f"{told} ({TITLES[best]}: {others[best]:.1%})"
 
 
 def _pseudo_label_lines(pseudo_labels: Mapping[str, Any] | None) -> list[str]:

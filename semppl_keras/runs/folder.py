@@ -13,10 +13,12 @@ import numpy as np
 
 from semppl_keras import recipes
 from semppl_keras.data import Dataset, FewLabels, dataset
+from semppl_keras.reports.classifier_titles import TITLES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.safety import json_files
 from semppl_keras.runs.safety.json_files import (
+    Entry,
     check_dataset,
     check_entries,
     integer,
@@ -39,19 +41,32 @@ _METRICS = {
     "read_seconds": number(0),
     "train_seconds": number(0),
     "pseudo_label_accuracy": json_files.SHARE_OR_NONE,
-    "pseudo_labels": json_files.Entry(dict | None, optional=True),
+    "pseudo_labels": Entry(dict | None, optional=True),
     "cross_validated": dict | None,
     "versions": dict,
 }
-_TEST_METRICS = dict.fromkeys(
-    (
-        "supervised_accuracy",
-        "supervised_logistic_regression_accuracy",
-        "supervised_network_accuracy",
-        "knn_accuracy",
-        "linear_accuracy",
+_TEST_METRICS = {
+    "supervised_accuracy": number(0, 1),
+    "supervised_logistic_regression_accuracy": number(0, 1),
+    # None of a backbone with weights, and of a run without training.
+    "supervised_network_accuracy": json_files.SHARE_OR_NONE,
+    "knn_accuracy": json_files.SHARE_OR_NONE,
+    "linear_accuracy": json_files.SHARE_OR_NONE,
+}
+# What runs of earlier versions lack: their classifiers, by name.
+_CHOICE = {
+    "classifier": Entry(
+        str, lambda name: name in TITLES, f"that is one of {', '.join(TITLES)}"
     ),
-    number(0, 1),
+    "classifier_accuracy": json_files.SHARE_OR_NONE,
+    "classifier_cv_accuracies": dict,
+}
+_CV_ACCURACY = {"mean": number(0, 1), "std_error": number(0, 1)}
+_MORE_ACCURACIES = (
+    "propagation_accuracy",
+    "frozen_knn_accuracy",
+    "frozen_linear_accuracy",
+    "frozen_propagation_accuracy",
 )
 _CROSS_VALIDATED = {
     "num_labelled": integer(),
@@ -213,6 +228,15 @@ def read_metrics(folder: pathlib.Path) -> dict[str, Any]:
     check_dataset(path, metrics["dataset"])
     if metrics["num_test"]:
         check_entries(path, metrics, _TEST_METRICS)
+    for name in _MORE_ACCURACIES:
+        if name in metrics:
+            check_entries(path, metrics, {name: json_files.SHARE_OR_NONE})
+    if "classifier" in metrics:
+        check_entries(path, metrics, _CHOICE)
+        by_name = metrics["classifier_cv_accuracies"]
+        check_entries(path, by_name, dict.fromkeys(by_name, dict | None))
+        for accuracy in by_name.values():
+            check_entries(path, accuracy or {}, _CV_ACCURACY if accuracy else {})
     cross_validated = metrics["cross_validated"]
     if cross_validated and "supervised_accuracy" in cross_validated:
         # Version 0.1 wrote it under the name of the better of two classifiers.

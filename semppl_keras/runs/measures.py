@@ -25,17 +25,19 @@ from semppl_keras.pretraining import SemPPL
 from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.recipes import Recipe
 from semppl_keras.runs.classifier_training import fine_tune as tuned_network
+from semppl_keras.runs.embedded import Embedded
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.tasks import Task
 from semppl_keras.runs.telling import tell
+from semppl_keras.views import MultiCrop
 
 # Images `(N, h, w, c)` to probabilities `(N, classes)`.
 _Classifier = Callable[[np.ndarray], np.ndarray]
 
 # Wu et al. (2018), who have more than a thousand labelled images of each class.
 _MOST_NEIGHBOURS = 200
-_KNN_TEMPERATURE = 0.07
+KNN_TEMPERATURE = 0.07
 
 _TESTED = "images to test on"
 
@@ -45,8 +47,14 @@ _MOST_PSEUDO_LABELS = 2000
 
 
 def measure_training(
-    model: SemPPL, data: FewLabels, recipe: Recipe, *, seed: int = 0
-) -> tuple[dict[str, Any], np.ndarray, np.ndarray | None]:
+    model: SemPPL,
+    data: FewLabels,
+    recipe: Recipe,
+    of: Embedded,
+    predictions: np.ndarray | None,
+    *,
+    seed: int = 0,
+) -> dict[str, Any]:
     """Measures what a training has come to, and the supervised-only baseline.
 
     Without test images: by cross-validation on the labelled ones, of the classes with
@@ -56,64 +64,69 @@ def measure_training(
     Args:
         model: A trained `SemPPL`.
         data: `FewLabels` with test labels, or without test images.
-        recipe: The `Recipe` it was trained by: the baseline gets its backbone.
-        seed: Of the baseline and of the probe's cross-validation.
+        recipe: The `Recipe` it was trained by: the baseline gets its backbone, unless
+            that comes with weights, which are more than the labels alone.
+        of: Features of the model.
+        predictions: `probe_predictions` of them.
+        seed: Of the baseline and of cross-validation.
 
     Returns:
-        metrics: Dict of `supervised_accuracy` (and the two that it is the better of),
-            `knn_accuracy`, `linear_accuracy`, all on the test images and None without
-            any; `cross_validated`, None or a dict of
-            `supervised_logistic_regression_accuracy`, `linear_accuracy` and
-            `num_labelled`; and
-            `pseudo_label_accuracy` on the unlabelled images, None where no hidden label
-            is known, or `pseudo_labels` in its place, None or a dict of what some of
-            them are taken for.
-        features: `(M, F)` backbone features of the test images, or else of the labelled
-            ones.
-        predictions: `(M,)` the linear probe's classes for them, or None where nothing
-            could be held out.
+        Dict of `supervised_accuracy` (and the two that it is the better of),
+        `knn_accuracy`, `linear_accuracy`, all on the test images and None without any;
+        `cross_validated`, None or a dict of `supervised_logistic_regression_accuracy`,
+        `linear_accuracy` and `num_labelled`; and `pseudo_label_accuracy` on the
+        unlabelled images, None where no hidden label is known, or `pseudo_labels` in
+        its place, None or a dict of what some of them are taken for.
 
     Example:
-        >>> metrics, features, predictions = measure_training(model, data, recipe)
+        >>> metrics = measure_training(model, data, recipe, of, predictions)
         >>> metrics["linear_accuracy"]
     """
-    tell("Measuring, and training the supervised-only baseline ...")
     progress = Progress("Measuring,")
-    labelled_features = _embedded(model, data.x_labelled, "labelled images", progress)
     known = data.y_hidden >= 0
-    pseudo_label_accuracy = pseudo_labels = None
+    measured: dict[str, Any] = {}
     if known.any():
         unlabelled = data.x_unlabelled[known]
         told = PredictionProgress(progress, "unlabelled images", len(unlabelled))
         predicted, _ = model.pseudo_label(unlabelled, callbacks=[told])
-        pseudo_label_accuracy = _share(predicted == data.y_hidden[known])
+        measured["pseudo_label_accuracy"] = _share(predicted == data.y_hidden[known])
     else:
-        pseudo_labels = _pseudo_labels(model, data, seed)
-    metrics = {
-        "supervised_accuracy": None,
-        "supervised_logistic_regression_accuracy": None,
-        "supervised_network_accuracy": None,
-        "knn_accuracy": None,
-        "linear_accuracy": None,
-        "pseudo_label_accuracy": pseudo_label_accuracy,
-        "pseudo_labels": pseudo_labels,
-        "cross_validated": None,
-    }
+        measured["pseudo_labels"] = _pseudo_labels(model, data, seed)
+    if data.x_test is not None:
+        shares = _predicted(model, data.x_test, progress)
+        measured["knn_accuracy"] = of.accuracy(np.argmax(shares, axis=-1))
+        measured["linear_accuracy"] = of.accuracy(predictions)
+    else:
+        measured["cross_validated"] = _cross_validated(of, data, predictions, seed)
+    return {**measure_labels_alone(data, model.views, recipe, seed=seed), **measured}
+
+
+def measure_labels_alone(
+    data: FewLabels, views: MultiCrop, recipe: Recipe, *, seed: int = 0
+) -> dict[str, Any]:
+    """Measures the supervised-only baseline.
+
+    Args:
+        data, recipe, seed: As for `measure_training`.
+        views: Those of the recipe.
+
+    Returns:
+        The dict of `measure_training`, with None for all that is of a model.
+    """
+    metrics: dict[str, Any] = dict.fromkeys(
+        (
+            "supervised_accuracy",
+            "supervised_logistic_regression_accuracy",
+            "supervised_network_accuracy",
+            "knn_accuracy",
+            "linear_accuracy",
+            "pseudo_label_accuracy",
+            "pseudo_labels",
+            "cross_validated",
+        )
+    )
     if data.x_test is None:
-        cross_validated, predictions = _cross_validated(
-            labelled_features, data, seed, progress
-        )
-        return (
-            {**metrics, "cross_validated": cross_validated},
-            labelled_features,
-            predictions,
-        )
-
-    shares = _predicted(model, data.x_test, progress)
-    test_features = _embedded(model, data.x_test, _TESTED, progress)
-    probe = fit_probe(labelled_features, data.y_labelled, seed=seed, progress=progress)
-    predictions = probe.predict(test_features)
-
+        return metrics
     keras.utils.set_random_seed(seed)
     channels = data.x_train.shape[-1]
     # The baseline gets SemPPL's own augmentation, with a random state of its own.
@@ -123,52 +136,72 @@ def measure_training(
         data.y_labelled,
         data.x_test,
         data.y_test,
-        make_backbone=lambda: recipe.make_backbone(channels),
-        augment=lambda images: model.views(images, seed=view_seed)["large"][:, 0],
-        prepare=model.views.center_view,
+        make_backbone=None
+        if recipe.from_weights
+        else lambda: recipe.make_backbone(channels),
+        augment=lambda images: views(images, seed=view_seed)["large"][:, 0],
+        prepare=views.center_view,
         seed=seed,
-        progress=progress,
+        progress=Progress("Measuring,"),
     )
-    metrics = {
+    return {
         **metrics,
         "supervised_accuracy": supervised.best,
         "supervised_logistic_regression_accuracy": supervised.logistic_regression,
         "supervised_network_accuracy": supervised.network,
-        "knn_accuracy": _share(np.argmax(shares, axis=-1) == data.y_test),
-        "linear_accuracy": _share(predictions == data.y_test),
     }
-    return metrics, test_features, predictions
+
+
+def probe_predictions(of: Embedded, probe: Any, *, seed: int = 0) -> np.ndarray | None:
+    """What a linear probe says of images that it was not fitted to.
+
+    Args:
+        of: Features of a network.
+        probe: Fitted to the labelled images.
+        seed: Of the folds.
+
+    Returns:
+        `(t,)` classes of the images to test on. Without any `(n,)` of the labelled
+        ones, by cross-validation, -1 for the only image of a class; or None where fewer
+        than two classes have two.
+    """
+    if of.test is not None:
+        return probe.predict(of.test)
+    counts = np.bincount(of.labels, minlength=of.num_classes)
+    if np.sum(counts >= 2) < 2:
+        return None
+    # The others could not be held out, and those that can are not to pay for it.
+    chosen = counts[of.labels] >= 2
+    predictions = np.full(len(chosen), -1)
+    predictions[chosen] = cross_validated_predictions(
+        of.labelled[chosen],
+        of.labels[chosen],
+        seed=seed,
+        progress=Progress("Measuring,"),
+    )
+    return predictions
 
 
 def _cross_validated(
-    features: np.ndarray, data: FewLabels, seed: int, progress: Progress
-) -> tuple[dict[str, Any] | None, np.ndarray | None]:
-    """What can be measured on the labels alone, and predictions or None."""
-    labels = data.y_labelled
-    counts = np.bincount(labels, minlength=data.num_classes)
-    chosen = counts[labels] >= 2
-    if np.sum(counts >= 2) < 2:
-        return None, None
-    if not chosen.all():
-        # Their rows could not be held out, and the others are not to pay for it.
-        features, labels = features[chosen], labels[chosen]
-    predictions = np.full(len(chosen), -1)
-    predictions[chosen] = cross_validated_predictions(
-        features, labels, seed=seed, progress=progress
-    )
+    of: Embedded, data: FewLabels, predictions: np.ndarray | None, seed: int
+) -> dict[str, Any] | None:
+    """What can be measured on the labels alone."""
+    if predictions is None:
+        return None
+    chosen = predictions >= 0
+    labels = of.labels[chosen]
     baseline = cross_validated_predictions(
         as_pixels(data.x_labelled[chosen]),
         labels,
         seed=seed,
-        progress=progress,
+        progress=Progress("Measuring,"),
         **PIXEL_PROBE,
     )
-    measured = {
+    return {
         "supervised_logistic_regression_accuracy": _share(baseline == labels),
         "linear_accuracy": _share(predictions[chosen] == labels),
         "num_labelled": int(chosen.sum()),
     }
-    return measured, predictions if chosen.all() else None
 
 
 def _pseudo_labels(model: SemPPL, data: FewLabels, seed: int) -> dict[str, Any]:
@@ -245,20 +278,19 @@ def measure(
     if task.labels_of_run and getattr(model, "predicts_classes", False):
         shares["memory_knn"] = _predicted(model, task.x_test, looking)
         rows["memory_knn"] = {"title": f"{method}, nearest in its memory"}
-    # More neighbours than a class has images could not all be right.
-    k = min(_MOST_NEIGHBOURS, max(1, len(labelled) // classes))
+    k = usual_neighbours(len(labelled), classes)
     shares["weighted_knn"] = knn_probabilities(
         labelled,
         task.y_labelled,
         test,
         k,
         num_classes=classes,
-        temperature=_KNN_TEMPERATURE,
+        temperature=KNN_TEMPERATURE,
     )
     rows["weighted_knn"] = {
         "title": f"{method}, weighted nearest neighbours",
         "k": k,
-        "temperature": _KNN_TEMPERATURE,
+        "temperature": KNN_TEMPERATURE,
     }
     probe = fit_probe(labelled, task.y_labelled, seed=seed, progress=progress)
     classifiers["linear_probe"] = lambda x: probe.predict_proba(
@@ -287,6 +319,14 @@ def measure(
     if corruptions:
         robustness = _robustness(classifiers, task, corruptions, severities, seed)
     return {"rows": rows, "robustness": robustness}
+
+
+def usual_neighbours(num_labelled: int, num_classes: int) -> int:
+    """How many weighted nearest neighbours are asked.
+
+    More than a class has images could not all be right.
+    """
+    return min(_MOST_NEIGHBOURS, max(1, num_labelled // num_classes))
 
 
 def _robustness(

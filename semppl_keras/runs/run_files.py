@@ -24,10 +24,19 @@ class RunFiles(keras.callbacks.Callback):
         self, folder: pathlib.Path, settings: Mapping[str, Any], data: FewLabels
     ) -> None:
         super().__init__()
-        self._folder = folder
-        self._settings = settings
-        self._skipped = getattr(data, "skipped", ())
+        self._written = folder, settings, data
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        write_json(self._folder / "run.json", self._settings)
-        write_skipped(self._folder / "skipped.tsv", self._skipped)
+        write_run_files(*self._written)
+
+
+def write_run_files(
+    folder: pathlib.Path, settings: Mapping[str, Any], data: FewLabels
+) -> None:
+    """Writes them.
+
+    Args:
+        folder, settings, data: As for `RunFiles`.
+    """
+    write_json(folder / "run.json", settings)
+    write_skipped(folder / "skipped.tsv", getattr(data, "skipped", ()))

@@ -1,15 +1,61 @@
 """The models of a run folder: its network and its classifiers, checked."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import keras
 
 from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import Pretraining
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.safety.json_files import read_json
 from semppl_keras.runs.safety.loading import load_model
+from semppl_keras.runs.whole_files import save_model
 
 CLASSIFIER = "classifier.keras"
+
+# The network as it was before training, with its views.
+FROZEN = "frozen.keras"
+# What classifiers have beside their network, a small file each.
+_HEADS = "heads"
+
+
+def save_heads(folder: pathlib.Path, heads: Mapping[str, keras.Model | None]) -> None:
+    """Keeps the heads of classifiers, by the name of each."""
+    for name, head in heads.items():
+        if head is not None:
+            save_model(head, head_path(folder, name))
+
+
+def head_path(folder: pathlib.Path, name: str) -> pathlib.Path:
+    """Where the head of a classifier is."""
+    return folder / _HEADS / f"{name}.keras"
+
+
+def load_head(
+    path: pathlib.Path, backbone: keras.Model, num_classes: int, *, trust: bool = False
+) -> keras.Model:
+    """The head of a classifier.
+
+    Args:
+        path: Of its `.keras` file.
+        backbone: The network that it is for.
+        num_classes: Of the run.
+        trust: As for `load_model`.
+
+    Raises:
+        RunError: It is for other features, or of other classes.
+    """
+    head = load_model(path, trust=trust)
+    width, expected = backbone.output_shape[-1], (None, num_classes)
+    received = tuple(head.input_shape), tuple(head.output_shape)
+    if received != ((None, width), expected):
+        raise RunError(
+            f"{str(path)!r} must take features (None, {width}) to logits {expected}. "
+            f"Received: a model from {received[0]} to {received[1]}. Bring it back "
+            "from a copy, or train again."
+        )
+    return head
 
 
 def check_model(

@@ -14,10 +14,19 @@ import numpy as np
 from semppl_keras.callbacks import ScalarLogs, TrainingState
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.data.images.decoding import TooManyUnreadable
+from semppl_keras.networks import ImageEmbedder
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes import Recipe
+from semppl_keras.reports.classifier_titles import TITLES
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
+from semppl_keras.runs.candidates import (
+    frozen_probe,
+    pixel_candidate,
+    trained_probe,
+)
+from semppl_keras.runs.choice import chosen, trained_candidates
+from semppl_keras.runs.embedded import Embed, Embedded, embedded
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     dataset_of,
@@ -27,11 +36,18 @@ from semppl_keras.runs.folder import (
     value_range_of,
     versions,
 )
-from semppl_keras.runs.measures import measure_training
+from semppl_keras.runs.frozen import Frozen, measure_frozen, measured_before
+from semppl_keras.runs.measures import (
+    measure_labels_alone,
+    measure_training,
+    probe_predictions,
+)
 from semppl_keras.runs.options.train import TrainOptions
+from semppl_keras.runs.prediction_progress import PredictionProgress
+from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.results.trained_run import TrainedRun
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
-from semppl_keras.runs.run_files import RunFiles
+from semppl_keras.runs.run_files import RunFiles, write_run_files
 from semppl_keras.runs.safety.loading import check_folder
 from semppl_keras.runs.safety.lock import locked
 from semppl_keras.runs.safety.out_paths import check_can_write
@@ -197,11 +213,21 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     data = _load(dataset, settings, recipe, folder)
     read_seconds = time.monotonic() - begun
     settings = signed(with_data(settings, data, folder))
-    model, state = _trained(folder, settings, data, recipe, options)
+    seed = settings["seed"]
+    model, state = _begun(folder, settings, data, recipe, options)
+    frozen = None
+    if recipe.from_weights:
+        frozen = _frozen(folder, settings, data, recipe, model, state)
+        # Its images fit, and what was measured of it is there for a training that
+        # goes on.
+        write_run_files(folder, settings, data)
+    if settings["epochs"]:
+        state = _trained(folder, settings, data, recipe, model, state, options)
     save_model(model, folder / "model.keras")
 
-    seed = settings["seed"]
-    measured, features, predictions = measure_training(model, data, recipe, seed=seed)
+    measured, of, predictions, how = _measured(
+        folder, model, data, recipe, frozen, settings
+    )
     metrics = {
         **measured,
         "read_seconds": round(read_seconds, 2),
@@ -224,11 +250,12 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     write_report(
         folder / "report.png",
         history=state.history,
-        embeddings=features,
-        labels=data.y_labelled if data.x_test is None else data.y_test,
+        embeddings=of.labelled if of.test is None else of.test,
+        labels=of.labels if of.test is None else of.test_labels,
         predictions=predictions,
         class_names=data.class_names,
-        images="labelled" if data.x_test is None else "test",
+        images="labelled" if of.test is None else "test",
+        classifier=how,
         title=run_headline(metrics),
         seed=seed,
     )
@@ -242,27 +269,27 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     return trained
 
 
-def _trained(
+def _begun(
     folder: pathlib.Path,
     settings: Mapping[str, Any],
     data: FewLabels,
     recipe: Recipe,
     options: TrainOptions,
 ) -> tuple[SemPPL, TrainingState]:
-    """The model after training, or what is left of it, and its `TrainingState`."""
+    """The model that is trained, or what it has come to, and its `TrainingState`."""
     epochs, seed = settings["epochs"], settings["seed"]
-    x_unlabelled = data.x_unlabelled
-    batch_size = min(recipe.batch_size, len(x_unlabelled))
-    # A second copy of an image would be among its negatives.
-    labelled_batch_size = min(recipe.labelled_batch_size, len(data.x_labelled))
-    steps_per_epoch = math.ceil(len(x_unlabelled) / batch_size)
+    batch_size, labelled_batch_size = _batch_sizes(data, recipe)
+    steps_per_epoch = math.ceil(len(data.x_unlabelled) / batch_size)
     keras.utils.set_random_seed(seed)
     model, state = _model(folder, data, recipe, seed, steps_per_epoch, options.trust)
     check_fits(folder / "checkpoints", model, state, data, epochs)
-    check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
-    check_enough_steps(model.neighbours, epochs, steps_per_epoch, labelled_batch_size)
+    if epochs:
+        check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
+        check_enough_steps(
+            model.neighbours, epochs, steps_per_epoch, labelled_batch_size
+        )
     tell(
-        f"{shown(data.name)}: {len(x_unlabelled):,} unlabelled and "
+        f"{shown(data.name)}: {len(data.x_unlabelled):,} unlabelled and "
         f"{len(data.x_labelled):,} labelled images of {data.num_classes} classes, "
         f"{_num_test(data):,} to test on. Recipe {recipe.name}, {epochs} "
         f"epochs, {keras.backend.backend()}."
@@ -271,16 +298,54 @@ def _trained(
         tell(f"Note: {remark}")
     if state.step:
         tell_where(state)
-    if state.epoch == epochs:
-        return model, state
+    return model, state
 
+
+def _frozen(
+    folder: pathlib.Path,
+    settings: Mapping[str, Any],
+    data: FewLabels,
+    recipe: Recipe,
+    model: SemPPL,
+    state: TrainingState,
+) -> Frozen:
+    """How good the backbone is before it is trained."""
+    before = measured_before(folder, settings) if settings["epochs"] else None
+    if before is not None:
+        return before
+    backbone = model.backbone
+    if state.step:
+        # That of the checkpoint is no longer what it was.
+        backbone = recipe.make_backbone(data.x_train.shape[-1])
+    return measure_frozen(
+        folder,
+        ImageEmbedder(backbone, model.views),
+        data,
+        settings,
+        keep_network=settings["epochs"] > 0,
+    )
+
+
+def _trained(
+    folder: pathlib.Path,
+    settings: Mapping[str, Any],
+    data: FewLabels,
+    recipe: Recipe,
+    model: SemPPL,
+    state: TrainingState,
+    options: TrainOptions,
+) -> TrainingState:
+    """The `TrainingState` after training, or what is left of it."""
+    if state.epoch == settings["epochs"]:
+        return state
+    batch_size, labelled_batch_size = _batch_sizes(data, recipe)
     known = np.any(data.y_hidden >= 0)
     try:
-        state = safe_fit(
+        return safe_fit(
             model,
             state,
             folder / "checkpoints",
-            (x_unlabelled, data.y_hidden) if known else x_unlabelled,
+            (data.x_unlabelled, data.y_hidden) if known else data.x_unlabelled,
             (data.x_labelled, data.y_labelled),
             minutes=options.checkpoint_minutes,
             # An epoch that counts as done is in the logs.
@@ -288,7 +353,7 @@ def _trained(
                 RunFiles(folder, settings, data),
                 ScalarLogs(folder / "logs"),
             ],
-            epochs=epochs,
+            epochs=settings["epochs"],
             batch_size=batch_size,
             labelled_batch_size=labelled_batch_size,
             shorten=_shorten(dataset_of(settings)),
@@ -298,7 +363,60 @@ def _trained(
             f"{error} On the command line: --batch-size {max(1, batch_size // 2)}, "
             "with another --out."
         ) from error
-    return model, state
+
+
+def _batch_sizes(data: FewLabels, recipe: Recipe) -> tuple[int, int]:
+    """Unlabelled and labelled images of a step."""
+    # A second copy of an image would be among its negatives.
+    return (
+        min(recipe.batch_size, len(data.unlabelled_indices)),
+        min(recipe.labelled_batch_size, len(data.labelled_indices)),
+    )
+
+
+def _measured(
+    folder: pathlib.Path,
+    model: SemPPL,
+    data: FewLabels,
+    recipe: Recipe,
+    frozen: Frozen | None,
+    settings: Mapping[str, Any],
+) -> tuple[dict[str, Any], Embedded, np.ndarray | None, str]:
+    """What the run has come to, on which features it was measured, what their
+    classifier says of the images that it was tested on, and what that is called."""
+    seed = settings["seed"]
+    tell("Measuring, and training the supervised-only baseline ...")
+    candidates = {} if frozen is None else dict(frozen.candidates)
+    if frozen is not None and frozen.features is not None and not settings["epochs"]:
+        of = frozen.features
+        probe, name = frozen_probe(of, seed), "frozen_linear"
+        measured = measure_labels_alone(data, model.views, recipe, seed=seed)
+        predictions = probe_predictions(of, probe, seed=seed)
+    else:
+        of = embedded(_embed(model), data, saw_labels=True, seed=seed)
+        probe, name = trained_probe(of, seed), "linear"
+        predictions = probe_predictions(of, probe, seed=seed)
+        measured = measure_training(model, data, recipe, of, predictions, seed=seed)
+        candidates |= trained_candidates(
+            model, data, of, probe, measured["knn_accuracy"], folder=folder, seed=seed
+        )
+        measured["propagation_accuracy"] = candidates["propagation"].accuracy
+    candidates["pixels"] = pixel_candidate(model, data, seed)
+    if frozen is not None:
+        measured |= frozen.metrics()
+    if predictions is not None and predictions.min() < 0:
+        # Of an image that could not be held out nothing is said.
+        predictions = None
+    measured |= chosen(candidates)
+    return measured, of, predictions, TITLES[name]
+
+
+def _embed(model: SemPPL) -> Embed:
+    def embed(images: np.ndarray, what: str) -> np.ndarray:
+        told = PredictionProgress(Progress("Measuring,"), what, len(images))
+        return model.embed(images, callbacks=[told])
+
+    return embed
 
 
 def _shorten(dataset: Dataset) -> str:

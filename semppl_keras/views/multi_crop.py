@@ -458,6 +458,11 @@ def single_view(views: MultiCrop) -> MultiCrop:
     return _changed(views, num_large=1, num_small=0)
 
 
+def of_size(views: MultiCrop, large_size: int) -> MultiCrop:
+    """The `MultiCrop` that makes one large view of another size."""
+    return _changed(views, num_large=1, num_small=0, large_size=large_size)
+
+
 def crop_and_flip(views: MultiCrop) -> MultiCrop:
     """The same with the colours left alone: SimCLRv2's views after pre-training.
 

@@ -43,7 +43,7 @@ class TrainOptions(TableFields):
     max_skipped: float | None = checked(share, None)
     cache: str | None = checked(one_of(CACHES), None)
     labels_per_class: int | str | None = checked(labels_per_class, None)
-    epochs: int | None = checked(integer(1), None)
+    epochs: int | None = checked(integer(0), None)
     batch_size: int | None = checked(integer(2), None)
     learning_rate: float | None = checked(positive, None)
     seed: int | None = checked(integer(0), None)

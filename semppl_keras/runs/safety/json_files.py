@@ -137,7 +137,7 @@ SHARE_OR_NONE = Entry(
 SETTINGS = {
     "dataset": DATASET,
     "labels_per_class": LABELS_PER_CLASS,
-    "epochs": integer(1),
+    "epochs": integer(0),
     "seed": integer(0),
     "backend": str,
     "batch_size": integer(2, optional=True),

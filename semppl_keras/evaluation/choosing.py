@@ -1,0 +1,198 @@
+"""Which of several classifiers is best, by the labelled images alone."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from semppl_keras.evaluation.counting import Count, Progress
+from semppl_keras.evaluation.inputs import UNKNOWN, all_known
+
+_MAX_FOLDS = 5
+# Times that the folds are drawn: one draw of a few labels is mostly chance.
+REPEATS = 3
+
+# Of labels with -1 in the place of those that are held out, `(n,)`: shares of all
+# labelled images, `(n, C)`, and of images that nobody has labelled, `(m, C)`, of which
+# there may be none.
+Fit = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossValidation:
+    """How often a classifier is right about labels that it was not given.
+
+    Args:
+        correct: For each labelled image that was held out, in how many of the draws of
+            folds it was recognised, a share.
+        optimism: What `correct` is too high by, on the mean, for features that were
+            trained with these labels; 0 for others.
+    """
+
+    correct: tuple[float, ...]
+    optimism: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """The accuracy, without the optimism."""
+        return max(0.0, float(np.mean(self.correct)) - self.optimism)
+
+    @property
+    def std_error(self) -> float:
+        """Of the mean, as far as it depends on which images are labelled."""
+        return _std_error(np.asarray(self.correct))
+
+
+def cross_validate(
+    fit: Fit,
+    labels: Any,
+    *,
+    saw_labels: bool = False,
+    repeats: int = REPEATS,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> CrossValidation | None:
+    """Measures a classifier on the labels that it may be fitted to.
+
+    In stratified folds, up to five, drawn `repeats` times, the same for every
+    classifier of the same labels and seed. A label is hidden from the classifier while
+    it is held out, also where that looks at all images, labelled or not. The only
+    label of a class is never held out, and not measured.
+
+    Features that were trained with these labels have drawn the images that belong to
+    them together, so that held-out ones are recognised more easily than images that
+    nobody has labelled. No folds can show by how much. With `saw_labels` the mean is
+    lowered by how much more certain the classifier is of held-out labelled images than
+    of others that it takes for the same class, which goes with how much more often it
+    is right (Guillory et al. 2021). That is an estimate, and mostly too low a one.
+
+    Args:
+        fit: Function of labels `(n,)`, with -1 for those that are held out: shares
+            `(n, C)` of the labelled images, and `(m, C)` of some that nobody has
+            labelled.
+        labels: `(n,)` integers.
+        saw_labels: Whether the features were trained with them.
+        repeats: At least 1.
+        seed: Shuffles the folds.
+        progress: Function of (what is done: str, how many, of how many).
+
+    Returns:
+        A `CrossValidation`; None where fewer than two classes have a label to spare.
+
+    Raises:
+        ValueError: Labels that are none.
+
+    Example:
+        >>> def fit(labels):
+        ...     probe = linear_probe(features[labels >= 0], labels[labels >= 0])
+        ...     return probe.predict_proba(features), probe.predict_proba(others)
+        >>> cross_validate(fit, labels).mean
+    """
+    labels = all_known(labels, "labels", len(labels)).astype("int64")
+    counts = np.bincount(labels)
+    spare = counts[labels] >= 2
+    if np.sum(counts >= 2) < 2:
+        return None
+    folds = [
+        fold
+        for repeat in range(repeats)
+        for fold in _folds(labels, spare, np.random.default_rng([seed, repeat]))
+    ]
+    correct, surer = np.zeros(len(labels)), []
+    count = Count("folds of cross-validation", len(folds), progress)
+    for held in folds:
+        shares, others = fit(np.where(held, UNKNOWN, labels))
+        correct[held] += shares[held].argmax(axis=1) == labels[held]
+        if saw_labels:
+            surer.append(_surer(shares[held], others))
+        count.add()
+    optimism = max(0.0, float(np.mean(surer))) if surer else 0.0
+    return CrossValidation(tuple((correct[spare] / repeats).tolist()), optimism)
+
+
+def choose(
+    measured: Mapping[str, CrossValidation | None], preference: Sequence[str]
+) -> str:
+    """The best of several classifiers that were measured on the same labels.
+
+    Of a few labels a small difference says nothing: among those that are behind the
+    best one by no more than the standard error of the difference, image by image, the
+    one that is preferred wins.
+
+    Args:
+        measured: By name what `cross_validate` gave, all of them of the same labels and
+            seed, or all None.
+        preference: Names, the one that is expected to be best first; names that are not
+            in `measured` are passed over.
+
+    Returns:
+        A name.
+
+    Raises:
+        ValueError: None of the names is preferred.
+    """
+    named = [name for name in preference if name in measured]
+    if not named:
+        raise ValueError(
+            "`preference` must name some classifiers that were measured. Received: "
+            f"{', '.join(preference)}, where {', '.join(measured)} were."
+        )
+    known = {name: one for name in named if (one := measured[name]) is not None}
+    if not known:
+        return named[0]
+    best = max(known.values(), key=lambda one: one.mean)
+    return next(name for name, one in known.items() if not _is_behind(one, best))
+
+
+def _folds(
+    labels: np.ndarray, spare: np.ndarray, generator: np.random.Generator
+) -> list[np.ndarray]:
+    """Masks `(n,)` of what is held out, of which together have all that is spare.
+
+    Every class has a label left in each.
+    """
+    counts = np.bincount(labels)
+    number = min(_MAX_FOLDS, int(counts.max()))
+    fold_of = np.full(len(labels), -1)
+    first = 0
+    for label in np.flatnonzero(counts >= 2):
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        # The larger folds are not always the same ones.
+        fold_of[rows] = (first + np.arange(len(rows))) % number
+        first += len(rows)
+    masks = [spare & (fold_of == fold) for fold in range(number)]
+    return [mask for mask in masks if mask.any()]
+
+
+def _surer(some: np.ndarray, others: np.ndarray) -> float:
+    """By how much the largest shares of some are larger than those of others.
+
+    On the mean over the classes that both are taken for: classes may come more or less
+    often among images that somebody has chosen to label.
+
+    Args:
+        some: `(n, C)`.
+        others: `(m, C)`.
+    """
+    means = []
+    for shares in (some, others):
+        taken = np.eye(some.shape[1])[shares.argmax(axis=1)]
+        counts = taken.sum(axis=0)
+        sums = taken.T @ shares.max(axis=1)
+        means.append(np.where(counts > 0, sums / np.maximum(counts, 1), np.nan))
+    differences = means[0] - means[1]
+    known = ~np.isnan(differences)
+    return float(differences[known].mean()) if known.any() else 0.0
+
+
+def _is_behind(one: CrossValidation, best: CrossValidation) -> bool:
+    """Whether by more than chance, as far as that can be told."""
+    differences = np.subtract(best.correct, one.correct)
+    return best.mean - one.mean > _std_error(differences)
+
+
+def _std_error(values: np.ndarray) -> float:
+    if len(values) < 2:
+        return 0.0
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))

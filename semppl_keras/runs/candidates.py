@@ -1,0 +1,203 @@
+"""Classifiers of a run that it may label with, each measured by its labels."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from semppl_keras.data import FewLabels
+from semppl_keras.evaluation import (
+    fit_probe,
+    knn_probabilities,
+)
+from semppl_keras.evaluation.choosing import REPEATS, CrossValidation, cross_validate
+from semppl_keras.evaluation.probe import refitted
+from semppl_keras.evaluation.propagated_probe import propagated_probe
+from semppl_keras.evaluation.unit_probe import unit_probe
+from semppl_keras.networks import linear_head
+from semppl_keras.pretraining import SemPPL
+from semppl_keras.pretraining.memory_classifier import memory_embeddings
+from semppl_keras.runs.embedded import Embedded, embedded
+from semppl_keras.runs.pixel_classifier import fit_pixel_probe, pixel_embedder
+from semppl_keras.runs.prediction_progress import PredictionProgress
+from semppl_keras.runs.progress import Progress
+
+# Others whose certainty is compared with that of held-out labelled images.
+_MOST_WATCHED = 2000
+# Of more labels a single draw of folds says enough, and takes long enough.
+_FEW_LABELS = 2000
+_KNN_TEMPERATURE = 0.07
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Candidate:
+    """A classifier, and how good it is.
+
+    Args:
+        cross_validation: By its labels; None where there are too few.
+        accuracy: On the images to test on, or None without any.
+        predictions: `(t,)` classes of these, or None.
+        head: From features to logits, to be kept; None for what is made again out of
+            the labelled images when it is asked for.
+    """
+
+    cross_validation: CrossValidation | None
+    accuracy: float | None
+    predictions: np.ndarray | None = None
+    head: keras.Model | None = None
+
+    def with_optimism(self, optimism: float) -> "Candidate":
+        """The same with another estimate of how much its features are flattered."""
+        if self.cross_validation is None:
+            return self
+        measured = dataclasses.replace(self.cross_validation, optimism=optimism)
+        return dataclasses.replace(self, cross_validation=measured)
+
+
+def linear_candidate(
+    of: Embedded, probe: Any, seed: int, *, keep_head: bool = False
+) -> Candidate:
+    """A linear probe of the labelled images.
+
+    Args:
+        of: `Embedded`.
+        probe: What `fit_probe` or `unit_probe` made of them.
+        seed: Of the folds.
+        keep_head: Whether the candidate has a head.
+    """
+
+    def fit(labels: np.ndarray) -> Any:
+        known = labels >= 0
+        return refitted(probe, of.labelled[known], labels[known])
+
+    return _candidate(of, fit, probe, seed, keep_head=keep_head)
+
+
+def propagated_candidate(of: Embedded, seed: int) -> Candidate:
+    """A classifier fitted to what the labels become over a graph of all images."""
+
+    def fit(labels: np.ndarray) -> Any:
+        labels = of.of_learned(labels)
+        return propagated_probe(of.graph, of.learned, labels, of.num_classes)
+
+    return _candidate(of, fit, fit(of.labels), seed, keep_head=True)
+
+
+def memory_candidate(
+    model: SemPPL, data: FewLabels, accuracy: float | None, seed: int
+) -> Candidate:
+    """The votes of a trained model's memory.
+
+    What is in the memory has no image's name on it. So it is measured as the votes of
+    the labelled images that are not held out, as many as the neighbours in the memory
+    are images, each as its centre is embedded now.
+
+    Args:
+        model: Trained.
+        data: What it was trained on.
+        accuracy: On the images to test on, or None.
+        seed: Of the folds.
+    """
+    told = PredictionProgress(
+        Progress("Measuring,"), "labelled images", len(data.labelled_indices)
+    )
+    labelled = memory_embeddings(model, data.x_labelled, callbacks=[told])
+    remembered = int(np.sum(model.memory.stored_labels() >= 0))
+    of_images = model.neighbours * len(labelled) / max(1, remembered)
+
+    def shares(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        known = labels >= 0
+        k = int(np.clip(round(of_images), 1, known.sum()))
+        votes = knn_probabilities(
+            labelled[known],
+            labels[known],
+            labelled,
+            k,
+            num_classes=data.num_classes,
+            temperature=_KNN_TEMPERATURE,
+        )
+        return votes, votes[:0]
+
+    measured = _cross_validated(shares, data.y_labelled, False, seed)
+    return Candidate(measured, accuracy)
+
+
+def pixel_candidate(model: SemPPL, data: FewLabels, seed: int) -> Candidate:
+    """What the labels give without any network."""
+    embedder = pixel_embedder(model.views, data.x_train.shape[1:])
+    of = embedded(
+        lambda images, what: embedder.predict(images, verbose=0),
+        data,
+        saw_labels=False,
+        seed=seed,
+    )
+    return linear_candidate(of, fit_pixel_probe(of.labelled, of.labels, seed), seed)
+
+
+def trained_probe(of: Embedded, seed: int) -> Any:
+    """The linear probe that a trained network is measured by."""
+    progress = Progress("Measuring,")
+    return fit_probe(of.labelled, of.labels, seed=seed, progress=progress)
+
+
+def frozen_probe(of: Embedded, seed: int) -> Any:
+    """That of a network which has never seen these images."""
+    return unit_probe(of.labelled, of.labels, seed=seed)
+
+
+def _candidate(
+    of: Embedded,
+    fit: Callable[[np.ndarray], Any],
+    probe: Any,
+    seed: int,
+    *,
+    keep_head: bool = False,
+) -> Candidate:
+    others = of.others[_watched(len(of.others), seed)] if of.saw_labels else None
+
+    def shares(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        fitted = fit(labels)
+        unlabelled = np.empty((0, of.num_classes))
+        if others is not None:
+            unlabelled = shares_of(fitted, others, of.num_classes)
+        return shares_of(fitted, of.labelled, of.num_classes), unlabelled
+
+    predictions = None if of.test is None else probe.predict(of.test)
+    return Candidate(
+        _cross_validated(shares, of.labels, of.saw_labels, seed),
+        of.accuracy(predictions),
+        predictions,
+        linear_head(probe, of.num_classes) if keep_head else None,
+    )
+
+
+def shares_of(probe: Any, features: np.ndarray, num_classes: int) -> np.ndarray:
+    """Probabilities `(N, C)` of all classes, those among them that no label is of."""
+    shares = np.zeros((len(features), num_classes))
+    shares[:, probe.classes_] = probe.predict_proba(features)
+    return shares
+
+
+def _cross_validated(
+    shares: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    labels: np.ndarray,
+    saw_labels: bool,
+    seed: int,
+) -> CrossValidation | None:
+    return cross_validate(
+        shares,
+        labels,
+        saw_labels=saw_labels,
+        repeats=REPEATS if len(labels) <= _FEW_LABELS else 1,
+        seed=seed,
+        progress=Progress("Measuring,"),
+    )
+
+
+def _watched(count: int, seed: int) -> np.ndarray:
+    if count <= _MOST_WATCHED:
+        return np.arange(count)
+    generator = np.random.default_rng(seed)
+    return np.sort(generator.choice(count, _MOST_WATCHED, replace=False))

@@ -1,0 +1,101 @@
+"""What one network makes of the images of a run."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from semppl_keras.data import FewLabels
+from semppl_keras.evaluation.inputs import UNKNOWN
+from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
+from semppl_keras.runs.progress import Progress
+
+# Of the images to learn from, labelled ones among them: the graph over more would take
+# minutes, and so would their features.
+MOST_IMAGES = 20_000
+
+# Images, and what they are, to features `(N, F)`.
+Embed = Callable[[np.ndarray, str], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Embedded:
+    """Features of labelled images, of others to learn from, and of those to test on.
+
+    Args:
+        learned: `(n + m, F)`, the labelled ones first.
+        labels: `(n,)` integers.
+        test: `(t, F)`, or None.
+        test_labels: `(t,)` integers, or None.
+        num_classes: Integer.
+        saw_labels: Whether the network was trained with these labels.
+    """
+
+    learned: np.ndarray
+    labels: np.ndarray
+    test: np.ndarray | None
+    test_labels: np.ndarray | None
+    num_classes: int
+    saw_labels: bool = False
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """`(n, F)`."""
+        return self.learned[: len(self.labels)]
+
+    @property
+    def others(self) -> np.ndarray:
+        """`(m, F)`."""
+        return self.learned[len(self.labels) :]
+
+    @functools.cached_property
+    def graph(self) -> NeighbourGraph:
+        """Over all that there is to learn from."""
+        return NeighbourGraph(
+            self.learned,
+            np.arange(len(self.learned)) < len(self.labels),
+            max_exact=max(2, len(self.learned)),
+            progress=Progress("Measuring,"),
+        )
+
+    def accuracy(self, predictions: np.ndarray | None) -> float | None:
+        """Share of the images to test on, `(t,)`, of which the class is right."""
+        if predictions is None or self.test_labels is None:
+            return None
+        return float(np.mean(predictions == self.test_labels))
+
+    def of_learned(self, labels: np.ndarray) -> np.ndarray:
+        """Labels of the labelled ones, `(n,)`, and -1 for the others, `(n + m,)`."""
+        unknown = np.full(len(self.learned) - len(labels), UNKNOWN)
+        return np.concatenate([labels, unknown])
+
+
+def embedded(embed: Embed, data: FewLabels, *, saw_labels: bool, seed: int) -> Embedded:
+    """Features of the images of a run.
+
+    Args:
+        embed: The network; it is called with images and with what they are.
+        data: `FewLabels`. Of more than `MOST_IMAGES` to learn from so many are drawn,
+            all labelled ones among them.
+        saw_labels: As for `Embedded`.
+        seed: Draws them.
+
+    Returns:
+        `Embedded`.
+    """
+    others = data.unlabelled_indices
+    room = max(1, MOST_IMAGES - len(data.labelled_indices))
+    if len(others) > room:
+        generator = np.random.default_rng(seed)
+        others = np.sort(generator.choice(others, room, replace=False))
+    labelled = embed(data.x_labelled, "labelled images")
+    unlabelled = embed(data.x_train[others], "unlabelled images")
+    return Embedded(
+        np.concatenate([labelled, unlabelled]),
+        data.y_labelled,
+        None if data.x_test is None else embed(data.x_test, "images to test on"),
+        data.y_test,
+        data.num_classes,
+        saw_labels,
+    )

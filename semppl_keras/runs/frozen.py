@@ -1,0 +1,170 @@
+"""What a network that others have trained gives before it is trained here."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from semppl_keras.data import FewLabels
+from semppl_keras.evaluation import knn_accuracy
+from semppl_keras.evaluation.choosing import CrossValidation
+from semppl_keras.networks import ImageEmbedder
+from semppl_keras.runs.candidates import (
+    Candidate,
+    frozen_probe,
+    linear_candidate,
+    propagated_candidate,
+)
+from semppl_keras.runs.embedded import Embedded, embedded
+from semppl_keras.runs.measures import KNN_TEMPERATURE, usual_neighbours
+from semppl_keras.runs.prediction_progress import PredictionProgress
+from semppl_keras.runs.progress import Progress
+from semppl_keras.runs.run_models import FROZEN, save_heads
+from semppl_keras.runs.safety.json_files import (
+    SHARE_OR_NONE,
+    Entry,
+    check_entries,
+    read_json,
+)
+from semppl_keras.runs.telling import tell
+from semppl_keras.runs.whole_files import save_model, write_json
+
+# Written last: what a training that goes on need not measure again.
+_NOTE = "frozen.json"
+
+_ENTRIES = {"labels": dict, "knn_accuracy": SHARE_OR_NONE, "classifiers": dict}
+_CLASSIFIER = {
+    "accuracy": SHARE_OR_NONE,
+    "correct": Entry(
+        list | None,
+        lambda values: (
+            values is None
+            or all(
+                isinstance(value, int | float) and 0 <= value <= 1 for value in values
+            )
+        ),
+        "that is a list of shares, or null",
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frozen:
+    """How good a frozen network is.
+
+    Args:
+        knn_accuracy: Of weighted nearest neighbours, or None without test images.
+        candidates: By name.
+        features: What it was measured on; None where it was measured before.
+    """
+
+    knn_accuracy: float | None
+    candidates: dict[str, Candidate]
+    features: Embedded | None = None
+
+    def metrics(self) -> dict[str, Any]:
+        """What `metrics.json` holds of it."""
+        return {
+            "frozen_knn_accuracy": self.knn_accuracy,
+            **{
+                f"{name}_accuracy": one.accuracy
+                for name, one in self.candidates.items()
+            },
+        }
+
+
+def measure_frozen(
+    folder: pathlib.Path,
+    embedder: ImageEmbedder,
+    data: FewLabels,
+    settings: Mapping[str, Any],
+    *,
+    keep_network: bool,
+) -> Frozen:
+    """Measures a frozen network with classifiers of its features, and keeps these.
+
+    Args:
+        folder: Of the run.
+        embedder: The network behind its views.
+        data: What is to be trained on.
+        settings: What `run.json` is to hold.
+        keep_network: Whether the network is saved, too, since it is going to change.
+
+    Returns:
+        `Frozen`.
+    """
+    tell("Measuring the frozen backbone ...")
+    seed = settings["seed"]
+
+    def embed(images: np.ndarray, what: str) -> np.ndarray:
+        told = PredictionProgress(Progress("Measuring,"), what, len(images))
+        return embedder.predict(images, verbose=0, callbacks=[told])
+
+    of = embedded(embed, data, saw_labels=False, seed=seed)
+    candidates = {
+        "frozen_linear": linear_candidate(
+            of, frozen_probe(of, seed), seed, keep_head=True
+        ),
+        "frozen_propagation": propagated_candidate(of, seed),
+    }
+    knn = None
+    if of.test is not None and of.test_labels is not None:
+        knn = knn_accuracy(
+            of.labelled,
+            of.labels,
+            of.test,
+            of.test_labels,
+            usual_neighbours(len(of.labels), of.num_classes),
+            temperature=KNN_TEMPERATURE,
+        )
+    save_heads(folder, {name: one.head for name, one in candidates.items()})
+    if keep_network:
+        save_model(embedder, folder / FROZEN)
+    write_json(folder / _NOTE, _noted(knn, candidates, settings))
+    return Frozen(knn, candidates, of)
+
+
+def measured_before(folder: pathlib.Path, settings: Mapping[str, Any]) -> Frozen | None:
+    """What was measured of the same labels, or None.
+
+    Args:
+        folder: Of a run that may go on.
+        settings: What `run.json` holds.
+
+    Raises:
+        RunError: The note is damaged.
+    """
+    path = folder / _NOTE
+    if not path.is_file():
+        return None
+    note = read_json(path, _ENTRIES)
+    if note["labels"] != settings["labels"]:
+        return None
+    candidates = {}
+    for name, entry in note["classifiers"].items():
+        check_entries(path, {name: entry}, {name: dict})
+        check_entries(path, entry, _CLASSIFIER)
+        correct = entry["correct"]
+        measured = None if correct is None else CrossValidation(tuple(correct))
+        candidates[name] = Candidate(measured, entry["accuracy"])
+    return Frozen(note["knn_accuracy"], candidates)
+
+
+def _noted(
+    knn: float | None,
+    candidates: Mapping[str, Candidate],
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    return {
+        "labels": settings["labels"],
+        "knn_accuracy": knn,
+        "classifiers": {
+            name: {
+                "accuracy": one.accuracy,
+                "correct": one.cross_validation and one.cross_validation.correct,
+            }
+            for name, one in candidates.items()
+        },
+    }
