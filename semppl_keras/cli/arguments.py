@@ -3,6 +3,7 @@
 import argparse
 from typing import Any, Protocol
 
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.recipes.classifiers import ClassifierTraining
 
 TRAINED_EPILOG = """\
@@ -185,9 +186,11 @@ def add_classifier(options: Options) -> None:
     """Adds the option for another classifier than that of the run."""
     options.add_argument(
         "--classifier",
-        metavar="FILE",
-        help="another classifier.keras that semppl finetune or semppl distil has "
-        "written (default: the run's, or its linear probe)",
+        metavar="NAME",
+        help="another classifier of the run: "
+        f"{', '.join(TITLES)}; or FILE, a classifier.keras that semppl finetune or "
+        "semppl distil has written (default: RUN's own classifier.keras, otherwise "
+        "what is best by cross-validation on the labels)",
     )
 
 

@@ -34,9 +34,10 @@ def unit_probe(
         labels: `(N,)` integers, at least two classes; rows of -1 are left out, and
             told.
         c: scikit-learn's `C`, the inverse strength of the L2 penalty, positive. None:
-            of 10, 100, 1,000 and 10,000 that with the best mean held-out log-likelihood in
-            stratified cross-validation on these rows alone, of up to five folds (one,
-            where that would take minutes); 10 where some class has a single row.
+            of 10, 100, 1,000 and 10,000 that with the best mean held-out
+            log-likelihood in stratified cross-validation on these rows alone, of up to
+            five folds (one, where that would take minutes); 10 where some class has a
+            single row.
         sample_weight: `(N,)` not negative, how much each row counts; with `c` alone.
         seed: Shuffles the folds.
 

@@ -95,7 +95,8 @@ class Recipe:
         schedule = optimizers.warmup_cosine(
             arguments["learning_rate"],
             warmup_steps=round(arguments["warmup_epochs"] * steps_per_epoch),
-            total_steps=self.epochs * steps_per_epoch,
+            # Of a run without training, whose optimiser makes no step.
+            total_steps=max(1, self.epochs) * steps_per_epoch,
         )
         if name == "lars":
             return optimizers.LARS(schedule, weight_decay=arguments["weight_decay"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from semppl_keras.data import dataset, dataset_name
 from semppl_keras.evaluation import confidence_interval
-from semppl_keras.reports.classifier_titles import TITLES
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.reports.shown import shown
 
 # Without test images: by classifier what its row is called.
@@ -233,6 +233,9 @@ def mean_over_runs(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     means: dict[str, Any] = {"rows": {}, "mean_corruption_error": {}}
     for name, row in evaluations[0]["rows"].items():
+        if any(name not in evaluation["rows"] for evaluation in evaluations):
+            # A run of an earlier version has no classifier of its own choice.
+            continue
         others = [evaluation["rows"][name] for evaluation in evaluations]
         means["rows"][name] = {
             "title": row["title"],

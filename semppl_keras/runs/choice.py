@@ -6,8 +6,8 @@ from typing import Any
 
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation.choosing import choose
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.pretraining import SemPPL
-from semppl_keras.reports.classifier_titles import TITLES
 from semppl_keras.runs.candidates import (
     Candidate,
     linear_candidate,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from semppl_keras import recipes
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.runs.classifier_files import (
     checkpoint_folder,
     file_digest,
@@ -84,8 +85,12 @@ def finetune_with(options: FineTuningOptions) -> TrainedClassifier:
     with _run_to_train(options) as finished:
         begun = time.monotonic()
         images, labels, _ = finished.labelled
+        from_layer = options.from_layer
+        if from_layer is None and not finished.is_trained:
+            # Its heads are as they were made.
+            from_layer = 0
         chosen = {
-            "from_layer": options.from_layer,
+            "from_layer": from_layer,
             "freeze_backbone": options.freeze_backbone,
             "seed": _seed(options, finished),
             "num_labelled": len(images),
@@ -95,7 +100,7 @@ def finetune_with(options: FineTuningOptions) -> TrainedClassifier:
             images,
             labels,
             len(finished.class_names),
-            from_layer=options.from_layer,
+            from_layer=from_layer,
             freeze_backbone=options.freeze_backbone,
             epochs=options.epochs,
             learning_rate=options.learning_rate,
@@ -136,8 +141,8 @@ def distil(
         student: "same", which goes on from what the teacher has learned, or a new one
             of `recipes.BACKBONES`.
         temperature: Of what the teacher says.
-        classifier: Another `classifier.keras` as the teacher; None for the run's, or
-            its linear probe.
+        classifier: Another one as the teacher: its name, such as "linear", or a
+            `classifier.keras`; None for the run's.
         epochs: Passes over the images; None for those of
             `recipes.classifiers.DISTILLATION`.
         learning_rate: At the beginning; None for the recipe's.
@@ -176,7 +181,9 @@ def distil_with(options: DistillationOptions) -> TrainedClassifier:
     with _run_to_train(options) as finished:
         teacher, how = finished.classifier(options.classifier)
         if options.student == SAME:
-            pupil = teacher
+            # What votes, or knows no network, cannot go on to learn.
+            learns = how not in (TITLES["memory"], TITLES["pixels"])
+            pupil = teacher if learns else finished.linear_classifier()
         else:
             recipe = recipes.own_images(finished.image_size, options.student)
             pupil = recipe.make_backbone(finished.channels)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
+from semppl_keras.networks import ImageClassifier
 from semppl_keras.reports.tables import (
     format_means,
     mean_over_runs,
@@ -20,7 +21,7 @@ from semppl_keras.runs.measures import measure
 from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.results.evaluation import Evaluation
 from semppl_keras.runs.safety.out_paths import check_can_write
-from semppl_keras.runs.tasks import check_images_fit, task_of_run
+from semppl_keras.runs.tasks import Task, check_images_fit, task_of_run
 from semppl_keras.runs.telling import tell, told
 from semppl_keras.runs.whole_files import write_json
 
@@ -46,6 +47,7 @@ def evaluate(
     robustness: bool = False,
     severities: Sequence[int] | None = None,
     corruptions: Sequence[str] | None = None,
+    classifier: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     seed: int | None = None,
     trust: bool = False,
@@ -73,6 +75,8 @@ def evaluate(
         robustness: Whether corrupted images are tested on, too.
         severities: Of the corruptions, a list of integers from 1 to 5. None for all.
         corruptions: A list of names among `evaluation.CORRUPTIONS`. None for all.
+        classifier: Another one than each run's: its name, such as "linear", or a
+            `classifier.keras`.
         out: Folder to write to, in the place of the run's.
         seed: At least 0; draws cross-validation, fine-tuning, corruptions and the
             labelled images of another data set. None for the run's.
@@ -108,6 +112,7 @@ def evaluate(
             robustness=robustness,
             severities=severities,
             corruptions=corruptions,
+            classifier=classifier,
             out=out,
             seed=seed,
             trust=trust,
@@ -139,6 +144,8 @@ def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
         measured = measure(
             model,
             task,
+            classifier=_classifier(finished, task, options),
+            is_trained=finished.is_trained,
             seed=seed,
             fine_tune=options.fine_tune,
             from_layer=options.from_layer,
@@ -175,6 +182,27 @@ def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
                 {"runs": evaluations, **means},
             )
     return evaluations
+
+
+def _classifier(
+    finished: FinishedRun, task: Task, options: EvaluateOptions
+) -> tuple[ImageClassifier, str] | None:
+    """The classifier of a run, and what it is called, where it is for the task."""
+    if task.kind == "transfer":
+        if options.classifier is None:
+            return None
+        raise RunError(
+            f"--classifier is for the classes of the run. Received: {task.name}, which "
+            "has others. Leave it out, or add --same-classes."
+        )
+    if options.classifier is None and not (
+        # A run of an earlier version has not chosen any.
+        task.labels_of_run and "classifier" in finished.metrics
+    ):
+        return None
+    classifier = finished.classifier(options.classifier)
+    finished.tell_classifier(options.classifier)
+    return classifier
 
 
 def _check_alike(runs: Mapping[pathlib.Path, Mapping[str, Any]]) -> None:

@@ -31,7 +31,8 @@ def export(
         run: Run folder.
         format: "saved_model", "keras", "onnx" or "litert".
         what: "classifier", images to probabilities, or "backbone", to features.
-        classifier: Another `classifier.keras`; None for the run's, or its linear probe.
+        classifier: Another one: its name, such as "linear", or a `classifier.keras`;
+            None for the run's.
         out: Where to write it; None for `exported` in the run folder.
         trust: Whether the run may be somebody else's.
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
@@ -81,6 +82,7 @@ def export_with(options: ExportOptions) -> pathlib.Path:
     else:
         model, how = finished.classifier(options.classifier)
         gives = f"probabilities (B, {model.num_classes})"
+        finished.tell_classifier(options.classifier)
     # Of an earlier run each image was read by itself.
     known = isinstance(finished.value_range, dict)
     ranges = as_ranges(finished.value_range) if known else None

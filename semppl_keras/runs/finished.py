@@ -11,27 +11,36 @@ import numpy as np
 from semppl_keras.checks import listed
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.evaluation import fit_probe
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_classifier
-from semppl_keras.pretraining import Pretraining
+from semppl_keras.pretraining import Pretraining, SemPPL
+from semppl_keras.pretraining.memory_classifier import memory_classifier
 from semppl_keras.recipes import Recipe
+from semppl_keras.reports.tables import chosen_by
 from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     dataset_of,
     load_data,
     read_finished_run,
+    read_metrics,
     recipe_of,
     value_range_of,
 )
+from semppl_keras.runs.pixel_classifier import fit_pixel_probe, pixel_embedder
 from semppl_keras.runs.run_images import LabelledImages, RunImages
 from semppl_keras.runs.run_models import (
     CLASSIFIER,
+    FROZEN,
     check_model,
+    head_path,
     how_it_was_trained,
     load_classifier,
+    load_head,
 )
 from semppl_keras.runs.safety.loading import check_folder, load_model
 from semppl_keras.runs.safety.own_runs import check_sources
+from semppl_keras.runs.telling import tell
 
 
 class FinishedRun:
@@ -52,6 +61,7 @@ class FinishedRun:
         self.settings = read_finished_run(self.folder)
         check_folder(self.folder, trust=trust)
         self._told = False
+        self._use_of_labels = "those of now are used"
 
     @functools.cached_property
     def model(self) -> Pretraining:
@@ -171,44 +181,166 @@ class FinishedRun:
                 self.settings,
                 labels_of(class_names, labels),
                 "trained",
-                "those of now are used",
+                self._use_of_labels,
             )
 
     def embedder(self) -> ImageEmbedder:
         """The backbone with its preprocessing, an `ImageEmbedder`."""
         return ImageEmbedder(self.model.backbone, self.model.views, name="embedder")
 
+    @functools.cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What `metrics.json` holds."""
+        return read_metrics(self.folder)
+
     def classifier(
-        self, path: str | os.PathLike[str] | None = None
+        self, chosen: str | os.PathLike[str] | None = None
     ) -> tuple[ImageClassifier, str]:
         """Images to class probabilities.
 
-        The fine-tuned or distilled classifier where the run has one; otherwise the
-        linear probe of the frozen network, fitted to the labelled images: unlike the
-        votes of the memory it gives calibrated probabilities, and needs no memory.
+        The fine-tuned or distilled classifier where the run has one; otherwise that
+        which is best by cross-validation on the labels. A run of an earlier version,
+        which has not chosen any, has the linear probe: unlike the votes of the memory
+        it gives calibrated probabilities.
 
         Args:
-            path: Of the `.keras` file of another classifier, or None.
+            chosen: Another one: its name, of those that `metrics.json` has, or the path
+                of a `.keras` file; None for the run's.
 
         Returns:
             The `ImageClassifier` and what it is called.
 
         Raises:
-            RunError: There is none at `path`, or one of other classes or of images
-                with other channels than the run's.
+            RunError: The run has none of this name, there is none at the path, or one
+                of other classes or of images with other channels than the run's.
         """
-        if path is None and (self.folder / CLASSIFIER).exists():
-            path = self.folder / CLASSIFIER
-        if path is None:
-            return self.linear_classifier(), "linear probe"
+        chosen = self._usual() if chosen is None else chosen
+        if chosen in TITLES:
+            return self._named(str(chosen)), TITLES[str(chosen)]
+        path = pathlib.Path(chosen)
         classifier = load_classifier(
-            pathlib.Path(path),
-            self.folder,
-            self.class_names,
-            self.channels,
-            trust=self.trust,
+            path, self.folder, self.class_names, self.channels, trust=self.trust
         )
-        return classifier, how_it_was_trained(pathlib.Path(path))
+        return classifier, how_it_was_trained(path)
+
+    def tell_classifier(self, chosen: str | os.PathLike[str] | None) -> None:
+        """Says which it is, and by how much it is the best, where that was measured.
+
+        Args:
+            chosen: As for `classifier`.
+        """
+        name = self.metrics.get("classifier")
+        if name is None:
+            return
+        chosen = self._usual() if chosen is None else chosen
+        by_labels = chosen_by(self.metrics)
+        if chosen == name:
+            tell(f"Classifier: {by_labels}")
+            return
+        what = str(chosen)
+        own = self.metrics["classifier_cv_accuracies"].get(what)
+        measured = "" if own is None else f", {own['mean']:.1%}"
+        tell(
+            f"Classifier: {TITLES.get(what, what)}{measured}. The labels would have "
+            f"chosen: {by_labels}"
+        )
+
+    def _usual(self) -> str | pathlib.Path:
+        """The name, or the path, of the classifier that is taken where none is named.
+
+        What was fine-tuned or distilled out of the run was asked for.
+        """
+        path = self.folder / CLASSIFIER
+        return path if path.exists() else self.metrics.get("classifier", "linear")
+
+    def _named(self, name: str) -> ImageClassifier:
+        """One of the classifiers that training leaves behind."""
+        names = self.classifier_names
+        if name not in names:
+            raise RunError(
+                f"--classifier must be one that {str(self.folder)!r} has: "
+                f"{', '.join(names)}, or a FILE. Received: {name}."
+            )
+        if name == "linear":
+            return self.linear_classifier()
+        if name == "pixels":
+            return self._pixel_classifier()
+        # Those of now would have to be propagated, or remembered, anew.
+        self._use_of_labels = "the classifier knows those of the training"
+        if name == "memory":
+            return self._memory_classifier()
+        path = head_path(self.folder, name)
+        embedder = self.frozen if name.startswith("frozen_") else self.embedder()
+        backbone = embedder.backbone
+        head = load_head(path, backbone, len(self.class_names), trust=self.trust)
+        return ImageClassifier(
+            backbone,
+            head,
+            embedder.views,
+            class_names=self.class_names,
+            name="classifier",
+        )
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its network is another than it was in the beginning."""
+        return self.settings["epochs"] > 0
+
+    @property
+    def classifier_names(self) -> list[str]:
+        """Of those that it has, but for the fine-tuned or distilled one."""
+        names = []
+        for name in TITLES:
+            if name == "linear":
+                has = self.is_trained
+            elif name == "memory":
+                has = self.is_trained and isinstance(self.model, SemPPL)
+            elif name == "pixels":
+                has = True
+            else:
+                has = head_path(self.folder, name).is_file()
+            if has:
+                names.append(name)
+        return names
+
+    @functools.cached_property
+    def frozen(self) -> ImageEmbedder:
+        """The backbone as it was before training, with its preprocessing.
+
+        Raises:
+            RunError: The file is none of this run.
+        """
+        path = self.folder / FROZEN
+        if not path.exists() and not self.is_trained:
+            return self.embedder()
+        if not path.is_file():
+            raise RunError(
+                f"There must be the network before training at {path}. Received: none. "
+                "Bring it back from a copy, or take another --classifier."
+            )
+        return load_model(path, ImageEmbedder, trust=self.trust)
+
+    def _memory_classifier(self) -> ImageClassifier:
+        if not isinstance(self.model, SemPPL):
+            raise RunError(
+                f"{str(self.folder)!r} must hold a model with a memory. Received: "
+                f"{type(self.model).__name__}, which has none. Take another "
+                "--classifier."
+            )
+        return memory_classifier(self.model, self.class_names)
+
+    def _pixel_classifier(self) -> ImageClassifier:
+        images, labels, _ = self.labelled
+        embedder = pixel_embedder(self.model.views, images.shape[1:])
+        features = embedder.predict(images, verbose=0)
+        probe = fit_pixel_probe(features, labels, self.settings["seed"])
+        return linear_classifier(
+            embedder.backbone,
+            embedder.views,
+            probe,
+            len(self.class_names),
+            self.class_names,
+        )
 
     def linear_classifier(self) -> ImageClassifier:
         """The linear probe on the frozen network, an `ImageClassifier`."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from semppl_keras import recipes
 from semppl_keras.data import Dataset, FewLabels, dataset
-from semppl_keras.reports.classifier_titles import TITLES
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.safety import json_files

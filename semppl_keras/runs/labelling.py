@@ -68,7 +68,8 @@ def label(
         move_into: Folder, into a folder of each class in which images are copied.
         move: Whether they are moved instead.
         overwrite: Whether files that are there already are replaced.
-        classifier: Another `classifier.keras`; None for the run's, or its linear probe.
+        classifier: Another one: its name, such as "linear", or a `classifier.keras`;
+            None for the run's.
         trust: Whether the run may be somebody else's.
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
@@ -116,6 +117,7 @@ def label_with(options: LabelOptions) -> Labels:
         f"Labelling {shown(options.source)} with {shown(finished.folder)} "
         f"({shown(how)}) ..."
     )
+    finished.tell_classifier(options.classifier)
     labels = label_images(finished, network, options.source)
     for remark in labels.remarks:
         tell(f"Note: {remark}")

@@ -21,6 +21,7 @@ from semppl_keras.evaluation import (
     top_k_accuracy,
 )
 from semppl_keras.evaluation.pixels import PIXEL_PROBE
+from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.recipes import Recipe
@@ -226,6 +227,8 @@ def measure(
     model: Pretraining,
     task: Task,
     *,
+    classifier: tuple[ImageClassifier, str] | None = None,
+    is_trained: bool = True,
     seed: int = 0,
     fine_tune: bool = False,
     from_layer: int | None = None,
@@ -240,6 +243,8 @@ def measure(
     Args:
         model: A pre-training model of semppl_keras.
         task: `Task`.
+        classifier: That of the run, and what it is called, to be measured, too.
+        is_trained: Whether the model has been trained.
         seed: Of cross-validation, fine-tuning and corruptions.
         fine_tune: Whether to fine-tune a copy of the network, too.
         from_layer: On what, as `FineTuner` takes it.
@@ -253,7 +258,8 @@ def measure(
         `mean_corruption_error`, in percent of that of logistic regression on the
         labelled pixels (None where a corruption leaves that without an error).
     """
-    method, classes = type(model).__name__, len(task.class_names)
+    method = type(model).__name__ if is_trained else "frozen"
+    classes = len(task.class_names)
     shares: dict[str, np.ndarray] = {}
     rows: dict[str, dict[str, Any]] = {}
     classifiers: dict[str, _Classifier] = {}
@@ -275,7 +281,8 @@ def measure(
     looking = Progress("Measuring,")
     labelled = _embedded(model, task.x_labelled, "labelled images", looking)
     test = _embedded(model, task.x_test, _TESTED, looking)
-    if task.labels_of_run and getattr(model, "predicts_classes", False):
+    votes = is_trained and getattr(model, "predicts_classes", False)
+    if task.labels_of_run and votes:
         shares["memory_knn"] = _predicted(model, task.x_test, looking)
         rows["memory_knn"] = {"title": f"{method}, nearest in its memory"}
     k = usual_neighbours(len(labelled), classes)
@@ -300,6 +307,9 @@ def measure(
     rows["linear_probe"] = {"title": f"{method}, linear probe"}
 
     if fine_tune:
+        if from_layer is None and not is_trained:
+            # The heads are as they were made.
+            from_layer = 0
         tuner, chosen = tuned_network(
             model,
             task.x_labelled,
@@ -311,6 +321,11 @@ def measure(
         classifiers["fine_tuned"] = lambda x: _predicted(tuner, x, looking)
         shares["fine_tuned"] = classifiers["fine_tuned"](task.x_test)
         rows["fine_tuned"] = {"title": f"{method}, fine-tuned", **chosen}
+
+    if classifier is not None:
+        network, how = classifier
+        shares["classifier"] = _predicted(network, task.x_test, looking)
+        rows["classifier"] = {"title": "the run's classifier", "classifier": how}
 
     for name, row in rows.items():
         row.update(summarize(shares[name], task.y_test))

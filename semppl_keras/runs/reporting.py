@@ -39,7 +39,8 @@ def report(
 
     Args:
         run: Run folder.
-        classifier: Another `classifier.keras`; None for the run's, or its linear probe.
+        classifier: Another one: its name, such as "linear", or a `classifier.keras`;
+            None for the run's.
         out: The page to write; None for `report.html` in the run folder, which is
             replaced if it is there.
         trust: Whether the run may be somebody else's.
@@ -74,6 +75,7 @@ def report_with(options: ReportOptions) -> pathlib.Path:
     _history(finished.folder / "history.json")
     network, how = finished.classifier(options.classifier)
     tell(f"Reporting {finished.folder} ({how}) ...")
+    finished.tell_classifier(options.classifier)
     text = report_page(finished, network, how)
     write_whole(target, text, errors="backslashreplace")
     tell(f"To be opened with a browser: {target}")

@@ -14,10 +14,10 @@ import numpy as np
 from semppl_keras.callbacks import ScalarLogs, TrainingState
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.data.images.decoding import TooManyUnreadable
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.networks import ImageEmbedder
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes import Recipe
-from semppl_keras.reports.classifier_titles import TITLES
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
 from semppl_keras.runs.candidates import (

@@ -19,8 +19,8 @@ SUMMARY = "teach a network what a run's classifier says of its images"
 
 DESCRIPTION = """\
 Teach a network what a run's classifier says of all of its images, labelled or not, the
-third step of SimCLRv2: a smaller one, to be quicker, or one like it. The teacher is the
-run's classifier.keras, otherwise its linear probe."""
+third step of SimCLRv2: a smaller one, to be quicker, or one like it. The teacher is
+what semppl label uses, or --classifier."""
 
 EPILOG = (
     TRAINED_EPILOG

@@ -4,6 +4,7 @@ import argparse
 import textwrap
 
 from semppl_keras.cli.arguments import (
+    add_classifier,
     add_table_options,
     add_trust,
     integer,
@@ -38,6 +39,7 @@ classifiers:
   nearest neighbours     of the labelled images' features, weighted by similarity
   linear probe           logistic regression on these features
   fine-tuned             with --fine-tune: the whole network, trained on the labels
+  the run's classifier   what semppl label uses, or --classifier
 
 what is written to RUN (an earlier evaluation there is replaced):
   evaluation.json  by classifier top-1 and top-5 accuracy (from six classes on),
@@ -119,6 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fine-tune from this layer of the projection head, 0 for the network "
         "alone (default: its first)",
     )
+    add_classifier(classifiers)
     classifiers.add_argument(
         "--seed",
         type=integer,

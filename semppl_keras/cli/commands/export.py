@@ -19,8 +19,7 @@ Write a finished run so that it can be served without this package: images as th
 go in, uint8 and of any size, and probabilities with class names come out.
 
 The classifier is the fine-tuned or distilled one where RUN has one (classifier.keras),
-otherwise the linear probe of the frozen network, fitted to the labelled images of the
-run."""
+otherwise that which is best by cross-validation on the labels; it says which."""
 
 EPILOG = """\
 formats:

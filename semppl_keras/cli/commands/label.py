@@ -17,7 +17,8 @@ SUMMARY = "label images with a finished run"
 
 DESCRIPTION = """\
 Label images with a finished run: by its fine-tuned or distilled classifier, otherwise
-by the linear probe of its network. Images are read and never changed."""
+by that which is best by cross-validation on the labels; it says which. Images are read
+and never changed."""
 
 EPILOG = """\
 what is written:

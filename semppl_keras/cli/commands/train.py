@@ -74,13 +74,15 @@ your own images, each source one of:
   is estimated by cross-validation on the labels, which the network has trained with.
 
 what is written to DIR:
-  metrics.json     supervised_accuracy, knn_accuracy, linear_accuracy (test images),
-                   pseudo_label_accuracy (unlabelled images), train_seconds, ...
+  metrics.json     supervised_accuracy, frozen_linear_accuracy, linear_accuracy,
+                   propagation_accuracy, ... (test images), classifier (the best by
+                   cross-validation on the labels), train_seconds, ...
   report.png       training curves, pseudo-labels, embeddings, confusion matrix
   model.keras      the trained model: import semppl_keras, then
                    keras.models.load_model("DIR/model.keras")
   history.json     every epoch's losses and metrics
   logs/            the same for TensorBoard
+  heads/, frozen.keras         classifiers to choose from; the backbone before training
   run.json, checkpoints/       what --resume needs; the latter go with the end
   skipped.tsv, cache/          own images: those left out, and those decoded
 
@@ -160,7 +162,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=integer,
         metavar="N",
         help="passes over the unlabelled images; warm-up and schedules stretch with "
-        "it (default: the recipe's; of your own images as many as make "
+        "it; 0 for a pretrained --backbone as it is, without training (default: the recipe's; of your own images as many as make "
         f"{OWN_STEPS:,} steps)",
     )
     training.add_argument(

@@ -60,6 +60,7 @@ class EvaluateOptions(TableFields):
     severities: tuple[int, ...] | None = checked(_severities, None)
     corruptions: tuple[str, ...] | None = checked(_corruptions, None)
     out: str | None = checked(output, None)
+    classifier: str | None = checked(path, None)
     seed: int | None = checked(integer(0), None)
     trust: bool = checked(flag, False)
 

@@ -1,4 +1,4 @@
-"""What the classifiers of a run are called, by their names in `metrics.json`."""
+"""What the classifiers are called that a training leaves to choose from, by name."""
 
 # The one first that is expected to be best: among classifiers that a few labels cannot
 # tell apart it is taken.
