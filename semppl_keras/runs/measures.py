@@ -23,7 +23,6 @@ from semppl_keras.evaluation import (
 from semppl_keras.evaluation.pixels import PIXEL_PROBE
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.pretraining.base import Pretraining
-from semppl_keras.recipes import Recipe
 from semppl_keras.runs.classifier_training import fine_tune as tuned_network
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
@@ -45,7 +44,11 @@ _MOST_PSEUDO_LABELS = 2000
 
 
 def measure_training(
-    model: SemPPL, data: FewLabels, recipe: Recipe, *, seed: int = 0
+    model: SemPPL,
+    data: FewLabels,
+    make_backbone: Callable[[], keras.Model],
+    *,
+    seed: int = 0,
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray | None]:
     """Measures what a training has come to, and the supervised-only baseline.
 
@@ -56,7 +59,8 @@ def measure_training(
     Args:
         model: A trained `SemPPL`.
         data: `FewLabels` with test labels, or without test images.
-        recipe: The `Recipe` it was trained by: the baseline gets its backbone.
+        make_backbone: Gives a backbone as the model had it before its training: the
+            baseline's.
         seed: Of the baseline and of the probe's cross-validation.
 
     Returns:
@@ -74,7 +78,7 @@ def measure_training(
             could be held out.
 
     Example:
-        >>> metrics, features, predictions = measure_training(model, data, recipe)
+        >>> metrics, features, predictions = measure_training(model, data, make)
         >>> metrics["linear_accuracy"]
     """
     tell("Measuring, and training the supervised-only baseline ...")
@@ -115,7 +119,6 @@ def measure_training(
     predictions = probe.predict(test_features)
 
     keras.utils.set_random_seed(seed)
-    channels = data.x_train.shape[-1]
     # The baseline gets SemPPL's own augmentation, with a random state of its own.
     view_seed = keras.random.SeedGenerator(seed)
     supervised = supervised_accuracy(
@@ -123,7 +126,7 @@ def measure_training(
         data.y_labelled,
         data.x_test,
         data.y_test,
-        make_backbone=lambda: recipe.make_backbone(channels),
+        make_backbone=make_backbone,
         augment=lambda images: model.views(images, seed=view_seed)["large"][:, 0],
         prepare=model.views.center_view,
         seed=seed,

@@ -31,6 +31,7 @@ from semppl_keras.runs.measures import measure_training
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.results.trained_run import TrainedRun
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
+from semppl_keras.runs.run_backbone import BACKBONE, backbone_file, new_backbone
 from semppl_keras.runs.run_files import RunFiles
 from semppl_keras.runs.safety.loading import check_folder
 from semppl_keras.runs.safety.lock import locked
@@ -51,7 +52,7 @@ from semppl_keras.runs.training_checks import (
     check_enough_steps,
     check_fits,
 )
-from semppl_keras.runs.whole_files import save_model, write_json
+from semppl_keras.runs.whole_files import save_model, whole_file, write_json
 
 
 @told
@@ -98,8 +99,9 @@ def train(
             `data.defaults.LARGEST_USUAL_SIDE`.
         value_range: What becomes black and white in images of more than 8 bits a
             channel. None for what all of them need.
-        backbone: One of `recipes.BACKBONES`, for your own images. None for the one
-            that fits their size.
+        backbone: The network for your own images, as `backbones.pretrained` takes it:
+            "keras:NAME" or "hub:PRESET" with pretrained weights, a file, or the name of
+            a new one. None for one that fits their size.
         max_skipped: How many of your own images may be unreadable, a share from 0 to
             1. None for `data.defaults.MAX_SKIPPED`.
         cache: Where your own images, decoded, are kept: "memory", "disk", or "auto",
@@ -197,11 +199,17 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     data = _load(dataset, settings, recipe, folder)
     read_seconds = time.monotonic() - begun
     settings = signed(with_data(settings, data, folder))
+    _keep_backbone(recipe, folder)
     model, state = _trained(folder, settings, data, recipe, options)
     save_model(model, folder / "model.keras")
 
     seed = settings["seed"]
-    measured, features, predictions = measure_training(model, data, recipe, seed=seed)
+    measured, features, predictions = measure_training(
+        model,
+        data,
+        lambda: new_backbone(recipe, _channels(data), folder, trust=options.trust),
+        seed=seed,
+    )
     metrics = {
         **measured,
         "read_seconds": round(read_seconds, 2),
@@ -240,6 +248,18 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     trained = TrainedRun(folder, metrics)
     tell(f"\n{trained.table()}")
     return trained
+
+
+def _keep_backbone(recipe: Recipe, folder: pathlib.Path) -> None:
+    """Copies the file of a backbone, which may be gone when the run goes on."""
+    path, kept = backbone_file(recipe), folder / BACKBONE
+    if path is not None and path.is_file() and not kept.exists():
+        with whole_file(kept) as partial:
+            shutil.copyfile(path, partial)
+
+
+def _channels(data: FewLabels) -> int:
+    return data.x_train.shape[-1]
 
 
 def _trained(
@@ -352,10 +372,12 @@ def _model(
     """The model to train, and the `TrainingState` in which it is."""
     model, state = begun_training(folder / "checkpoints", SemPPL, trust=trust)
     if model is None:
+        channels = _channels(data)
         model = recipe.make_model(
-            data.x_train.shape[-1],
+            channels,
             data.num_classes,
             steps_per_epoch=steps_per_epoch,
             seed=seed,
+            backbone=new_backbone(recipe, channels, folder, trust=trust),
         )
     return model, state
