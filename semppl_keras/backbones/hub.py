@@ -169,7 +169,9 @@ def _pooled(outputs: Any, network: Any, family: Family, pooling: str) -> Any:
 
 def _fixed_size(network: Any) -> int | None:
     """The side of the images that a network is built for, None for any."""
-    return network.image_shape[0]
+    taken = network.input
+    images = next(iter(taken.values())) if isinstance(taken, dict) else taken
+    return images.shape[1]
 
 
 def _built_for(network: Any, family: Family, image_size: int | None) -> Any:
