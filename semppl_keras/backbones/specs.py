@@ -28,8 +28,9 @@ _FORMS = (
 )
 # Of networks that say nothing else.
 _USUAL_SIZE = 224
-# In the name of a preset: "..._patch16_384_imagenet", "..._r240_imagenet".
-_SIZE_IN_NAME = re.compile(r"_r?(1\d\d|2\d\d|3\d\d|4\d\d|5[01]\d)(?=_|$)")
+# In the name of a preset: "..._patch16_384_imagenet", "..._r240_imagenet". Others may
+# be of layers.
+_SIZE_IN_NAME = re.compile(r"_r?(224|240|256|288|320|336|378|384|448|512)(?=_|$)")
 
 
 class Spec(NamedTuple):
