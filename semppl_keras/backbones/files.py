@@ -133,7 +133,7 @@ def _without_top(model: Any) -> Any:
     features = top.input
     while type(features._keras_history.operation).__name__ in ("Dropout", "Identity"):
         features = features._keras_history.operation.input
-    return keras.Model(model.inputs, features, name=model.name)
+    return keras.Model(model.inputs[0], features, name=model.name)
 
 
 def _gives_shares(layer: Any) -> bool:

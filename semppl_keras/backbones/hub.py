@@ -1,6 +1,5 @@
 """The networks of KerasHub as backbones. It is an optional dependency: keras-hub."""
 
-import difflib
 import math
 import os
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from semppl_keras.backbones.hub_families import (
 )
 from semppl_keras.backbones.missing_weights import MissingWeights, short_connections
 from semppl_keras.backbones.scaling import at_size, in_colour, rescaled
-from semppl_keras.backbones.specs import is_folder
+from semppl_keras.backbones.specs import is_folder, near_names
 
 _POOLINGS = {
     "maps": ("avg", "max"),
@@ -170,7 +169,9 @@ def _pooled(outputs: Any, network: Any, family: Family, pooling: str) -> Any:
 
 def _fixed_size(network: Any) -> int | None:
     """The side of the images that a network is built for, None for any."""
-    return network.image_shape[0]
+    taken = network.input
+    images = next(iter(taken.values())) if isinstance(taken, dict) else taken
+    return images.shape[1]
 
 
 def _built_for(network: Any, family: Family, image_size: int | None) -> Any:
@@ -260,8 +261,7 @@ def _of_images(keras_hub: Any) -> list[str]:
 
 
 def _unknown(preset: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(preset, names, n=3, cutoff=0.5)
-    told = f" Near it: {', '.join(near)}." if near else ""
+    told = near_names(preset, {name.lower(): f"hub:{name}" for name in names})
     return (
         "hub: must be followed by the name of a preset of KerasHub for images, or by "
         f"the path of a preset folder, such as hub:.{os.sep}folder.{told} Received: "

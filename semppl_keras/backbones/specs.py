@@ -15,7 +15,7 @@ import os
 import pathlib
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from semppl_keras.backbones.application_table import APPLICATIONS
@@ -28,8 +28,9 @@ _FORMS = (
 )
 # Of networks that say nothing else.
 _USUAL_SIZE = 224
-# In the name of a preset: "..._patch16_384_imagenet", "..._r240_imagenet".
-_SIZE_IN_NAME = re.compile(r"_r?(1\d\d|2\d\d|3\d\d|4\d\d|5[01]\d)(?=_|$)")
+# In the name of a preset: "..._patch16_384_imagenet", "..._r240_imagenet". Others may
+# be of layers.
+_SIZE_IN_NAME = re.compile(r"_r?(224|240|256|288|320|336|378|384|448|512)(?=_|$)")
 
 
 class Spec(NamedTuple):
@@ -63,7 +64,7 @@ def parse(spec: str) -> Spec:
         Spec(kind='keras', name='ResNet50', weights=False)
     """
     if not isinstance(spec, str):
-        raise TypeError(f"A backbone is named by text: {_FORMS}. Received: {spec!r}.")
+        raise TypeError(f"A backbone must be {_FORMS}. Received: {spec!r}.")
     kind, colon, rest = spec.partition(":")
     if colon and kind in ("keras", "hub"):
         name = rest.removesuffix(_NO_WEIGHTS)
@@ -80,9 +81,7 @@ def parse(spec: str) -> Spec:
         return Spec("own", spec, False)
     if spec.lower().endswith(".keras") and "\0" not in spec:
         return Spec("file", spec, True)
-    raise ValueError(
-        f"A backbone must be {_FORMS}.{_near(spec, _names())} Received: {spec!r}."
-    )
+    raise ValueError(f"A backbone must be {_FORMS}.{_near(spec)} Received: {spec!r}.")
 
 
 def check_spec(spec: str) -> str:
@@ -92,7 +91,7 @@ def check_spec(spec: str) -> str:
         spec: str.
 
     Returns:
-        The same, an architecture spelled as Keras does.
+        The same, an architecture spelled as Keras does, a path from the root.
 
     Raises:
         ValueError: if it names none; near names are told.
@@ -115,9 +114,11 @@ def check_spec(spec: str) -> str:
                 "A preset folder of KerasHub must hold config.json and "
                 f"model.weights.h5. Received: {name!r}, without config.json."
             )
-    if kind == "keras":
-        return f"keras:{name}" + ("" if weights else _NO_WEIGHTS)
-    return spec
+    if kind == "file" or (kind == "hub" and is_folder(name)):
+        name = os.path.abspath(name)
+    prefix = f"{kind}:" if kind in ("keras", "hub") else ""
+    suffix = _NO_WEIGHTS if prefix and not weights else ""
+    return f"{prefix}{name}{suffix}"
 
 
 def is_pretrained(spec: str | None) -> bool:
@@ -161,22 +162,30 @@ def _application(name: str, spec: str) -> str:
     if name.lower() not in by_lower:
         raise ValueError(
             "keras: must be followed by an architecture of keras.applications, such "
-            f"as keras:EfficientNetV2B0.{_near(name, APPLICATIONS)} Received: {spec!r}."
+            f"as keras:EfficientNetV2B0.{_near(name)} Received: {spec!r}."
         )
     return by_lower[name.lower()]
 
 
-def _names() -> list[str]:
-    return [*BACKBONES, *(f"keras:{name}" for name in APPLICATIONS)]
+def _near(name: str) -> str:
+    """A sentence of the specs that are like a name, or nothing."""
+    specs = {known.lower(): f"keras:{known}" for known in APPLICATIONS}
+    specs |= {known: known for known in BACKBONES}
+    return near_names(name, specs)
 
 
-def _near(name: str, names: Iterable[str]) -> str:
-    """A sentence of the names that are like one, or nothing."""
-    by_lower = {known.lower(): known for known in names}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
-    if not near:
-        return ""
-    return f" Near it: {', '.join(by_lower[one] for one in near)}."
+def near_names(name: str, specs: Mapping[str, str]) -> str:
+    """A sentence of what is spelled like a name, which begins with a space; or nothing.
+
+    Args:
+        name: str.
+        specs: what to tell, by names in lower case.
+    """
+    name = name.lower()
+    near = difflib.get_close_matches(name, specs, n=3, cutoff=0.6)
+    near += [known for known in specs if name and known.startswith(name)]
+    told = list(dict.fromkeys(specs[one] for one in near))[:3]
+    return f" Near it: {', '.join(told)}." if told else ""
 
 
 def _config_in(path: str) -> Any:

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any, Protocol
 
+from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.recipes.classifiers import ClassifierTraining
 
@@ -13,6 +14,13 @@ what is written to RUN (or --out):
   classifier.json   how it was trained; on the run's test images, if there are any,
                     accuracy, accuracy by class, calibration
 An earlier classifier there is kept as classifier_1.keras, classifier_2.keras, ..."""
+
+
+BACKBONE_FORMS = (
+    "keras:NAME (of keras.applications) or hub:PRESET (of KerasHub, or of a preset "
+    "folder), with their weights or with @none behind the name without; FILE.keras; or "
+    f"without weights {', '.join(BACKBONES)}"
+)
 
 
 class Options(Protocol):

@@ -22,6 +22,7 @@ from semppl_keras.runs.options.classifier import (
     FineTuningOptions,
 )
 from semppl_keras.runs.results.trained_classifier import TrainedClassifier
+from semppl_keras.runs.run_backbone import backbone_file, new_backbone
 from semppl_keras.runs.run_models import CLASSIFIER
 from semppl_keras.runs.safety.lock import locked
 from semppl_keras.runs.safety.out_paths import check_can_write
@@ -138,8 +139,8 @@ def distil(
 
     Args:
         run: Run folder.
-        student: "same", which goes on from what the teacher has learned, or a new one
-            of `recipes.BACKBONES`.
+        student: "same", which goes on from what the teacher has learned, or another
+            network, as `train` takes it for `backbone`.
         temperature: Of what the teacher says.
         classifier: Another one as the teacher: its name, such as "linear", or a
             `classifier.keras`; None for the run's.
@@ -180,13 +181,17 @@ def distil_with(options: DistillationOptions) -> TrainedClassifier:
     """The same, of options that are filled already."""
     with _run_to_train(options) as finished:
         teacher, how = finished.classifier(options.classifier)
+        student: dict[str, str] = {}
         if options.student == SAME:
             # What votes, or knows no network, cannot go on to learn.
             learns = how not in (TITLES["memory"], TITLES["pixels"])
             pupil = teacher if learns else finished.linear_classifier()
         else:
-            recipe = recipes.own_images(finished.image_size, options.student)
-            pupil = recipe.make_backbone(finished.channels)
+            recipe = recipes.for_backbone(options.student, finished.image_size)
+            pupil = new_backbone(recipe, finished.channels, trust=options.trust)
+            path = backbone_file(recipe)
+            if path is not None:
+                student["student_file"] = file_digest(path)
         images = finished.data.x_train
         chosen = {
             "student": options.student,
@@ -207,7 +212,12 @@ def distil_with(options: DistillationOptions) -> TrainedClassifier:
             learning_rate=options.learning_rate,
             seed=_seed(options, finished),
             checkpoints=checkpoint_folder(options.out, finished),
-            depends_on={**chosen, "how": "distilled", "model": file_digest(teaching)},
+            depends_on={
+                **chosen,
+                "how": "distilled",
+                "model": file_digest(teaching),
+                **student,
+            },
             trust=options.trust,
         )
         settings = {**settings, **chosen}

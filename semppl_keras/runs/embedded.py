@@ -59,6 +59,12 @@ class Embedded:
             progress=Progress("Measuring,"),
         )
 
+    def shown(self) -> tuple[np.ndarray, np.ndarray]:
+        """Features and labels of the images to test on, or else of the labelled."""
+        if self.test is None or self.test_labels is None:
+            return self.labelled, self.labels
+        return self.test, self.test_labels
+
     def accuracy(self, predictions: np.ndarray | None) -> float | None:
         """Share of the images to test on, `(t,)`, of which the class is right."""
         if predictions is None or self.test_labels is None:

@@ -28,6 +28,7 @@ from semppl_keras.runs.folder import (
     value_range_of,
 )
 from semppl_keras.runs.pixel_classifier import fit_pixel_probe, pixel_embedder
+from semppl_keras.runs.run_backbone import BACKBONE, new_backbone
 from semppl_keras.runs.run_images import LabelledImages, RunImages
 from semppl_keras.runs.run_models import (
     CLASSIFIER,
@@ -313,6 +314,11 @@ class FinishedRun:
         path = self.folder / FROZEN
         if not path.exists() and not self.is_trained:
             return self.embedder()
+        if not path.exists() and (self.folder / BACKBONE).exists():
+            backbone = new_backbone(
+                self.recipe, self.channels, self.folder, trust=self.trust
+            )
+            return ImageEmbedder(backbone, self.model.views, name="embedder")
         if not path.is_file():
             raise RunError(
                 f"There must be the network before training at {path}. Received: none. "

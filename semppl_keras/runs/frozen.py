@@ -21,6 +21,7 @@ from semppl_keras.runs.embedded import Embedded, embedded
 from semppl_keras.runs.measures import KNN_TEMPERATURE, usual_neighbours
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
+from semppl_keras.runs.run_backbone import BACKBONE
 from semppl_keras.runs.run_models import FROZEN, save_heads
 from semppl_keras.runs.safety.json_files import (
     SHARE_OR_NONE,
@@ -90,7 +91,8 @@ def measure_frozen(
         embedder: The network behind its views.
         data: What is to be trained on.
         settings: What `run.json` is to hold.
-        keep_network: Whether the network is saved, too, since it is going to change.
+        keep_network: Whether the network is saved, too, since it is going to change;
+            a file that the run has a copy of already is not.
 
     Returns:
         `Frozen`.
@@ -120,7 +122,7 @@ def measure_frozen(
             temperature=KNN_TEMPERATURE,
         )
     save_heads(folder, {name: one.head for name, one in candidates.items()})
-    if keep_network:
+    if keep_network and not (folder / BACKBONE).exists():
         save_model(embedder, folder / FROZEN)
     write_json(folder / _NOTE, _noted(knn, candidates, settings))
     return Frozen(knn, candidates, of)

@@ -24,7 +24,6 @@ from semppl_keras.evaluation.pixels import PIXEL_PROBE
 from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.pretraining.base import Pretraining
-from semppl_keras.recipes import Recipe
 from semppl_keras.runs.classifier_training import fine_tune as tuned_network
 from semppl_keras.runs.embedded import Embedded
 from semppl_keras.runs.prediction_progress import PredictionProgress
@@ -50,7 +49,7 @@ _MOST_PSEUDO_LABELS = 2000
 def measure_training(
     model: SemPPL,
     data: FewLabels,
-    recipe: Recipe,
+    make_backbone: Callable[[], keras.Model] | None,
     of: Embedded,
     predictions: np.ndarray | None,
     *,
@@ -65,8 +64,9 @@ def measure_training(
     Args:
         model: A trained `SemPPL`.
         data: `FewLabels` with test labels, or without test images.
-        recipe: The `Recipe` it was trained by: the baseline gets its backbone, unless
-            that comes with weights, which are more than the labels alone.
+        make_backbone: Gives a backbone as the model had it before its training: the
+            baseline's. None where that comes with weights, which are more than the
+            labels alone.
         of: Features of the model.
         predictions: `probe_predictions` of them.
         seed: Of the baseline and of cross-validation.
@@ -80,7 +80,7 @@ def measure_training(
         its place, None or a dict of what some of them are taken for.
 
     Example:
-        >>> metrics = measure_training(model, data, recipe, of, predictions)
+        >>> metrics = measure_training(model, data, make, of, predictions)
         >>> metrics["linear_accuracy"]
     """
     progress = Progress("Measuring,")
@@ -99,17 +99,22 @@ def measure_training(
         measured["linear_accuracy"] = of.accuracy(predictions)
     else:
         measured["cross_validated"] = _cross_validated(of, data, predictions, seed)
-    return {**measure_labels_alone(data, model.views, recipe, seed=seed), **measured}
+    alone = measure_labels_alone(data, model.views, make_backbone, seed=seed)
+    return {**alone, **measured}
 
 
 def measure_labels_alone(
-    data: FewLabels, views: MultiCrop, recipe: Recipe, *, seed: int = 0
+    data: FewLabels,
+    views: MultiCrop,
+    make_backbone: Callable[[], keras.Model] | None,
+    *,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Measures the supervised-only baseline.
 
     Args:
-        data, recipe, seed: As for `measure_training`.
-        views: Those of the recipe.
+        data, make_backbone, seed: As for `measure_training`.
+        views: Those of the model.
 
     Returns:
         The dict of `measure_training`, with None for all that is of a model.
@@ -129,7 +134,6 @@ def measure_labels_alone(
     if data.x_test is None:
         return metrics
     keras.utils.set_random_seed(seed)
-    channels = data.x_train.shape[-1]
     # The baseline gets SemPPL's own augmentation, with a random state of its own.
     view_seed = keras.random.SeedGenerator(seed)
     supervised = supervised_accuracy(
@@ -137,9 +141,7 @@ def measure_labels_alone(
         data.y_labelled,
         data.x_test,
         data.y_test,
-        make_backbone=None
-        if recipe.from_weights
-        else lambda: recipe.make_backbone(channels),
+        make_backbone=make_backbone,
         augment=lambda images: views(images, seed=view_seed)["large"][:, 0],
         prepare=views.center_view,
         seed=seed,

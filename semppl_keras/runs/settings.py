@@ -1,17 +1,24 @@
 """The settings of a run: of its options, or from the folder of one begun."""
 
+import dataclasses
 import pathlib
 import re
 from typing import Any
 
 import keras
 
-from semppl_keras import recipes
+from semppl_keras import backbones, recipes
+from semppl_keras.backbones.specs import is_pretrained, parse, usual_size
 from semppl_keras.data import Dataset, FewLabels, NamedDataset, OwnDataset
 from semppl_keras.data.datasets.specs import divided, resolved_spec
 from semppl_keras.data.defaults import DATASET, LABELS_PER_CLASS
 from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.data.images.value_ranges import as_ranges
+from semppl_keras.recipes.defaults import (
+    LARGE_BACKBONE,
+    PRETRAINED_BACKBONE,
+    SMALL,
+)
 from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of, read_settings, versions
@@ -22,6 +29,7 @@ from semppl_keras.runs.options.train import (
     SEED,
     TrainOptions,
 )
+from semppl_keras.runs.run_backbone import BACKBONE
 from semppl_keras.runs.skipped_files import names_skipped
 from semppl_keras.runs.telling import tell
 
@@ -52,6 +60,7 @@ _FILES = (
     "checkpoints",
     "history.json",
     "model.keras",
+    BACKBONE,
     "metrics.json",
     "report.png",
     "skipped.tsv",
@@ -119,6 +128,8 @@ def new_settings(options: TrainOptions) -> tuple[dict[str, Any], Dataset]:
         data = NamedDataset(settings["dataset"])
     # --resume may be called from elsewhere.
     data = data.resolved().opened()
+    if isinstance(data, OwnDataset) and data.backbone is None:
+        data = _with_usual_backbone(data, options)
     # That there is an entry tells that it is found, and not another for each image.
     value_range = options.value_range and as_ranges(options.value_range)._asdict()
     if settings["epochs"] is None:
@@ -187,13 +198,18 @@ def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
 
 
 def sources_are_given(data: Dataset, options: TrainOptions) -> bool:
-    """Whether the options name all the sources of a run, which are the same.
+    """Whether the options name all that a run reads elsewhere, which is the same: its
+    images, and a network of KerasHub's.
 
     Args:
         data: Of the run.
         options: `TrainOptions`, which `settings_of` has checked.
     """
-    return all(getattr(options, name) is not None for name in data.sources)
+    named = list(data.sources)
+    backbone = data.options().get("backbone")
+    if backbone is not None and parse(backbone).kind == "hub":
+        named.append("backbone")
+    return all(getattr(options, name) is not None for name in named)
 
 
 def with_data(
@@ -320,4 +336,26 @@ def _own_dataset(options: TrainOptions) -> OwnDataset:
         for name in _OWN_OPTIONS
         if name != "value_range" and getattr(options, name) is not None
     }
+    backbone = options.backbone
+    if backbone is not None and options.image_size is None and is_pretrained(backbone):
+        given["image_size"] = usual_size(backbone)
     return OwnDataset(**given, tables=tables)
+
+
+def _with_usual_backbone(data: OwnDataset, options: TrainOptions) -> OwnDataset:
+    """A person's own images with the network that they get where none is asked for.
+
+    Args:
+        data: Opened.
+        options: Whose `image_size` stands.
+    """
+    if data.usual_size() <= SMALL:
+        return data
+    try:
+        # It is made again once the images are read: this fetches the weights.
+        backbones.pretrained(PRETRAINED_BACKBONE)
+    except backbones.MissingWeights as error:
+        tell(f"Note: {error} Training begins from nothing, with {LARGE_BACKBONE}.")
+        return dataclasses.replace(data, backbone=LARGE_BACKBONE)
+    size = options.image_size or usual_size(PRETRAINED_BACKBONE)
+    return dataclasses.replace(data, backbone=PRETRAINED_BACKBONE, image_size=size)

@@ -5,7 +5,7 @@ import os
 import pathlib
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,19 +14,10 @@ import numpy as np
 from semppl_keras.callbacks import ScalarLogs, TrainingState
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.data.images.decoding import TooManyUnreadable
-from semppl_keras.evaluation.classifier_titles import TITLES
-from semppl_keras.networks import ImageEmbedder
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes import Recipe
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
-from semppl_keras.runs.candidates import (
-    frozen_probe,
-    pixel_candidate,
-    trained_probe,
-)
-from semppl_keras.runs.choice import chosen, trained_candidates
-from semppl_keras.runs.embedded import Embed, Embedded, embedded
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     dataset_of,
@@ -36,17 +27,11 @@ from semppl_keras.runs.folder import (
     value_range_of,
     versions,
 )
-from semppl_keras.runs.frozen import Frozen, measure_frozen, measured_before
-from semppl_keras.runs.measures import (
-    measure_labels_alone,
-    measure_training,
-    probe_predictions,
-)
 from semppl_keras.runs.options.train import TrainOptions
-from semppl_keras.runs.prediction_progress import PredictionProgress
-from semppl_keras.runs.progress import Progress
+from semppl_keras.runs.outcome import frozen_of, outcome_of
 from semppl_keras.runs.results.trained_run import TrainedRun
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
+from semppl_keras.runs.run_backbone import BACKBONE, backbone_file, new_backbone
 from semppl_keras.runs.run_files import RunFiles, write_run_files
 from semppl_keras.runs.safety.loading import check_folder
 from semppl_keras.runs.safety.lock import locked
@@ -67,7 +52,7 @@ from semppl_keras.runs.training_checks import (
     check_enough_steps,
     check_fits,
 )
-from semppl_keras.runs.whole_files import save_model, write_json
+from semppl_keras.runs.whole_files import save_model, whole_file, write_json
 
 
 @told
@@ -114,8 +99,9 @@ def train(
             `data.defaults.LARGEST_USUAL_SIDE`.
         value_range: What becomes black and white in images of more than 8 bits a
             channel. None for what all of them need.
-        backbone: One of `recipes.BACKBONES`, for your own images. None for the one
-            that fits their size.
+        backbone: The network for your own images, as `backbones.pretrained` takes it:
+            "keras:NAME" or "hub:PRESET" with pretrained weights, a file, or the name of
+            a new one. None for one that fits their size.
         max_skipped: How many of your own images may be unreadable, a share from 0 to
             1. None for `data.defaults.MAX_SKIPPED`.
         cache: Where your own images, decoded, are kept: "memory", "disk", or "auto",
@@ -214,10 +200,16 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     read_seconds = time.monotonic() - begun
     settings = signed(with_data(settings, data, folder))
     seed = settings["seed"]
-    model, state = _begun(folder, settings, data, recipe, options)
+    _keep_backbone(recipe, folder)
+
+    def make_backbone() -> keras.Model:
+        channels = data.x_train.shape[-1]
+        return new_backbone(recipe, channels, folder, trust=options.trust)
+
+    model, state = _begun(folder, settings, data, recipe, make_backbone, options)
     frozen = None
     if recipe.from_weights:
-        frozen = _frozen(folder, settings, data, recipe, model, state)
+        frozen = frozen_of(folder, settings, data, model, state, make_backbone)
         # Its images fit, and what was measured of it is there for a training that
         # goes on.
         write_run_files(folder, settings, data)
@@ -225,11 +217,16 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         state = _trained(folder, settings, data, recipe, model, state, options)
     save_model(model, folder / "model.keras")
 
-    measured, of, predictions, how = _measured(
-        folder, model, data, recipe, frozen, settings
+    outcome = outcome_of(
+        folder,
+        settings,
+        data,
+        model,
+        frozen,
+        None if recipe.from_weights else make_backbone,
     )
     metrics = {
-        **measured,
+        **outcome.metrics,
         "read_seconds": round(read_seconds, 2),
         "train_seconds": round(state.seconds, 2),
         "backend": keras.backend.backend(),
@@ -250,12 +247,12 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     write_report(
         folder / "report.png",
         history=state.history,
-        embeddings=of.labelled if of.test is None else of.test,
-        labels=of.labels if of.test is None else of.test_labels,
-        predictions=predictions,
+        embeddings=outcome.features,
+        labels=outcome.labels,
+        predictions=outcome.predictions,
         class_names=data.class_names,
-        images="labelled" if of.test is None else "test",
-        classifier=how,
+        images="labelled" if data.x_test is None else "test",
+        classifier=outcome.classifier,
         title=run_headline(metrics),
         seed=seed,
     )
@@ -269,11 +266,20 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     return trained
 
 
+def _keep_backbone(recipe: Recipe, folder: pathlib.Path) -> None:
+    """Copies the file of a backbone, which may be gone when the run goes on."""
+    path, kept = backbone_file(recipe), folder / BACKBONE
+    if path is not None and path.is_file() and not kept.exists():
+        with whole_file(kept) as partial:
+            shutil.copyfile(path, partial)
+
+
 def _begun(
     folder: pathlib.Path,
     settings: Mapping[str, Any],
     data: FewLabels,
     recipe: Recipe,
+    make_backbone: Callable[[], keras.Model],
     options: TrainOptions,
 ) -> tuple[SemPPL, TrainingState]:
     """The model that is trained, or what it has come to, and its `TrainingState`."""
@@ -281,7 +287,9 @@ def _begun(
     batch_size, labelled_batch_size = _batch_sizes(data, recipe)
     steps_per_epoch = math.ceil(len(data.x_unlabelled) / batch_size)
     keras.utils.set_random_seed(seed)
-    model, state = _model(folder, data, recipe, seed, steps_per_epoch, options.trust)
+    model, state = _model(
+        folder, data, recipe, seed, steps_per_epoch, make_backbone, options.trust
+    )
     check_fits(folder / "checkpoints", model, state, data, epochs)
     if epochs:
         check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
@@ -299,31 +307,6 @@ def _begun(
     if state.step:
         tell_where(state)
     return model, state
-
-
-def _frozen(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
-    recipe: Recipe,
-    model: SemPPL,
-    state: TrainingState,
-) -> Frozen:
-    """How good the backbone is before it is trained."""
-    before = measured_before(folder, settings) if settings["epochs"] else None
-    if before is not None:
-        return before
-    backbone = model.backbone
-    if state.step:
-        # That of the checkpoint is no longer what it was.
-        backbone = recipe.make_backbone(data.x_train.shape[-1])
-    return measure_frozen(
-        folder,
-        ImageEmbedder(backbone, model.views),
-        data,
-        settings,
-        keep_network=settings["epochs"] > 0,
-    )
 
 
 def _trained(
@@ -374,51 +357,6 @@ def _batch_sizes(data: FewLabels, recipe: Recipe) -> tuple[int, int]:
     )
 
 
-def _measured(
-    folder: pathlib.Path,
-    model: SemPPL,
-    data: FewLabels,
-    recipe: Recipe,
-    frozen: Frozen | None,
-    settings: Mapping[str, Any],
-) -> tuple[dict[str, Any], Embedded, np.ndarray | None, str]:
-    """What the run has come to, on which features it was measured, what their
-    classifier says of the images that it was tested on, and what that is called."""
-    seed = settings["seed"]
-    tell("Measuring, and training the supervised-only baseline ...")
-    candidates = {} if frozen is None else dict(frozen.candidates)
-    if frozen is not None and frozen.features is not None and not settings["epochs"]:
-        of = frozen.features
-        probe, name = frozen_probe(of, seed), "frozen_linear"
-        measured = measure_labels_alone(data, model.views, recipe, seed=seed)
-        predictions = probe_predictions(of, probe, seed=seed)
-    else:
-        of = embedded(_embed(model), data, saw_labels=True, seed=seed)
-        probe, name = trained_probe(of, seed), "linear"
-        predictions = probe_predictions(of, probe, seed=seed)
-        measured = measure_training(model, data, recipe, of, predictions, seed=seed)
-        candidates |= trained_candidates(
-            model, data, of, probe, measured["knn_accuracy"], folder=folder, seed=seed
-        )
-        measured["propagation_accuracy"] = candidates["propagation"].accuracy
-    candidates["pixels"] = pixel_candidate(model, data, seed)
-    if frozen is not None:
-        measured |= frozen.metrics()
-    if predictions is not None and predictions.min() < 0:
-        # Of an image that could not be held out nothing is said.
-        predictions = None
-    measured |= chosen(candidates)
-    return measured, of, predictions, TITLES[name]
-
-
-def _embed(model: SemPPL) -> Embed:
-    def embed(images: np.ndarray, what: str) -> np.ndarray:
-        told = PredictionProgress(Progress("Measuring,"), what, len(images))
-        return model.embed(images, callbacks=[told])
-
-    return embed
-
-
 def _shorten(dataset: Dataset) -> str:
     """What makes a training shorter."""
     if dataset.in_parts:
@@ -465,6 +403,7 @@ def _model(
     recipe: Recipe,
     seed: int,
     steps_per_epoch: int,
+    make_backbone: Callable[[], keras.Model],
     trust: bool,
 ) -> tuple[SemPPL, TrainingState]:
     """The model to train, and the `TrainingState` in which it is."""
@@ -475,5 +414,6 @@ def _model(
             data.num_classes,
             steps_per_epoch=steps_per_epoch,
             seed=seed,
+            backbone=make_backbone(),
         )
     return model, state

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras import recipes
+from semppl_keras import backbones, recipes
+from semppl_keras.backbones import is_pretrained
 from semppl_keras.data.datasets.opened_images import usual_size
 from semppl_keras.data.images.decoding import decode_into, find_ranges
 from semppl_keras.data.images.image_list import ImageList
@@ -29,6 +30,7 @@ def views(
     *,
     out: str | os.PathLike[str] = ViewsOptions.out,
     views: str | None = None,
+    backbone: str | None = None,
     image_size: int | None = None,
     value_range: tuple[float, float] | None = None,
     images: int = ViewsOptions.images,
@@ -44,6 +46,7 @@ def views(
         out: The picture to write, a PNG file.
         views: "digits", "imagenet" or "small_images", whose views; None for those
             that `train` takes for your own images.
+        backbone: As for `train`: its views, of the size that it was trained with.
         image_size: Integer, at least 8, as for `train`.
         value_range: What becomes black and white in images of more than 8 bits a
             channel, as for `train`.
@@ -68,6 +71,7 @@ def views(
             source=source,
             out=out,
             views=views,
+            backbone=backbone,
             image_size=image_size,
             value_range=value_range,
             images=images,
@@ -89,8 +93,8 @@ def views_with(options: ViewsOptions) -> pathlib.Path:
             f"{target} exists already. Choose another --out, or add --overwrite."
         )
     listed = open_images(options.source, "unlabelled")
-    size = options.image_size or usual_size(listed)
-    of_recipe = _views(options.views, size)
+    size = options.image_size or _usual_size(options.backbone) or usual_size(listed)
+    of_recipe = _views(options.views, options.backbone, size)
     ranges, remarks = find_ranges(listed, options.value_range)
     rows, skipped = _some(listed, size, options.images, options.seed, ranges)
     for remark in (*listed.remarks, *remarks):
@@ -113,9 +117,15 @@ def views_with(options: ViewsOptions) -> pathlib.Path:
     return target
 
 
-def _views(name: str | None, size: int) -> MultiCrop:
+def _usual_size(backbone: str | None) -> int | None:
+    if backbone is None or not is_pretrained(backbone):
+        return None
+    return backbones.usual_size(backbone)
+
+
+def _views(name: str | None, backbone: str | None, size: int) -> MultiCrop:
     if name is None:
-        return recipes.own_images(size).make_views()
+        return recipes.for_backbone(backbone, size).make_views()
     views = recipe(name)
     if views.num_small:
         # In proportion, as the recipe has them.

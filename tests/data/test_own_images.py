@@ -581,7 +581,7 @@ def test_the_recipe_makes_a_model():
     # Each of many classes can have the majority of the neighbours, without a warning.
     model = recipe.make_model(3, 200, steps_per_epoch=3)
     assert model.memory_size == 200 * 6
-    with pytest.raises(ValueError, match="`backbone` must be one of small, resnet18"):
+    with pytest.raises(ValueError, match="backbone must be one of small, resnet18"):
         recipes.own_images(20, "vgg")
 
 

@@ -2,8 +2,8 @@
 
 import argparse
 
-from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.cli.arguments import (
+    BACKBONE_FORMS,
     TRAINED_EPILOG,
     add_classifier,
     add_run,
@@ -38,10 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training = parser.add_argument_group("training")
     training.add_argument(
         "--student",
-        metavar="NAME",
+        metavar="SPEC",
         default=DistillationOptions.student,
         help="the network that learns: the same, which goes on from what the teacher "
-        f"has learned, or a new {', '.join(BACKBONES)} "
+        f"has learned, or another: {BACKBONE_FORMS} "
         f"(default: {DistillationOptions.student})",
     )
     training.add_argument(

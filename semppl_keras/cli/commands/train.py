@@ -2,9 +2,9 @@
 
 import argparse
 
-from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.cli.arguments import (
+    BACKBONE_FORMS,
     add_table_options,
     add_trust,
     add_value_range,
@@ -23,6 +23,7 @@ from semppl_keras.data.defaults import (
 from semppl_keras.recipes.defaults import (
     LARGE_BACKBONE,
     OWN_STEPS,
+    PRETRAINED_BACKBONE,
     SMALL,
     SMALL_BACKBONE,
 )
@@ -84,6 +85,7 @@ what is written to DIR:
   logs/            the same for TensorBoard
   heads/, frozen.keras         classifiers to choose from; the backbone before training
   run.json, checkpoints/       what --resume needs; the latter go with the end
+  backbone.keras   the file that --backbone names, if it does, as it was
   skipped.tsv, cache/          own images: those left out, and those decoded
 
 examples:
@@ -92,6 +94,7 @@ examples:
   semppl train --dataset npz:fashion_mnist.npz --epochs 20 --out runs/fashion
   semppl train --unlabelled photos --labelled labels.csv --out runs/photos
   semppl train --unlabelled photos --labelled sorted --test held_out --image-size 96
+  semppl train --unlabelled photos --labelled sorted --backbone hub:dinov2_small
   semppl train --resume runs/fashion"""
 
 
@@ -132,8 +135,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=integer,
         metavar="N",
         help="of each of your own images the central square is resized to it "
-        "(default: the size of the labelled images, at most "
-        f"{LARGEST_USUAL_SIDE})",
+        "(default: the size that a pretrained backbone was trained with, else that of "
+        f"the labelled images, at most {LARGEST_USUAL_SIDE})",
     )
     add_value_range(images)
     images.add_argument(
@@ -153,16 +156,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training = parser.add_argument_group("training")
     training.add_argument(
         "--backbone",
-        metavar="NAME",
-        help=f"the network for your own images: {', '.join(BACKBONES)} (default: "
-        f"{SMALL_BACKBONE} up to {SMALL} pixels, else {LARGE_BACKBONE})",
+        metavar="SPEC",
+        help=f"the network for your own images: {BACKBONE_FORMS} (default: "
+        f"{SMALL_BACKBONE} up to {SMALL} pixels, else {PRETRAINED_BACKBONE}, or "
+        f"{LARGE_BACKBONE} where its weights cannot be fetched)",
     )
     training.add_argument(
         "--epochs",
         type=integer,
         metavar="N",
         help="passes over the unlabelled images; warm-up and schedules stretch with "
-        "it; 0 for a pretrained --backbone as it is, without training (default: the recipe's; of your own images as many as make "
+        "it; 0 for a pretrained --backbone as it is, without training (default: the "
+        "recipe's; of your own images as many as make "
         f"{OWN_STEPS:,} steps)",
     )
     training.add_argument(
@@ -207,7 +212,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on with the run in DIR (or --out) where it was interrupted, by Ctrl-C "
         "or in any other way; its options are read from there",
     )
-    add_trust(folder, "with --resume: DIR")
+    add_trust(folder, "with --resume: DIR, or --backbone: FILE.keras,")
 
 
 def run(options: TrainOptions) -> None:

@@ -2,7 +2,12 @@
 
 import argparse
 
-from semppl_keras.cli.arguments import add_source, add_value_range, integer
+from semppl_keras.cli.arguments import (
+    BACKBONE_FORMS,
+    add_source,
+    add_value_range,
+    integer,
+)
 from semppl_keras.data.defaults import LARGEST_USUAL_SIDE
 from semppl_keras.runs.options.views import VIEWS, ViewsOptions
 
@@ -53,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--views",
         metavar=f"{{{','.join(VIEWS)}}}",
         help="whose views (default: those that semppl train takes for your own images)",
+    )
+    drawn.add_argument(
+        "--backbone",
+        metavar="SPEC",
+        help="those for which network, and of the size that it was trained with: "
+        f"{BACKBONE_FORMS}",
     )
     drawn.add_argument(
         "--draws",

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Collection
 from typing import Any, Self
 
+from semppl_keras.backbones.specs import check_spec
 from semppl_keras.data.datasets.specs import is_spec
 from semppl_keras.runs.errors import RunError
 
@@ -114,6 +115,14 @@ def path(name: str, value: Any) -> str:
             f"{option(name)} must be without a zero byte. Received: {decoded!r}."
         )
     return decoded
+
+
+def backbone(name: str, value: Any) -> str:
+    """What names a backbone, as `backbones.check_spec` gives it."""
+    try:
+        return check_spec(text(name, value))
+    except (ValueError, OSError, ImportError) as error:
+        raise RunError(f"{option(name)}: {error}") from error
 
 
 def paths(name: str, value: Any) -> tuple[str, ...]:

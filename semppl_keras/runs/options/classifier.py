@@ -1,15 +1,16 @@
 """What `semppl_keras.runs.finetune` and `distil` may be asked for."""
 
 import dataclasses
+from typing import Any
 
-from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.recipes.classifiers import DISTILLATION
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
     Options,
+    backbone,
     checked,
     flag,
     integer,
-    one_of,
     output,
     path,
     positive,
@@ -39,10 +40,19 @@ class FineTuningOptions(ClassifierOptions):
     freeze_backbone: bool = checked(flag, False)
 
 
+def _student(name: str, value: Any) -> str:
+    if value == SAME:
+        return SAME
+    try:
+        return backbone(name, value)
+    except RunError as error:
+        raise RunError(f"{error} ({SAME!r} goes on from the teacher.)") from error
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DistillationOptions(ClassifierOptions):
     """The keywords of `distil`."""
 
-    student: str = checked(one_of((SAME, *BACKBONES)), SAME)
+    student: str = checked(_student, SAME)
     temperature: float = checked(positive, DISTILLATION.temperature)
     classifier: str | None = checked(path, None)

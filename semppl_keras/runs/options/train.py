@@ -3,9 +3,9 @@
 import dataclasses
 from typing import Any
 
-from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.data.defaults import CACHES
 from semppl_keras.runs.options.checks import (
+    backbone,
     checked,
     dataset,
     flag,
@@ -39,7 +39,7 @@ class TrainOptions(TableFields):
     test: str | None = checked(path, None)
     image_size: int | None = checked(integer(8), None)
     value_range: tuple[float, float] | None = checked(value_range, None)
-    backbone: str | None = checked(one_of(BACKBONES), None)
+    backbone: str | None = checked(backbone, None)
     max_skipped: float | None = checked(share, None)
     cache: str | None = checked(one_of(CACHES), None)
     labels_per_class: int | str | None = checked(labels_per_class, None)

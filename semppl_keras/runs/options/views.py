@@ -4,6 +4,7 @@ import dataclasses
 
 from semppl_keras.runs.options.checks import (
     Options,
+    backbone,
     checked,
     flag,
     integer,
@@ -26,6 +27,7 @@ class ViewsOptions(Options):
     source: str = checked(path)
     out: str = checked(output, "views.png")
     views: str | None = checked(one_of(VIEWS), None)
+    backbone: str | None = checked(backbone, None)
     image_size: int | None = checked(integer(SMALLEST), None)
     value_range: tuple[float, float] | None = checked(value_range, None)
     images: int = checked(integer(1), 6)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from semppl_keras.backbones.registry import BACKBONES
+from semppl_keras.backbones.specs import parse
 from semppl_keras.data.datasets.specs import is_spec
 from semppl_keras.data.images.value_ranges import as_ranges
 from semppl_keras.runs.errors import RunError
@@ -93,6 +93,13 @@ def _is_value_range(value):
         return False
 
 
+def _is_backbone(value):
+    try:
+        return value is None or bool(parse(value))
+    except ValueError:
+        return False
+
+
 def _are_class_names(value):
     if value is None:
         return True
@@ -157,7 +164,7 @@ OWN_DATASET = {
     "labelled": path(),
     "test": path(optional=True),
     "image_size": integer(1, _LARGEST_SIDE),
-    "backbone": one_of(*BACKBONES, None),
+    "backbone": Entry(str | None, _is_backbone, "that names a backbone, or null"),
     "max_skipped": number(0, 1),
     "cache": one_of("auto", "memory", "disk"),
 }

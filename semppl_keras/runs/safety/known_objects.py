@@ -4,12 +4,15 @@ A configuration names classes and functions, and Keras imports and calls what it
 Each has to be spelled here as Keras itself spells it when it saves.
 """
 
+import importlib
 import inspect
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import keras
+
+from semppl_keras.backbones.hub_families import FAMILIES, PARTS
 
 # Layers that bring code of their own, or load what does; Keras' mark of a function of
 # Python's. They are refused whoever the model is from.
@@ -67,6 +70,12 @@ _CORE_OPERATIONS = ("Cast", "Slice", "StopGradient", "Unstack")
 _CALLING = frozenset(("JVP", "Function"))
 
 _PACKAGE = "semppl_keras"
+# Networks of KerasHub that take images and are nothing but layers; those that read
+# files, such as its tokenizers and preprocessors, are none of them.
+_HUB = "keras_hub"
+_HUB_NETWORKS = frozenset(
+    name for name, family in {**FAMILIES, **PARTS}.items() if family.part is None
+)
 # Keras' optimisers on torch are classes of their own, which are not exported.
 _TORCH_OPTIMIZERS = (
     "Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "Lion", "Nadam", "RMSprop", "SGD",
@@ -80,9 +89,14 @@ def is_known_class(module: Any, class_name: Any, registered_name: Any) -> bool:
         module, class_name, registered_name: As the configuration has them, or None.
 
     Returns:
-        Whether it is a harmless class of Keras, or one of this package's, and Keras
-        will find just this one.
+        Whether it is a harmless class of Keras, a network of KerasHub, or one of this
+        package's, and Keras will find just this one.
+
+    Raises:
+        ImportError: It is of KerasHub, which is not installed.
     """
+    if class_name in _HUB_NETWORKS and registered_name == f"{_HUB}>{class_name}":
+        return _is_of_hub(module, class_name)
     registered = keras.saving.get_registered_object(registered_name or class_name)
     if registered is not None:
         return (
@@ -92,6 +106,23 @@ def is_known_class(module: Any, class_name: Any, registered_name: Any) -> bool:
             and registered_name == f"{_PACKAGE}>{class_name}"
         )
     return (module, class_name) in _CLASSES and registered_name in (None, class_name)
+
+
+def _is_of_hub(module, class_name):
+    try:
+        importlib.import_module(_HUB)
+    except ImportError as error:
+        raise ImportError(
+            f"A model with a network of KerasHub, {class_name}, needs it. Received: "
+            f"{error}. pip install keras-hub"
+        ) from error
+    registered = keras.saving.get_registered_object(f"{_HUB}>{class_name}")
+    return (
+        inspect.isclass(registered)
+        and registered.__module__ == module
+        and module.startswith(f"{_HUB}.")
+        and registered.__name__ == class_name
+    )
 
 
 def is_known_function(module: Any, name: Any, registered_name: Any) -> bool:

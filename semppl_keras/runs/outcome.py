@@ -1,0 +1,132 @@
+"""What a run comes to: of its backbone as it was, and of what training made of it."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from semppl_keras.callbacks import TrainingState
+from semppl_keras.data import FewLabels
+from semppl_keras.evaluation.classifier_titles import TITLES
+from semppl_keras.networks import ImageEmbedder
+from semppl_keras.pretraining import SemPPL
+from semppl_keras.runs.candidates import (
+    Candidate,
+    frozen_probe,
+    pixel_candidate,
+    trained_probe,
+)
+from semppl_keras.runs.choice import chosen, trained_candidates
+from semppl_keras.runs.embedded import Embedded, embedded
+from semppl_keras.runs.frozen import Frozen, measure_frozen, measured_before
+from semppl_keras.runs.measures import (
+    measure_labels_alone,
+    measure_training,
+    probe_predictions,
+)
+from semppl_keras.runs.prediction_progress import PredictionProgress
+from semppl_keras.runs.progress import Progress
+from semppl_keras.runs.telling import tell
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What is written down of a run.
+
+    Args:
+        metrics: What `metrics.json` holds of it.
+        features: `(t, F)` of the test images, or else `(n, F)` of the labelled ones.
+        labels: `(t,)` or `(n,)`.
+        predictions: The same, of a linear probe; None where nothing could be held out.
+        classifier: What that is called.
+    """
+
+    metrics: dict[str, Any]
+    features: np.ndarray
+    labels: np.ndarray
+    predictions: np.ndarray | None
+    classifier: str
+
+
+def frozen_of(
+    folder: pathlib.Path,
+    settings: Mapping[str, Any],
+    data: FewLabels,
+    model: SemPPL,
+    state: TrainingState,
+    make_backbone: Callable[[], keras.Model],
+) -> Frozen:
+    """How good the backbone of a run is before it is trained.
+
+    Args:
+        folder: Of the run.
+        settings: What `run.json` is to hold.
+        data: What it is trained on.
+        model: That is trained.
+        state: How far it is.
+        make_backbone: Gives a backbone as it was before.
+    """
+    trains = settings["epochs"] > 0
+    before = measured_before(folder, settings) if trains else None
+    if before is not None:
+        return before
+    backbone = make_backbone() if state.step else model.backbone
+    embedder = ImageEmbedder(backbone, model.views, name="embedder")
+    return measure_frozen(folder, embedder, data, settings, keep_network=trains)
+
+
+def outcome_of(
+    folder: pathlib.Path,
+    settings: Mapping[str, Any],
+    data: FewLabels,
+    model: SemPPL,
+    frozen: Frozen | None,
+    make_backbone: Callable[[], keras.Model] | None,
+) -> Outcome:
+    """Measures a run, with and without a training, and chooses its classifier.
+
+    Args:
+        folder, settings, data: As for `frozen_of`.
+        model: As training has left it.
+        frozen: What its backbone was before, where it came with weights.
+        make_backbone: Gives a new one for the supervised-only baseline, or None.
+    """
+    tell("Measuring, and training the supervised-only baseline ...")
+    seed = settings["seed"]
+    candidates: dict[str, Candidate] = {}
+    if frozen is not None:
+        candidates |= frozen.candidates
+    if frozen is not None and frozen.features is not None and not settings["epochs"]:
+        name, of = "frozen_linear", frozen.features
+        predictions = probe_predictions(of, frozen_probe(of, seed), seed=seed)
+        metrics = measure_labels_alone(data, model.views, make_backbone, seed=seed)
+    else:
+        name, of = "linear", _trained_features(model, data, seed)
+        probe = trained_probe(of, seed)
+        predictions = probe_predictions(of, probe, seed=seed)
+        metrics = measure_training(
+            model, data, make_backbone, of, predictions, seed=seed
+        )
+        candidates |= trained_candidates(
+            model, data, of, probe, metrics["knn_accuracy"], folder=folder, seed=seed
+        )
+        metrics["propagation_accuracy"] = candidates["propagation"].accuracy
+    candidates["pixels"] = pixel_candidate(model, data, seed)
+    if frozen is not None:
+        metrics |= frozen.metrics()
+    if predictions is not None and predictions.min() < 0:
+        # Of an image that could not be held out nothing is said.
+        predictions = None
+    metrics |= chosen(candidates)
+    return Outcome(metrics, *of.shown(), predictions, TITLES[name])
+
+
+def _trained_features(model: SemPPL, data: FewLabels, seed: int) -> Embedded:
+    def embed(images: np.ndarray, what: str) -> np.ndarray:
+        told = PredictionProgress(Progress("Measuring,"), what, len(images))
+        return model.embed(images, callbacks=[told])
+
+    return embedded(embed, data, saw_labels=True, seed=seed)
