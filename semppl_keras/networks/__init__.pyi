@@ -12,5 +12,6 @@ from .image_classifier import ImageClassifier as ImageClassifier
 from .image_embedder import ImageEmbedder as ImageEmbedder
 from .linear_classifier import linear_classifier as linear_classifier
 from .servable import make_servable as make_servable
+from .trainable_part import train_part as train_part
 from .trainable_state import freeze_places as freeze_places
 from .trainable_state import frozen_places as frozen_places

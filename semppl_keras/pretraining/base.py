@@ -16,9 +16,11 @@ from semppl_keras.networks import (
     TargetEncoder,
     check_backbone,
     make_servable,
+    train_part,
 )
 from semppl_keras.networks.image_embedder import ImageEmbedder
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
+from semppl_keras.networks.trainable_part import check_part, choose_part
 from semppl_keras.training.global_batch import GlobalBatch
 from semppl_keras.training.inference import inference
 from semppl_keras.training.known_arguments import known_arguments
@@ -49,6 +51,10 @@ class Pretraining(ViewModel):
         latest: the same, of what is shown as it stands rather than as a mean.
         seed: int or None: views, draws, order of arrays and initial heads follow
             from it. Drawn (and kept) where None.
+        trainable: what of the backbone is trained, "heads", "top" or "all", see
+            `networks.train_part`; None for what it says itself.
+        batch_norm: "adapt" or "inference", the same; None for "adapt" where
+            `trainable` is given.
         **kwargs: `dtype` and `name`, see `SemPPL`.
 
     Raises:
@@ -71,6 +77,8 @@ class Pretraining(ViewModel):
         metrics: Iterable[str] = (),
         latest: Iterable[str] = (),
         seed: int | None = None,
+        trainable: str | bool | None = None,
+        batch_norm: str | None = None,
         **kwargs: Any,
     ) -> None:
         check_seed(seed)
@@ -80,6 +88,9 @@ class Pretraining(ViewModel):
                 'keras.config.image_data_format() "channels_first".'
             )
         seed, draw_seed, *head_seeds = draw_seeds(seed, 3)
+        if isinstance(trainable, bool):
+            # What Keras notes of every model; what is frozen is noted beside it.
+            kwargs["trainable"], trainable = trainable, None
         super().__init__(seed, draw_seed, **kwargs)
         self.num_classes = num_classes
         self.views = views if isinstance(views, MultiCrop) else recipe(views)
@@ -88,7 +99,12 @@ class Pretraining(ViewModel):
         sizes = [self.views.large_size]
         if self.views.num_small:
             sizes.append(self.views.small_size)
+        if trainable is not None:
+            check_part(trainable, batch_norm or "adapt")
+            # It may come frozen, and be meant to stay so.
+            train_part(backbone)
         channels, feature_dim = check_backbone(backbone, sizes, self.views.output_range)
+        choose_part(backbone, trainable, batch_norm)
         self.views.check_channels(channels)
         make_servable(backbone)
         masked = self.views.background_removal > 0

@@ -11,6 +11,7 @@ from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.feed import make_feed
 from semppl_keras.networks.keras_file import SavedAsKerasFile, check_checkpoint_files
+from semppl_keras.networks.trainable_part import train_part
 from semppl_keras.optimizers import LARS, biases_and_normalisation
 from semppl_keras.training.fit_callbacks import (
     FitCallbacks,
@@ -118,6 +119,22 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
 
     # -- training -------------------------------------------------------------
 
+    def train_part(self, part: str = "all", batch_norm: str = "adapt") -> None:
+        """Chooses what of the backbone is trained from now on.
+
+        The model is compiled anew, as it was, with a new optimiser of the same
+        settings: the next `fit` is a stage of its own.
+
+        Args:
+            part, batch_norm: as in `networks.train_part`.
+
+        Raises:
+            ValueError: for another part or another kind of batch normalisation.
+        """
+        train_part(self.backbone, part, batch_norm)
+        if self.compiled:
+            self.compile_from_config(self.get_compile_config())
+
     def fit_feed(
         self,
         feed: Any,
@@ -143,6 +160,7 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
         Returns, Raises:
             As `fit`.
         """
+        self._check_optimizer()
         self._check_batch_sizes(feed.batch_size, feed.labelled_batch_size)
         callbacks = as_list(callbacks)
         moved = any(isinstance(callback, TargetEMA) for callback in callbacks)
@@ -293,6 +311,20 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
             "how far the schedules are, is known to `fit`. Call `fit` on the images, "
             "for a few steps on a part of them."
         )
+
+    def _check_optimizer(self) -> None:
+        """Raises a ValueError where other weights are trained than `compile` found."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        known = {id(weight) for weight in optimizer._trainable_variables}
+        trained = {id(weight) for weight in self.trainable_variables}
+        if trained != known:
+            raise ValueError(
+                "What is trained must be what it was when the model was compiled: the "
+                "optimiser keeps state for each weight. Received: "
+                f"{len(trained - known)} weights that came or were released since, and "
+                f"{len(known - trained)} that went or were frozen. Compile the model "
+                "again, or choose by `train_part`, which does."
+            )
 
     def check_networks(self) -> None:
         """Raises a ValueError for networks with which no training can begin."""
