@@ -31,6 +31,7 @@ CLASSES = {
     "ImageEmbedder": "semppl_keras.networks.image_embedder",
     "LARS": "semppl_keras.optimizers.lars",
     "LabelledMemory": "semppl_keras.memory.queue",
+    "LayerwiseAdamW": "semppl_keras.optimizers.layerwise_adamw",
     "Latest": "semppl_keras.training.metrics",
     "MixStreams": "semppl_keras.backbones.selective_kernels",
     "MultiCrop": "semppl_keras.views.multi_crop",

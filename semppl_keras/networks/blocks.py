@@ -72,6 +72,24 @@ def blocks_of(backbone: keras.Model) -> list[list[keras.layers.Layer]]:
     return blocks or [rest]
 
 
+def rates_by_depth(
+    backbone: keras.Model, rate: float, decay: float
+) -> list[tuple[Any, float]]:
+    """(weight, rate * decay ** (blocks above its own)) of all that can be trained.
+
+    Args:
+        backbone: built `keras.Model`.
+        rate: float, of the last block.
+        decay: float, from a block to the one below it.
+    """
+    return [
+        (weight, rate * decay**above)
+        for above, block in enumerate(reversed(blocks_of(backbone)))
+        for layer in block
+        for weight in layer._trainable_variables
+    ]
+
+
 def top_of(count: int, stages: bool) -> int:
     """The first block of the upper part of a backbone.
 
@@ -101,7 +119,9 @@ def _segments(graph: LayerGraph) -> list[tuple[int, int]]:
 def _stage_cuts(graph: LayerGraph) -> list[int]:
     """The cut before each reduction of resolution; empty without stages."""
     positions = graph.positions()
-    level, at_level, ends = None, [], []
+    level: int | None = None
+    at_level: list[int] = []
+    ends: list[int] = []
     for cut in graph.cuts():
         (number,) = graph.steps[cut - 1].outputs
         count = positions.get(number, 1)

@@ -10,9 +10,14 @@ from semppl_keras.checks import check_integers
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.feed import make_feed
+from semppl_keras.networks.blocks import rates_by_depth
 from semppl_keras.networks.keras_file import SavedAsKerasFile, check_checkpoint_files
 from semppl_keras.networks.trainable_part import train_part
-from semppl_keras.optimizers import LARS, biases_and_normalisation
+from semppl_keras.optimizers import (
+    LARS,
+    LayerwiseAdamW,
+    biases_and_normalisation,
+)
 from semppl_keras.training.fit_callbacks import (
     FitCallbacks,
     as_list,
@@ -57,7 +62,8 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
 
         Args:
             optimizer: a Keras optimiser or its name. `LARS` leaves out the biases
-                and normalisation weights of this model.
+                and normalisation weights of this model, `LayerwiseAdamW` gets the
+                rates of its backbone's blocks.
             metrics, weighted_metrics: what is computed from labels `(B,)` and
                 predictions `(B, num_classes)`, by a model that predicts classes: of
                 Keras' own "accuracy" and the sparse ones.
@@ -81,6 +87,9 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
         self._accumulation_steps = inner.gradient_accumulation_steps or 1
         if isinstance(inner, LARS) and not inner.built:
             inner.exclude_from_adaptation(biases_and_normalisation(self))
+        if isinstance(inner, LayerwiseAdamW) and not inner.built:
+            rates = inner.backbone_rate, inner.layer_decay
+            inner.set_rates(rates_by_depth(self.backbone, *rates))
         super().compile(
             optimizer=optimizer,
             metrics=list(metrics or ()) if self.predicts_classes else None,
@@ -314,7 +323,7 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
 
     def _check_optimizer(self) -> None:
         """Raises a ValueError where other weights are trained than `compile` found."""
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        optimizer: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         known = {id(weight) for weight in optimizer._trainable_variables}
         trained = {id(weight) for weight in self.trainable_variables}
         if trained != known:
