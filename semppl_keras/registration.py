@@ -24,6 +24,7 @@ from semppl_keras.around_imports import AroundImports
 # The module of each registered class.
 CLASSES = {
     "BYOL": "semppl_keras.pretraining.byol",
+    "CachedViews": "semppl_keras.views.cached_views",
     "Distiller": "semppl_keras.classifiers.distiller",
     "Encoder": "semppl_keras.networks.encoder",
     "FineTuner": "semppl_keras.classifiers.fine_tuner",

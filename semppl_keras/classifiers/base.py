@@ -59,6 +59,7 @@ class ClassifierTrainer(ViewModel):
             (channels,),
             self.views.min_image_size,
             self.views.value_range,
+            cached=self.views.cached,
         )
         self.built = True
 

@@ -18,14 +18,12 @@ class Step:
         operation: Layer or other operation of Keras'.
         inputs, outputs: tuples of the numbers of the tensors that go in and come out.
         node: Keras' own, which knows the arguments of the call.
-        training: bool with which a model around it is called, or None.
     """
 
     operation: Any
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     node: Any
-    training: bool | None = None
 
     def call(self, tensors: dict[int, Any], *, symbolic: bool = False) -> None:
         """Calls the operation, and adds what comes out to the tensors by number.
@@ -41,9 +39,6 @@ class Step:
         }
         args, kwargs = self.node.arguments.fill_in(given)
         call = self.operation.compute_output_spec if symbolic else self.operation
-        takes_training = getattr(self.operation, "_call_has_training_arg", False)
-        if self.training is not None and takes_training and not symbolic:
-            kwargs = {**kwargs, "training": self.training}
         outputs = keras.tree.flatten(call(*args, **kwargs))
         tensors.update(zip(self.outputs, outputs, strict=True))
 
@@ -122,7 +117,7 @@ def layer_graph(model: keras.Model) -> LayerGraph | None:
 
     source = number_of(model.inputs[0])
     steps: list[Step] = []
-    output = _add_steps(model, source, None, steps, number_of)
+    output = _add_steps(model, source, steps, number_of)
     return LayerGraph(tuple(steps), output, shapes)
 
 
@@ -143,7 +138,6 @@ def run(steps: tuple[Step, ...], number: int, tensor: Any) -> dict[int, Any]:
 def _add_steps(
     model: Any,
     source: int,
-    training: bool | None,
     steps: list[Step],
     number_of: Callable[[Any], int],
 ) -> int:
@@ -155,15 +149,14 @@ def _add_steps(
             continue
         inputs = tuple(numbers[id(tensor)] for tensor in node.input_tensors)
         inner = _as_functional(node.operation)
-        within = node.arguments.kwargs.get("training", training)
-        plain = set(node.arguments.kwargs) <= {"training", "mask"}
-        if inner is not None and len(inputs) == 1 and plain:
-            end = _add_steps(inner, inputs[0], within, steps, number_of)
+        # A `training` that is built in gives way to that of the whole model's call.
+        if inner is not None and len(inputs) == 1:
+            end = _add_steps(inner, inputs[0], steps, number_of)
             numbers[id(node.outputs[0])] = end
             continue
         outputs = tuple(number_of(tensor) for tensor in node.outputs)
         numbers.update(zip(map(id, node.outputs), outputs, strict=True))
-        steps.append(Step(node.operation, inputs, outputs, node, training))
+        steps.append(Step(node.operation, inputs, outputs, node))
     return numbers[id(model.outputs[0])]
 
 

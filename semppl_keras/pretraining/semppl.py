@@ -74,7 +74,8 @@ class SemPPL(Pretraining):
             of the views. It becomes the online network's.
         num_classes: int, at least 2; labels are 0 .. num_classes - 1.
         views: a `MultiCrop`, or the name of a recipe of `semppl_keras.views`:
-            "imagenet", "small_images", "digits".
+            "imagenet", "small_images", "digits"; or `CachedViews`, with which the
+            images are features that are kept.
         objective: what the semantic positives are added to: "relicv2", contrast
             with negatives and an invariance penalty, or "byol", regression, to which
             negatives, temperature, contrastive and invariance weight mean nothing.

@@ -352,17 +352,25 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
     ) -> None:
         """As `keras.Model.summary`, and the shapes of what goes through the model."""
         super().summary(line_length, positions, print_fn, **kwargs)
-        low, high = self.views.value_range
+        shapes = self._shapes_of_views()
+        for name, shape in {**shapes, **self.output_shapes()}.items():
+            (print_fn or print)(f" {name}: {(None, *shape)}")
+
+    def _shapes_of_views(self) -> dict[str, tuple[int | None, ...]]:
+        views = self.views
+        if views.cached:
+            kept = self.backbone.input_shape[1:]
+            return {"Kept features": (None, *kept), "Views": (views.num_large, *kept)}
+        low, high = views.value_range
         shapes: dict[str, tuple[int | None, ...]] = {
             f"Images, {low} to {high}": (None, None, self.image_spec.channels[0])
         }
-        kinds = (self.views.num_large, self.views.num_small)
-        sizes = (self.views.large_size, self.views.small_size)
+        kinds = (views.num_large, views.num_small)
+        sizes = (views.large_size, views.small_size)
         for name, count, size in zip(("Large", "Small"), kinds, sizes, strict=True):
             if count:
                 shapes[f"{name} views"] = (count, size, size, self.image_channels)
-        for name, shape in {**shapes, **self.output_shapes()}.items():
-            (print_fn or print)(f" {name}: {(None, *shape)}")
+        return shapes
 
     def output_shapes(self) -> dict[str, tuple[int, ...]]:
         """dict of name to shape, without the batch, of what the networks give."""
