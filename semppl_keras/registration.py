@@ -24,6 +24,7 @@ from semppl_keras.around_imports import AroundImports
 # The module of each registered class.
 CLASSES = {
     "BYOL": "semppl_keras.pretraining.byol",
+    "CachedViews": "semppl_keras.views.cached_views",
     "Distiller": "semppl_keras.classifiers.distiller",
     "Encoder": "semppl_keras.networks.encoder",
     "FineTuner": "semppl_keras.classifiers.fine_tuner",
@@ -31,6 +32,7 @@ CLASSES = {
     "ImageEmbedder": "semppl_keras.networks.image_embedder",
     "LARS": "semppl_keras.optimizers.lars",
     "LabelledMemory": "semppl_keras.memory.queue",
+    "LayerwiseAdamW": "semppl_keras.optimizers.layerwise_adamw",
     "Latest": "semppl_keras.training.metrics",
     "MemoryVotes": "semppl_keras.pretraining.memory_classifier",
     "MixStreams": "semppl_keras.backbones.selective_kernels",

@@ -10,6 +10,7 @@ from semppl_keras.data.checks import ImageSpec
 from semppl_keras.losses.classification import cross_entropy, log_of
 from semppl_keras.networks import input_channels
 from semppl_keras.networks.image_classifier import ImageClassifier
+from semppl_keras.networks.trainable_part import choose_part
 from semppl_keras.training.known_arguments import known_arguments
 from semppl_keras.training.view_model import ViewModel
 from semppl_keras.views import MultiCrop
@@ -25,6 +26,10 @@ class ClassifierTrainer(ViewModel):
         classifier: `ImageClassifier`; becomes this model's.
         draw_seed: int, of the views.
         seed: int, of the order of arrays; kept.
+        trainable: what of the backbone is trained, "heads", "top" or "all", see
+            `networks.train_part`; None for what it says itself.
+        batch_norm: "adapt" or "inference", the same; None for "adapt" where
+            `trainable` is given.
     """
 
     predicts_classes = True
@@ -32,9 +37,20 @@ class ClassifierTrainer(ViewModel):
     has_loss_on_images = True
 
     def __init__(
-        self, classifier: ImageClassifier, draw_seed: int, seed: int, **kwargs: Any
+        self,
+        classifier: ImageClassifier,
+        draw_seed: int,
+        seed: int,
+        *,
+        trainable: str | bool | None = None,
+        batch_norm: str | None = None,
+        **kwargs: Any,
     ) -> None:
+        if isinstance(trainable, bool):
+            # What Keras notes of every model; what is frozen is noted beside it.
+            kwargs["trainable"], trainable = trainable, None
         super().__init__(seed, draw_seed, **kwargs)
+        choose_part(classifier.backbone, trainable, batch_norm)
         self.classifier = classifier
         channels = input_channels(classifier.backbone)
         self.views.check_channels(channels)
@@ -43,6 +59,7 @@ class ClassifierTrainer(ViewModel):
             (channels,),
             self.views.min_image_size,
             self.views.value_range,
+            cached=self.views.cached,
         )
         self.built = True
 

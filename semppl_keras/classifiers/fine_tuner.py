@@ -61,6 +61,9 @@ class FineTuner(ClassifierTrainer):
             distils without colour augmentation.)
         seed: int or None: views, order of arrays and the linear layer follow from it.
             Drawn (and kept) where None.
+        **kwargs: `trainable` ("heads", "top" or "all") and `batch_norm` ("adapt" or
+            "inference"), what of the backbone is trained and how, see
+            `networks.train_part`; `name`.
 
     Raises:
         TypeError, ValueError: if the model does not fit, or an argument is out of

@@ -7,7 +7,7 @@ from keras import layers
 
 from semppl_keras.networks import Encoder, check_backbone, copy_model
 from semppl_keras.networks.image_classifier import ImageClassifier
-from semppl_keras.views import MultiCrop, recipe
+from semppl_keras.views import CachedViews, MultiCrop, recipe
 from semppl_keras.views.multi_crop import crop_and_flip, single_view
 
 _ACTIVATIONS = (layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU)
@@ -53,11 +53,11 @@ def make_classifier(
             )
         views = crop_and_flip(model.views)
     backbone = _trainable_copy(
-        model if encoder is None else encoder.backbone, views.large_size
+        model if encoder is None else encoder.backbone, views.large_size or 32
     )
     projector = encoder.heads[0] if encoder is not None and encoder.heads else None
     hidden = _hidden_layers(projector, from_layer, argument)
-    _, size = check_backbone(backbone, [views.large_size], views.output_range)
+    _, size = check_backbone(backbone, views.sizes[:1], views.output_range)
     head = keras.Sequential(
         [
             layers.Input((size,)),
@@ -109,7 +109,7 @@ def chosen_views(views: Any) -> MultiCrop | None:
         return None
     if isinstance(views, str):
         return crop_and_flip(recipe(views))
-    if isinstance(views, MultiCrop):
+    if isinstance(views, (MultiCrop, CachedViews)):
         if views.background_removal > 0:
             raise ValueError(
                 "`views` must not remove backgrounds: a classifier's images come "
@@ -150,8 +150,8 @@ def _copy_of_classifier(
             "For other classes pass its `backbone`."
         )
     views = views or classifier.views
-    backbone = _trainable_copy(classifier.backbone, views.large_size)
-    check_backbone(backbone, [views.large_size], views.output_range)
+    backbone = _trainable_copy(classifier.backbone, views.large_size or 32)
+    check_backbone(backbone, views.sizes[:1], views.output_range)
     return ImageClassifier(
         backbone,
         copy_model(classifier.head),

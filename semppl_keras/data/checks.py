@@ -26,6 +26,8 @@ class ImageSpec:
         value_range: pair, lowest and highest value of the images; None for any.
         one_size: bool, whether all batches of a dataset must be of one size.
         weighted: bool, whether each image may come with a weight of its loss.
+        cached: bool, whether it takes features `(N, views, ..., channels)` that are
+            kept of views of each image, in place of images.
     """
 
     num_classes: int | None
@@ -34,6 +36,7 @@ class ImageSpec:
     value_range: tuple[float, float] | None = None
     one_size: bool = True
     weighted: bool = False
+    cached: bool = False
 
 
 class StreamBrightness:
@@ -177,6 +180,9 @@ def check_image_shape(
 ) -> None:
     """Checks the shape `(N, H, W, C)` and dtype of images; None is any size."""
     shape = tuple(shape)
+    if spec.cached:
+        _check_cached_shape(name, shape, dtype, spec)
+        return
     if len(shape) != 4:
         raise ValueError(
             f"`{name}` must hold images (height, width, channels), a batch of them "
@@ -202,6 +208,18 @@ def check_image_shape(
             f"`{name}` holds images of {shape[1]} x {shape[2]} pixels, smaller than "
             f"the smallest views ({spec.min_size} pixels). Enlarge the images, or "
             "choose `views` of smaller sizes."
+        )
+
+
+def _check_cached_shape(
+    name: str, shape: tuple[Any, ...], dtype: Any, spec: ImageSpec
+) -> None:
+    if len(shape) < 3 or shape[-1] not in spec.channels or np.dtype(dtype).kind != "f":
+        raise ValueError(
+            f"`{name}` must hold features that are kept of views of each image, "
+            f"floats (images, views, ..., {spec.channels[0]}), as "
+            f"networks.cache_features makes them. Received: shape {shape}, dtype "
+            f"{np.dtype(dtype)}. (`on_pictures` gives a model that takes images.)"
         )
 
 

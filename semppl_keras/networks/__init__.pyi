@@ -5,6 +5,8 @@ from .backbone_contract import pooled as pooled
 from .copying import copy_model as copy_model
 from .encoder import Encoder as Encoder
 from .encoder import TargetEncoder as TargetEncoder
+from .features_cache import cache_features as cache_features
+from .features_cache import cache_gigabytes as cache_gigabytes
 from .heads import mlp_head as mlp_head
 from .heads import projector as projector
 from .heads import projector_and_predictor as projector_and_predictor
@@ -13,5 +15,8 @@ from .image_embedder import ImageEmbedder as ImageEmbedder
 from .linear_classifier import linear_classifier as linear_classifier
 from .linear_classifier import linear_head as linear_head
 from .servable import make_servable as make_servable
+from .splitting import join_backbone as join_backbone
+from .splitting import split_backbone as split_backbone
+from .trainable_part import train_part as train_part
 from .trainable_state import freeze_places as freeze_places
 from .trainable_state import frozen_places as frozen_places

@@ -52,15 +52,16 @@ def pooled(features: Any) -> Any:
 
 def check_backbone(
     backbone: keras.Model,
-    image_sizes: Iterable[int],
-    output_range: tuple[float, float] = (0.0, 1.0),
+    image_sizes: Iterable[int | None],
+    output_range: tuple[float, float] | None = (0.0, 1.0),
 ) -> tuple[int, int]:
     """Checks a backbone and tells what goes in and comes out.
 
     Args:
         backbone: any built Keras model from images to `(B, F)` or `(B, h, w, F)`.
-        image_sizes: the sizes of the (square) views that it will get.
-        output_range: (low, high) of these views.
+        image_sizes: the sizes of the (square) views that it will get; None for what it
+            takes, of the upper part of a backbone.
+        output_range: (low, high) of these views; None for any.
 
     Returns:
         The number of channels of its images and the size F of its features.
@@ -84,7 +85,8 @@ def check_backbone(
         )
     shapes = {}
     for size in image_sizes:
-        image = keras.KerasTensor((None, size, size, channels), dtype="float32")
+        taken = input_shape(backbone) if size is None else (None, size, size, channels)
+        image = keras.KerasTensor(taken, dtype="float32")
         try:
             features = backbone(image)
         except Exception as error:
@@ -110,8 +112,10 @@ def check_backbone(
             f"`backbone` '{backbone.name}' must give features of one size. Received: "
             f"{shapes} by image size. Average the feature maps instead of flattening."
         )
-    _check_is_no_classifier(backbone, shape, min(image_sizes))
-    _check_scale(backbone, min(image_sizes), output_range)
+    size = min(filter(None, image_sizes), default=32)
+    _check_is_no_classifier(backbone, shape, size)
+    if output_range is not None:
+        _check_scale(backbone, size, output_range)
     return channels, sizes.pop()
 
 
@@ -218,7 +222,7 @@ def input_channels(backbone: keras.Model) -> int:
             f"`backbone` '{backbone.name}' must be built, so that its features can be "
             "told. Call it once on a batch of images, or start it with keras.Input."
         )
-    if len(shape) != 4 or shape[-1] is None:
+    if len(shape) not in (3, 4) or shape[-1] is None:
         raise ValueError(
             f"`backbone` '{backbone.name}' must take one batch of images (B, height, "
             f"width, channels) with a fixed number of channels. Received: input shape "

@@ -33,11 +33,13 @@ class Encoder(keras.layers.Layer):
 
         Args:
             images: `(B, h, w, C)`.
-            training: bool.
+            training: bool. A backbone that is frozen (`trainable = False`) runs as in
+                inference all the same, its dropout too.
 
         Returns:
             `(B, F)`, feature maps averaged over their positions.
         """
+        training = bool(training) and self.backbone.trainable
         return pooled(self.backbone(images, training=training))
 
     def call(self, images: Any, training: bool = False) -> Any:

@@ -13,6 +13,7 @@ from semppl_keras.networks.backbone_contract import input_channels, pooled
 from semppl_keras.networks.image_model import ImageModel
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
 from semppl_keras.networks.servable import make_servable
+from semppl_keras.networks.splitting import whole_backbone
 
 _ROWS_AT_ONCE = 4096
 
@@ -104,6 +105,29 @@ class ImageClassifier(ImageModel):
         """
         check_opening("x", x, self.views, input_channels(self.backbone))
         return super().fit(x, *args, **kwargs)
+
+    def on_pictures(self, lower: keras.Model, views: Any) -> "ImageClassifier":
+        """The same classifier for pictures, of one that was trained on kept features.
+
+        Args:
+            lower: the lower part of the backbone, see `networks.split_backbone`. It is
+                frozen.
+            views: the `MultiCrop` of the pictures.
+
+        Returns:
+            An `ImageClassifier` with the whole backbone, whose upper part and head are
+            this one's.
+
+        Raises:
+            ValueError: if this one takes pictures itself, or `lower` does not fit.
+        """
+        return ImageClassifier(
+            whole_backbone(lower, self.backbone, self.views),
+            self.head,
+            views,
+            class_names=self.class_names,
+            name=self.name,
+        )
 
     def export(
         self,

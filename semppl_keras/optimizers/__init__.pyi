@@ -2,4 +2,5 @@ from .biases_and_normalisation import (
     biases_and_normalisation as biases_and_normalisation,
 )
 from .lars import LARS as LARS
+from .layerwise_adamw import LayerwiseAdamW as LayerwiseAdamW
 from .warmup_cosine import warmup_cosine as warmup_cosine

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from semppl_keras.optimizers.variable_identities import VariableIdentities
+
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class LARS(keras.optimizers.Optimizer):
@@ -80,7 +82,7 @@ class LARS(keras.optimizers.Optimizer):
         self.momentum = momentum
         self.trust_coefficient = trust_coefficient
         self.nesterov = nesterov
-        self._exclusions = _Identities()
+        self._exclusions = VariableIdentities()
 
     def exclude_from_adaptation(self, variables: Any) -> None:
         """Leaves variables without weight decay and without adaptation.
@@ -108,7 +110,7 @@ class LARS(keras.optimizers.Optimizer):
                     "`variables` must hold keras.Variable objects. "
                     f"Received: {variable!r} of type {type(variable).__name__}."
                 )
-        self._exclusions.add(variables)
+        self._exclusions.add((variable, True) for variable in variables)
 
     def build(self, variables: Any) -> None:
         """Creates a momentum buffer for each variable, and the record of exclusions."""
@@ -117,7 +119,7 @@ class LARS(keras.optimizers.Optimizer):
         super().build(variables)
         self._velocities = self.add_optimizer_variables(variables, "velocity")
         adapted = [
-            float(len(variable.shape) > 1 and variable not in self._exclusions)
+            float(len(variable.shape) > 1 and not self._exclusions.get(variable, False))
             for variable in variables
         ]
         # A variable, not a list: a loaded optimiser is built on variables that it has
@@ -179,19 +181,3 @@ class LARS(keras.optimizers.Optimizer):
     def _apply_weight_decay(self, variables: Any) -> None:
         # Keras' decoupled decay would come on top of the one inside the gradient.
         del variables
-
-
-class _Identities:
-    """Variables by identity, kept alive, out of sight of Keras' variable tracking.
-
-    In a plain list they would become variables of the optimiser.
-    """
-
-    def __init__(self) -> None:
-        self._by_id: dict[int, Any] = {}
-
-    def add(self, variables: Any) -> None:
-        self._by_id.update((id(variable), variable) for variable in variables)
-
-    def __contains__(self, variable: Any) -> bool:
-        return id(variable) in self._by_id

@@ -15,16 +15,21 @@ from semppl_keras.networks import (
     Encoder,
     TargetEncoder,
     check_backbone,
+    freeze_places,
+    frozen_places,
     make_servable,
+    train_part,
 )
 from semppl_keras.networks.image_embedder import ImageEmbedder
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
+from semppl_keras.networks.splitting import copy_upper_weights, whole_backbone
+from semppl_keras.networks.trainable_part import check_part, choose_part
 from semppl_keras.training.global_batch import GlobalBatch
 from semppl_keras.training.inference import inference
 from semppl_keras.training.known_arguments import known_arguments
 from semppl_keras.training.random_state import draw_seeds
 from semppl_keras.training.view_model import ViewModel
-from semppl_keras.views import MultiCrop, recipe
+from semppl_keras.views import CachedViews, MultiCrop, recipe
 
 
 class Pretraining(ViewModel):
@@ -38,7 +43,8 @@ class Pretraining(ViewModel):
 
     Args:
         backbone: any built `keras.Model` from images to features, see `SemPPL`.
-        views: a `MultiCrop`, or the name of a recipe of `semppl_keras.views`.
+        views: a `MultiCrop`, the name of a recipe of `semppl_keras.views`, or
+            `CachedViews` before the upper part of a backbone.
         make_heads: function of the size of the features, of two seeds and of a
             dtype policy; returns the heads of the online network.
         num_target_heads: int or None: how many of the heads the target network has
@@ -49,6 +55,10 @@ class Pretraining(ViewModel):
         latest: the same, of what is shown as it stands rather than as a mean.
         seed: int or None: views, draws, order of arrays and initial heads follow
             from it. Drawn (and kept) where None.
+        trainable: what of the backbone is trained, "heads", "top" or "all", see
+            `networks.train_part`; None for what it says itself.
+        batch_norm: "adapt" or "inference", the same; None for "adapt" where
+            `trainable` is given.
         **kwargs: `dtype` and `name`, see `SemPPL`.
 
     Raises:
@@ -71,6 +81,8 @@ class Pretraining(ViewModel):
         metrics: Iterable[str] = (),
         latest: Iterable[str] = (),
         seed: int | None = None,
+        trainable: str | bool | None = None,
+        batch_norm: str | None = None,
         **kwargs: Any,
     ) -> None:
         check_seed(seed)
@@ -80,15 +92,22 @@ class Pretraining(ViewModel):
                 'keras.config.image_data_format() "channels_first".'
             )
         seed, draw_seed, *head_seeds = draw_seeds(seed, 3)
+        if isinstance(trainable, bool):
+            # What Keras notes of every model; what is frozen is noted beside it.
+            kwargs["trainable"], trainable = trainable, None
         super().__init__(seed, draw_seed, **kwargs)
         self.num_classes = num_classes
-        self.views = views if isinstance(views, MultiCrop) else recipe(views)
+        self.views = _as_views(views)
         self.target_momentum = target_momentum
 
-        sizes = [self.views.large_size]
-        if self.views.num_small:
-            sizes.append(self.views.small_size)
-        channels, feature_dim = check_backbone(backbone, sizes, self.views.output_range)
+        if trainable is not None:
+            check_part(trainable, batch_norm or "adapt")
+            # It may come frozen, and be meant to stay so.
+            train_part(backbone)
+        channels, feature_dim = check_backbone(
+            backbone, self.views.sizes, self.views.output_range
+        )
+        choose_part(backbone, trainable, batch_norm)
         self.views.check_channels(channels)
         make_servable(backbone)
         masked = self.views.background_removal > 0
@@ -97,6 +116,7 @@ class Pretraining(ViewModel):
             (channels + masked,),
             self.views.min_image_size,
             self.views.value_range,
+            cached=self.views.cached,
         )
 
         # The heads have the policy of the model, which is saved, and not the global
@@ -111,7 +131,7 @@ class Pretraining(ViewModel):
                 self.online,
                 num_heads=num_target_heads,
                 name="target",
-                image_size=min(sizes),
+                image_size=min(filter(None, self.views.sizes), default=32),
             )
             self.keep_average(target_momentum)
         self.tell((*metrics, "embedding_std"), latest)
@@ -153,6 +173,47 @@ class Pretraining(ViewModel):
                 callbacks=callbacks,
             )
         return np.asarray(features, dtype="float32")
+
+    def on_pictures(self, lower: keras.Model, views: MultiCrop | str) -> Any:
+        """The same model for pictures, of one that was trained on kept features.
+
+        Args:
+            lower: the lower part of the backbone, see `networks.split_backbone`.
+            views: a `MultiCrop`, or the name of a recipe, of the pictures; as many
+                large views as here are taken of it.
+
+        Returns:
+            A model of this class with the whole backbone, whose upper part is this
+            one's. It is not compiled, and its lower part is frozen.
+
+        Raises:
+            ValueError: if this model takes pictures itself, or `lower` does not fit.
+        """
+        backbone = whole_backbone(lower, self.backbone, self.views)
+        settings = _as_views(views).get_config()
+        settings["num_large"] = self.views.num_large
+        frozen = frozen_places(backbone)
+        backbone.trainable = True
+        whole = type(self)(
+            backbone,
+            views=MultiCrop.from_config(settings),
+            seed=self.seed,
+            dtype=self.dtype_policy,
+            name=self.name,
+            **{name: getattr(self, name) for name in self.settings},
+        )
+        freeze_places(backbone, frozen)
+        for network, part in ((whole.online, self.online), (whole.target, self.target)):
+            if part is not None:
+                copy_upper_weights(network, part, whole.online, self.online)
+        for name in ("memory", "_target_schedule", "seed_generator"):
+            kept, taken = getattr(whole, name, None), getattr(self, name, None)
+            if taken is not None:
+                pairs = zip(_variables(kept), _variables(taken), strict=True)
+                for variable, source in pairs:
+                    variable.assign(source)
+        whole.step.assign(self.step)
+        return whole
 
     def export(
         self,
@@ -248,6 +309,14 @@ class Pretraining(ViewModel):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "Pretraining":
         return made_of_parts(cls, config, ("backbone", "views"), custom_objects)
+
+
+def _as_views(views: Any) -> Any:
+    return views if isinstance(views, (MultiCrop, CachedViews)) else recipe(views)
+
+
+def _variables(part: Any) -> list[Any]:
+    return part.variables if hasattr(part, "variables") else [part.state]
 
 
 def _standard_deviation(embeddings: Any, batch: GlobalBatch) -> Any:

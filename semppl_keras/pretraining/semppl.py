@@ -74,7 +74,8 @@ class SemPPL(Pretraining):
             of the views. It becomes the online network's.
         num_classes: int, at least 2; labels are 0 .. num_classes - 1.
         views: a `MultiCrop`, or the name of a recipe of `semppl_keras.views`:
-            "imagenet", "small_images", "digits".
+            "imagenet", "small_images", "digits"; or `CachedViews`, with which the
+            images are features that are kept.
         objective: what the semantic positives are added to: "relicv2", contrast
             with negatives and an invariance penalty, or "byol", regression, to which
             negatives, temperature, contrastive and invariance weight mean nothing.
@@ -107,8 +108,12 @@ class SemPPL(Pretraining):
             from it. Drawn (and kept) where None. The same seed gives the same result
             on the same backend with the same `jit_compile`: compiled by XLA,
             TensorFlow draws other random numbers than without.
-        **kwargs: `dtype`, the dtype policy of the heads (the backbone has its own),
-            by default the global one at this moment; `name`.
+        **kwargs: `trainable`, what of a pretrained backbone is trained ("heads",
+            "top", "all"), and `batch_norm`, whether its batch normalisation follows the
+            images ("adapt") or keeps its statistics ("inference"), see
+            `networks.train_part`: by default it is trained as it comes. `dtype`, the
+            dtype policy of the heads (the backbone has its own), by default the global
+            one at this moment; `name`.
 
     Raises:
         TypeError, ValueError: if the backbone does not fit, or an argument is out

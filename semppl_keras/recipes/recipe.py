@@ -8,6 +8,12 @@ import keras
 from semppl_keras import backbones, optimizers, views
 from semppl_keras.pretraining import SemPPL
 
+_OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "lars": optimizers.LARS,
+    "layerwise_adamw": optimizers.LayerwiseAdamW,
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -23,8 +29,9 @@ class Recipe:
             ("pretrained", {"spec": ...}) for any that it takes.
         model: arguments of `SemPPL`; `views` may also be the name of a recipe of views
             and a dict of what differs from it.
-        optimizer: "adam" or "lars", and arguments: peak learning rate, warm-up in
-            epochs, and for LARS the weight decay.
+        optimizer: "adam", "lars" or "layerwise_adamw", and arguments: peak learning
+            rate, warm-up in epochs, and what else the optimiser takes; for LARS the
+            weight decay.
     """
 
     name: str
@@ -98,9 +105,9 @@ class Recipe:
             # Of a run without training, whose optimiser makes no step.
             total_steps=max(1, self.epochs) * steps_per_epoch,
         )
-        if name == "lars":
-            return optimizers.LARS(schedule, weight_decay=arguments["weight_decay"])
-        return keras.optimizers.Adam(schedule)
+        scheduled = ("learning_rate", "warmup_epochs")
+        others = {n: value for n, value in arguments.items() if n not in scheduled}
+        return _OPTIMIZERS[name](schedule, **others)
 
     def make_model(
         self,

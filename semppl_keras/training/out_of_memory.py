@@ -19,15 +19,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def out_of_memory(views: Any, feed: Any) -> str:
     """What is said of a step that took too much: of which views and batch sizes."""
-    kinds = f"{views.num_large} of {views.large_size} pixels"
-    if views.num_small:
-        kinds += f" and {views.num_small} of {views.small_size}"
     sizes = f"batch_size={feed.batch_size}"
     if feed.labelled_batch_size:
         sizes += f", labelled_batch_size={feed.labelled_batch_size}"
     return (
         "A step of training must fit into the memory. Received: less memory than "
-        f"one takes with {sizes} and views of each image: {kinds}. Lower the batch "
-        f"size first, such as to {max(1, feed.batch_size // 2)}; or the number or "
-        'size of the views; or set keras.mixed_precision to "mixed_bfloat16".'
+        f"one takes with {sizes} and views of each image: {views.described}. Lower the "
+        f"batch size first, such as to {max(1, feed.batch_size // 2)}; or the number "
+        'or size of the views; or set keras.mixed_precision to "mixed_bfloat16".'
     )

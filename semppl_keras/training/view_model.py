@@ -10,8 +10,14 @@ from semppl_keras.checks import check_integers
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.feed import make_feed
+from semppl_keras.networks.blocks import rates_by_depth
 from semppl_keras.networks.keras_file import SavedAsKerasFile, check_checkpoint_files
-from semppl_keras.optimizers import LARS, biases_and_normalisation
+from semppl_keras.networks.trainable_part import train_part
+from semppl_keras.optimizers import (
+    LARS,
+    LayerwiseAdamW,
+    biases_and_normalisation,
+)
 from semppl_keras.training.fit_callbacks import (
     FitCallbacks,
     as_list,
@@ -56,7 +62,8 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
 
         Args:
             optimizer: a Keras optimiser or its name. `LARS` leaves out the biases
-                and normalisation weights of this model.
+                and normalisation weights of this model, `LayerwiseAdamW` gets the
+                rates of its backbone's blocks.
             metrics, weighted_metrics: what is computed from labels `(B,)` and
                 predictions `(B, num_classes)`, by a model that predicts classes: of
                 Keras' own "accuracy" and the sparse ones.
@@ -80,6 +87,9 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
         self._accumulation_steps = inner.gradient_accumulation_steps or 1
         if isinstance(inner, LARS) and not inner.built:
             inner.exclude_from_adaptation(biases_and_normalisation(self))
+        if isinstance(inner, LayerwiseAdamW) and not inner.built:
+            rates = inner.backbone_rate, inner.layer_decay
+            inner.set_rates(rates_by_depth(self.backbone, *rates))
         super().compile(
             optimizer=optimizer,
             metrics=list(metrics or ()) if self.predicts_classes else None,
@@ -118,6 +128,22 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
 
     # -- training -------------------------------------------------------------
 
+    def train_part(self, part: str = "all", batch_norm: str = "adapt") -> None:
+        """Chooses what of the backbone is trained from now on.
+
+        The model is compiled anew, as it was, with a new optimiser of the same
+        settings: the next `fit` is a stage of its own.
+
+        Args:
+            part, batch_norm: as in `networks.train_part`.
+
+        Raises:
+            ValueError: for another part or another kind of batch normalisation.
+        """
+        train_part(self.backbone, part, batch_norm)
+        if self.compiled:
+            self.compile_from_config(self.get_compile_config())
+
     def fit_feed(
         self,
         feed: Any,
@@ -143,6 +169,7 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
         Returns, Raises:
             As `fit`.
         """
+        self._check_optimizer()
         self._check_batch_sizes(feed.batch_size, feed.labelled_batch_size)
         callbacks = as_list(callbacks)
         moved = any(isinstance(callback, TargetEMA) for callback in callbacks)
@@ -294,6 +321,20 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
             "for a few steps on a part of them."
         )
 
+    def _check_optimizer(self) -> None:
+        """Raises a ValueError where other weights are trained than `compile` found."""
+        optimizer: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        known = {id(weight) for weight in optimizer._trainable_variables}
+        trained = {id(weight) for weight in self.trainable_variables}
+        if trained != known:
+            raise ValueError(
+                "What is trained must be what it was when the model was compiled: the "
+                "optimiser keeps state for each weight. Received: "
+                f"{len(trained - known)} weights that came or were released since, and "
+                f"{len(known - trained)} that went or were frozen. Compile the model "
+                "again, or choose by `train_part`, which does."
+            )
+
     def check_networks(self) -> None:
         """Raises a ValueError for networks with which no training can begin."""
 
@@ -311,17 +352,25 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
     ) -> None:
         """As `keras.Model.summary`, and the shapes of what goes through the model."""
         super().summary(line_length, positions, print_fn, **kwargs)
-        low, high = self.views.value_range
+        shapes = self._shapes_of_views()
+        for name, shape in {**shapes, **self.output_shapes()}.items():
+            (print_fn or print)(f" {name}: {(None, *shape)}")
+
+    def _shapes_of_views(self) -> dict[str, tuple[int | None, ...]]:
+        views = self.views
+        if views.cached:
+            kept = self.backbone.input_shape[1:]
+            return {"Kept features": (None, *kept), "Views": (views.num_large, *kept)}
+        low, high = views.value_range
         shapes: dict[str, tuple[int | None, ...]] = {
             f"Images, {low} to {high}": (None, None, self.image_spec.channels[0])
         }
-        kinds = (self.views.num_large, self.views.num_small)
-        sizes = (self.views.large_size, self.views.small_size)
+        kinds = (views.num_large, views.num_small)
+        sizes = (views.large_size, views.small_size)
         for name, count, size in zip(("Large", "Small"), kinds, sizes, strict=True):
             if count:
                 shapes[f"{name} views"] = (count, size, size, self.image_channels)
-        for name, shape in {**shapes, **self.output_shapes()}.items():
-            (print_fn or print)(f" {name}: {(None, *shape)}")
+        return shapes
 
     def output_shapes(self) -> dict[str, tuple[int, ...]]:
         """dict of name to shape, without the batch, of what the networks give."""

@@ -4,6 +4,7 @@ from .augmentations import gaussian_blur as gaussian_blur
 from .augmentations import grayscale as grayscale
 from .augmentations import rotate_and_shear as rotate_and_shear
 from .augmentations import solarize as solarize
+from .cached_views import CachedViews as CachedViews
 from .multi_crop import MultiCrop as MultiCrop
 from .named import recipe as recipe
 from .settings import RECIPES as RECIPES

@@ -191,6 +191,23 @@ class MultiCrop(keras.layers.Layer):
         self.output_range = (output_range[0], output_range[1])
         self.built = True
 
+    # Whether it takes what is kept of views, in place of images: see `CachedViews`.
+    cached = False
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Pixels of a side of each kind of view."""
+        small = (self.small_size,) if self.num_small else ()
+        return (self.large_size, *small)
+
+    @property
+    def described(self) -> str:
+        """Which views a step has, in words."""
+        kinds = f"{self.num_large} of {self.large_size} pixels"
+        if self.num_small:
+            kinds += f" and {self.num_small} of {self.small_size}"
+        return kinds
+
     @property
     def num_views(self) -> int:
         """V = L + S."""
@@ -453,8 +470,9 @@ class MultiCrop(keras.layers.Layer):
         return config
 
 
-def single_view(views: MultiCrop) -> MultiCrop:
-    """The `MultiCrop` that makes one large view as another one makes its first."""
+def single_view(views: Any) -> Any:
+    """The `MultiCrop` or `CachedViews` that makes one large view as another one makes
+    its first."""
     return _changed(views, num_large=1, num_small=0)
 
 
@@ -463,12 +481,12 @@ def of_size(views: MultiCrop, large_size: int) -> MultiCrop:
     return _changed(views, num_large=1, num_small=0, large_size=large_size)
 
 
-def crop_and_flip(views: MultiCrop) -> MultiCrop:
+def crop_and_flip(views: Any) -> Any:
     """The same with the colours left alone: SimCLRv2's views after pre-training.
 
     Sizes, areas, flip, rotation, shear and ranges stay; colour jitter, greyscale, blur,
     solarisation and background removal go, and with the last one the mask in the
-    images.
+    images. Those that are kept are as they are.
     """
     return _changed(
         views,
@@ -482,8 +500,10 @@ def crop_and_flip(views: MultiCrop) -> MultiCrop:
     )
 
 
-def _changed(views: MultiCrop, **changes: Any) -> MultiCrop:
-    return type(views).from_config({**views.get_config(), **changes})
+def _changed(views: Any, **changes: Any) -> Any:
+    config = views.get_config()
+    changes = {name: value for name, value in changes.items() if name in config}
+    return type(views).from_config({**config, **changes})
 
 
 def _is_number(value: Any) -> bool:

@@ -155,6 +155,7 @@ def _spec(views: Any, channels: int, num_classes: int | None = None) -> ImageSpe
         # Any size will do: it is resized to a large view's.
         one_size=False,
         weighted=True,
+        cached=views.cached,
     )
 
 

@@ -1,0 +1,193 @@
+"""Training of the upper part of a backbone on features that are kept."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from semppl_keras import FineTuner
+from semppl_keras.networks import (
+    cache_features,
+    cache_gigabytes,
+    copy_model,
+    features_cache,
+    split_backbone,
+)
+from semppl_keras.views import CachedViews
+from tests.networks.test_trainable_part import (
+    model_of,
+    residual_network,
+    trained_names,
+    transformer,
+)
+from tests.toys import QUICK, toy_images, toy_views, weights_of
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def some_features(count=6, views=4, width=3):
+    """Of image i and view v the value 10 i + v."""
+    values = 10 * np.arange(count)[:, None] + np.arange(1 + views)
+    return np.broadcast_to(
+        values[:, :, None, None, None], (count, 1 + views, 2, 2, width)
+    ).astype("float16")
+
+
+def test_each_image_has_its_own_draw_of_different_random_views():
+    features = some_features(count=40)
+    views = CachedViews(num_large=3)
+    drawn = numpy(views(ops.convert_to_tensor(features), seed=1)["large"])
+    assert drawn.shape == (40, 3, 2, 2, 3)
+    assert drawn.dtype == "float32"
+    numbers = drawn[..., 0, 0, 0] - 10 * np.arange(40)[:, None]
+    # Not the central one, none twice, not the same ones of all images.
+    assert set(numbers.ravel()) == {1, 2, 3, 4}
+    assert all(len(set(row)) == 3 for row in numbers)
+    assert len({tuple(row) for row in numbers}) > 10
+    same = numpy(views(ops.convert_to_tensor(features), seed=1)["large"])
+    np.testing.assert_array_equal(drawn, same)
+    centre = numpy(views.center_view(ops.convert_to_tensor(features)))
+    np.testing.assert_array_equal(centre, features[:, 0])
+    again = CachedViews.from_config(views.get_config())
+    assert again.num_large == 3
+
+
+def test_too_few_views_are_told():
+    with pytest.raises(ValueError, match="at least num_large=5"):
+        CachedViews(5)(ops.convert_to_tensor(some_features()))
+    with pytest.raises(ValueError, match="`num_large` must be an integer"):
+        CachedViews(0)
+
+
+def settled(backbone):
+    """A backbone whose batch normalisation has statistics of its own."""
+    rng = np.random.default_rng(0)
+    for layer in backbone._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights(
+                [rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()]
+            )
+    return backbone
+
+
+def test_kept_is_what_the_lower_part_gives_of_the_views():
+    lower, _ = split_backbone(settled(residual_network()))
+    images, _ = toy_images(7, size=20)
+    views = toy_views(num_small=0, large_size=16)
+    counts = []
+    kept = cache_features(
+        lower, images, views, 3, seed=4, progress=lambda *done: counts.append(done)
+    )
+    assert kept.shape == (7, 4, 4, 4, 4)
+    assert kept.dtype == "float16"
+    assert counts[-1] == (7, 7)
+    assert cache_gigabytes(lower, views, 7, 3) == pytest.approx(kept.nbytes / 1e9)
+    central = numpy(lower(views.center_view(ops.convert_to_tensor(images))))
+    np.testing.assert_allclose(kept[:, 0], central, rtol=1e-3, atol=1e-3)
+    assert not np.allclose(kept[:, 1], kept[:, 2], atol=0.1)
+    again = cache_features(lower, images, views, 3, seed=4)
+    np.testing.assert_array_equal(kept, again)
+
+
+def test_what_does_not_fit_goes_to_disk_and_is_refused_beyond(monkeypatch, tmp_path):
+    lower, _ = split_backbone(residual_network())
+    images, _ = toy_images(4, size=16)
+    views = toy_views(num_small=0, large_size=16)
+    monkeypatch.setattr(features_cache, "free_memory", lambda: 100)
+    kept = cache_features(lower, images, views, 1, folder=tmp_path)
+    assert isinstance(kept, np.memmap)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(kept, cache_features(lower, images, views, 1))
+    monkeypatch.setattr(features_cache, "free_memory", lambda: 100)
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(features_cache.shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(ValueError, match=r"take 0\.00 GB: 4 images of 9 views .*at"):
+        cache_features(lower, images, views, 8)
+
+
+def test_values_beyond_half_precision_are_told():
+    lower, _ = split_backbone(residual_network())
+    lower.get_layer("down1_norm").gamma.assign(np.full(4, 1e7))
+    images, _ = toy_images(4, size=16)
+    with pytest.raises(ValueError, match="half precision"):
+        cache_features(lower, images, toy_views(num_small=0, large_size=16))
+
+
+@pytest.mark.parametrize("make", [residual_network, transformer])
+def test_training_on_kept_features_is_that_of_the_upper_part(make):
+    """The same views, with all else the same, move the same weights in the same way."""
+    side = 8 if make is transformer else 16
+    backbone = settled(make())
+    views = toy_views(num_small=0, large_size=side, num_large=1)
+    images, labels = toy_images(12, size=side)
+
+    def fitted(model, data):
+        model.fit(data, (data[:6], labels[:6]), batch_size=12, epochs=2, verbose=0)
+        return model
+
+    # One random view of each image, which the direct way gets as its image.
+    still = {"large_area": (1, 1), "aspect_ratio": (1, 1), "flip": 0, "blur": (0, 0)}
+    still |= {"color_jitter": 0, "grayscale": 0, "solarize": (0, 0)}
+    views = toy_views(num_small=0, large_size=side, num_large=1, **still)
+    direct = model_of(
+        copy_model(backbone), views, trainable="top", batch_norm="inference"
+    )
+    lower, upper = split_backbone(backbone)
+    kept = cache_features(lower, images, views, 1).astype("float32")
+    kept[:, 1] = numpy(lower(images / 255))
+    cached = model_of(upper, CachedViews(1), trainable="all", batch_norm="inference")
+    fitted(direct, images)
+    fitted(cached, kept)
+    whole = cached.on_pictures(lower, views)
+    assert trained_names(whole) == trained_names(direct)
+    expected, received = weights_of(direct), weights_of(whole)
+    for (path, value), other in zip(expected.items(), received.values(), strict=True):
+        if "seed_generator" not in path:
+            np.testing.assert_allclose(other, value, atol=2e-4, err_msg=path)
+    np.testing.assert_allclose(
+        whole.embed(images), direct.embed(images), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_a_model_on_pictures_says_what_it_said_of_kept_features(tmp_path):
+    lower, upper = split_backbone(settled(residual_network()))
+    images, labels = toy_images(24, size=16)
+    views = toy_views(num_small=0, large_size=16)
+    kept = cache_features(lower, images, views, 3)
+    model = model_of(upper, CachedViews(2), target_momentum=0.5)
+    model.fit(kept, (kept[:6], labels[:6]), batch_size=12, epochs=3, verbose=0)
+    model.summary(print_fn=lambda line: None)
+    model.save(tmp_path / "cached.keras")
+    model = keras.models.load_model(tmp_path / "cached.keras")
+    whole = model.on_pictures(lower, views)
+    np.testing.assert_allclose(
+        whole.embed(images), model.embed(kept), rtol=2e-2, atol=2e-2
+    )
+    np.testing.assert_array_equal(
+        whole.pseudo_label(images)[0], model.pseudo_label(kept)[0]
+    )
+    whole.save(tmp_path / "whole.keras")
+    loaded = keras.models.load_model(tmp_path / "whole.keras")
+    np.testing.assert_allclose(
+        loaded.embed(images), whole.embed(images), rtol=1e-5, atol=1e-5
+    )
+    with pytest.raises(ValueError, match="takes pictures itself"):
+        whole.on_pictures(lower, views)
+    with pytest.raises(ValueError, match="must hold features that are kept"):
+        model.embed(images)
+
+
+def test_fine_tuning_on_kept_features():
+    lower, upper = split_backbone(settled(residual_network()))
+    images, labels = toy_images(12, size=16)
+    views = toy_views(num_small=0, large_size=16)
+    kept = cache_features(lower, images, views, 2)
+    tuner = FineTuner(upper, 3, views=CachedViews(), batch_norm="inference", seed=0)
+    tuner.compile(keras.optimizers.AdamW(1e-2), **QUICK)
+    tuner.fit(kept, labels, epochs=2, verbose=0)
+    classifier = tuner.classifier.on_pictures(lower, views)
+    np.testing.assert_allclose(
+        classifier.predict(images, verbose=0), tuner.predict(kept, verbose=0), atol=1e-3
+    )
