@@ -3,6 +3,7 @@
 import argparse
 from typing import Any, Protocol
 
+from semppl_keras.data.defaults import FIT, FITS
 from semppl_keras.recipes.classifiers import ClassifierTraining
 
 TRAINED_EPILOG = """\
@@ -188,6 +189,17 @@ def add_classifier(options: Options) -> None:
         metavar="FILE",
         help="another classifier.keras that semppl finetune or semppl distil has "
         "written (default: the run's, or its linear probe)",
+    )
+
+
+def add_fit(options: Options, default: str | None = None) -> None:
+    """Adds the option for how images become squares."""
+    options.add_argument(
+        "--fit",
+        metavar=f"{{{','.join(FITS)}}}",
+        default=default,
+        help="how images become squares: 'pad' shows all of each, between bars, 'crop' "
+        f"its central square, 'stretch' all of it, out of shape (default: {FIT})",
     )
 
 

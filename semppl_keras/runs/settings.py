@@ -40,6 +40,7 @@ _OWN_OPTIONS = (
     "labelled",
     "test",
     "image_size",
+    "fit",
     "value_range",
     "backbone",
     "max_skipped",

@@ -5,6 +5,7 @@ import argparse
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.cli.arguments import (
+    add_fit,
     add_table_options,
     add_trust,
     add_value_range,
@@ -129,10 +130,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-size",
         type=integer,
         metavar="N",
-        help="of each of your own images the central square is resized to it "
-        "(default: the size of the labelled images, at most "
-        f"{LARGEST_USUAL_SIDE})",
+        help="pixels of a side of the squares that your own images become (default: "
+        f"the size of the labelled images, at most {LARGEST_USUAL_SIDE})",
     )
+    add_fit(images)
     add_value_range(images)
     images.add_argument(
         "--max-skipped",

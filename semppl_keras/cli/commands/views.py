@@ -2,7 +2,7 @@
 
 import argparse
 
-from semppl_keras.cli.arguments import add_source, add_value_range, integer
+from semppl_keras.cli.arguments import add_fit, add_source, add_value_range, integer
 from semppl_keras.data.defaults import LARGEST_USUAL_SIDE
 from semppl_keras.runs.options.views import VIEWS, ViewsOptions
 
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pixels of a side, as for semppl train (default: that of the images, at "
         f"most {LARGEST_USUAL_SIDE})",
     )
+    add_fit(images, ViewsOptions.fit)
     add_value_range(images)
     images.add_argument(
         "--seed",
