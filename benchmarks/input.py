@@ -69,7 +69,7 @@ def of_keras(folder, size, batch_size):
 
 
 def read_ours(folder, size):
-    images, _ = decode_cached(open_images(folder, "unlabelled"), size, 3)
+    images, _ = decode_cached(open_images(folder, "unlabelled"), size, 3, fit="crop")
     return images
 
 

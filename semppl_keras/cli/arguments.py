@@ -4,6 +4,7 @@ import argparse
 from typing import Any, Protocol
 
 from semppl_keras.backbones.registry import BACKBONES
+from semppl_keras.data.defaults import FIT, FITS
 from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.recipes.classifiers import ClassifierTraining
 
@@ -199,6 +200,17 @@ def add_classifier(options: Options) -> None:
         f"{', '.join(TITLES)}; or FILE, a classifier.keras that semppl finetune or "
         "semppl distil has written (default: RUN's own classifier.keras, otherwise "
         "what is best by cross-validation on the labels)",
+    )
+
+
+def add_fit(options: Options, default: str | None = None) -> None:
+    """Adds the option for how images become squares."""
+    options.add_argument(
+        "--fit",
+        metavar=f"{{{','.join(FITS)}}}",
+        default=default,
+        help="how images become squares: 'pad' shows all of each, between bars, 'crop' "
+        f"its central square, 'stretch' all of it, out of shape (default: {FIT})",
     )
 
 

@@ -12,5 +12,12 @@ MAX_SKIPPED = 0.05
 CACHES = ("auto", "memory", "disk")
 CACHE = CACHES[0]
 
+# How pictures become squares: with bars beside them, by their central square, or out of
+# shape. Pictures of one's own in the first way where nobody says another, runs that do
+# not say theirs, and the images of data sets that have names, in the second.
+FITS = ("pad", "crop", "stretch")
+FIT = FITS[0]
+UNTOLD_FIT = FITS[1]
+
 # To how many pixels a side a person's own images are brought at most.
 LARGEST_USUAL_SIDE = 96

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from semppl_keras.data.images.geometry import check_fit
 from semppl_keras.data.images.value_ranges import ValueRanges, as_ranges
 from semppl_keras.export.formats import FORMATS
 from semppl_keras.export.serving_script import script_path, serving_script
@@ -26,15 +27,16 @@ def export_model(
     format: str = "saved_model",
     *,
     image_size: int | None = None,
+    fit: str | None = None,
     value_range: tuple[float, float] | ValueRanges | None = None,
 ) -> pathlib.Path:
     """Writes a model so that images as they are go in: uint8, of any size.
 
-    What is written does what the model's `call` does, preprocessing (the central
-    square at the size of the network's views) included. A batch `(B, h, w, C)` holds
-    images of one size, any size; another batch may have another one. Out come
-    `probabilities` `(B, num_classes)`, or of a network without a classifier `features`
-    `(B, F)`, float32.
+    What is written does what the model's `call` does, preprocessing (a square, as the
+    views' `fit` makes it, at the size of the network's views) included. A batch
+    `(B, h, w, C)` holds images of one size, any size; another batch may have another
+    one. Out come `probabilities` `(B, num_classes)`, or of a network without a
+    classifier `features` `(B, F)`, float32.
 
     The names of the classes, where the classifier has `class_names`, are in a text file
     `NAME.labels.txt` beside the file NAME, one a line in the order of the columns (a
@@ -65,6 +67,8 @@ def export_model(
         format: one of `FORMATS`.
         image_size: int, pixels of a side to which the script brings pictures: those
             that the images of the training had. None for the views' large size.
+        fit: how the script makes squares of pictures, as `data.read_image` takes it: as
+            the images of the training became some. None for the views' `fit`.
         value_range: pair of numbers (lowest, highest), the values of images of more
             than 8 bits that training took for black and white, or the `ValueRanges` of
             its data set; None for all of 16 bits and, of floats, [0, 1] or [0, 255].
@@ -85,7 +89,7 @@ def export_model(
     served = _servable(model)
     path = pathlib.Path(path)
     _check_path(path, format)
-    beside = _texts_beside(served, path, format, image_size, value_range)
+    beside = _texts_beside(served, path, format, image_size, fit, value_range)
     for text in beside:
         if text.exists():
             raise FileExistsError(f"{text} exists already. Choose another name.")
@@ -112,10 +116,13 @@ def _texts_beside(
     path: pathlib.Path,
     format: str,
     image_size: int | None,
+    fit: str | None,
     value_range: tuple[float, float] | ValueRanges | None,
 ) -> dict[pathlib.Path, str]:
     """What stands beside a model: dict of path to text."""
     _check_size(image_size)
+    if fit is not None:
+        check_fit(fit)
     ranges = ValueRanges() if value_range is None else as_ranges(value_range)
     texts = {}
     names = getattr(served, "class_names", None)
@@ -124,8 +131,9 @@ def _texts_beside(
         texts[labels] = "".join(f"{name}\n" for name in names)
     if served.backbone.input_shape[-1] in _PICTURE_CHANNELS:
         size = served.views.large_size if image_size is None else image_size
+        fit = served.views.fit if fit is None else fit
         texts[script_path(path)] = serving_script(
-            served, path, format, int(size), ranges
+            served, path, format, int(size), fit, ranges
         )
     return texts
 

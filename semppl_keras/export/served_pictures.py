@@ -37,6 +37,9 @@ TURNS = {
 }
 
 
+# The colour of the bars beside a picture that is no square.
+BARS = {"RGB": (127, 127, 127), "L": (127,)}
+
 # They tell the largest integer, which Pillow brings to 65,535.
 TELLING = ("PPM", "JPEG2000")
 
@@ -47,11 +50,11 @@ def read_picture(
     channels: int = 3,
     integers: tuple[float, float] | None = None,
     floats: tuple[float, float] | None = None,
+    fit: str = "pad",
 ) -> np.ndarray:
     """Reads a picture as the training of the model did.
 
-    Upright, transparent parts on white, CMYK as RGB, deep greys as 8 bits, the central
-    square.
+    Upright, transparent parts on white, CMYK as RGB, deep greys as 8 bits, a square.
 
     Args:
         file: path, or open binary file.
@@ -60,6 +63,8 @@ def read_picture(
         integers: (lowest, highest) value of images of more than 8 bits, which become 0
             and 255, those beyond counting as these; None for all of 16 bits.
         floats: the same of greys that are floats; None for [0, 1] or [0, 255].
+        fit: "pad" for all of the picture, between bars; "crop" for its central square;
+            "stretch" for all of it, out of shape.
 
     Returns:
         `(size, size, channels)` uint8.
@@ -99,16 +104,21 @@ def read_picture(
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image)
         image = image.convert(mode)
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    square = image.resize(
-        (size, size),
-        Image.Resampling.LANCZOS,
-        box=(left, top, left + side, top + side),
-        reducing_gap=2,
-    )
+    width, height = image.size
+    target = (size, size)
+    box: tuple[float, float, float, float] = (0, 0, width, height)
+    if fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        box = (left, top, left + side, top + side)
+    elif fit == "pad":
+        scale = size / max(width, height)
+        target = (max(1, round(width * scale)), max(1, round(height * scale)))
+    image = image.resize(target, Image.Resampling.LANCZOS, box=box, reducing_gap=2)
     if turn is not None:
-        square = square.transpose(turn)
+        image = image.transpose(turn)
+    square = Image.new(mode, (size, size), BARS[mode])
+    square.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
     return np.array(square).reshape(size, size, channels)
 
 

@@ -22,11 +22,19 @@ from PIL import Image
 # As the pictures were read.
 SIZE = {size}  # pixels of a side
 CHANNELS = {channels}
+FIT = {fit!r}  # {square}
 # What became black and white of images of more than 8 bits, if there were any.
 INTEGERS, FLOATS = {integers!r}, {floats!r}
 
 MODEL = pathlib.Path(__file__).with_name({model!r})
 '''
+
+# How people are told that pictures become squares.
+SQUARES = {
+    "pad": "all of each picture, between bars",
+    "crop": "the central square of each picture",
+    "stretch": "all of each picture, out of shape",
+}
 
 # For each format: what it needs, and how it answers.
 _ASKS = {
@@ -75,8 +83,8 @@ def load():
 
 def ask(files, answer=None):
     """{asks}, a row for each file."""
-    read = [read_picture(file, SIZE, CHANNELS, INTEGERS, FLOATS) for file in files]
-    pictures = np.stack(read)
+    how = (SIZE, CHANNELS, INTEGERS, FLOATS, FIT)
+    pictures = np.stack([read_picture(file, *how) for file in files])
     return (answer or load())({given})
 
 
@@ -98,7 +106,12 @@ _TELLING_FEATURES = """if __name__ == "__main__":
 
 
 def serving_script(
-    model: Any, path: pathlib.Path, format: str, size: int, value_ranges: ValueRanges
+    model: Any,
+    path: pathlib.Path,
+    format: str,
+    size: int,
+    fit: str,
+    value_ranges: ValueRanges,
 ) -> str:
     """The text of a script that asks an exported model about picture files.
 
@@ -107,6 +120,7 @@ def serving_script(
         path: `pathlib.Path` of the model, beside which the script is to stand.
         format: one of `FORMATS`.
         size: int, pixels of a side to which pictures are brought.
+        fit: how they become squares, as `data.read_image` takes it.
         value_ranges: `ValueRanges` of the images that it was trained on.
 
     Returns:
@@ -127,6 +141,8 @@ def serving_script(
         else "the features of each",
         needs=f"NumPy, Pillow and {needs}",
         size=size,
+        fit=fit,
+        square=SQUARES[fit],
         channels=model.backbone.input_shape[-1],
         integers=value_ranges.integers,
         floats=value_ranges.floats,

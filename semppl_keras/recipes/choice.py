@@ -42,6 +42,9 @@ def for_dataset(
         recipe = for_backbone(dataset.backbone, dataset.usual_size(), epochs)
     else:
         recipe = get("digits" if dataset == _DIGITS else "small_images", epochs)
+    if dataset.fit != "crop":
+        # Which is that of views where they do not say it.
+        recipe = recipe.with_fit(dataset.fit)
     if batch_size is not None:
         recipe = recipe.with_batch_size(batch_size)
     if learning_rate is not None:

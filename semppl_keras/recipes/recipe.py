@@ -7,6 +7,7 @@ import keras
 
 from semppl_keras import backbones, optimizers, views
 from semppl_keras.pretraining import SemPPL
+from semppl_keras.views.multi_crop import changed
 
 _OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -64,6 +65,17 @@ class Recipe:
         name, arguments = self.optimizer
         arguments = {**arguments, "learning_rate": learning_rate}
         return dataclasses.replace(self, optimizer=(name, arguments))
+
+    def with_fit(self, fit: str) -> Self:
+        """The recipe with views that make squares of images in another way, of
+        `views.settings.FITS`."""
+        own = self.model["views"]
+        if isinstance(own, views.MultiCrop):
+            own = changed(own, fit=fit)
+        else:
+            name, changes = own if isinstance(own, tuple) else (own, {})
+            own = (name, {**changes, "fit": fit})
+        return dataclasses.replace(self, model={**self.model, "views": own})
 
     def make_backbone(self, channels: int) -> Any:
         """A new backbone.

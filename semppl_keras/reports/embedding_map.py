@@ -108,4 +108,4 @@ def _sprite(images: Any, across: int) -> np.ndarray:
 def _resized(image: Any, tile: int) -> np.ndarray:
     from semppl_keras.data.images.files import resize_image
 
-    return resize_image(np.clip(image, 0, 255), tile, np.shape(image)[-1])
+    return resize_image(np.clip(image, 0, 255), tile, np.shape(image)[-1], fit="crop")

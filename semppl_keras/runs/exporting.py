@@ -5,6 +5,7 @@ import pathlib
 
 from semppl_keras.data.images.value_ranges import as_ranges, brought_to_eight_bits
 from semppl_keras.export import FORMATS, export_model, script_path
+from semppl_keras.export.serving_script import SQUARES
 from semppl_keras.networks import ImageClassifier, ImageEmbedder
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
@@ -92,6 +93,7 @@ def export_with(options: ExportOptions) -> pathlib.Path:
             target,
             options.format,
             image_size=finished.image_size,
+            fit=finished.fit,
             value_range=ranges,
         )
     except RuntimeError as error:
@@ -102,7 +104,10 @@ def export_with(options: ExportOptions) -> pathlib.Path:
     )
     script = script_path(target)
     if script.exists():
-        tell(f"To ask it about picture files: python {script} PICTURE ...")
+        tell(
+            f"To ask it about picture files: python {script} PICTURE ... It sees "
+            f"{SQUARES[finished.fit]} (--fit {finished.fit})."
+        )
     if ranges is not None:
         for sentence in brought_to_eight_bits(ranges):
             tell(f"Note: {sentence}")

@@ -113,6 +113,11 @@ class FinishedRun:
         return self.recipe.image_size or self.model.views.large_size
 
     @property
+    def fit(self) -> str:
+        """How they became squares, as `read_image` takes it."""
+        return self.dataset.fit
+
+    @property
     def value_range(self) -> Any:
         """By which range its deep images were read, as `find_ranges` takes it."""
         return value_range_of(self.settings)

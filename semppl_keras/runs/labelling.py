@@ -184,6 +184,7 @@ def label_images(
         listed,
         finished.image_size,
         finished.channels,
+        fit=finished.fit,
         ranges=ranges,
         max_skipped=1.0,
         progress=told_of(Progress(), "images"),

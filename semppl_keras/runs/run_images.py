@@ -124,6 +124,7 @@ class RunImages:
             found,
             self.image_size,
             self.channels,
+            fit=self.dataset.fit,
             ranges=ranges,
             max_skipped=1.0,
             progress=told_of(Progress(), _IMAGES[role]),

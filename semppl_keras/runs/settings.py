@@ -48,6 +48,7 @@ _OWN_OPTIONS = (
     "labelled",
     "test",
     "image_size",
+    "fit",
     "value_range",
     "backbone",
     "max_skipped",

@@ -12,6 +12,7 @@ from semppl_keras.data import FewLabels, LabelledTest, NamedDataset, TableOption
 from semppl_keras.data.few_labels import resized
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
+from semppl_keras.data.images.files import resize_image
 from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.evaluation import SEVERITIES, corrupt
 from semppl_keras.pretraining.base import Pretraining
@@ -88,8 +89,9 @@ def task_of_run(
         tables = options.asked_tables(finished.dataset.table_options)
         return _own_test(options.test, finished, tables), seed
     own, other = dataset_of(settings), None
-    if options.data is not None and NamedDataset(options.data).resolved() != own:
-        other = NamedDataset(options.data).resolved()
+    if options.data is not None:
+        named = NamedDataset(options.data, fit=own.fit).resolved()
+        other = None if named == own else named
     if options.same_classes and other is None:
         raise RunError(
             "--same-classes is for another data set than the run's. Received: --data "
@@ -136,7 +138,7 @@ def task_of_run(
         labels_per_class=labels_per_class,
         x_labelled=data.x_labelled,
         y_labelled=data.y_labelled,
-        x_test=_of_size(x_test, data.x_train.shape[1:3]),
+        x_test=_of_size(x_test, data.x_train.shape[1:3], own.fit),
         y_test=y_test,
         class_names=data.class_names,
         # The memory votes with the labels that the run was trained with.
@@ -182,9 +184,9 @@ def _own_test(source: str, finished: FinishedRun, tables: TableOptions) -> Task:
     height, width, channels = x_labelled.shape[1:]
     if height != width:
         raise RunError(
-            "--test is for runs on square images, to whose size it brings the central "
-            f"square of each. Received: a run on images of {height} x {width}. Name a "
-            "data set of such images with --data and --same-classes."
+            "--test is for runs on square images, since it makes squares of others. "
+            f"Received: a run on images of {height} x {width}. Name a data set of such "
+            "images with --data and --same-classes."
         )
     dataset, progress = finished.dataset.knowing(finished.class_names), Progress()
     tested = dataset.open_test(source, tables)
@@ -197,6 +199,7 @@ def _own_test(source: str, finished: FinishedRun, tables: TableOptions) -> Task:
         tested,
         height,
         channels,
+        fit=dataset.fit,
         ranges=ranges,
         max_skipped=dataset.max_skipped,
         progress=lambda *counts: progress("images to test on", *counts),
@@ -293,9 +296,14 @@ def _are_numbers(names: Sequence[str]) -> bool:
     return tuple(names) == tuple(map(str, range(len(names))))
 
 
-def _of_size(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _of_size(images: np.ndarray, shape: tuple[int, int], fit: str) -> np.ndarray:
     """What learned from images of one size is tested on images of this size."""
     if images.shape[1:3] == shape:
         return images
+    height, width, channels = images.shape[1:]
+    if fit != "crop" and height != width:
+        # As the images of the run became squares.
+        squares = [resize_image(one, shape[0], channels, fit=fit) for one in images]
+        return np.stack(squares)
     # The central part, where the proportions are others.
     return resized(images, shape, antialias=True, crop_to_aspect_ratio=True)

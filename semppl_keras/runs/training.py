@@ -63,6 +63,7 @@ def train(
     labelled: str | os.PathLike[str] | None = None,
     test: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
+    fit: str | None = None,
     value_range: tuple[float, float] | None = None,
     backbone: str | None = None,
     max_skipped: float | None = None,
@@ -97,6 +98,9 @@ def train(
         image_size: At least 8, the side to which your own images are brought. None
             for that of the labelled images, at most
             `data.defaults.LARGEST_USUAL_SIDE`.
+        fit: How your own images become squares: "pad" shows all of each, between bars,
+            "crop" its central square, "stretch" all of it, out of shape. None for
+            `data.defaults.FIT`.
         value_range: What becomes black and white in images of more than 8 bits a
             channel. None for what all of them need.
         backbone: The network for your own images, as `backbones.pretrained` takes it:
@@ -144,6 +148,7 @@ def train(
             labelled=labelled,
             test=test,
             image_size=image_size,
+            fit=fit,
             value_range=value_range,
             backbone=backbone,
             max_skipped=max_skipped,

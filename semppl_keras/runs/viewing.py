@@ -32,6 +32,7 @@ def views(
     views: str | None = None,
     backbone: str | None = None,
     image_size: int | None = None,
+    fit: str = ViewsOptions.fit,
     value_range: tuple[float, float] | None = None,
     images: int = ViewsOptions.images,
     draws: int = ViewsOptions.draws,
@@ -48,6 +49,7 @@ def views(
             that `train` takes for your own images.
         backbone: As for `train`: its views, of the size that it was trained with.
         image_size: Integer, at least 8, as for `train`.
+        fit: How images become squares, "pad", "crop" or "stretch", as for `train`.
         value_range: What becomes black and white in images of more than 8 bits a
             channel, as for `train`.
         images: How many images.
@@ -73,6 +75,7 @@ def views(
             views=views,
             backbone=backbone,
             image_size=image_size,
+            fit=fit,
             value_range=value_range,
             images=images,
             draws=draws,
@@ -93,10 +96,14 @@ def views_with(options: ViewsOptions) -> pathlib.Path:
             f"{target} exists already. Choose another --out, or add --overwrite."
         )
     listed = open_images(options.source, "unlabelled")
-    size = options.image_size or _usual_size(options.backbone) or usual_size(listed)
+    size = (
+        options.image_size
+        or _usual_size(options.backbone)
+        or usual_size(listed, options.fit)
+    )
     of_recipe = _views(options.views, options.backbone, size)
     ranges, remarks = find_ranges(listed, options.value_range)
-    rows, skipped = _some(listed, size, options.images, options.seed, ranges)
+    rows, skipped = _some(listed, size, options, ranges)
     for remark in (*listed.remarks, *remarks):
         tell(f"Note: {remark}")
     for entry in skipped:
@@ -135,15 +142,16 @@ def _views(name: str | None, backbone: str | None, size: int) -> MultiCrop:
 
 
 def _some(
-    listed: ImageList, size: int, count: int, seed: int, ranges: Any
+    listed: ImageList, size: int, options: ViewsOptions, ranges: Any
 ) -> tuple[np.ndarray, Sequence[Any]]:
     """Some images `(n, size, size, channels)`, and `Skipped` of the others tried."""
-    order = np.random.default_rng(seed).permutation(len(listed))
+    count = options.images
+    order = np.random.default_rng(options.seed).permutation(len(listed))
     channels = 3 if listed.coloured() else 1
     # A few to spare, for those that cannot be read.
     chosen = _subset(listed, np.sort(order[: 2 * count]))
     rows = np.empty((len(chosen), size, size, channels), "uint8")
-    decoded = decode_into(rows, chosen, ranges=ranges, max_skipped=1.0)
+    decoded = decode_into(rows, chosen, fit=options.fit, ranges=ranges, max_skipped=1.0)
     return rows[: len(decoded.kept)][:count], decoded.skipped
 
 

@@ -8,6 +8,10 @@ import keras
 from keras import ops
 
 from semppl_keras.views import color, spatial
+from semppl_keras.views.settings import FITS
+
+# Beside an image, in the unit range: a middle grey.
+_BARS = 127 / 255
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -70,12 +74,16 @@ class MultiCrop(keras.layers.Layer):
             with its background removed. If positive, the last channel of the
             images is a saliency mask (0 for background, the maximum of
             `value_range` for foreground); it does not appear in the views.
+        fit: how `center_view` makes squares of images that are none: "crop" shows the
+            central square, "pad" all of the image, between bars of a middle grey,
+            "stretch" all of it, out of shape.
         center_crop: float in (0, 1], the share of the shorter side that `center_view`
             shows.
         center_interpolation: "bilinear", antialiased, for `center_view`; or "bicubic",
             a crop of whole pixels and `tf.image.resize`'s bicubic, which antialiases
             nothing. SemPPL's, BYOL's and SimCLRv2's code take 0.875, bicubic, for test
-            images; `checkpoints` gives such views.
+            images; `checkpoints` gives such views. Both are of the central square,
+            with `fit="crop"`.
         value_range: pair, lowest and highest value of the images.
         output_range: pair, the same of the views: [0, 1], unless a pre-trained
             backbone expects another one.
@@ -103,6 +111,7 @@ class MultiCrop(keras.layers.Layer):
         blur_sigma: tuple[float, float] = (0.1, 2.0),
         solarize: tuple[float, float] = (0.0, 0.2),
         background_removal: float = 0.0,
+        fit: str = "crop",
         center_crop: float = 1.0,
         center_interpolation: str = "bilinear",
         value_range: tuple[float, float] = (0, 255),
@@ -165,6 +174,16 @@ class MultiCrop(keras.layers.Layer):
                 '`center_interpolation` must be "bilinear" or "bicubic". Received: '
                 f"center_interpolation={center_interpolation!r}."
             )
+        if fit not in FITS:
+            raise ValueError(
+                f"`fit` must be one of {', '.join(FITS)}. Received: fit={fit!r}."
+            )
+        if fit != "crop" and (center_crop != 1 or center_interpolation != "bilinear"):
+            raise ValueError(
+                "`center_crop` and `center_interpolation` are for the central square, "
+                f'fit="crop". Received: fit={fit!r}, center_crop={center_crop}, '
+                f"center_interpolation={center_interpolation!r}. Leave them out."
+            )
         self.num_large = num_large
         self.num_small = num_small
         self.large_size = large_size
@@ -185,6 +204,7 @@ class MultiCrop(keras.layers.Layer):
         self.blur_sigma = tuple(blur_sigma)
         self.solarize = tuple(solarize)
         self.background_removal = background_removal
+        self.fit = fit
         self.center_crop = center_crop
         self.center_interpolation = center_interpolation
         self.value_range = (value_range[0], value_range[1])
@@ -289,9 +309,10 @@ class MultiCrop(keras.layers.Layer):
         return views
 
     def center_view(self, images: Any) -> Any:
-        """The view without randomness: the central square, at the large size.
+        """The view without randomness: a square, as `fit` has it, at the large size.
 
-        Of it the share `center_crop` of a side, resized by `center_interpolation`.
+        Of the central square the share `center_crop` of a side, resized by
+        `center_interpolation`.
 
         Args:
             images: `(B, H, W, C)` as for `call`; a saliency mask may be absent.
@@ -304,8 +325,15 @@ class MultiCrop(keras.layers.Layer):
         images = self._to_unit_range(images, centred=True)
         # Images of several sizes pass one compiled function with sizes unknown.
         batch_size, _, height, width = ops.shape(images)
-        side = ops.cast(ops.minimum(height, width), "float32") * self.center_crop
         bicubic = self.center_interpolation == "bicubic"
+        resize_matrix = spatial.bicubic_matrix if bicubic else spatial.resize_matrix
+        if self.fit == "pad":
+            resize_matrix = spatial.pad_matrix
+            # The matrices leave zeros beside the image.
+            images = images - _BARS
+            side = ops.cast(ops.maximum(height, width), "float32")
+        else:
+            side = ops.cast(ops.minimum(height, width), "float32") * self.center_crop
         if bicubic:
             side = ops.maximum(ops.floor(side), 1.0)
         # The same for every image, and yet one for each: TensorFlow 2.21 on CPUs
@@ -313,16 +341,21 @@ class MultiCrop(keras.layers.Layer):
         # (its issue 117700).
         for_each = ops.ones((batch_size, 1))
 
-        def crop(length: Any) -> Any:
-            start = (ops.cast(length, "float32") - side) / 2
+        def part(length: Any) -> Any:
+            whole = ops.cast(length, "float32")
+            shown = whole if self.fit == "stretch" else side
+            start = (whole - shown) / 2
             if bicubic:
                 start = ops.ceil(start)
-            matrix = spatial.bicubic_matrix if bicubic else spatial.resize_matrix
-            return matrix(start * for_each, side * for_each, self.large_size, length)
+            return resize_matrix(
+                start * for_each, shown * for_each, self.large_size, length
+            )
 
-        views = spatial.resample(images, crop(height), crop(width))
+        views = spatial.resample(images, part(height), part(width))
         if bicubic:
             views = ops.clip(views, 0.0, 1.0)
+        if self.fit == "pad":
+            views = views + _BARS
         return self._to_output_range(views)[:, 0]
 
     def _draw(self, images: Any, views: Any, size: int, seed: Any, uniform: Any) -> Any:
@@ -461,6 +494,7 @@ class MultiCrop(keras.layers.Layer):
             "blur_sigma",
             "solarize",
             "background_removal",
+            "fit",
             "center_crop",
             "center_interpolation",
             "value_range",
@@ -473,12 +507,12 @@ class MultiCrop(keras.layers.Layer):
 def single_view(views: Any) -> Any:
     """The `MultiCrop` or `CachedViews` that makes one large view as another one makes
     its first."""
-    return _changed(views, num_large=1, num_small=0)
+    return changed(views, num_large=1, num_small=0)
 
 
 def of_size(views: MultiCrop, large_size: int) -> MultiCrop:
     """The `MultiCrop` that makes one large view of another size."""
-    return _changed(views, num_large=1, num_small=0, large_size=large_size)
+    return changed(views, num_large=1, num_small=0, large_size=large_size)
 
 
 def crop_and_flip(views: Any) -> Any:
@@ -488,7 +522,7 @@ def crop_and_flip(views: Any) -> Any:
     solarisation and background removal go, and with the last one the mask in the
     images. Those that are kept are as they are.
     """
-    return _changed(
+    return changed(
         views,
         num_large=1,
         num_small=0,
@@ -500,7 +534,8 @@ def crop_and_flip(views: Any) -> Any:
     )
 
 
-def _changed(views: Any, **changes: Any) -> Any:
+def changed(views: Any, **changes: Any) -> Any:
+    """The views like others but for those of the arguments that they have."""
     config = views.get_config()
     changes = {name: value for name, value in changes.items() if name in config}
     return type(views).from_config({**config, **changes})

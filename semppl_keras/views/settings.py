@@ -1,5 +1,8 @@
 """What the named settings of `MultiCrop` are; the standard library alone."""
 
+# How squares are made of images that are none.
+FITS = ("crop", "pad", "stretch")
+
 RECIPES = {
     # SemPPL, arXiv 2301.05158: four large and two small views, with the colours and
     # the blur of the authors' code.

@@ -39,12 +39,42 @@ def resize_matrix(
     if flip is not None:
         centre = ops.where(flip[..., None], 1.0 - centre, centre)
     position = start + centre * extent - 0.5
-    width = ops.maximum(extent / size, 1.0)
+    weight = _triangles(position, extent / size, source_size)
+    return weight / ops.sum(weight, axis=-1, keepdims=True)
+
+
+def pad_matrix(start: Any, extent: Any, size: int, source_size: Any) -> Any:
+    """The same for what reaches beyond the image, where nothing is.
+
+    Args:
+        start: `(...)`, as for `resize_matrix`, and negative where it begins before the
+            image.
+        extent: `(...)`, the length in source pixels, positive.
+        size: int, output pixels.
+        source_size: int, source pixels.
+
+    Returns:
+        `(..., size, source_size)` float32; a row sums to 1, or to 0 where the output
+        pixel's centre lies beyond the image.
+    """
+    centre = (ops.arange(size, dtype="float32") + 0.5) / size
+    start, extent = start[..., None], extent[..., None]
+    position = start + centre * extent - 0.5
+    weight = _triangles(position, extent / size, source_size)
+    middle = (ops.cast(source_size, "float32") - 1.0) / 2
+    inside = ops.abs(position - middle) < middle + 0.5
+    total = ops.sum(weight, axis=-1, keepdims=True)
+    # Half a pixel from a source pixel's centre, no total is less than 1/2.
+    return ops.where(inside[..., None], weight / ops.maximum(total, 0.5), 0.0)
+
+
+def _triangles(position: Any, width: Any, source_size: Any) -> Any:
+    """Weights of source pixels around positions `(..., n)`, at least a pixel wide."""
+    width = ops.maximum(width, 1.0)
     pixel = ops.arange(source_size, dtype="float32")
     # In units of the triangle's width, before there is a number for each pair.
     distance = (position / width)[..., None] - ops.expand_dims(pixel / width, -2)
-    weight = ops.relu(1.0 - ops.abs(distance))
-    return weight / ops.sum(weight, axis=-1, keepdims=True)
+    return ops.relu(1.0 - ops.abs(distance))
 
 
 def bicubic_matrix(start: Any, extent: Any, size: int, source_size: Any) -> Any:

@@ -485,6 +485,7 @@ def test_own_images_are_a_data_set(tmp_path, monkeypatch):
         "labelled": str(tmp_path / "few"),
         "test": None,
         "image_size": 64,
+        "fit": "pad",
         "backbone": "resnet18",
         "max_skipped": 0.05,
         "cache": "auto",
@@ -506,9 +507,9 @@ def test_own_images_are_a_data_set(tmp_path, monkeypatch):
     assert own.in_parts
     assert not own.has_test
     assert own.name == dataset_name(own.to_json()) == "many"
-    # Of a run that was begun before there were options of tables.
-    earlier = dataset(entries)
-    assert earlier.to_json() == entries
+    # Of a run that was begun before there were options of tables, and fits.
+    earlier = dataset({name: entries[name] for name in entries if name != "fit"})
+    assert earlier.to_json() == {**entries, "fit": "crop"}
     assert earlier.knowing(["a"]).table_options.lenient
     assert earlier.knowing(["a"]).table_options.keep_labels == ("a",)
     with pytest.raises(FileNotFoundError, match="The test images .* 'held'"):
@@ -523,7 +524,9 @@ def test_every_data_set_has_a_recipe():
     assert recipe("digits", epochs=7) == recipes.digits(epochs=7)
     assert recipe("folder:/photos/digits") == recipes.small_images()
     own = OwnDataset("many", "few", image_size=80, backbone="resnet50")
-    assert recipe(own) == recipes.own_images(80, "resnet50")
+    assert recipe(own) == recipes.own_images(80, "resnet50").with_fit("pad")
+    cropped = dataclasses.replace(own, fit="crop")
+    assert recipe(cropped) == recipes.own_images(80, "resnet50")
     smaller = recipe("digits", batch_size=32, learning_rate=1e-3)
     assert (smaller.batch_size, smaller.labelled_batch_size) == (32, 16)
     assert smaller.optimizer[1]["learning_rate"] == 1e-3

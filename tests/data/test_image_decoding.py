@@ -1,11 +1,13 @@
 """Lists of images from every source, decoded into arrays, and kept."""
 
+import hashlib
 import json
 import os
 import sys
 import threading
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -19,6 +21,7 @@ from semppl_keras.data.images.decoding import (
     remarks_on_files,
 )
 from semppl_keras.data.images.files import UnreadableImage, read_image
+from semppl_keras.data.images.formats import readable_formats
 from semppl_keras.data.images.image_list import file_state
 from semppl_keras.data.images.source_names import resolved_source
 from semppl_keras.data.images.sources import open_images
@@ -35,9 +38,9 @@ def _write(folder, count, start=0, ending=".png", size=10):
         Image.fromarray(noise).save(folder / f"{index:03}{ending}")
 
 
-def _decoded(images, size=10, channels=3, **options):
+def _decoded(images, size=10, channels=3, fit="pad", **options):
     rows = np.zeros((len(images), size, size, channels), "uint8")
-    return rows, decode_into(rows, images, **options)
+    return rows, decode_into(rows, images, fit=fit, **options)
 
 
 # -- decoding ---------------------------------------------------------------------
@@ -252,7 +255,7 @@ def test_folders(tmp_path):
     assert unlabelled.labels is None
     labelled = open_images(str(tmp_path), "labelled")
     assert labelled.labels == ("cat", "cat", "dog")
-    assert labelled.usual_side() == 10
+    assert labelled.usual_side("pad") == 10
     assert labelled.coloured()
 
 
@@ -271,9 +274,11 @@ def test_grey_images_and_broken_headers(tmp_path):
     (tmp_path / "broken.png").write_text("none")
     images = open_images(tmp_path, "unlabelled")
     assert not images.coloured()
-    assert images.usual_side() == 5
+    # The central square has the shorter side.
+    sides = [images.usual_side(fit) for fit in ("pad", "crop", "stretch")]
+    assert sides == [7, 5, 7]
     (tmp_path / "grey.png").unlink()
-    assert open_images(tmp_path, "unlabelled").usual_side() is None
+    assert open_images(tmp_path, "unlabelled").usual_side("pad") is None
 
 
 @pytest.mark.parametrize("channels", [(), (1,), (3,)])
@@ -467,11 +472,12 @@ def images(tmp_path):
     return tmp_path / "images"
 
 
-def _cached(folder, cache, size=6, **options):
+def _cached(folder, cache, size=6, fit="pad", **options):
     return decode_cached(
         open_images(folder, "unlabelled"),
         size,
         3,
+        fit=fit,
         folder=cache,
         max_skipped=0.2,
         **options,
@@ -502,18 +508,30 @@ def test_what_is_on_disk_is_used_again(tmp_path, images, monkeypatch):
         assert decoded.skipped[0].reason.startswith("it is none of")
         np.testing.assert_array_equal(rows, first)
         assert not rows.flags.writeable
-        # Another list, size or state of a file is another cache.
+        # Another list, size, fit or state of a file is another cache.
         for change in (
             lambda: _cached(images, cache, size=5),
+            lambda: _cached(images, cache, fit="stretch"),
+            lambda: _cached(images, cache, fit="crop"),
             lambda: os.utime(images / "004.png", (1, 1)) or _cached(images, cache),
             lambda: (images / "005.png").unlink() or _cached(images, cache),
         ):
             with pytest.raises(TypeError, match="not callable"):
                 change()
+    listed = open_images(images, "unlabelled")
     with pytest.raises(ValueError, match="At most 0%"):
-        decode_cached(
-            open_images(images, "unlabelled"), 6, 3, folder=cache, max_skipped=0
-        )
+        decode_cached(listed, 6, 3, fit="pad", folder=cache, max_skipped=0)
+
+
+def test_a_cache_that_names_no_fit_is_of_central_squares(tmp_path, images):
+    cache = tmp_path / "cache"
+    _cached(images, cache, fit="crop", place="disk")
+    states = open_images(images, "unlabelled").states
+    described = [4, PIL.__version__, readable_formats(), (12, 6, 6, 3), None, None]
+    digest = hashlib.blake2b(
+        json.dumps([*described, states]).encode(), digest_size=12
+    ).hexdigest()
+    assert (cache / f"images_{digest}.npy").exists()
 
 
 def test_a_file_that_is_replaced_is_decoded_anew(tmp_path, images):
@@ -558,9 +576,9 @@ def test_another_range_is_another_cache(tmp_path):
     _write_deep(tmp_path / "images", [4095, 2000])
     listed = open_images(tmp_path / "images", "unlabelled")
     rows = [
-        decode_cached(listed, 4, 1, folder=tmp_path / "c", place="disk", ranges=ranges)[
-            0
-        ]
+        decode_cached(
+            listed, 4, 1, fit="pad", folder=tmp_path / "c", place="disk", ranges=ranges
+        )[0]
         for ranges in (None, ValueRanges((0, 4095)), None)
     ]
     assert [row.max() for row in rows] == [16, 255, 16]
@@ -661,4 +679,6 @@ def test_a_memory_that_is_too_small(tmp_path, images, monkeypatch):
 def test_no_image_at_all(tmp_path):
     (tmp_path / "a.png").touch()
     with pytest.raises(ValueError, match="none of them, such as .*a.png.*empty"):
-        decode_cached(open_images(tmp_path, "unlabelled"), 6, 3, max_skipped=1)
+        decode_cached(
+            open_images(tmp_path, "unlabelled"), 6, 3, fit="pad", max_skipped=1
+        )

@@ -5,6 +5,7 @@ import argparse
 from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.cli.arguments import (
     BACKBONE_FORMS,
+    add_fit,
     add_table_options,
     add_trust,
     add_value_range,
@@ -134,10 +135,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-size",
         type=integer,
         metavar="N",
-        help="of each of your own images the central square is resized to it "
-        "(default: the size that a pretrained backbone was trained with, else that of "
-        f"the labelled images, at most {LARGEST_USUAL_SIDE})",
+        help="pixels of a side of the squares that your own images become (default: "
+        "the size that a pretrained backbone was trained with, else that of the "
+        f"labelled images, at most {LARGEST_USUAL_SIDE})",
     )
+    add_fit(images)
     add_value_range(images)
     images.add_argument(
         "--max-skipped",

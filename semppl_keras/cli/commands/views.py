@@ -4,6 +4,7 @@ import argparse
 
 from semppl_keras.cli.arguments import (
     BACKBONE_FORMS,
+    add_fit,
     add_source,
     add_value_range,
     integer,
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pixels of a side, as for semppl train (default: that of the images, at "
         f"most {LARGEST_USUAL_SIDE})",
     )
+    add_fit(images, ViewsOptions.fit)
     add_value_range(images)
     images.add_argument(
         "--seed",

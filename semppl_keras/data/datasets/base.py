@@ -7,7 +7,7 @@ import os
 from typing import Any, Self
 
 from semppl_keras.data.datasets.opened_images import open_tested
-from semppl_keras.data.defaults import LABELS_PER_CLASS, MAX_SKIPPED
+from semppl_keras.data.defaults import LABELS_PER_CLASS, MAX_SKIPPED, UNTOLD_FIT
 from semppl_keras.data.few_labels import FewLabels
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.progress import Progress
@@ -51,6 +51,12 @@ class Dataset(abc.ABC):
     @abc.abstractmethod
     def has_test(self) -> bool:
         """Whether there are images to test on."""
+
+    @property
+    def fit(self) -> str:
+        """How its images become squares, as `read_image` takes it, and others to test
+        on."""
+        return UNTOLD_FIT
 
     @property
     def max_skipped(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from semppl_keras.data.datasets.arrays import from_arrays
-from semppl_keras.data.defaults import LABELS_PER_CLASS
+from semppl_keras.data.defaults import LABELS_PER_CLASS, UNTOLD_FIT
 from semppl_keras.data.few_labels import FewLabels
 from semppl_keras.data.images.decoding import find_ranges, read_images
 from semppl_keras.data.images.finding import find_classes
@@ -26,6 +26,7 @@ def load_folder(
     seed: int = 0,
     *,
     image_size: int | None = None,
+    fit: str = UNTOLD_FIT,
     value_range: Any = None,
 ) -> FewLabels:
     """Loads image files from folders, one for each class.
@@ -35,8 +36,9 @@ def load_folder(
             `CLASS`, of each of which a fifth, drawn by seed, is to test on.
         labels_per_class: As for `choose_labelled`.
         seed: Chooses the labelled images, and those to test on.
-        image_size: Integer: of each image the central square is resized to it. None
+        image_size: Integer, pixels of a side of the squares that images become. None
             for images that have one size.
+        fit: How they become squares, as `read_image` takes it.
         value_range: As for `load_own_images`.
 
     Returns:
@@ -85,7 +87,7 @@ def load_folder(
                 f"The folder {str(path)!r} must hold images to {part} with. Received: "
                 "none."
             )
-        images = read_images(paths, image_size, channels, ranges)
+        images = read_images(paths, image_size, channels, ranges, fit=fit)
         channels = images.shape[-1]
         arrays[f"x_{part}"] = images
         arrays[f"y_{part}"] = np.repeat(
@@ -102,13 +104,14 @@ def load_folder_test(
     path: str | os.PathLike[str],
     *,
     image_size: int | None = None,
+    fit: str = UNTOLD_FIT,
     value_range: Any = None,
 ) -> LabelledTest:
     """Loads the test images of a folder, which needs no others.
 
     Args:
         path: As `load_folder` takes it; one without `test/` is to test on as a whole.
-        image_size, value_range: As for `load_folder`.
+        image_size, fit, value_range: As for `load_folder`.
 
     Raises:
         ValueError, FileNotFoundError: As `load_folder`.
@@ -119,7 +122,7 @@ def load_folder_test(
     paths = [path for of_class in classes.values() for path in of_class]
     ranges, _ = find_ranges(image_list(paths), value_range)
     return LabelledTest(
-        read_images(paths, image_size, ranges=ranges),
+        read_images(paths, image_size, ranges=ranges, fit=fit),
         np.repeat(np.arange(len(classes)), [len(own) for own in classes.values()]),
         tuple(classes),
         path.resolve().name,

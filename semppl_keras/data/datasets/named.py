@@ -10,7 +10,7 @@ from semppl_keras.data.datasets.folder import load_folder, load_folder_test
 from semppl_keras.data.datasets.npz import load_npz, load_npz_test
 from semppl_keras.data.datasets.specs import divided, is_spec, last_part, resolved_spec
 from semppl_keras.data.datasets.tfds import load_tfds
-from semppl_keras.data.defaults import LABELS_PER_CLASS
+from semppl_keras.data.defaults import LABELS_PER_CLASS, UNTOLD_FIT
 from semppl_keras.data.few_labels import FewLabels
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.progress import Progress
@@ -23,6 +23,8 @@ class NamedDataset(Dataset):
 
     Args:
         spec: `"digits"`, `"npz:FILE"`, `"tfds:NAME"` or `"folder:DIR"`.
+        fit: How the images of a folder become squares, as `read_image` takes it: that
+            of what is tested on them. It is no part of what a data set is.
 
     Raises:
         ValueError: None of the four.
@@ -33,6 +35,7 @@ class NamedDataset(Dataset):
     """
 
     spec: str
+    fit: str = dataclasses.field(default=UNTOLD_FIT, kw_only=True, compare=False)
 
     def __post_init__(self) -> None:
         if not is_spec(self.spec):
@@ -98,6 +101,7 @@ class NamedDataset(Dataset):
             labels_per_class,
             seed,
             image_size=image_size,
+            fit=self.fit,
             value_range=value_range,
         )
         return data if image_size is None else data.enlarged(image_size)
@@ -107,7 +111,11 @@ class NamedDataset(Dataset):
     ) -> LabelledTest:
         """Loads the images to test on, as `data.load_test`."""
         return load_test(
-            self.spec, seed, image_size=image_size, value_range=value_range
+            self.spec,
+            seed,
+            image_size=image_size,
+            fit=self.fit,
+            value_range=value_range,
         )
 
 
@@ -117,6 +125,7 @@ def load(
     seed: int = 0,
     *,
     image_size: int | None = None,
+    fit: str = UNTOLD_FIT,
     value_range: Any = None,
 ) -> FewLabels:
     """Loads the data set that a short text names.
@@ -127,7 +136,7 @@ def load(
         seed: Chooses the labelled images (and the test images of the digits and of a
             folder without `test/`).
         image_size: To which images of a folder are resized; the others keep theirs.
-        value_range: Of the deep images of a folder, as for `load_own_images`.
+        fit, value_range: Of the images of a folder, as for `load_folder`.
 
     Returns:
         `FewLabels`.
@@ -148,7 +157,12 @@ def load(
     if kind == "tfds":
         return load_tfds(rest, labels_per_class=labels_per_class, seed=seed)
     return load_folder(
-        rest, labels_per_class, seed, image_size=image_size, value_range=value_range
+        rest,
+        labels_per_class,
+        seed,
+        image_size=image_size,
+        fit=fit,
+        value_range=value_range,
     )
 
 
@@ -157,6 +171,7 @@ def load_test(
     seed: int = 0,
     *,
     image_size: int | None = None,
+    fit: str = UNTOLD_FIT,
     value_range: Any = None,
 ) -> LabelledTest:
     """Loads the test images of a data set, which needs no others.
@@ -165,8 +180,7 @@ def load_test(
         spec: As for `load`. An npz file needs `x_test` and `y_test` alone; a folder
             without `test/` is to test on as a whole.
         seed: Chooses the test images of the digits.
-        image_size: As for `load`.
-        value_range: As for `load`.
+        image_size, fit, value_range: As for `load`.
 
     Returns:
         `LabelledTest`.
@@ -178,7 +192,9 @@ def load_test(
     if kind == "npz":
         return load_npz_test(rest)
     if kind == "folder":
-        return load_folder_test(rest, image_size=image_size, value_range=value_range)
+        return load_folder_test(
+            rest, image_size=image_size, fit=fit, value_range=value_range
+        )
     data = load(spec, None, seed)
     if data.x_test is None or data.y_test is None:
         raise ValueError(

@@ -16,7 +16,7 @@ from semppl_keras.data.datasets.own_remarks import (
     remarks_on_leaks,
     remarks_on_test,
 )
-from semppl_keras.data.defaults import CACHE, LARGEST_USUAL_SIDE, MAX_SKIPPED
+from semppl_keras.data.defaults import CACHE, FIT, LARGEST_USUAL_SIDE, MAX_SKIPPED
 from semppl_keras.data.image_arrays import UNKNOWN
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import (
@@ -60,6 +60,7 @@ class OpenedImages:
         seed: int = 0,
         *,
         image_size: int | None = None,
+        fit: str = FIT,
         value_range: Any = None,
         max_skipped: float = MAX_SKIPPED,
         cache_folder: Source | None = None,
@@ -73,7 +74,7 @@ class OpenedImages:
             folder = images_folder(self.source)
             tested = open_tested(test, class_names, self.tables, folder)
         if image_size is None:
-            image_size = usual_size(few)
+            image_size = usual_size(few, fit)
         images = few + self.unlabelled
         channels = 3 if images.coloured() else 1
         ranges, remarks_on_ranges = find_ranges(
@@ -89,6 +90,7 @@ class OpenedImages:
                 listed,
                 image_size,
                 channels,
+                fit=fit,
                 folder=cache_folder,
                 place=cache,
                 ranges=ranges,
@@ -194,6 +196,7 @@ def load_own_images(
     seed: int = 0,
     *,
     image_size: int | None = None,
+    fit: str = FIT,
     value_range: Any = None,
     max_skipped: float = MAX_SKIPPED,
     cache_folder: Source | None = None,
@@ -204,9 +207,9 @@ def load_own_images(
     """Loads images without labels, a few with labels, and some to test on.
 
     Each source is a folder, a table of paths and labels, or an archive: see
-    `open_images`. Of every image the central square is resized. What cannot
-    be read is left out and told. So are copies, the very same pixels, of a labelled
-    image or of another one among the unlabelled, since training would push an image
+    `open_images`. Every image becomes a square (`fit`). What cannot be read is
+    left out and told. So are copies, the very same pixels, of a labelled image or of
+    another one among the unlabelled, since training would push an image
     away from itself. Test images whose label no labelled image has are left out.
     Images are grey (one channel) where all are. No file is changed.
 
@@ -219,7 +222,9 @@ def load_own_images(
             the pseudo-labels. None for all.
         seed: int, chooses them.
         image_size: int, pixels of a side; None for what the labelled images have (the
-            median of the shorter sides), at most `defaults.LARGEST_USUAL_SIDE`.
+            median of the longer sides, with "crop" of the shorter ones), at most
+            `defaults.LARGEST_USUAL_SIDE`.
+        fit: how images become squares, as `read_image` takes it.
         value_range: (low, high), the values of images with more than 8 bits a channel
             that become 0 and 255; None for the range of all such images here, or of
             the usual ones the smallest that holds it; `ValueRanges` of a set that
@@ -250,6 +255,7 @@ def load_own_images(
         labels_per_class,
         seed,
         image_size=image_size,
+        fit=fit,
         value_range=value_range,
         max_skipped=max_skipped,
         cache_folder=cache_folder,
@@ -280,10 +286,10 @@ def open_tested(
     return open_images(source, "test", options, folder)
 
 
-def usual_size(images: ImageList) -> int:
+def usual_size(images: ImageList, fit: str) -> int:
     """To how many pixels a side images are brought where nobody says it: those that
     they have, within bounds."""
-    side = images.usual_side() or LARGEST_USUAL_SIDE
+    side = images.usual_side(fit) or LARGEST_USUAL_SIDE
     return max(_SMALLEST_SIDE, min(side, LARGEST_USUAL_SIDE))
 
 

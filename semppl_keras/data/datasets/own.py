@@ -12,7 +12,8 @@ from semppl_keras.data.datasets.opened_images import (
     usual_size,
 )
 from semppl_keras.data.datasets.own_images import OwnImages
-from semppl_keras.data.defaults import CACHE, MAX_SKIPPED
+from semppl_keras.data.defaults import CACHE, FIT, MAX_SKIPPED, UNTOLD_FIT
+from semppl_keras.data.images.geometry import check_fit
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.progress import Progress
 from semppl_keras.data.images.source_names import (
@@ -34,6 +35,7 @@ class OwnDataset(Dataset):
             None where there are none to test on.
         image_size: Integer, pixels of a side; None for the size of the labelled
             images within bounds, which `opened` fills in.
+        fit: How they become squares, as `read_image` takes it.
         backbone: Name of a network, or None. It is the recipe's (`recipes.for_dataset`)
             and of no use here: a run folder keeps it beside the images.
         max_skipped: Float in [0, 1], the share of images that may be unreadable.
@@ -50,6 +52,7 @@ class OwnDataset(Dataset):
     labelled: Source
     test: Source | None = None
     image_size: int | None = None
+    fit: str = FIT
     backbone: str | None = None
     max_skipped: float = MAX_SKIPPED
     cache: str = CACHE
@@ -59,6 +62,7 @@ class OwnDataset(Dataset):
     )
 
     def __post_init__(self) -> None:
+        check_fit(self.fit)
         for role, source in self.sources.items():
             object.__setattr__(self, role, source)
 
@@ -74,7 +78,10 @@ class OwnDataset(Dataset):
         """
         names = (*_SOURCES, *_WRITTEN)
         return cls(
-            **{name: entries[name] for name in names if name in entries},
+            **{
+                "fit": UNTOLD_FIT,
+                **{name: entries[name] for name in names if name in entries},
+            },
             tables=TableOptions.from_dict(entries.get("tables")),
         )
 
@@ -141,7 +148,7 @@ class OwnDataset(Dataset):
     def usual_size(self) -> int:
         """Pixels of a side: the `image_size`, or that of the labelled images, for which
         they are opened."""
-        return self.image_size or usual_size(self._opened().labelled)
+        return self.image_size or usual_size(self._opened().labelled, self.fit)
 
     def part(self, role: str) -> ImageList:
         source = self.sources[role]
@@ -162,6 +169,7 @@ class OwnDataset(Dataset):
             labels_per_class,
             seed,
             image_size=self.image_size or image_size,
+            fit=self.fit,
             value_range=value_range,
             max_skipped=self.max_skipped,
             cache_folder=cache_folder,
@@ -177,4 +185,4 @@ class OwnDataset(Dataset):
 
 _SOURCES = ("unlabelled", "labelled", "test")
 # Beside the sources, and the options of tables.
-_WRITTEN = ("image_size", "backbone", "max_skipped", "cache")
+_WRITTEN = ("image_size", "fit", "backbone", "max_skipped", "cache")

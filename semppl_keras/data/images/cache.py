@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import PIL
 
-from semppl_keras.data.defaults import CACHE, CACHES, MAX_SKIPPED
+from semppl_keras.data.defaults import CACHE, CACHES, MAX_SKIPPED, UNTOLD_FIT
 from semppl_keras.data.images.decoding import (
     DecodedRows,
     Skipped,
@@ -45,6 +45,7 @@ def decode_cached(
     size: int,
     channels: int,
     *,
+    fit: str,
     folder: str | os.PathLike[str] | None = None,
     place: str = CACHE,
     ranges: ValueRanges | None = None,
@@ -58,6 +59,7 @@ def decode_cached(
         images: `ImageList`, not empty.
         size: int, pixels of a side.
         channels: 1 or 3.
+        fit: how they become squares, as `read_image` takes it.
         folder: path of the folder of caches on disk, made where there is none; None
             for a file without a name, which is gone with the process.
         place: "memory", "disk", or "auto" for memory where the images take at most
@@ -76,6 +78,7 @@ def decode_cached(
         raise ValueError(f"`place` must be one of {CACHES}. Received: {place!r}.")
     shape = (len(images), size, size, channels)
     options: dict[str, Any] = {
+        "fit": fit,
         "ranges": ranges,
         "num_first": num_first,
         "max_skipped": max_skipped,
@@ -84,7 +87,9 @@ def decode_cached(
     paths = None
     if folder is not None:
         paths = _Paths(
-            pathlib.Path(folder), _fingerprint(images, shape, num_first, ranges), shape
+            pathlib.Path(folder),
+            _fingerprint(images, shape, fit, num_first, ranges),
+            shape,
         )
         found = paths.read()
         if found is not None:
@@ -207,12 +212,15 @@ def _partial(path: pathlib.Path) -> pathlib.Path:
 def _fingerprint(
     images: ImageList,
     shape: tuple[int, ...],
+    fit: str,
     num_first: int | None,
     ranges: ValueRanges | None,
 ) -> str:
     # Another format that can be read makes more images of the same files.
     decoder = [_VERSION, PIL.__version__, readable_formats()]
-    described = json.dumps([*decoder, shape, num_first, ranges, images.states])
+    # A cache that does not say how they became squares holds what it says of none.
+    fits = [] if fit == UNTOLD_FIT else [fit]
+    described = json.dumps([*decoder, shape, *fits, num_first, ranges, images.states])
     return hashlib.blake2b(described.encode(), digest_size=12).hexdigest()
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from semppl_keras.data.defaults import MAX_SKIPPED
+from semppl_keras.data.defaults import FIT, MAX_SKIPPED
 from semppl_keras.data.images.files import UnreadableImage, image_header, read_image
 from semppl_keras.data.images.image_list import ImageList, decode, extent
 from semppl_keras.data.images.progress import Counts
@@ -80,6 +80,7 @@ def decode_into(
     rows: np.ndarray,
     images: ImageList,
     *,
+    fit: str,
     ranges: ValueRanges | None = None,
     num_first: int | None = None,
     max_skipped: float = MAX_SKIPPED,
@@ -94,6 +95,7 @@ def decode_into(
     Args:
         rows: `(N, size, size, channels)` uint8, to be written to.
         images: `ImageList` of N images.
+        fit: as `read_image` takes it.
         ranges: `ValueRanges` of the set that they are of; None where each deep image
             is by itself.
         num_first: int, how many images come first and are kept, copies of each other or
@@ -116,7 +118,7 @@ def decode_into(
     others: set[str] = set()
     results = _in_order(
         images.contents(),
-        lambda content: decode(content, size, channels, ranges),
+        lambda content: decode(content, size, channels, ranges, fit),
         workers,
     )
     with contextlib.closing(results):
@@ -230,15 +232,17 @@ def read_images(
     size: int | None = None,
     channels: int | None = None,
     ranges: ValueRanges | None = None,
+    *,
+    fit: str = FIT,
 ) -> np.ndarray:
     """Reads image files into one array, all of them or none.
 
     Args:
         paths: list of paths, at least one.
-        size: int, the central square is resized to it; None for images that have one
-            size already.
+        size: int, pixels of a side of the squares that they become; None for images
+            that have one size already.
         channels: 1 or 3; None for 1 where all are grey, else 3.
-        ranges: as `read_image` takes them.
+        ranges, fit: as `read_image` takes them.
 
     Returns:
         `(N, h, w, channels)` uint8.
@@ -251,7 +255,7 @@ def read_images(
         channels = 3 if any(image_header(path)[2] for path in paths) else 1
     images: np.ndarray = np.empty(0, "uint8")
     results = _in_order(
-        iter(paths), lambda path: read_image(path, size, channels, ranges)
+        iter(paths), lambda path: read_image(path, size, channels, ranges, fit=fit)
     )
     with contextlib.closing(results):
         for index, array in enumerate(results):

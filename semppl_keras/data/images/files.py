@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
+from semppl_keras.data.defaults import FIT
 from semppl_keras.data.images.deep_images import (
     deep_values,
     is_deep,
@@ -20,16 +21,13 @@ from semppl_keras.data.images.formats import (
     missing_reader,
     readable_formats,
 )
+from semppl_keras.data.images.geometry import SPARE, check_fit, on_square, resized
 from semppl_keras.data.images.value_ranges import ValueRanges, kind_of, to_eight_bits
 
 _GREY_MODES = ("1", "L", "LA", "La")
 _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _EXIF_ORIENTATION = 0x0112
 _JPEG_BEGINS = b"\xff\xd8\xff"
-
-# A format that can leave out pixels while it decodes, and the resizing after it, keep
-# this many times the pixels per side that are wanted: less would show.
-_SPARE = 2
 
 # Decoded at an eighth of its size, a JPEG still takes time by all its pixels: so many
 # times what an image may have otherwise, enough for 300 megapixels.
@@ -74,6 +72,8 @@ def read_image(
     size: int | None = None,
     channels: int = 3,
     ranges: ValueRanges | None = None,
+    *,
+    fit: str = FIT,
 ) -> np.ndarray:
     """Reads an image as it is meant to be seen.
 
@@ -86,11 +86,13 @@ def read_image(
 
     Args:
         path: path of a file, or its content as `bytes`.
-        size: int, the central square is resized to it; where it is much smaller than
-            the image, JPEG is decoded at a reduced size, down to an eighth per side.
-            None for the size that the image has.
+        size: int, pixels of a side of the square that it becomes; where it is much
+            smaller than the image, JPEG is decoded at a reduced size, down to an
+            eighth per side. None for the size that the image has.
         channels: 1 or 3.
         ranges: `ValueRanges`, of the set that the image is of; None for none.
+        fit: how it becomes a square: "pad" shows all of it, between bars of a middle
+            grey; "crop" its central square; "stretch" all of it, out of shape.
 
     Returns:
         `(h, w, channels)` uint8; with `size` h = w = size.
@@ -103,7 +105,7 @@ def read_image(
             where JPEG is decoded at one, of which a file may have four times as many
             as that; of a progressive JPEG, which is unpacked whole, it counts all.
     """
-    return read_whole(path, size, channels, ranges).pixels
+    return read_whole(path, size, channels, ranges, fit=fit).pixels
 
 
 def read_whole(
@@ -111,14 +113,17 @@ def read_whole(
     size: int | None = None,
     channels: int = 3,
     ranges: ValueRanges | None = None,
+    *,
+    fit: str = FIT,
 ) -> ReadImage:
     """As `read_image`, with what is to be told of it: a `ReadImage`."""
     _check_size_and_channels(size, channels)
+    check_fit(fit)
     with _opened(path) as image, _reasons(path):
         all_pixels = image.width * image.height
         mode = "RGB" if channels == 3 else "L"
         if size is not None:
-            image.draft(mode, (_SPARE * size, _SPARE * size))
+            image.draft(mode, (SPARE * size, SPARE * size))
         _check_pixels(path, image, all_pixels)
         beyond = False
         values = deep_values(image, lambda: _opened(path))
@@ -130,8 +135,10 @@ def read_whole(
             pixels, beyond = _shallow(image, values, ranges)
         pixels = pixels.convert(mode)
         if size is not None:
-            pixels = _central_square(pixels, size)
+            pixels = resized(pixels, size, fit)
         pixels = _turned(pixels, orientation)
+        if size is not None:
+            pixels = on_square(pixels, size)
         array = np.array(pixels).reshape(pixels.height, pixels.width, channels)
         return ReadImage(array, beyond, _has_several(image))
 
@@ -170,25 +177,29 @@ def value_extent(
         return kind_of(values), low, high
 
 
-def resize_image(array: Any, size: int | None = None, channels: int = 3) -> np.ndarray:
+def resize_image(
+    array: Any, size: int | None = None, channels: int = 3, *, fit: str = FIT
+) -> np.ndarray:
     """Brings pixels to the form that `read_image` gives.
 
     Args:
         array: `(h, w)`, `(h, w, 1)` or `(h, w, 3)` in [0, 255].
-        size: int, the central square is resized to it; None to leave it.
+        size: int, pixels of a side of the square that it becomes; None to leave it.
         channels: 1 or 3.
+        fit: as `read_image` takes it.
 
     Returns:
         `(h, w, channels)` uint8.
     """
     _check_size_and_channels(size, channels)
+    check_fit(fit)
     array = np.asarray(array)
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     image = Image.fromarray(np.rint(array).astype("uint8"))
     image = image.convert("RGB" if channels == 3 else "L")
     if size is not None and image.size != (size, size):
-        image = _central_square(image, size)
+        image = on_square(resized(image, size, fit), size)
     return np.array(image).reshape(image.height, image.width, channels)
 
 
@@ -407,14 +418,3 @@ def _has_several(image: Image.Image) -> bool:
     except Exception:
         # What comes after the first is no reason to do without it.
         return False
-
-
-def _central_square(image: Image.Image, size: int) -> Image.Image:
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    return image.resize(
-        (size, size),
-        Image.Resampling.LANCZOS,
-        box=(left, top, left + side, top + side),
-        reducing_gap=_SPARE,
-    )

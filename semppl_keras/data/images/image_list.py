@@ -84,10 +84,17 @@ class ImageList:
         """Whether one of the images that can be read has colours."""
         return any(coloured for _, _, coloured in self._headers())
 
-    def usual_side(self) -> int | None:
-        """The median of the shorter sides of the first images, None of none."""
+    def usual_side(self, fit: str) -> int | None:
+        """The side of the square that the first images have, None of none.
+
+        Args:
+            fit: of `defaults.FITS`. The central square is as large as the shorter
+                side, of which the median is taken; one that shows all of the image,
+                as the longer one.
+        """
+        side = min if fit == "crop" else max
         headers = itertools.islice(self._headers(), _HEADERS)
-        sides = [min(width, height) for width, height, _ in headers]
+        sides = [side(width, height) for width, height, _ in headers]
         return int(np.median(sides)) if sides else None
 
     def _headers(self) -> collections.abc.Iterator[tuple[int, int, bool]]:
@@ -100,15 +107,15 @@ class ImageList:
 
 
 def decode(
-    content: Any, size: int, channels: int, ranges: ValueRanges | None = None
+    content: Any, size: int, channels: int, ranges: ValueRanges | None, fit: str
 ) -> ReadImage:
     """An image of an `ImageList` as an array.
 
     Args:
         content: what its `contents` give.
-        size: int, the central square is resized to it.
+        size: int, pixels of a side.
         channels: 1 or 3.
-        ranges: as `read_image` takes them.
+        ranges, fit: as `read_image` takes them.
 
     Returns:
         `ReadImage`, its pixels `(size, size, channels)` uint8.
@@ -117,8 +124,8 @@ def decode(
         UnreadableImage: as `read_image`.
     """
     if isinstance(content, np.ndarray):
-        return ReadImage(resize_image(content, size, channels))
-    return read_whole(content, size, channels, ranges)
+        return ReadImage(resize_image(content, size, channels, fit=fit))
+    return read_whole(content, size, channels, ranges, fit=fit)
 
 
 def extent(content: Any) -> tuple[str, float, float] | None:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from semppl_keras.data.defaults import CACHES
+from semppl_keras.data.defaults import CACHES, FITS
 from semppl_keras.runs.options.checks import (
     backbone,
     checked,
@@ -38,6 +38,7 @@ class TrainOptions(TableFields):
     labelled: str | None = checked(path, None)
     test: str | None = checked(path, None)
     image_size: int | None = checked(integer(8), None)
+    fit: str | None = checked(one_of(FITS), None)
     value_range: tuple[float, float] | None = checked(value_range, None)
     backbone: str | None = checked(backbone, None)
     max_skipped: float | None = checked(share, None)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from semppl_keras.data.defaults import FIT, FITS
 from semppl_keras.runs.options.checks import (
     Options,
     backbone,
@@ -29,6 +30,7 @@ class ViewsOptions(Options):
     views: str | None = checked(one_of(VIEWS), None)
     backbone: str | None = checked(backbone, None)
     image_size: int | None = checked(integer(SMALLEST), None)
+    fit: str = checked(one_of(FITS), FIT)
     value_range: tuple[float, float] | None = checked(value_range, None)
     images: int = checked(integer(1), 6)
     draws: int = checked(integer(1), 3)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from semppl_keras.backbones.specs import parse
 from semppl_keras.data.datasets.specs import is_spec
+from semppl_keras.data.defaults import FITS
 from semppl_keras.data.images.value_ranges import as_ranges
 from semppl_keras.runs.errors import RunError
 
@@ -64,11 +65,12 @@ def number(
     )
 
 
-def one_of(*values: str | None) -> Entry:
-    """One of some texts, or None among them."""
+def one_of(*values: str | None, optional: bool = False) -> Entry:
+    """One of some texts, or None among them; optional, the entry may be missing."""
     kinds = str | None if None in values else str
     named = ", ".join(str(value) for value in values)
-    return Entry(kinds, lambda value: value in values, f"that is one of {named}")
+    expected = f"that is one of {named}"
+    return Entry(kinds, lambda value: value in values, expected, optional)
 
 
 def path(*, optional: bool = False) -> Entry:
@@ -164,6 +166,7 @@ OWN_DATASET = {
     "labelled": path(),
     "test": path(optional=True),
     "image_size": integer(1, _LARGEST_SIDE),
+    "fit": one_of(*FITS, optional=True),
     "backbone": Entry(str | None, _is_backbone, "that names a backbone, or null"),
     "max_skipped": number(0, 1),
     "cache": one_of("auto", "memory", "disk"),
