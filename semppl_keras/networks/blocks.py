@@ -98,9 +98,9 @@ def top_of(count: int, stages: bool) -> int:
         stages: bool, whether they are stages.
 
     Returns:
-        int: of the last two stages, or of the last third of the blocks.
+        int: of the last stage, or of the last third of the blocks.
     """
-    return max(count - 2, 0) if stages else count - max(1, round(count / 3))
+    return max(count - 1, 0) if stages else count - max(1, round(count / 3))
 
 
 def has_stages(backbone: keras.Model) -> bool:

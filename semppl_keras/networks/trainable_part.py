@@ -21,9 +21,9 @@ def train_part(
     Args:
         backbone: built `keras.Model`; see `networks.blocks` for its blocks.
         part: "heads", nothing of it: what is put on it is trained alone, and it runs as
-            in inference; "top", its last two stages (convolutional networks: all that
-            is above the last reduction of the resolution but one) or the last third of
-            its blocks (transformers); "all".
+            in inference; "top", its last stage (convolutional networks: all from the
+            last reduction of the resolution on) or the last third of its blocks
+            (transformers); "all".
         batch_norm: "adapt" for batch normalisation that follows the images where it is
             trained: by the statistics of each batch in training, by their moving
             averages afterwards; or "inference", which keeps the statistics that the

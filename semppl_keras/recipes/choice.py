@@ -4,7 +4,7 @@ from semppl_keras.backbones.specs import is_pretrained
 from semppl_keras.data import Dataset, NamedDataset, OwnDataset
 from semppl_keras.recipes.named import get
 from semppl_keras.recipes.own_images import own_images, usual_epochs
-from semppl_keras.recipes.pretrained import pretrained
+from semppl_keras.recipes.pretrained import pretrained, pretrained_epochs
 from semppl_keras.recipes.recipe import Recipe
 
 _DIGITS = NamedDataset("digits")
@@ -38,7 +38,9 @@ def for_dataset(
     """
     if isinstance(dataset, OwnDataset):
         if epochs is None and dataset.num_unlabelled is not None:
-            epochs = usual_epochs(dataset.num_unlabelled, batch_size)
+            of_weights = dataset.backbone and is_pretrained(dataset.backbone)
+            usual = pretrained_epochs if of_weights else usual_epochs
+            epochs = usual(dataset.num_unlabelled, batch_size)
         recipe = for_backbone(dataset.backbone, dataset.usual_size(), epochs)
     else:
         recipe = get("digits" if dataset == _DIGITS else "small_images", epochs)

@@ -9,5 +9,6 @@ SMALL = 64
 SMALL_BACKBONE, LARGE_BACKBONE = "small", "resnet18"
 PRETRAINED_BACKBONE = "keras:EfficientNetV2B0"
 
-# Passes over a person's own images make some so many steps.
-OWN_STEPS = 3000
+# Passes over a person's own images make some so many steps, of a new network and of one
+# that comes with weights.
+OWN_STEPS, PRETRAINED_STEPS = 3000, 100

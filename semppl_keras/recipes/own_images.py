@@ -110,5 +110,10 @@ def usual_epochs(num_unlabelled: int, batch_size: int | None = None) -> int:
         batch_size: int, unlabelled images per step; None for 64.
     """
     batch_size = batch_size or small_images().batch_size
+    return steps_to_epochs(OWN_STEPS, num_unlabelled, batch_size)
+
+
+def steps_to_epochs(steps: int, num_unlabelled: int, batch_size: int) -> int:
+    """Passes over so many images that make some so many steps, from 1 to 200."""
     steps_per_epoch = math.ceil(num_unlabelled / batch_size)
-    return min(_MOST_EPOCHS, max(1, round(OWN_STEPS / steps_per_epoch)))
+    return min(_MOST_EPOCHS, max(1, round(steps / steps_per_epoch)))

@@ -33,6 +33,9 @@ class Recipe:
         optimizer: "adam", "lars" or "layerwise_adamw", and arguments: peak learning
             rate, warm-up in epochs, and what else the optimiser takes; for LARS the
             weight decay.
+        kept_views: int, of how many random views of each image the features of the
+            lower part of the backbone are kept, so that the upper part alone is
+            trained; or None, to train on images.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Recipe:
     backbone: tuple[str, dict[str, Any]]
     model: dict[str, Any]
     optimizer: tuple[str, dict[str, Any]]
+    kept_views: int | None = None
 
     @property
     def from_weights(self) -> bool:
@@ -129,6 +133,7 @@ class Recipe:
         seed: int | None = None,
         objective: type[Any] = SemPPL,
         backbone: Any = None,
+        kept: bool = False,
     ) -> Any:
         """A compiled `SemPPL`, or a model of another objective, with a new backbone.
 
@@ -140,14 +145,19 @@ class Recipe:
             objective: a subclass of `Pretraining`; of the recipe's settings it gets
                 those that it knows.
             backbone: `keras.Model` that `make_backbone` has given, or None.
+            kept: whether it is the upper part of one, and the images are what is kept
+                of the lower one.
 
         Returns:
             The model, compiled.
         """
-        known = {"views", *objective.settings}
+        known = {"views", "trainable", "batch_norm", *objective.settings}
         settings = {n: value for n, value in self.model.items() if n in known}
         if isinstance(settings["views"], tuple):
             settings["views"] = self.make_views()
+        if kept:
+            settings["views"] = views.CachedViews(self.make_views().num_large)
+            settings["trainable"] = "all"
         if objective.needs_labels:
             settings["num_classes"] = num_classes
         if "neighbours" in settings and settings.get("memory_policy") != "fifo":

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from semppl_keras.callbacks import TrainingState
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.networks import ImageEmbedder
 from semppl_keras.pretraining import SemPPL
+from semppl_keras.recipes import Recipe
 from semppl_keras.runs.candidates import (
     Candidate,
     frozen_probe,
@@ -55,8 +55,7 @@ def frozen_of(
     folder: pathlib.Path,
     settings: Mapping[str, Any],
     data: FewLabels,
-    model: SemPPL,
-    state: TrainingState,
+    recipe: Recipe,
     make_backbone: Callable[[], keras.Model],
 ) -> Frozen:
     """How good the backbone of a run is before it is trained.
@@ -65,16 +64,14 @@ def frozen_of(
         folder: Of the run.
         settings: What `run.json` is to hold.
         data: What it is trained on.
-        model: That is trained.
-        state: How far it is.
+        recipe: By which.
         make_backbone: Gives a backbone as it was before.
     """
     trains = settings["epochs"] > 0
     before = measured_before(folder, settings) if trains else None
     if before is not None:
         return before
-    backbone = make_backbone() if state.step else model.backbone
-    embedder = ImageEmbedder(backbone, model.views, name="embedder")
+    embedder = ImageEmbedder(make_backbone(), recipe.make_views(), name="embedder")
     return measure_frozen(folder, embedder, data, settings, keep_network=trains)
 
 

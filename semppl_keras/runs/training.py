@@ -27,6 +27,7 @@ from semppl_keras.runs.folder import (
     value_range_of,
     versions,
 )
+from semppl_keras.runs.kept_features import keep_features, parts_of
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.outcome import frozen_of, outcome_of
 from semppl_keras.runs.results.trained_run import TrainedRun
@@ -211,15 +212,17 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         channels = data.x_train.shape[-1]
         return new_backbone(recipe, channels, folder, trust=options.trust)
 
-    model, state = _begun(folder, settings, data, recipe, make_backbone, options)
+    model, state, lower = _begun(folder, settings, data, recipe, make_backbone, options)
     frozen = None
     if recipe.from_weights:
-        frozen = frozen_of(folder, settings, data, model, state, make_backbone)
+        frozen = frozen_of(folder, settings, data, recipe, make_backbone)
         # Its images fit, and what was measured of it is there for a training that
         # goes on.
         write_run_files(folder, settings, data)
     if settings["epochs"]:
-        state = _trained(folder, settings, data, recipe, model, state, options)
+        state = _trained(folder, settings, data, recipe, model, state, lower, options)
+    if lower is not None:
+        model = model.on_pictures(lower, recipe.make_views())
     save_model(model, folder / "model.keras")
 
     outcome = outcome_of(
@@ -286,15 +289,28 @@ def _begun(
     recipe: Recipe,
     make_backbone: Callable[[], keras.Model],
     options: TrainOptions,
-) -> tuple[SemPPL, TrainingState]:
-    """The model that is trained, or what it has come to, and its `TrainingState`."""
+) -> tuple[SemPPL, TrainingState, keras.Model | None]:
+    """The model that is trained, or what it has come to, and its `TrainingState`.
+
+    And the lower part of the backbone where the model has the upper one alone.
+    """
     epochs, seed = settings["epochs"], settings["seed"]
     batch_size, labelled_batch_size = _batch_sizes(data, recipe)
     steps_per_epoch = math.ceil(len(data.x_unlabelled) / batch_size)
     keras.utils.set_random_seed(seed)
-    model, state = _model(
-        folder, data, recipe, seed, steps_per_epoch, make_backbone, options.trust
-    )
+    model, state = begun_training(folder / "checkpoints", SemPPL, trust=options.trust)
+    lower = None
+    if model is None or recipe.kept_views is not None:
+        lower, backbone = parts_of(recipe, make_backbone())
+    if model is None:
+        model = recipe.make_model(
+            data.x_train.shape[-1],
+            data.num_classes,
+            steps_per_epoch=steps_per_epoch,
+            seed=seed,
+            backbone=backbone,
+            kept=lower is not None,
+        )
     check_fits(folder / "checkpoints", model, state, data, epochs)
     if epochs:
         check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
@@ -311,7 +327,7 @@ def _begun(
         tell(f"Note: {remark}")
     if state.step:
         tell_where(state)
-    return model, state
+    return model, state, lower
 
 
 def _trained(
@@ -321,20 +337,25 @@ def _trained(
     recipe: Recipe,
     model: SemPPL,
     state: TrainingState,
+    lower: keras.Model | None,
     options: TrainOptions,
 ) -> TrainingState:
     """The `TrainingState` after training, or what is left of it."""
     if state.epoch == settings["epochs"]:
         return state
     batch_size, labelled_batch_size = _batch_sizes(data, recipe)
+    unlabelled, labelled = data.x_unlabelled, data.x_labelled
+    if lower is not None:
+        kept = keep_features(lower, data, recipe, seed=settings["seed"], folder=folder)
+        unlabelled, labelled = kept.unlabelled, kept.labelled
     known = np.any(data.y_hidden >= 0)
     try:
         return safe_fit(
             model,
             state,
             folder / "checkpoints",
-            (data.x_unlabelled, data.y_hidden) if known else data.x_unlabelled,
-            (data.x_labelled, data.y_labelled),
+            (unlabelled, data.y_hidden) if known else unlabelled,
+            (labelled, data.y_labelled),
             minutes=options.checkpoint_minutes,
             # An epoch that counts as done is in the logs.
             callbacks=[
@@ -400,25 +421,3 @@ def _load(
 
 def _num_test(data: FewLabels) -> int:
     return 0 if data.x_test is None else len(data.x_test)
-
-
-def _model(
-    folder: pathlib.Path,
-    data: FewLabels,
-    recipe: Recipe,
-    seed: int,
-    steps_per_epoch: int,
-    make_backbone: Callable[[], keras.Model],
-    trust: bool,
-) -> tuple[SemPPL, TrainingState]:
-    """The model to train, and the `TrainingState` in which it is."""
-    model, state = begun_training(folder / "checkpoints", SemPPL, trust=trust)
-    if model is None:
-        model = recipe.make_model(
-            data.x_train.shape[-1],
-            data.num_classes,
-            steps_per_epoch=steps_per_epoch,
-            seed=seed,
-            backbone=make_backbone(),
-        )
-    return model, state

@@ -20,7 +20,7 @@ def check_fits(
     """Raises a `RunError` where what goes on is not the training of this run."""
     check_model(checkpoints, model, data.class_names)
     expected, received = data.x_train.shape[-1], model.backbone.input_shape[-1]
-    if received != expected:
+    if received != expected and not model.views.cached:
         raise RunError(
             f"The checkpoints in {str(checkpoints)!r} must take the run's images, of "
             f"{expected} channel(s). Received: a network for {received}. Remove them "
