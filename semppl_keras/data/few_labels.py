@@ -131,7 +131,7 @@ class FewLabels:
     @property
     def x_labelled(self) -> np.ndarray:
         """The labelled images, `(n, h, w, c)`."""
-        return _rows(self.x_train, self.labelled_indices)
+        return rows_of(self.x_train, self.labelled_indices)
 
     @property
     def y_labelled(self) -> np.ndarray:
@@ -141,7 +141,7 @@ class FewLabels:
     @property
     def x_unlabelled(self) -> np.ndarray:
         """The images that count as unlabelled, `(N - n, h, w, c)`."""
-        return _rows(self.x_train, self.unlabelled_indices)
+        return rows_of(self.x_train, self.unlabelled_indices)
 
     @property
     def y_hidden(self) -> np.ndarray:
@@ -174,7 +174,7 @@ class FewLabels:
         )
 
 
-def _rows(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
+def rows_of(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """The rows of sorted, distinct indices; of consecutive ones without a copy."""
     if len(indices) and indices[-1] - indices[0] + 1 == len(indices):
         return images[indices[0] : indices[-1] + 1]

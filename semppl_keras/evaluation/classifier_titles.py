@@ -3,6 +3,8 @@
 # The one first that is expected to be best: among classifiers that a few labels cannot
 # tell apart it is taken.
 TITLES = {
+    "tuned_propagation": "propagation on fine-tuned features",
+    "tuned_linear": "linear probe on fine-tuned features",
     "propagation": "propagation on trained features",
     "linear": "linear probe",
     "memory": "nearest in its memory",

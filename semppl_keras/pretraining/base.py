@@ -174,6 +174,19 @@ class Pretraining(ViewModel):
             )
         return np.asarray(features, dtype="float32")
 
+    def start_from(self, backbone: keras.Model) -> None:
+        """Begins with the weights of another backbone, in both networks.
+
+        Args:
+            backbone: built `keras.Model` of the same layers as the model's.
+
+        Raises:
+            ValueError: if its weights do not fit.
+        """
+        for network in (self.online, self.target):
+            if network is not None:
+                network.backbone.set_weights(backbone.get_weights())
+
     def on_pictures(self, lower: keras.Model, views: MultiCrop | str) -> Any:
         """The same model for pictures, of one that was trained on kept features.
 

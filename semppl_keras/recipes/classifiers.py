@@ -17,6 +17,10 @@ class ClassifierTraining:
         batch_size: int, images per step where there are as many.
         learning_rate: float, where it begins; it falls along a cosine.
         temperature: float, of what a teacher says; without one, it has no effect.
+        backbone_rate: float, what the learning rate of the backbone is multiplied by,
+            or None where all weights have the same.
+        weight_decay: float, with a `backbone_rate` alone.
+        label_smoothing: float, as `FineTuner` takes it.
     """
 
     steps: int
@@ -24,6 +28,9 @@ class ClassifierTraining:
     least_epochs: int = 1
     learning_rate: float = 1e-3
     temperature: float = TEMPERATURE
+    backbone_rate: float | None = None
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
 
     def batch_of(self, num_images: int) -> int:
         """Images per step of a training on so many."""
@@ -38,7 +45,7 @@ class ClassifierTraining:
         return math.ceil(num_images / self.batch_of(num_images))
 
     def make_optimizer(self, steps: int, learning_rate: float | None = None) -> Any:
-        """Adam, its learning rate falling along a cosine.
+        """Adam or `LayerwiseAdamW`, its learning rate falling along a cosine.
 
         Args:
             steps: int, of the whole training.
@@ -50,14 +57,31 @@ class ClassifierTraining:
         # The settings are to be had without any backend.
         import keras
 
-        return keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(
-                learning_rate or self.learning_rate, steps
-            )
+        from semppl_keras.optimizers import LayerwiseAdamW
+
+        schedule = keras.optimizers.schedules.CosineDecay(
+            learning_rate or self.learning_rate, steps
+        )
+        if self.backbone_rate is None:
+            return keras.optimizers.Adam(schedule)
+        return LayerwiseAdamW(
+            schedule,
+            backbone_rate=self.backbone_rate,
+            weight_decay=self.weight_decay,
         )
 
 
 # How both were found: docs/results/settings.md.
 FINE_TUNING = ClassifierTraining(steps=300, least_epochs=10, batch_size=64)
+
+# Of a pretrained network on propagated labels: docs/results/pretrained.md.
+SELF_TRAINING = ClassifierTraining(
+    steps=200,
+    batch_size=48,
+    learning_rate=1e-3,
+    backbone_rate=0.3,
+    weight_decay=1e-2,
+    label_smoothing=0.1,
+)
 
 DISTILLATION = ClassifierTraining(steps=1000, batch_size=128)

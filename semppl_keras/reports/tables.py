@@ -17,12 +17,14 @@ _ROWS = {
     "pixels": "supervised only, regression",
     "frozen_linear": "frozen, logistic regression",
     "frozen_propagation": "frozen, propagation",
+    "tuned_linear": "fine-tuned, linear probe",
+    "tuned_propagation": "fine-tuned, propagation",
     "memory": "SemPPL, nearest in its memory",
     "linear": "SemPPL, linear probe",
     "propagation": "SemPPL, propagation",
 }
 # Their features were trained with the labels.
-_TRAINED = ("memory", "linear", "propagation")
+_TRAINED = ("memory", "linear", "propagation", "tuned_linear", "tuned_propagation")
 
 
 def format_run(metrics: Mapping[str, Any], folder: str | os.PathLike[str]) -> str:
@@ -92,6 +94,8 @@ def _test_lines(metrics: Mapping[str, Any]) -> list[str]:
         ("frozen, nearest neighbours", metrics.get("frozen_knn_accuracy"), ""),
         ("frozen, logistic regression", metrics.get("frozen_linear_accuracy"), ""),
         ("frozen, propagation", metrics.get("frozen_propagation_accuracy"), ""),
+        ("fine-tuned, linear probe", metrics.get("tuned_linear_accuracy"), ""),
+        ("fine-tuned, propagation", metrics.get("tuned_propagation_accuracy"), ""),
         ("SemPPL, nearest in its memory", metrics["knn_accuracy"], ""),
         ("SemPPL, linear probe", metrics["linear_accuracy"], ""),
         ("SemPPL, propagation", metrics.get("propagation_accuracy"), ""),

@@ -1,7 +1,7 @@
 """Classifiers of a run that it may label with, each measured by its labels."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -54,6 +54,21 @@ class Candidate:
             return self
         measured = dataclasses.replace(self.cross_validation, optimism=optimism)
         return dataclasses.replace(self, cross_validation=measured)
+
+
+def with_one_optimism(
+    candidates: Mapping[str, Candidate], name: str
+) -> dict[str, Candidate]:
+    """The same classifiers with the optimism of one of them.
+
+    What features are flattered by is the same for all that see them.
+    """
+    measured = candidates[name].cross_validation
+    if measured is None:
+        return {**candidates}
+    return {
+        other: one.with_optimism(measured.optimism) for other, one in candidates.items()
+    }
 
 
 def linear_candidate(

@@ -13,6 +13,7 @@ from semppl_keras.runs.candidates import (
     linear_candidate,
     memory_candidate,
     propagated_candidate,
+    with_one_optimism,
 )
 from semppl_keras.runs.embedded import Embedded
 from semppl_keras.runs.run_models import save_heads
@@ -47,12 +48,7 @@ def trained_candidates(
         "propagation": propagated_candidate(of, seed),
         "memory": memory_candidate(model, data, memory_accuracy, seed),
     }
-    # What the features are flattered by is the same for all that see them.
-    linear = candidates["linear"].cross_validation
-    if linear is not None:
-        candidates = {
-            name: one.with_optimism(linear.optimism) for name, one in candidates.items()
-        }
+    candidates = with_one_optimism(candidates, "linear")
     heads = {name: one.head for name, one in candidates.items() if one.head is not None}
     save_heads(folder, heads)
     return candidates

@@ -80,6 +80,66 @@ def fine_tune(
     )
 
 
+def self_train(
+    classifier: ImageClassifier,
+    images: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    num_classes: int,
+    *,
+    seed: int = 0,
+    checkpoints: pathlib.Path | None = None,
+    depends_on: Mapping[str, Any] | None = None,
+    trust: bool = False,
+) -> FineTuner:
+    """Fine-tunes a copy of a classifier by `recipes.classifiers.SELF_TRAINING`.
+
+    Args:
+        classifier: What it starts from; the upper part of its backbone is trained, and
+            its batch normalisation keeps its statistics.
+        images: `(N, ...)`, as its views take them.
+        labels: `(N,)` integers, of which some are guesses.
+        weights: `(N,)`, how much each counts.
+        num_classes, seed, checkpoints, depends_on, trust: As for `fine_tune`.
+
+    Returns:
+        A `FineTuner` after training.
+
+    Raises:
+        ValueError, TypeError: The network cannot be fine-tuned so.
+    """
+    recipe = recipes.SELF_TRAINING
+    part = "all" if classifier.views.cached else "top"
+
+    def make_tuner() -> FineTuner:
+        return FineTuner(
+            classifier,
+            num_classes,
+            views=classifier.views,
+            label_smoothing=recipe.label_smoothing,
+            trainable=part,
+            batch_norm="inference",
+            seed=seed,
+        )
+
+    tuner, _ = _trained(
+        "Fine-tuning on propagated labels",
+        make_tuner,
+        recipe,
+        (images, labels),
+        {},
+        shorten="A lower --image-size takes less, and --epochs 0 leaves it out.",
+        epochs=None,
+        learning_rate=None,
+        seed=seed,
+        checkpoints=checkpoints,
+        depends_on=depends_on,
+        trust=trust,
+        sample_weight=weights,
+    )
+    return tuner
+
+
 def teach(
     student: keras.Model,
     teacher: ImageClassifier,
@@ -143,6 +203,7 @@ def _trained(
     checkpoints: pathlib.Path | None,
     depends_on: Mapping[str, Any] | None,
     trust: bool,
+    **arguments: Any,
 ) -> tuple[Any, dict[str, Any]]:
     """What is made, trained by a recipe on data; and `settings` with the recipe's."""
     count = len(data[0])
@@ -173,5 +234,6 @@ def _trained(
         shorten=shorten,
         batch_size=batch_size,
         trust=trust,
+        **arguments,
     )
     return trainer, settings

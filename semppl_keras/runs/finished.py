@@ -33,6 +33,7 @@ from semppl_keras.runs.run_images import LabelledImages, RunImages
 from semppl_keras.runs.run_models import (
     CLASSIFIER,
     FROZEN,
+    TUNED,
     check_model,
     head_path,
     how_it_was_trained,
@@ -276,7 +277,7 @@ class FinishedRun:
         if name == "memory":
             return self._memory_classifier()
         path = head_path(self.folder, name)
-        embedder = self.frozen if name.startswith("frozen_") else self.embedder()
+        embedder = self._embedder_of(name)
         backbone = embedder.backbone
         head = load_head(path, backbone, len(self.class_names), trust=self.trust)
         return ImageClassifier(
@@ -327,6 +328,20 @@ class FinishedRun:
         if not path.is_file():
             raise RunError(
                 f"There must be the network before training at {path}. Received: none. "
+                "Bring it back from a copy, or take another --classifier."
+            )
+        return load_model(path, ImageEmbedder, trust=self.trust)
+
+    def _embedder_of(self, name: str) -> ImageEmbedder:
+        """The network before the head of a classifier."""
+        if name.startswith("frozen_"):
+            return self.frozen
+        if not name.startswith("tuned_"):
+            return self.embedder()
+        path = self.folder / TUNED
+        if not path.is_file():
+            raise RunError(
+                f"There must be the fine-tuned network at {path}. Received: none. "
                 "Bring it back from a copy, or take another --classifier."
             )
         return load_model(path, ImageEmbedder, trust=self.trust)

@@ -67,6 +67,8 @@ _MORE_ACCURACIES = (
     "frozen_knn_accuracy",
     "frozen_linear_accuracy",
     "frozen_propagation_accuracy",
+    "tuned_linear_accuracy",
+    "tuned_propagation_accuracy",
 )
 _CROSS_VALIDATED = {
     "num_labelled": integer(),

@@ -9,8 +9,8 @@ import numpy as np
 
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation import knn_accuracy
-from semppl_keras.evaluation.choosing import CrossValidation
 from semppl_keras.networks import ImageEmbedder
+from semppl_keras.runs.candidate_notes import read_note, write_note
 from semppl_keras.runs.candidates import (
     Candidate,
     frozen_probe,
@@ -23,32 +23,11 @@ from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.run_backbone import BACKBONE
 from semppl_keras.runs.run_models import FROZEN, save_heads
-from semppl_keras.runs.safety.json_files import (
-    SHARE_OR_NONE,
-    Entry,
-    check_entries,
-    read_json,
-)
 from semppl_keras.runs.telling import tell
-from semppl_keras.runs.whole_files import save_model, write_json
+from semppl_keras.runs.whole_files import save_model
 
 # Written last: what a training that goes on need not measure again.
 _NOTE = "frozen.json"
-
-_ENTRIES = {"labels": dict, "knn_accuracy": SHARE_OR_NONE, "classifiers": dict}
-_CLASSIFIER = {
-    "accuracy": SHARE_OR_NONE,
-    "correct": Entry(
-        list | None,
-        lambda values: (
-            values is None
-            or all(
-                isinstance(value, int | float) and 0 <= value <= 1 for value in values
-            )
-        ),
-        "that is a list of shares, or null",
-    ),
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -124,11 +103,11 @@ def measure_frozen(
     save_heads(folder, {name: one.head for name, one in candidates.items()})
     if keep_network and not (folder / BACKBONE).exists():
         save_model(embedder, folder / FROZEN)
-    write_json(folder / _NOTE, _noted(knn, candidates, settings))
+    write_note(folder / _NOTE, settings["labels"], candidates, knn)
     return Frozen(knn, candidates, of)
 
 
-def measured_before(folder: pathlib.Path, settings: Mapping[str, Any]) -> Frozen | None:
+def frozen_before(folder: pathlib.Path, settings: Mapping[str, Any]) -> Frozen | None:
     """What was measured of the same labels, or None.
 
     Args:
@@ -138,35 +117,8 @@ def measured_before(folder: pathlib.Path, settings: Mapping[str, Any]) -> Frozen
     Raises:
         RunError: The note is damaged.
     """
-    path = folder / _NOTE
-    if not path.is_file():
+    noted = read_note(folder / _NOTE, settings["labels"])
+    if noted is None:
         return None
-    note = read_json(path, _ENTRIES)
-    if note["labels"] != settings["labels"]:
-        return None
-    candidates = {}
-    for name, entry in note["classifiers"].items():
-        check_entries(path, {name: entry}, {name: dict})
-        check_entries(path, entry, _CLASSIFIER)
-        correct = entry["correct"]
-        measured = None if correct is None else CrossValidation(tuple(correct))
-        candidates[name] = Candidate(measured, entry["accuracy"])
-    return Frozen(note["knn_accuracy"], candidates)
-
-
-def _noted(
-    knn: float | None,
-    candidates: Mapping[str, Candidate],
-    settings: Mapping[str, Any],
-) -> dict[str, Any]:
-    return {
-        "labels": settings["labels"],
-        "knn_accuracy": knn,
-        "classifiers": {
-            name: {
-                "accuracy": one.accuracy,
-                "correct": one.cross_validation and one.cross_validation.correct,
-            }
-            for name, one in candidates.items()
-        },
-    }
+    candidates, knn = noted
+    return Frozen(knn, candidates)

@@ -1,19 +1,20 @@
 """A run's images as the lower part of its backbone gives them, which is not trained."""
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
 
 from semppl_keras.data import FewLabels
-from semppl_keras.networks import cache_features, split_backbone
+from semppl_keras.data.few_labels import rows_of
+from semppl_keras.networks import ImageClassifier, cache_features, split_backbone
 from semppl_keras.networks.features_cache import cache_gigabytes
 from semppl_keras.recipes import Recipe
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.telling import tell
+from semppl_keras.views import MultiCrop
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,31 +22,55 @@ class KeptFeatures:
     """What is trained on in the place of images.
 
     Args:
-        labelled: `(n, 1 + K, ...)` float16, of the central view and of K random ones.
-        unlabelled: `(m, 1 + K, ...)`, the same.
+        all: `(N, 1 + K, ...)` float16 for the images to learn from, of the central view
+            and of K random ones.
+        labelled: `(n, 1 + K, ...)`, those of the labelled ones.
+        unlabelled: `(m, 1 + K, ...)`, those of the others.
     """
 
+    all: np.ndarray
     labelled: np.ndarray
     unlabelled: np.ndarray
 
 
-def parts_of(
-    recipe: Recipe, backbone: keras.Model
-) -> tuple[keras.Model | None, keras.Model]:
-    """The part of a backbone whose features are kept, or None, and that to be trained.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Start:
+    """What a training starts from.
+
+    Args:
+        views: Of the images.
+        part: The backbone, or its upper part, which is trained; None where it goes on.
+        lower: The rest of it, whose features are kept, or None.
+    """
+
+    views: MultiCrop
+    part: keras.Model | None = None
+    lower: keras.Model | None = None
+
+    def whole(self, classifier: ImageClassifier) -> ImageClassifier:
+        """A classifier of images, of one of what is kept of them."""
+        if self.lower is None:
+            return classifier
+        return classifier.on_pictures(self.lower, self.views)
+
+
+def start_of(recipe: Recipe, backbone: keras.Model) -> Start:
+    """A backbone, cut in two where a recipe says so.
 
     A network that cannot be cut is trained on the images, its lower part frozen.
     """
+    views = recipe.make_views()
     if recipe.kept_views is None:
-        return None, backbone
+        return Start(views, backbone)
     try:
-        return split_backbone(backbone)
+        lower, upper = split_backbone(backbone)
     except ValueError:
         tell(
             f"Note: {backbone.name} cannot be cut in two, so that every step runs all "
             "of it."
         )
-        return None, backbone
+        return Start(views, backbone)
+    return Start(views, upper, lower)
 
 
 def keep_features(
@@ -59,7 +84,7 @@ def keep_features(
     """Runs the lower part of a backbone on some views of each image.
 
     Args:
-        lower: See `parts_of`.
+        lower: See `Start`.
         data: What is trained on.
         recipe: By which.
         seed: Of the views.
@@ -68,30 +93,23 @@ def keep_features(
     Raises:
         ValueError: There is no room for them.
     """
-    views, number = recipe.make_views(), recipe.kept_views
-    count = len(data.x_train)
-    size = cache_gigabytes(lower, views, count, number)
+    views, number = recipe.make_views(), recipe.kept_views or 1
+    size = cache_gigabytes(lower, views, len(data.x_train), number)
     tell(
         f"Keeping what the lower part of the backbone gives for {number} views of each "
         f"image, {size:.1f} GB ..."
     )
-    progress = Progress("Keeping,")
-
-    def kept(images: np.ndarray, what: str, number_of: int) -> np.ndarray:
-        told: Callable[[int, int], Any] = lambda done, total: progress(
-            what, done, total
-        )
-        return cache_features(
-            lower,
-            images,
-            views,
-            number,
-            seed=seed + number_of,
-            folder=folder,
-            progress=told,
-        )
-
+    kept = cache_features(
+        lower,
+        data.x_train,
+        views,
+        number,
+        seed=seed,
+        folder=folder,
+        progress=functools.partial(Progress("Keeping,"), "images"),
+    )
     return KeptFeatures(
-        kept(data.x_labelled, "labelled images", 0),
-        kept(data.x_unlabelled, "unlabelled images", 1),
+        kept,
+        rows_of(kept, data.labelled_indices),
+        rows_of(kept, data.unlabelled_indices),
     )

@@ -21,7 +21,7 @@ from semppl_keras.runs.candidates import (
 )
 from semppl_keras.runs.choice import chosen, trained_candidates
 from semppl_keras.runs.embedded import Embedded, embedded
-from semppl_keras.runs.frozen import Frozen, measure_frozen, measured_before
+from semppl_keras.runs.frozen import Frozen, frozen_before, measure_frozen
 from semppl_keras.runs.measures import (
     measure_labels_alone,
     measure_training,
@@ -30,6 +30,7 @@ from semppl_keras.runs.measures import (
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.telling import tell
+from semppl_keras.runs.tuned import tuned_before
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,6 +52,22 @@ class Outcome:
     classifier: str
 
 
+def measured_before(
+    folder: pathlib.Path, settings: Mapping[str, Any]
+) -> tuple[Frozen | None, dict[str, Candidate]]:
+    """What was measured of a training that goes on, of its frozen backbone and of the
+    fine-tuned one; None and nothing where not all of it was.
+
+    Raises:
+        RunError: A note is damaged.
+    """
+    tuned = tuned_before(folder, settings)
+    frozen = frozen_before(folder, settings)
+    if tuned is None or frozen is None or not settings["epochs"]:
+        return None, {}
+    return frozen, tuned
+
+
 def frozen_of(
     folder: pathlib.Path,
     settings: Mapping[str, Any],
@@ -68,9 +85,6 @@ def frozen_of(
         make_backbone: Gives a backbone as it was before.
     """
     trains = settings["epochs"] > 0
-    before = measured_before(folder, settings) if trains else None
-    if before is not None:
-        return before
     embedder = ImageEmbedder(make_backbone(), recipe.make_views(), name="embedder")
     return measure_frozen(folder, embedder, data, settings, keep_network=trains)
 
@@ -81,6 +95,7 @@ def outcome_of(
     data: FewLabels,
     model: SemPPL,
     frozen: Frozen | None,
+    tuned: Mapping[str, Candidate],
     make_backbone: Callable[[], keras.Model] | None,
 ) -> Outcome:
     """Measures a run, with and without a training, and chooses its classifier.
@@ -89,13 +104,14 @@ def outcome_of(
         folder, settings, data: As for `frozen_of`.
         model: As training has left it.
         frozen: What its backbone was before, where it came with weights.
+        tuned: What it was fine-tuned, likewise.
         make_backbone: Gives a new one for the supervised-only baseline, or None.
     """
     tell("Measuring, and training the supervised-only baseline ...")
     seed = settings["seed"]
     candidates: dict[str, Candidate] = {}
     if frozen is not None:
-        candidates |= frozen.candidates
+        candidates |= {**frozen.candidates, **tuned}
     if frozen is not None and frozen.features is not None and not settings["epochs"]:
         name, of = "frozen_linear", frozen.features
         predictions = probe_predictions(of, frozen_probe(of, seed), seed=seed)
@@ -114,6 +130,7 @@ def outcome_of(
     candidates["pixels"] = pixel_candidate(model, data, seed)
     if frozen is not None:
         metrics |= frozen.metrics()
+        metrics |= {f"{name}_accuracy": one.accuracy for name, one in tuned.items()}
     if predictions is not None and predictions.min() < 0:
         # Of an image that could not be held out nothing is said.
         predictions = None

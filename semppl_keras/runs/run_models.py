@@ -14,8 +14,9 @@ from semppl_keras.runs.whole_files import save_model
 
 CLASSIFIER = "classifier.keras"
 
-# The network as it was before training, with its views.
-FROZEN = "frozen.keras"
+# The network as it was before training, and fine-tuned on propagated labels, each with
+# its views.
+FROZEN, TUNED = "frozen.keras", "tuned.keras"
 # What classifiers have beside their network, a small file each.
 _HEADS = "heads"
 

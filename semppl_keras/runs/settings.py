@@ -30,6 +30,7 @@ from semppl_keras.runs.options.train import (
     TrainOptions,
 )
 from semppl_keras.runs.run_backbone import BACKBONE
+from semppl_keras.runs.run_models import FROZEN, TUNED
 from semppl_keras.runs.skipped_files import names_skipped
 from semppl_keras.runs.telling import tell
 
@@ -67,7 +68,10 @@ _FILES = (
     "skipped.tsv",
     "logs",
     "frozen.json",
-    "frozen.keras",
+    FROZEN,
+    TUNED,
+    "tuned.json",
+    "tuning",
     "heads",
 )
 

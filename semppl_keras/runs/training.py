@@ -27,9 +27,14 @@ from semppl_keras.runs.folder import (
     value_range_of,
     versions,
 )
-from semppl_keras.runs.kept_features import keep_features, parts_of
+from semppl_keras.runs.kept_features import (
+    KeptFeatures,
+    Start,
+    keep_features,
+    start_of,
+)
 from semppl_keras.runs.options.train import TrainOptions
-from semppl_keras.runs.outcome import frozen_of, outcome_of
+from semppl_keras.runs.outcome import frozen_of, measured_before, outcome_of
 from semppl_keras.runs.results.trained_run import TrainedRun
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
 from semppl_keras.runs.run_backbone import BACKBONE, backbone_file, new_backbone
@@ -53,6 +58,7 @@ from semppl_keras.runs.training_checks import (
     check_enough_steps,
     check_fits,
 )
+from semppl_keras.runs.tuned import CHECKPOINTS, tune, tuned_candidates
 from semppl_keras.runs.whole_files import save_model, whole_file, write_json
 
 
@@ -212,17 +218,29 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         channels = data.x_train.shape[-1]
         return new_backbone(recipe, channels, folder, trust=options.trust)
 
-    model, state, lower = _begun(folder, settings, data, recipe, make_backbone, options)
-    frozen = None
+    model, state, start = _begun(folder, settings, data, recipe, make_backbone, options)
+    frozen, tuned = None, {}
     if recipe.from_weights:
-        frozen = frozen_of(folder, settings, data, recipe, make_backbone)
-        # Its images fit, and what was measured of it is there for a training that
-        # goes on.
-        write_run_files(folder, settings, data)
+        frozen, tuned = measured_before(folder, settings)
+        if frozen is None:
+            frozen = frozen_of(folder, settings, data, recipe, make_backbone)
+            # Its images fit, and what was measured of it is there for a training that
+            # goes on.
+            write_run_files(folder, settings, data)
+    kept = None
+    if start.lower is not None and state.epoch < settings["epochs"]:
+        kept = keep_features(start.lower, data, recipe, seed=seed, folder=folder)
+    if frozen is not None and frozen.features is not None and settings["epochs"]:
+        classifier = tune(
+            folder, settings, data, start, frozen.features, kept, trust=options.trust
+        )
+        model.start_from(classifier.backbone)
+        tuned = tuned_candidates(folder, settings, data, classifier, start)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     if settings["epochs"]:
-        state = _trained(folder, settings, data, recipe, model, state, lower, options)
-    if lower is not None:
-        model = model.on_pictures(lower, recipe.make_views())
+        state = _trained(folder, settings, data, recipe, model, state, kept, options)
+    if start.lower is not None:
+        model = model.on_pictures(start.lower, start.views)
     save_model(model, folder / "model.keras")
 
     outcome = outcome_of(
@@ -231,6 +249,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         data,
         model,
         frozen,
+        tuned,
         None if recipe.from_weights else make_backbone,
     )
     metrics = {
@@ -289,27 +308,25 @@ def _begun(
     recipe: Recipe,
     make_backbone: Callable[[], keras.Model],
     options: TrainOptions,
-) -> tuple[SemPPL, TrainingState, keras.Model | None]:
-    """The model that is trained, or what it has come to, and its `TrainingState`.
-
-    And the lower part of the backbone where the model has the upper one alone.
-    """
+) -> tuple[SemPPL, TrainingState, Start]:
+    """The model that is trained, or what it has come to, its `TrainingState`, and what
+    it starts from."""
     epochs, seed = settings["epochs"], settings["seed"]
     batch_size, labelled_batch_size = _batch_sizes(data, recipe)
     steps_per_epoch = math.ceil(len(data.x_unlabelled) / batch_size)
     keras.utils.set_random_seed(seed)
     model, state = begun_training(folder / "checkpoints", SemPPL, trust=options.trust)
-    lower = None
+    start = Start(recipe.make_views())
     if model is None or recipe.kept_views is not None:
-        lower, backbone = parts_of(recipe, make_backbone())
+        start = start_of(recipe, make_backbone())
     if model is None:
         model = recipe.make_model(
             data.x_train.shape[-1],
             data.num_classes,
             steps_per_epoch=steps_per_epoch,
             seed=seed,
-            backbone=backbone,
-            kept=lower is not None,
+            backbone=start.part,
+            kept=start.lower is not None,
         )
     check_fits(folder / "checkpoints", model, state, data, epochs)
     if epochs:
@@ -327,7 +344,7 @@ def _begun(
         tell(f"Note: {remark}")
     if state.step:
         tell_where(state)
-    return model, state, lower
+    return model, state, start
 
 
 def _trained(
@@ -337,7 +354,7 @@ def _trained(
     recipe: Recipe,
     model: SemPPL,
     state: TrainingState,
-    lower: keras.Model | None,
+    kept: KeptFeatures | None,
     options: TrainOptions,
 ) -> TrainingState:
     """The `TrainingState` after training, or what is left of it."""
@@ -345,8 +362,7 @@ def _trained(
         return state
     batch_size, labelled_batch_size = _batch_sizes(data, recipe)
     unlabelled, labelled = data.x_unlabelled, data.x_labelled
-    if lower is not None:
-        kept = keep_features(lower, data, recipe, seed=settings["seed"], folder=folder)
+    if kept is not None:
         unlabelled, labelled = kept.unlabelled, kept.labelled
     known = np.any(data.y_hidden >= 0)
     try:

@@ -5,6 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from semppl_keras.checks import check_share
+
+# Of the side of a map.
+_SQUARE = 0.45
+
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class CachedViews(keras.layers.Layer):
@@ -28,6 +33,9 @@ class CachedViews(keras.layers.Layer):
 
     Args:
         num_large: int, at least 1, views drawn of each image.
+        cutout: float in [0, 1], the share of views of which a square is set to 0, with
+            a side of 0.45 of the map's and its centre anywhere (DeVries and Taylor,
+            arXiv 1708.04552). Of feature maps alone.
     """
 
     cached = True
@@ -41,14 +49,16 @@ class CachedViews(keras.layers.Layer):
     value_range: tuple[float, float] | None = None
     output_range: tuple[float, float] | None = None
 
-    def __init__(self, num_large: int = 2, **kwargs: Any) -> None:
+    def __init__(self, num_large: int = 2, cutout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         if not isinstance(num_large, int) or num_large < 1:
             raise ValueError(
                 "`num_large` must be an integer of at least 1. Received: "
                 f"num_large={num_large}."
             )
+        check_share(cutout=cutout)
         self.num_large = num_large
+        self.cutout = cutout
         self.built = True
 
     @property
@@ -87,15 +97,43 @@ class CachedViews(keras.layers.Layer):
                 f"{tuple(features.shape)}, which is {count}."
             )
         size = ops.shape(features)[0]
-        keys = (uniform or keras.random.uniform)((size, count), seed=seed)
+        uniform = uniform or keras.random.uniform
+        keys = uniform((size, count), seed=seed)
         drawn = ops.cast(ops.argsort(keys, axis=1)[:, : self.num_large] + 1, "int32")
         first = ops.arange(size, dtype="int32")[:, None] * (count + 1)
         rows = ops.reshape(features, (-1, *features.shape[2:]))
-        return {"large": ops.take(rows, first + drawn, axis=0)}
+        views = ops.take(rows, first + drawn, axis=0)
+        if self.cutout and len(views.shape) == 5:
+            drawn = uniform((size, self.num_large, 3), seed=seed)
+            views = views * self._kept(drawn, views.shape[2:4])
+        return {"large": views}
+
+    def _kept(self, drawn: Any, shape: tuple[int, int]) -> Any:
+        """`(B, V, h, w, 1)`, 0 in the squares and 1 elsewhere.
+
+        Args:
+            drawn: `(B, V, 3)` in [0, 1): whether there is a square, and its centre.
+            shape: (h, w).
+        """
+        height, width = (
+            ops.abs(
+                (ops.arange(side, dtype="float32") + 0.5) / side
+                - drawn[..., 1 + axis, None]
+            )
+            < _SQUARE / 2
+            for axis, side in enumerate(shape)
+        )
+        cut = height[..., :, None] & width[..., None, :]
+        cut = cut & (drawn[..., 0] < self.cutout)[..., None, None]
+        return 1.0 - ops.cast(cut, "float32")[..., None]
 
     def center_view(self, features: Any) -> Any:
         """What is kept of the central view, `(B, ...)` float32."""
         return ops.cast(features[:, 0], "float32")
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_large": self.num_large}
+        return {
+            **super().get_config(),
+            "num_large": self.num_large,
+            "cutout": self.cutout,
+        }
