@@ -18,6 +18,7 @@ from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes import Recipe
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
+from semppl_keras.runs.candidates import Candidate
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     dataset_of,
@@ -27,6 +28,7 @@ from semppl_keras.runs.folder import (
     value_range_of,
     versions,
 )
+from semppl_keras.runs.frozen import Frozen
 from semppl_keras.runs.kept_features import (
     KeptFeatures,
     Start,
@@ -219,7 +221,8 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         return new_backbone(recipe, channels, folder, trust=options.trust)
 
     model, state, start = _begun(folder, settings, data, recipe, make_backbone, options)
-    frozen, tuned = None, {}
+    frozen: Frozen | None = None
+    tuned: dict[str, Candidate] = {}
     if recipe.from_weights:
         frozen, tuned = measured_before(folder, settings)
         if frozen is None:
