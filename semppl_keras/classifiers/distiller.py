@@ -32,6 +32,7 @@ from semppl_keras.views import MultiCrop
 from semppl_keras.views.multi_crop import crop_and_flip
 
 _TEACHER_OUTPUTS = ("probabilities", "logits")
+_TEACHER_SEES = ("view", "image")
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -45,7 +46,8 @@ class Distiller(ClassifierTrainer):
 
     with means where the paper has sums, so that the weight a does not depend on the
     sizes of the two batches. The teacher sees the view that the student sees, as an
-    image in its `value_range`, and runs in inference mode. Nothing of it is trained,
+    image in its `value_range`, or the image as it is, as in Noisy Student (Xie et al.,
+    CVPR 2020, arXiv 1911.04252); it runs in inference mode. Nothing of it is trained,
     and it is saved with this model, so that training can go on; the student by itself
     is `classifier`, an ordinary Keras model.
 
@@ -77,6 +79,7 @@ class Distiller(ClassifierTrainer):
         distillation_weight: float, a, in (0, 1]. 1 learns from the teacher alone,
             as SimCLRv2 does; below, `fit` needs labelled images.
         teacher_outputs: "probabilities" or "logits".
+        teacher_sees: "view", that of the student, or "image", as the teacher takes it.
         views: what student and teacher see, as in `FineTuner`. None: the teacher's,
             or those of the student where the teacher has none; crop and flip alone
             where they are those of pre-training.
@@ -96,7 +99,8 @@ class Distiller(ClassifierTrainer):
         temperature: float = TEMPERATURE,
         distillation_weight: float = 1.0,
         teacher_outputs: str = "probabilities",
-        views: MultiCrop | str | None = None,
+        teacher_sees: str = "view",
+        views: Any = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -113,6 +117,11 @@ class Distiller(ClassifierTrainer):
             raise ValueError(
                 f"`teacher_outputs` must be one of {_TEACHER_OUTPUTS}. Received: "
                 f"teacher_outputs={teacher_outputs!r}."
+            )
+        if teacher_sees not in _TEACHER_SEES:
+            raise ValueError(
+                f"`teacher_sees` must be one of {_TEACHER_SEES}. Received: "
+                f"teacher_sees={teacher_sees!r}."
             )
         check_model("student", student)
         # What trains a classifier is no part of a teacher.
@@ -134,8 +143,19 @@ class Distiller(ClassifierTrainer):
                 "`views` must be given where neither `student` nor `teacher` has any: "
                 "a MultiCrop, or the name of a recipe of semppl_keras.views."
             )
+        if views.cached and not (
+            teacher_sees == "image" and isinstance(teacher, ImageClassifier)
+        ):
+            raise ValueError(
+                "Of features that are kept a teacher is an `ImageClassifier` of such, "
+                'with teacher_sees="image". Received: '
+                f"{type(teacher).__name__}, teacher_sees={teacher_sees!r}."
+            )
         seed, draw_seed, layer_seed = draw_seeds(seed, 2)
-        teacher_classes = _num_classes_of(teacher, _channels_of(student), views)
+        if views.cached:
+            teacher_classes = teacher.num_classes
+        else:
+            teacher_classes = _num_classes_of(teacher, _channels_of(student), views)
         if num_classes is None:
             num_classes = teacher_classes
         elif num_classes != teacher_classes:
@@ -158,6 +178,7 @@ class Distiller(ClassifierTrainer):
         self.temperature = temperature
         self.distillation_weight = distillation_weight
         self.teacher_outputs = teacher_outputs
+        self.teacher_sees = teacher_sees
         supervised = ("supervised",) if self.needs_labels else ()
         self.tell(("distillation", "teacher_agreement", *supervised))
 
@@ -204,7 +225,9 @@ class Distiller(ClassifierTrainer):
             `teacher` `(B_u, num_classes)`, logits.
         """
         views = self.random_views(images)
-        seen = _as_images(views[: images[0].shape[0]], self.views, self.teacher)
+        seen = images[0]
+        if self.teacher_sees == "view":
+            seen = _as_images(views[: seen.shape[0]], self.views, self.teacher)
         predicted = self.teacher(seen, training=False)
         if self.teacher_outputs == "probabilities":
             predicted = log_of(predicted)
@@ -274,7 +297,7 @@ class Distiller(ClassifierTrainer):
                 "`teacher` predicts from labelled embeddings in its memory, which is "
                 "empty. Call its `fit` first."
             )
-        if self.teacher_outputs == "probabilities":
+        if self.teacher_outputs == "probabilities" and not self.views.cached:
             self._check_probabilities()
 
     def _check_probabilities(self) -> None:
@@ -311,6 +334,7 @@ class Distiller(ClassifierTrainer):
             "temperature": self.temperature,
             "distillation_weight": self.distillation_weight,
             "teacher_outputs": self.teacher_outputs,
+            "teacher_sees": self.teacher_sees,
             "views": keras.saving.serialize_keras_object(self.views),
             "seed": self.seed,
         }

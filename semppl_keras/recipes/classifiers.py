@@ -20,7 +20,6 @@ class ClassifierTraining:
         backbone_rate: float, what the learning rate of the backbone is multiplied by,
             or None where all weights have the same.
         weight_decay: float, with a `backbone_rate` alone.
-        label_smoothing: float, as `FineTuner` takes it.
     """
 
     steps: int
@@ -30,7 +29,6 @@ class ClassifierTraining:
     temperature: float = TEMPERATURE
     backbone_rate: float | None = None
     weight_decay: float = 0.0
-    label_smoothing: float = 0.0
 
     def batch_of(self, num_images: int) -> int:
         """Images per step of a training on so many."""
@@ -77,11 +75,11 @@ FINE_TUNING = ClassifierTraining(steps=300, least_epochs=10, batch_size=64)
 # Of a pretrained network on propagated labels: docs/results/pretrained.md.
 SELF_TRAINING = ClassifierTraining(
     steps=200,
-    batch_size=48,
+    batch_size=32,
     learning_rate=1e-3,
+    temperature=1.0,
     backbone_rate=0.3,
     weight_decay=1e-2,
-    label_smoothing=0.1,
 )
 
 DISTILLATION = ClassifierTraining(steps=1000, batch_size=128)

@@ -82,28 +82,30 @@ def fine_tune(
 
 def self_train(
     classifier: ImageClassifier,
+    unlabelled: np.ndarray,
     images: np.ndarray,
     labels: np.ndarray,
-    weights: np.ndarray,
-    num_classes: int,
     *,
     seed: int = 0,
     checkpoints: pathlib.Path | None = None,
     depends_on: Mapping[str, Any] | None = None,
     trust: bool = False,
-) -> FineTuner:
-    """Fine-tunes a copy of a classifier by `recipes.classifiers.SELF_TRAINING`.
+) -> Distiller:
+    """Teaches a copy of a classifier what it says itself, and what the labels say.
+
+    By `recipes.classifiers.SELF_TRAINING`: the teacher sees the images as they are, the
+    student random views of them.
 
     Args:
         classifier: What it starts from; the upper part of its backbone is trained, and
             its batch normalisation keeps its statistics.
-        images: `(N, ...)`, as its views take them.
-        labels: `(N,)` integers, of which some are guesses.
-        weights: `(N,)`, how much each counts.
-        num_classes, seed, checkpoints, depends_on, trust: As for `fine_tune`.
+        unlabelled: `(m, ...)`, as its views take them.
+        images: `(n, ...)`, labelled.
+        labels: `(n,)` integers.
+        seed, checkpoints, depends_on, trust: As for `fine_tune`.
 
     Returns:
-        A `FineTuner` after training.
+        A `Distiller` after training.
 
     Raises:
         ValueError, TypeError: The network cannot be fine-tuned so.
@@ -111,22 +113,24 @@ def self_train(
     recipe = recipes.SELF_TRAINING
     part = "all" if classifier.views.cached else "top"
 
-    def make_tuner() -> FineTuner:
-        return FineTuner(
+    def make_distiller() -> Distiller:
+        return Distiller(
             classifier,
-            num_classes,
+            classifier,
+            temperature=recipe.temperature,
+            distillation_weight=0.5,
+            teacher_sees="image",
             views=classifier.views,
-            label_smoothing=recipe.label_smoothing,
             trainable=part,
             batch_norm="inference",
             seed=seed,
         )
 
-    tuner, _ = _trained(
+    distiller, _ = _trained(
         "Fine-tuning on propagated labels",
-        make_tuner,
+        make_distiller,
         recipe,
-        (images, labels),
+        (unlabelled, (images, labels)),
         {},
         shorten="A lower --image-size takes less, and --epochs 0 leaves it out.",
         epochs=None,
@@ -135,9 +139,9 @@ def self_train(
         checkpoints=checkpoints,
         depends_on=depends_on,
         trust=trust,
-        sample_weight=weights,
+        labelled_batch_size=min(recipe.batch_size // 2, len(images)),
     )
-    return tuner
+    return distiller
 
 
 def teach(
@@ -193,7 +197,7 @@ def _trained(
     doing: str,
     make_trainer: Callable[[], Any],
     recipe: ClassifierTraining,
-    data: tuple[np.ndarray, ...],
+    data: tuple[Any, ...],
     settings: dict[str, Any],
     *,
     shorten: str,

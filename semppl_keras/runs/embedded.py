@@ -29,7 +29,6 @@ class Embedded:
         test: `(t, F)`, or None.
         test_labels: `(t,)` integers, or None.
         num_classes: Integer.
-        indices: `(n + m,)`, which of the images to learn from `learned` is of.
         saw_labels: Whether the network was trained with these labels.
     """
 
@@ -38,7 +37,6 @@ class Embedded:
     test: np.ndarray | None
     test_labels: np.ndarray | None
     num_classes: int
-    indices: np.ndarray
     saw_labels: bool = False
 
     @property
@@ -105,6 +103,5 @@ def embedded(embed: Embed, data: FewLabels, *, saw_labels: bool, seed: int) -> E
         None if data.x_test is None else embed(data.x_test, "images to test on"),
         data.y_test,
         data.num_classes,
-        np.concatenate([data.labelled_indices, others]),
         saw_labels,
     )

@@ -22,13 +22,11 @@ class KeptFeatures:
     """What is trained on in the place of images.
 
     Args:
-        all: `(N, 1 + K, ...)` float16 for the images to learn from, of the central view
+        labelled: `(n, 1 + K, ...)` float16 for the labelled images, of the central view
             and of K random ones.
-        labelled: `(n, 1 + K, ...)`, those of the labelled ones.
-        unlabelled: `(m, 1 + K, ...)`, those of the others.
+        unlabelled: `(m, 1 + K, ...)`, the same for the others.
     """
 
-    all: np.ndarray
     labelled: np.ndarray
     unlabelled: np.ndarray
 
@@ -109,7 +107,6 @@ def keep_features(
         progress=functools.partial(Progress("Keeping,"), "images"),
     )
     return KeptFeatures(
-        kept,
         rows_of(kept, data.labelled_indices),
         rows_of(kept, data.unlabelled_indices),
     )

@@ -121,7 +121,7 @@ def resumable_fit(
     make_model: Callable[[], Any],
     folder: pathlib.Path | None,
     settings: Mapping[str, Any],
-    *data: np.ndarray,
+    *data: Any,
     epochs: int,
     shorten: str = "",
     trust: bool = False,
@@ -153,7 +153,7 @@ def resumable_fit(
     settings = {
         **settings,
         "backend": keras.backend.backend(),
-        "data": _digest(data),
+        "data": _digest(keras.tree.flatten(data)),
     }
     noted = folder / _SETTINGS
     if noted.exists() and _noted(noted) == json.loads(json.dumps(settings)):

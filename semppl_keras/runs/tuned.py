@@ -8,7 +8,6 @@ import numpy as np
 
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation.propagated_probe import propagated_probe
-from semppl_keras.evaluation.propagation import spread_labels
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_head
 from semppl_keras.runs.candidate_notes import read_note, write_note
 from semppl_keras.runs.candidates import (
@@ -29,9 +28,6 @@ from semppl_keras.runs.whole_files import save_model
 from semppl_keras.views import CachedViews
 from semppl_keras.views.multi_crop import single_view
 
-# How much a given label counts, where a propagated one counts as much as its share,
-# of those of all images.
-_GIVEN = 3.0
 # Its checkpoints, and what is written last: what a run that goes on need not do again.
 CHECKPOINTS = "tuning"
 _NOTE = "tuned.json"
@@ -49,8 +45,8 @@ def tune(
 ) -> ImageClassifier:
     """Fine-tunes the upper part of a backbone on propagated labels of all images.
 
-    Self-training (Iscen et al., CVPR 2019, arXiv 1904.04717, section 3), from the
-    classifier of the frozen features that was fitted to the same labels.
+    Self-training: the teacher, and what it starts from, is the classifier of the frozen
+    features that was fitted to what the labels become over a graph.
 
     Args:
         folder: Of the run, where it may have been begun.
@@ -64,20 +60,15 @@ def tune(
     Returns:
         The classifier of images, or of what is kept of them.
     """
-    labels, weights = propagated_labels(frozen)
     probe = propagated_probe(
         frozen.graph,
         frozen.learned,
         frozen.of_learned(frozen.labels),
         data.num_classes,
     )
-    images = data.x_train if kept is None else kept.all
-    if len(frozen.indices) < len(images):
-        images = images[frozen.indices]
-    else:
-        # In the order of the images: they are not copied.
-        order = np.argsort(frozen.indices)
-        labels, weights = labels[order], weights[order]
+    unlabelled, labelled = data.x_unlabelled, data.x_labelled
+    if kept is not None:
+        unlabelled, labelled = kept.unlabelled, kept.labelled
     classifier = ImageClassifier(
         start.part,
         linear_head(probe, data.num_classes),
@@ -87,10 +78,9 @@ def tune(
     )
     return self_train(
         classifier,
-        images,
-        labels,
-        weights,
-        data.num_classes,
+        unlabelled,
+        labelled,
+        data.y_labelled,
         seed=settings["seed"],
         checkpoints=folder / CHECKPOINTS,
         depends_on={"labels": settings["labels"]},
@@ -108,26 +98,6 @@ def tuned_before(
     """
     noted = read_note(folder / _NOTE, settings["labels"])
     return None if noted is None else noted[0]
-
-
-def propagated_labels(of: Embedded) -> tuple[np.ndarray, np.ndarray]:
-    """What is trained on: labels of all images, and how much each counts.
-
-    Args:
-        of: Features of a network, `Embedded`.
-
-    Returns:
-        `(n + m,)` integers and float32, the labelled images first, with their own
-        labels.
-    """
-    given = len(of.labels)
-    shares = spread_labels(of.graph, of.of_learned(of.labels), of.num_classes)
-    labels, weights = shares.argmax(axis=1), shares.max(axis=1)
-    weights /= weights.mean()
-    # As much of every class: no label has come so far.
-    weights[np.ptp(shares, axis=1) == 0] = 0.0
-    labels[:given], weights[:given] = of.labels, _GIVEN
-    return labels, weights.astype("float32")
 
 
 def tuned_candidates(
