@@ -74,7 +74,7 @@ FINE_TUNING = ClassifierTraining(steps=300, least_epochs=10, batch_size=64)
 
 # Of a pretrained network on propagated labels: docs/results/pretrained.md.
 SELF_TRAINING = ClassifierTraining(
-    steps=200,
+    steps=150,
     batch_size=32,
     learning_rate=1e-3,
     temperature=1.0,

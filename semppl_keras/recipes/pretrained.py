@@ -69,7 +69,7 @@ def pretrained(
                 "weight_decay": 1e-2,
             },
         ),
-        kept_views=4,
+        kept_views=3,
     )
 
 

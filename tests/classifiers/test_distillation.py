@@ -470,6 +470,18 @@ def test_the_teacher_stays_and_the_student_follows(tuned):
     }
 
 
+def test_the_teacher_sees_the_image_where_it_is_to(tuned):
+    images, _ = toy_images(6, size=12)
+    tuner, _ = tuned
+    student = Distiller(toy_backbone(), tuner, teacher_sees="image", seed=0)
+    made = student.make_views((keras.ops.convert_to_tensor(images),))
+    expected = tuner.predict(images, verbose=0)
+    taught = keras.ops.convert_to_numpy(keras.ops.exp(made["teacher"]))
+    np.testing.assert_allclose(taught, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="`teacher_sees` must be one of"):
+        Distiller(toy_backbone(), tuner, teacher_sees="both")
+
+
 def test_three_lines_from_images_to_a_student(pretrained):
     tuner = FineTuner(pretrained[0], 3)
     tuner.compile("adam", **QUICK)

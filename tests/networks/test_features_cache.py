@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from semppl_keras import FineTuner
+from semppl_keras import Distiller, FineTuner
 from semppl_keras.networks import (
+    ImageClassifier,
     cache_features,
     cache_gigabytes,
     copy_model,
@@ -52,6 +53,69 @@ def test_each_image_has_its_own_draw_of_different_random_views():
     np.testing.assert_array_equal(centre, features[:, 0])
     again = CachedViews.from_config(views.get_config())
     assert again.num_large == 3
+
+
+def test_a_square_of_some_maps_is_cut_out():
+    features = np.ones((200, 3, 20, 20, 2), "float16")
+    views = CachedViews(num_large=2, cutout=0.5)
+    drawn = numpy(views(ops.convert_to_tensor(features), seed=3)["large"])
+    # All channels alike.
+    np.testing.assert_array_equal(drawn[..., 0], drawn[..., 1])
+    cut = drawn[..., 0].reshape(400, 20, 20) == 0
+    share = np.mean(cut.any(axis=(1, 2)))
+    assert 0.4 < share < 0.6
+    for one in cut[cut.any(axis=(1, 2))]:
+        rows, columns = one.any(axis=1), one.any(axis=0)
+        # A rectangle, of 9 positions a side unless the edge is in the way.
+        np.testing.assert_array_equal(one, rows[:, None] & columns)
+        for side in (rows, columns):
+            length = side.sum()
+            assert length == 9 or (length < 9 and (side[0] or side[-1]))
+    again = CachedViews.from_config(views.get_config())
+    assert again.cutout == 0.5
+    # Tokens have no squares.
+    tokens = ops.ones((4, 3, 5, 2))
+    assert numpy(views(tokens, seed=3)["large"]).min() == 1
+    with pytest.raises(ValueError, match="cutout=1.5"):
+        CachedViews(cutout=1.5)
+
+
+def test_a_classifier_of_kept_features_teaches_itself():
+    lower, upper = split_backbone(settled(residual_network()))
+    images, labels = toy_images(12, size=20)
+    kept = cache_features(lower, images, toy_views(num_small=0, large_size=16), 2)
+    head = keras.Sequential(
+        [keras.Input((upper.output_shape[-1],)), keras.layers.Dense(3)]
+    )
+    classifier = ImageClassifier(upper, head, CachedViews(1))
+    with pytest.raises(ValueError, match='teacher_sees="image"'):
+        Distiller(classifier, classifier, views=CachedViews(1))
+    before = weights_of(classifier)
+    student = Distiller(
+        classifier,
+        classifier,
+        distillation_weight=0.5,
+        teacher_sees="image",
+        views=CachedViews(1),
+        temperature=1.0,
+        seed=0,
+    )
+    batch = ops.convert_to_tensor(kept[:5]), ops.convert_to_tensor(kept[5:8])
+    made = student.make_views(batch)
+    assert made["view"].shape[0] == 8
+    # The central view of the unlabelled ones.
+    expected = numpy(classifier(batch[0]))
+    np.testing.assert_allclose(numpy(ops.exp(made["teacher"])), expected, atol=1e-5)
+    student.compile(keras.optimizers.Adam(1e-2))
+    student.fit(kept[:8], (kept[8:], labels[8:]), epochs=1, batch_size=4, verbose=0)
+    for array, other in zip(before, weights_of(classifier), strict=True):
+        np.testing.assert_array_equal(array, other)
+    assert any(
+        np.any(array != other)
+        for array, other in zip(before, weights_of(student.classifier), strict=True)
+    )
+    again = Distiller.from_config(student.get_config())
+    assert again.teacher_sees == "image"
 
 
 def test_too_few_views_are_told():
