@@ -6,6 +6,7 @@ from typing import Any, Self
 import keras
 
 from semppl_keras import backbones, optimizers, views
+from semppl_keras.networks import enable_lora, train_part
 from semppl_keras.pretraining import SemPPL
 
 _OPTIMIZERS = {
@@ -31,6 +32,13 @@ class Recipe:
         optimizer: "adam", "lars" or "layerwise_adamw", and arguments: peak learning
             rate, warm-up in epochs, and what else the optimiser takes; for LARS the
             weight decay.
+        stages: pairs of a part of the backbone, "heads", "top" or "all" (see
+            `networks.train_part`), and the share of the epochs in which it is trained,
+            which add up to 1, one after the other, each with an optimiser of its own;
+            empty to train all that the backbone releases.
+        batch_norm: "adapt" or "inference", the same, in all stages.
+        lora_rank: int or None, of the adapters that a backbone of dense layers gets,
+            which are then what is trained of it.
     """
 
     name: str
@@ -41,6 +49,9 @@ class Recipe:
     backbone: tuple[str, dict[str, Any]]
     model: dict[str, Any]
     optimizer: tuple[str, dict[str, Any]]
+    stages: tuple[tuple[str, float], ...] = ()
+    batch_norm: str = "adapt"
+    lora_rank: int | None = None
 
     def with_batch_size(self, batch_size: int) -> Self:
         """The recipe with so many unlabelled images per step, and with labelled ones in
@@ -78,8 +89,48 @@ class Recipe:
             changes = {**own, **changes}
         return views.recipe(name, **changes)
 
+    def stage_ends(self) -> list[int]:
+        """The epoch before which each stage ends, the last one's being `epochs`.
+
+        Of a stage that is shorter than an epoch nothing is left.
+        """
+        done, ends = 0.0, []
+        for _, share in self.stages[:-1]:
+            done += share
+            ends.append(round(done * self.epochs))
+        return [*ends, self.epochs]
+
+    def stage_at(self, epoch: int) -> tuple[str | None, int, int]:
+        """The part that is trained in an epoch, None for what the backbone releases,
+        with the epoch in which that begins, and the one before which it ends."""
+        begin = 0
+        parts = [part for part, _ in self.stages] or [None]
+        for part, end in zip(parts, self.stage_ends(), strict=True):
+            if begin <= epoch < end:
+                return part, begin, end
+            begin = end
+        raise ValueError(
+            f"`epoch` must be below epochs={self.epochs}. Received: epoch={epoch}."
+        )
+
+    def begin_stage(self, model: Any, epoch: int, steps_per_epoch: int) -> None:
+        """Lets a model train the part of the stage that begins with an epoch.
+
+        Args:
+            model: what `make_model` gave.
+            epoch: int.
+            steps_per_epoch: int, as for `make_model`.
+        """
+        part, begin, end = self.stage_at(epoch)
+        if part is not None:
+            train_part(model.backbone, part, self.batch_norm)
+            alone = ((part, 1.0),)
+            stage = dataclasses.replace(self, epochs=end - begin, stages=alone)
+            model.compile(stage.make_optimizer(steps_per_epoch))
+
     def make_optimizer(self, steps_per_epoch: int) -> Any:
-        """The optimiser, its learning rate warmed up and decayed over the epochs.
+        """The optimiser, its learning rate warmed up and decayed over the epochs, of
+        the first stage where there are several.
 
         Args:
             steps_per_epoch: int, ceil(unlabelled images / batch_size).
@@ -88,10 +139,14 @@ class Recipe:
             A Keras optimiser.
         """
         name, arguments = self.optimizer
+        epochs = self.stage_at(0)[2]
+        warmup = arguments["warmup_epochs"]
+        if self.stages:
+            warmup = min(warmup, epochs / 2)  # A stage may be a few epochs long.
         schedule = optimizers.warmup_cosine(
             arguments["learning_rate"],
-            warmup_steps=round(arguments["warmup_epochs"] * steps_per_epoch),
-            total_steps=self.epochs * steps_per_epoch,
+            warmup_steps=round(warmup * steps_per_epoch),
+            total_steps=epochs * steps_per_epoch,
         )
         scheduled = ("learning_rate", "warmup_epochs")
         others = {n: value for n, value in arguments.items() if n not in scheduled}
@@ -128,7 +183,15 @@ class Recipe:
             # Each class has room for the majority of the neighbours.
             least = num_classes * (settings["neighbours"] // 2 + 1)
             settings["memory_size"] = max(settings["memory_size"], least)
-        model = objective(self.make_backbone(channels), seed=seed, **settings)
+        backbone = self.make_backbone(channels)
+        if self.lora_rank is not None:
+            enable_lora(backbone, self.lora_rank)
+        if self.stages:
+            settings["trainable"] = self.stage_at(0)[0]
+            settings["batch_norm"] = self.batch_norm
+        elif self.batch_norm != "adapt":
+            settings["batch_norm"] = self.batch_norm
+        model = objective(backbone, seed=seed, **settings)
         model.compile(self.make_optimizer(steps_per_epoch))
         return model
 
