@@ -104,7 +104,8 @@ class Recipe:
         """The part that is trained in an epoch, None for what the backbone releases,
         with the epoch in which that begins, and the one before which it ends."""
         begin = 0
-        parts = [part for part, _ in self.stages] or [None]
+        parts: list[str | None] = [part for part, _ in self.stages]
+        parts = parts or [None]
         for part, end in zip(parts, self.stage_ends(), strict=True):
             if begin <= epoch < end:
                 return part, begin, end

@@ -287,11 +287,12 @@ def _trained(
     if recipe.stages:
         # The target's schedule runs through all of them.
         steps = epochs * steps_per_epoch
-        callbacks.append(TargetEMA(model.target_momentum, total_steps=steps))
+        momentum = recipe.model["target_momentum"]
+        callbacks.append(TargetEMA(momentum, total_steps=steps))
     try:
         while state.epoch < epochs:
             part, begin, end = recipe.stage_at(state.epoch)
-            # In the midst of a stage a checkpoint has its optimiser, and what is frozen.
+            # Within a stage a checkpoint has its optimiser, and what is frozen.
             if (state.epoch, state.batch) == (begin, 0):
                 recipe.begin_stage(model, begin, steps_per_epoch)
             if part is not None:
