@@ -47,6 +47,7 @@ LAYERS = {
         "data",
         "views",
         "backbones",
+        "networks",
         "optimizers",
         "pretraining",
         "classifiers",

@@ -1,3 +1,5 @@
+from .adapters import enable_lora as enable_lora
+from .adapters import merge_adapters as merge_adapters
 from .backbone_contract import as_before as as_before
 from .backbone_contract import check_backbone as check_backbone
 from .backbone_contract import input_channels as input_channels

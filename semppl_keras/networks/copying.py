@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from semppl_keras.networks.adapters import adapter_places, add_adapters
 from semppl_keras.networks.probing import outputs_of, probe_inputs
 from semppl_keras.networks.trainable_state import freeze_places, frozen_places
 
@@ -48,6 +49,7 @@ def copy_model(model: keras.Model, image_size: int = 32) -> keras.Model:
             copy = keras.models.clone_model(model)
         if model.built and not copy.built:
             copy.build_from_config(model.get_build_config())
+        add_adapters(copy, adapter_places(model))
         _copy_state(model, copy)
     except Exception as error:  # Whatever the code of somebody else's layer raises.
         raise ValueError(
@@ -64,9 +66,6 @@ def copy_model(model: keras.Model, image_size: int = 32) -> keras.Model:
 
 def _copy_state(model: keras.Model, copy: keras.Model) -> None:
     """Gives a copy all that saving and loading would."""
-    # Seeds are no weights, and a layer that saves its state itself may leave some out.
-    for source, variable in zip(model.variables, copy.variables, strict=True):
-        variable.assign(source.numpy())
     for layer, twin in _pairs(model, copy):
         # Layers derive from their variables what they need when they load them.
         store: dict[str, Any] = {}
@@ -76,6 +75,10 @@ def _copy_state(model: keras.Model, copy: keras.Model) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 layer.save_assets(folder)
                 twin.load_assets(folder)
+    # Seeds are no weights, and a layer that saves its state itself may leave some out,
+    # or change it: adapters are merged.
+    for source, variable in zip(model.variables, copy.variables, strict=True):
+        variable.assign(source.numpy())
 
 
 def _check_state(model: keras.Model, copy: keras.Model) -> None:

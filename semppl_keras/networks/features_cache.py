@@ -133,7 +133,7 @@ class _CachedFeatures(keras.Model):
     def __init__(
         self, lower: keras.Model, views: Any, num_views: int, seed: int
     ) -> None:
-        super().__init__(name="cached_features", autocast=False)
+        super().__init__(autocast=False, name="cached_features")
         changes = {"num_large": num_views, "num_small": 0}
         self.views = type(views).from_config({**views.get_config(), **changes})
         self.lower = lower

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from semppl_keras.data.feed.checked_batches import check_opening
+from semppl_keras.networks.adapters import keep_adapters
 from semppl_keras.networks.backbone_contract import input_channels, pooled
 from semppl_keras.networks.image_model import ImageModel
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
@@ -59,6 +60,7 @@ class ImageClassifier(ImageModel):
                     f"{len(class_names)} names for {self.num_classes} classes."
                 )
         self.class_names = class_names
+        keep_adapters(backbone)
         self.built = True
         make_servable(self)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from semppl_keras.networks.adapters import adapter_places, add_adapters
 from semppl_keras.networks.backbone_contract import as_before
 from semppl_keras.networks.trainable_state import freeze_places, frozen_places
 
@@ -33,7 +34,8 @@ def with_parts(
 
 
 def with_frozen(config: dict[str, Any], model: keras.Model) -> dict[str, Any]:
-    """A configuration with a note of what of the model's parts is frozen.
+    """A configuration with a note of what of the model's parts is frozen, and of the
+    adapters of its backbone.
 
     Args:
         config: dict, left as it is.
@@ -44,7 +46,9 @@ def with_frozen(config: dict[str, Any], model: keras.Model) -> dict[str, Any]:
         dict.
     """
     frozen = {name: frozen_places(getattr(model, name)) for name in model.freezable}
-    return {**config, "frozen": frozen}
+    config = {**config, "frozen": frozen}
+    adapters = adapter_places(model.backbone) if "backbone" in config else []
+    return {**config, "adapters": adapters} if adapters else config
 
 
 def made_of_parts(
@@ -67,6 +71,9 @@ def made_of_parts(
     """
     config = with_parts(config, names, custom_objects)
     frozen = config.pop("frozen", None)
+    adapters = config.pop("adapters", None)
+    if adapters is not None:
+        add_adapters(config["backbone"], adapters)
     if frozen is not None and (
         not isinstance(frozen, dict) or not set(frozen) <= set(cls.freezable)
     ):

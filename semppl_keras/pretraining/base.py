@@ -20,6 +20,7 @@ from semppl_keras.networks import (
     make_servable,
     train_part,
 )
+from semppl_keras.networks.adapters import keep_adapters
 from semppl_keras.networks.image_embedder import ImageEmbedder
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
 from semppl_keras.networks.splitting import copy_upper_weights, whole_backbone
@@ -110,6 +111,7 @@ class Pretraining(ViewModel):
         choose_part(backbone, trainable, batch_norm)
         self.views.check_channels(channels)
         make_servable(backbone)
+        keep_adapters(backbone)
         masked = self.views.background_removal > 0
         self.image_spec = ImageSpec(
             num_classes,
@@ -133,6 +135,7 @@ class Pretraining(ViewModel):
                 name="target",
                 image_size=min(filter(None, self.views.sizes), default=32),
             )
+            keep_adapters(self.target.backbone)
             self.keep_average(target_momentum)
         self.tell((*metrics, "embedding_std"), latest)
         self.built = True

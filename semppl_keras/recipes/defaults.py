@@ -11,4 +11,4 @@ PRETRAINED_BACKBONE = "keras:EfficientNetV2B0"
 
 # Passes over a person's own images make some so many steps, of a new network and of one
 # that comes with weights.
-OWN_STEPS, PRETRAINED_STEPS = 3000, 60
+OWN_STEPS, PRETRAINED_STEPS = 3000, 80

@@ -20,7 +20,8 @@ def pretrained(
     The last stage of the network is trained, or the last third of its blocks, on what
     the rest gives for a few mild views of each image. Its batch normalisation keeps its
     statistics, and its weights have a tenth of the learning rate of what is put on
-    them. How they were found: docs/results/pretrained.md.
+    them. In the first third of the epochs that is trained alone. How they were found:
+    docs/results/pretrained.md.
 
     Args:
         image_size: int, pixels of a side, which all images have; None for those that
@@ -57,8 +58,6 @@ def pretrained(
         model={
             **small_images().model,
             "views": ("imagenet", views),
-            "trainable": "top",
-            "batch_norm": "inference",
         },
         optimizer=(
             "layerwise_adamw",
@@ -69,6 +68,8 @@ def pretrained(
                 "weight_decay": 1e-2,
             },
         ),
+        stages=(("heads", 1 / 3), ("top", 2 / 3)),
+        batch_norm="inference",
         kept_views=3,
     )
 

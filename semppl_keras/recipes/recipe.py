@@ -6,6 +6,7 @@ from typing import Any, Self
 import keras
 
 from semppl_keras import backbones, optimizers, views
+from semppl_keras.networks import train_part
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.views.multi_crop import changed
 
@@ -33,6 +34,13 @@ class Recipe:
         optimizer: "adam", "lars" or "layerwise_adamw", and arguments: peak learning
             rate, warm-up in epochs, and what else the optimiser takes; for LARS the
             weight decay.
+        stages: pairs of a part of the backbone, "heads", "top" or "all" (see
+            `networks.train_part`), and the share of the epochs in which it is trained,
+            which add up to 1, one after the other, each with an optimiser of its own;
+            empty to train all that the backbone releases.
+        batch_norm: "adapt" or "inference", the same, in all stages.
+        lora_rank: int or None, of the adapters that a backbone of dense layers gets,
+            which are then what is trained of it.
         kept_views: int, of how many random views of each image the features of the
             lower part of the backbone are kept, so that the upper part alone is
             trained; or None, to train on images.
@@ -46,6 +54,9 @@ class Recipe:
     backbone: tuple[str, dict[str, Any]]
     model: dict[str, Any]
     optimizer: tuple[str, dict[str, Any]]
+    stages: tuple[tuple[str, float], ...] = ()
+    batch_norm: str = "adapt"
+    lora_rank: int | None = None
     kept_views: int | None = None
 
     @property
@@ -105,8 +116,50 @@ class Recipe:
             changes = {**own, **changes}
         return views.recipe(name, **changes)
 
+    def stage_ends(self) -> list[int]:
+        """The epoch before which each stage ends, the last one's being `epochs`.
+
+        Of a stage that is shorter than an epoch nothing is left.
+        """
+        done, ends = 0.0, []
+        for _, share in self.stages[:-1]:
+            done += share
+            ends.append(round(done * self.epochs))
+        return [*ends, self.epochs]
+
+    def stage_at(self, epoch: int) -> tuple[str | None, int, int]:
+        """The part that is trained in an epoch, None for what the backbone releases,
+        with the epoch in which that begins, and the one before which it ends."""
+        begin = 0
+        parts: list[str | None] = [part for part, _ in self.stages]
+        parts = parts or [None]
+        for part, end in zip(parts, self.stage_ends(), strict=True):
+            if begin <= epoch < end:
+                return part, begin, end
+            begin = end
+        raise ValueError(
+            f"`epoch` must be below epochs={self.epochs}. Received: epoch={epoch}."
+        )
+
+    def begin_stage(self, model: Any, epoch: int, steps_per_epoch: int) -> None:
+        """Lets a model train the part of the stage that begins with an epoch.
+
+        Args:
+            model: what `make_model` gave.
+            epoch: int.
+            steps_per_epoch: int, as for `make_model`.
+        """
+        part, begin, end = self.stage_at(epoch)
+        if part is not None:
+            released = "all" if part == "top" and model.views.cached else part
+            train_part(model.backbone, released, self.batch_norm)
+            alone = ((part, 1.0),)
+            stage = dataclasses.replace(self, epochs=end - begin, stages=alone)
+            model.compile(stage.make_optimizer(steps_per_epoch))
+
     def make_optimizer(self, steps_per_epoch: int) -> Any:
-        """The optimiser, its learning rate warmed up and decayed over the epochs.
+        """The optimiser, its learning rate warmed up and decayed over the epochs, of
+        the first stage where there are several.
 
         Args:
             steps_per_epoch: int, ceil(unlabelled images / batch_size).
@@ -115,11 +168,15 @@ class Recipe:
             A Keras optimiser.
         """
         name, arguments = self.optimizer
+        # A run without training has an optimiser that makes no step.
+        epochs = self.stage_at(0)[2] if self.epochs else 1
+        warmup = arguments["warmup_epochs"]
+        if self.stages:
+            warmup = min(warmup, epochs / 2)  # A stage may be a few epochs long.
         schedule = optimizers.warmup_cosine(
             arguments["learning_rate"],
-            warmup_steps=round(arguments["warmup_epochs"] * steps_per_epoch),
-            # Of a run without training, whose optimiser makes no step.
-            total_steps=max(1, self.epochs) * steps_per_epoch,
+            warmup_steps=round(warmup * steps_per_epoch),
+            total_steps=epochs * steps_per_epoch,
         )
         scheduled = ("learning_rate", "warmup_epochs")
         others = {n: value for n, value in arguments.items() if n not in scheduled}
@@ -151,13 +208,12 @@ class Recipe:
         Returns:
             The model, compiled.
         """
-        known = {"views", "trainable", "batch_norm", *objective.settings}
+        known = {"views", *objective.settings}
         settings = {n: value for n, value in self.model.items() if n in known}
         if isinstance(settings["views"], tuple):
             settings["views"] = self.make_views()
         if kept:
             settings["views"] = views.CachedViews(self.make_views().num_large)
-            settings["trainable"] = "all"
         if objective.needs_labels:
             settings["num_classes"] = num_classes
         if "neighbours" in settings and settings.get("memory_policy") != "fifo":
@@ -166,6 +222,14 @@ class Recipe:
             settings["memory_size"] = max(settings["memory_size"], least)
         if backbone is None:
             backbone = self.make_backbone(channels)
+        if self.lora_rank is not None:
+            enable_lora(backbone, self.lora_rank)
+        if self.stages and self.epochs:
+            part, _, _ = self.stage_at(0)
+            # Of the upper part alone.
+            settings["trainable"] = "all" if part == "top" and kept else part
+        if self.stages or self.batch_norm != "adapt":
+            settings["batch_norm"] = self.batch_norm
         model = objective(backbone, seed=seed, **settings)
         model.compile(self.make_optimizer(steps_per_epoch))
         return model

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from semppl_keras.callbacks import ScalarLogs, TrainingState
+from semppl_keras.callbacks import ScalarLogs, TargetEMA, TrainingState
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.data.images.decoding import TooManyUnreadable
 from semppl_keras.pretraining import SemPPL
@@ -62,6 +62,13 @@ from semppl_keras.runs.training_checks import (
 )
 from semppl_keras.runs.tuned import CHECKPOINTS, tune, tuned_candidates
 from semppl_keras.runs.whole_files import save_model, whole_file, write_json
+
+# What the stages of a recipe train, in words.
+_PARTS = {
+    "heads": "the heads alone",
+    "top": "the upper part of the backbone",
+    "all": "the whole backbone",
+}
 
 
 @told
@@ -367,25 +374,38 @@ def _trained(
     unlabelled, labelled = data.x_unlabelled, data.x_labelled
     if kept is not None:
         unlabelled, labelled = kept.unlabelled, kept.labelled
+    epochs = settings["epochs"]
+    steps_per_epoch = math.ceil(len(data.unlabelled_indices) / batch_size)
     known = np.any(data.y_hidden >= 0)
+    # An epoch that counts as done is in the logs.
+    callbacks = [RunFiles(folder, settings, data), ScalarLogs(folder / "logs")]
+    if recipe.stages:
+        # The target's schedule runs through all of them.
+        steps = epochs * steps_per_epoch
+        momentum = recipe.model["target_momentum"]
+        callbacks.append(TargetEMA(momentum, total_steps=steps))
     try:
-        return safe_fit(
-            model,
-            state,
-            folder / "checkpoints",
-            (unlabelled, data.y_hidden) if known else unlabelled,
-            (labelled, data.y_labelled),
-            minutes=options.checkpoint_minutes,
-            # An epoch that counts as done is in the logs.
-            callbacks=[
-                RunFiles(folder, settings, data),
-                ScalarLogs(folder / "logs"),
-            ],
-            epochs=settings["epochs"],
-            batch_size=batch_size,
-            labelled_batch_size=labelled_batch_size,
-            shorten=_shorten(dataset_of(settings)),
-        )
+        while state.epoch < epochs:
+            part, begin, end = recipe.stage_at(state.epoch)
+            # Within a stage a checkpoint has its optimiser, and what is frozen.
+            if (state.epoch, state.batch) == (begin, 0):
+                recipe.begin_stage(model, begin, steps_per_epoch)
+            if part is not None:
+                tell(f"Epochs {begin + 1} to {end} train {_PARTS[part]}.")
+            state = safe_fit(
+                model,
+                state,
+                folder / "checkpoints",
+                (unlabelled, data.y_hidden) if known else unlabelled,
+                (labelled, data.y_labelled),
+                minutes=options.checkpoint_minutes,
+                callbacks=callbacks,
+                epochs=end,
+                batch_size=batch_size,
+                labelled_batch_size=labelled_batch_size,
+                shorten=_shorten(dataset_of(settings)),
+            )
+        return state
     except MemoryError as error:
         raise RunError(
             f"{error} On the command line: --batch-size {max(1, batch_size // 2)}, "

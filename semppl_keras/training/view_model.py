@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from semppl_keras.checks import check_integers
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.feed import make_feed
+from semppl_keras.networks.adapters import adapter_variables, restore_adapters
 from semppl_keras.networks.blocks import rates_by_depth
 from semppl_keras.networks.keras_file import SavedAsKerasFile, check_checkpoint_files
 from semppl_keras.networks.trainable_part import train_part
@@ -355,6 +357,23 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
         shapes = self._shapes_of_views()
         for name, shape in {**shapes, **self.output_shapes()}.items():
             (print_fn or print)(f" {name}: {(None, *shape)}")
+
+    # -- saving ---------------------------------------------------------------
+
+    def save_own_variables(self, store: Any) -> None:
+        """As everywhere, and the adapters of its networks, which Keras merges."""
+        super().save_own_variables(store)
+        for number, variable in enumerate(adapter_variables(self)):
+            store[f"adapter_{number}"] = variable
+
+    def load_own_variables(self, store: Any) -> None:
+        """The same back."""
+        values = {key: store[key] for key in store.keys()}  # noqa: SIM118
+        count = len(adapter_variables(self))
+        names = [f"adapter_{number}" for number in range(count)]
+        if count and set(names) <= set(values):
+            restore_adapters(self, [np.asarray(values.pop(name)) for name in names])
+        super().load_own_variables(values)
 
     def _shapes_of_views(self) -> dict[str, tuple[int | None, ...]]:
         views = self.views
