@@ -16,6 +16,7 @@ from semppl_keras.backbones.hub_families import (
     MEAN_PATCHES,
     Family,
     family_of,
+    freeze_untrained,
 )
 from semppl_keras.backbones.missing_weights import MissingWeights, short_connections
 from semppl_keras.backbones.scaling import at_size, in_colour, rescaled
@@ -137,7 +138,7 @@ def from_hub(
             f"{', '.join(_POOLINGS[family.gives])}. Received: {pooling!r}."
         )
     network = _built_for(network, family, image_size)
-    _freeze_what_is_not_trained(network)
+    freeze_untrained(network)
     views = keras.Input((None, None, channels), name="views")
     images = at_size(in_colour(views, channels), _fixed_size(network))
     images = rescaled(images, _times_255(scale), offset)
@@ -146,18 +147,6 @@ def from_hub(
     given = {key: images for key in taken} if isinstance(taken, dict) else images
     features = _pooled(network(given), network, family, pooling)
     return keras.Model(views, features, name=f"pretrained_{network.name}")
-
-
-def _freeze_what_is_not_trained(network: Any) -> None:
-    """Freezes weights that get no gradient, and those that are not saved as they are.
-
-    DINO's mask token stands for patches that are hidden in its own training. DINOv2
-    interpolates its position embeddings from those of another size, which alone are
-    saved.
-    """
-    for weight in network.weights:
-        if weight.name in ("mask_token", "interpolated_position_embeddings"):
-            weight.trainable = False
 
 
 def _pooled(outputs: Any, network: Any, family: Family, pooling: str) -> Any:
