@@ -58,7 +58,6 @@ FAMILIES = {
     "HGNetV2Backbone": Family(),
     "MiTBackbone": Family(multiple=_strides),
     "MobileNetBackbone": Family(),
-    "MobileNetV5Backbone": Family(),
     "ResNetBackbone": Family(),
     "SigLIPBackbone": Family("vector", "attention", 0, _patch, "vision_encoder"),
     "SwinTransformerBackbone": Family("tokens", MEAN_PATCHES, 0, _windows),

@@ -75,7 +75,7 @@ def test_a_run_needs_the_file_no_longer(photos, network, tmp_path, monkeypatch, 
         toy_backbone(channels=3).save(network)
         make_training_quick(monkeypatch)
         found = runs.distil(run, student=network, out=tmp_path / "other", verbose=0)
-        assert found["student"] == str(network)
+        assert found["settings"]["student"] == str(network)
 
 
 def test_files_are_loaded_by_the_rules_of_run_folders(photos, tmp_path):
@@ -164,7 +164,7 @@ def test_a_network_that_is_asked_for_must_be_had(photos, tmp_path, monkeypatch):
             out=tmp_path / "run",
         )
     assert not (tmp_path / "run").exists()
-    with pytest.raises(runs.RunError, match="Near it: keras:EfficientNetB0"):
+    with pytest.raises(runs.RunError, match="Near it: keras:EfficientNetB"):
         runs.train(
             unlabelled=photos / "many",
             labelled=photos / "few",
