@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from semppl_keras.backbones.blocks import DATA_FORMAT
-from semppl_keras.backbones.hub_families import family_of
+from semppl_keras.backbones.hub_families import family_of, freeze_untrained
 from semppl_keras.backbones.scaling import at_size, in_colour
 
 # Names of the last layer of the classifiers of keras.applications and KerasHub.
@@ -76,6 +76,8 @@ def features_of(
             "channels. Start it with keras.Input."
         )
     model = _without_top(model)
+    # A file does not tell what was frozen.
+    freeze_untrained(model)
     size, received = _images_of(model)
     if received not in (channels, 3):
         raise ValueError(

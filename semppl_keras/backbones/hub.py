@@ -16,6 +16,7 @@ from semppl_keras.backbones.hub_families import (
     MEAN_PATCHES,
     Family,
     family_of,
+    freeze_untrained,
 )
 from semppl_keras.backbones.missing_weights import MissingWeights, short_connections
 from semppl_keras.backbones.scaling import at_size, in_colour, rescaled
@@ -137,6 +138,7 @@ def from_hub(
             f"{', '.join(_POOLINGS[family.gives])}. Received: {pooling!r}."
         )
     network = _built_for(network, family, image_size)
+    freeze_untrained(network)
     views = keras.Input((None, None, channels), name="views")
     images = at_size(in_colour(views, channels), _fixed_size(network))
     images = rescaled(images, _times_255(scale), offset)

@@ -58,7 +58,6 @@ FAMILIES = {
     "HGNetV2Backbone": Family(),
     "MiTBackbone": Family(multiple=_strides),
     "MobileNetBackbone": Family(),
-    "MobileNetV5Backbone": Family(),
     "ResNetBackbone": Family(),
     "SigLIPBackbone": Family("vector", "attention", 0, _patch, "vision_encoder"),
     "SwinTransformerBackbone": Family("tokens", MEAN_PATCHES, 0, _windows),
@@ -79,3 +78,15 @@ def family_of(network: Any) -> Family | None:
     if not kind.__module__.startswith("keras_hub."):
         return None
     return FAMILIES.get(kind.__name__) or PARTS.get(kind.__name__)
+
+
+def freeze_untrained(network: Any) -> None:
+    """Freezes weights that get no gradient, and those that are not saved as they are.
+
+    DINO's mask token stands for patches that are hidden in its own training. DINOv2
+    interpolates its position embeddings from those of another size, which alone are
+    saved.
+    """
+    for weight in network.weights:
+        if weight.name in ("mask_token", "interpolated_position_embeddings"):
+            weight.trainable = False

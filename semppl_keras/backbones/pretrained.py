@@ -1,5 +1,6 @@
 """Networks that others have trained, as backbones."""
 
+import os
 from typing import Any
 
 from semppl_keras.backbones import resnet, small_resnet
@@ -11,7 +12,7 @@ from semppl_keras.backbones.specs import parse
 
 
 def pretrained(
-    spec: str,
+    spec: str | os.PathLike[str],
     image_size: int | None = None,
     *,
     channels: int = 3,

@@ -26,6 +26,8 @@ _FORMS = (
     f"one of {', '.join(BACKBONES)}, or keras:NAME of keras.applications, hub:PRESET "
     "of KerasHub, or FILE.keras"
 )
+# Endings of the checkpoints that semppl import reads.
+_PUBLISHED = (".pkl", ".index", ".ckpt")
 # Of networks that say nothing else.
 _USUAL_SIZE = 224
 # In the name of a preset: "..._patch16_384_imagenet", "..._r240_imagenet". Others may
@@ -47,11 +49,11 @@ class Spec(NamedTuple):
     weights: bool
 
 
-def parse(spec: str) -> Spec:
+def parse(spec: str | os.PathLike[str]) -> Spec:
     """What a text names, by its form alone.
 
     Args:
-        spec: str.
+        spec: str, or the path of a file.
 
     Returns:
         `Spec`.
@@ -63,6 +65,7 @@ def parse(spec: str) -> Spec:
         >>> parse("keras:resnet50@none")
         Spec(kind='keras', name='ResNet50', weights=False)
     """
+    spec = os.fspath(spec) if isinstance(spec, os.PathLike) else spec
     if not isinstance(spec, str):
         raise TypeError(f"A backbone must be {_FORMS}. Received: {spec!r}.")
     kind, colon, rest = spec.partition(":")
@@ -81,6 +84,11 @@ def parse(spec: str) -> Spec:
         return Spec("own", spec, False)
     if spec.lower().endswith(".keras") and "\0" not in spec:
         return Spec("file", spec, True)
+    if spec.lower().endswith(_PUBLISHED):
+        raise ValueError(
+            "A published checkpoint becomes a backbone by semppl import, which writes "
+            f"FILE.keras. Received: {spec!r}."
+        )
     raise ValueError(f"A backbone must be {_FORMS}.{_near(spec)} Received: {spec!r}.")
 
 

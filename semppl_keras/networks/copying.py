@@ -41,8 +41,12 @@ def copy_model(model: keras.Model, image_size: int = 32) -> keras.Model:
         ValueError: if the model cannot be made again from its configuration, or what
             is made computes something else.
     """
+    # Keras finds its own by their modules; some of its layers are called as one of its
+    # operations is.
     own_classes = {
-        type(layer).__name__: type(layer) for layer in model._flatten_layers()
+        type(layer).__name__: type(layer)
+        for layer in model._flatten_layers()
+        if type(layer).__module__.split(".")[0] != "keras"
     }
     try:
         with keras.saving.custom_object_scope(own_classes):

@@ -125,7 +125,7 @@ def finetune_with(options: FineTuningOptions) -> TrainedClassifier:
 def distil(
     run: str | os.PathLike[str],
     *,
-    student: str = DistillationOptions.student,
+    student: str | os.PathLike[str] = DistillationOptions.student,
     temperature: float = DistillationOptions.temperature,
     classifier: str | os.PathLike[str] | None = None,
     epochs: int | None = None,

@@ -81,7 +81,7 @@ def train(
     image_size: int | None = None,
     fit: str | None = None,
     value_range: tuple[float, float] | None = None,
-    backbone: str | None = None,
+    backbone: str | os.PathLike[str] | None = None,
     max_skipped: float | None = None,
     cache: str | None = None,
     label_column: str | None = None,

@@ -30,7 +30,7 @@ def views(
     *,
     out: str | os.PathLike[str] = ViewsOptions.out,
     views: str | None = None,
-    backbone: str | None = None,
+    backbone: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
     fit: str = ViewsOptions.fit,
     value_range: tuple[float, float] | None = None,

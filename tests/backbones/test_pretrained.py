@@ -85,6 +85,9 @@ def test_an_architecture_is_a_backbone():
     expected = outputs(network, 255 * images.repeat(3, axis=-1))
     np.testing.assert_allclose(outputs(backbone, images), expected, atol=1e-5)
     assert check_backbone(backbone, [64, 32]) == (1, 576)
+    # In whose graph numbers are added to tensors, and layers are called Add, too.
+    copy = copy_model(backbone)
+    np.testing.assert_allclose(outputs(copy, images), expected, atol=1e-5)
 
 
 @any_backend
@@ -142,6 +145,16 @@ def test_dinov2_gives_class_token_and_mean_of_patches():
             network, scale=SCALE, offset=OFFSET, pooling=pooling
         )
         np.testing.assert_allclose(outputs(backbone, images), part, atol=1e-5)
+
+
+def test_dinov2_has_weights_that_are_not_trained():
+    network = backbones.from_hub(dinov2(), image_size=20)
+    frozen = {weight.name for weight in network.weights if not weight.trainable}
+    assert {"mask_token", "interpolated_position_embeddings"} <= frozen
+    # All others get a gradient, so that Keras has nothing to warn of.
+    trained = {weight.name for weight in network.trainable_weights}
+    assert "cls_token" in trained
+    assert not frozen & trained
 
 
 def test_what_is_saved_and_copied_computes_the_same(tmp_path):

@@ -45,6 +45,7 @@ def test_specs(spec, parsed, pretrained):
         ("hub:", "must be followed by the name of a preset"),
         ("timm:resnet50", "must be one of small, resnet18"),
         ("", "must be one of small, resnet18"),
+        ("pretrain_res50x1.pkl", "by semppl import, which writes FILE.keras"),
         ("weights.h5", "or FILE.keras"),
         ("a\0.keras", "must be one of"),
     ],

@@ -120,7 +120,7 @@ def path(name: str, value: Any) -> str:
 def backbone(name: str, value: Any) -> str:
     """What names a backbone, as `backbones.check_spec` gives it."""
     try:
-        return check_spec(text(name, value))
+        return check_spec(path(name, value))
     except (ValueError, OSError, ImportError) as error:
         raise RunError(f"{option(name)}: {error}") from error
 
