@@ -1,6 +1,7 @@
 """Loading: what comes out, and what a wrong file is told."""
 
 import builtins
+import dataclasses
 
 import numpy as np
 import pytest
