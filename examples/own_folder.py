@@ -81,9 +81,9 @@ print("photographs in", PHOTOS, "and labels in", LABELS)
 # %% [markdown]
 # ## Reading
 #
-# Of every image the central square is resized. What cannot be read is left out and
-# named; what is worth knowing about the labels is told: leakage, imbalance, classes
-# with a single label.
+# Every image becomes a square, between bars where it is none. What cannot be read is
+# left out and named; what is worth knowing about the labels is told: leakage,
+# imbalance, classes with a single label.
 
 # %%
 import semppl_keras

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from semppl_keras.data.defaults import FIT
 from semppl_keras.data.images.geometry import check_fit
 from semppl_keras.data.images.value_ranges import ValueRanges, as_ranges
 from semppl_keras.export.formats import FORMATS
@@ -27,7 +28,7 @@ def export_model(
     format: str = "saved_model",
     *,
     image_size: int | None = None,
-    fit: str | None = None,
+    fit: str = FIT,
     value_range: tuple[float, float] | ValueRanges | None = None,
 ) -> pathlib.Path:
     """Writes a model so that images as they are go in: uint8, of any size.
@@ -68,7 +69,7 @@ def export_model(
         image_size: int, pixels of a side to which the script brings pictures: those
             that the images of the training had. None for the views' large size.
         fit: how the script makes squares of pictures, as `data.read_image` takes it: as
-            the images of the training became some. None for the views' `fit`.
+            the images of the training became some.
         value_range: pair of numbers (lowest, highest), the values of images of more
             than 8 bits that training took for black and white, or the `ValueRanges` of
             its data set; None for all of 16 bits and, of floats, [0, 1] or [0, 255].
@@ -116,13 +117,12 @@ def _texts_beside(
     path: pathlib.Path,
     format: str,
     image_size: int | None,
-    fit: str | None,
+    fit: str,
     value_range: tuple[float, float] | ValueRanges | None,
 ) -> dict[pathlib.Path, str]:
     """What stands beside a model: dict of path to text."""
     _check_size(image_size)
-    if fit is not None:
-        check_fit(fit)
+    check_fit(fit)
     ranges = ValueRanges() if value_range is None else as_ranges(value_range)
     texts = {}
     names = getattr(served, "class_names", None)
@@ -131,7 +131,6 @@ def _texts_beside(
         texts[labels] = "".join(f"{name}\n" for name in names)
     if served.backbone.input_shape[-1] in _PICTURE_CHANNELS:
         size = served.views.large_size if image_size is None else image_size
-        fit = served.views.fit if fit is None else fit
         texts[script_path(path)] = serving_script(
             served, path, format, int(size), fit, ranges
         )

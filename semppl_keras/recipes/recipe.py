@@ -6,7 +6,7 @@ from typing import Any, Self
 import keras
 
 from semppl_keras import backbones, optimizers, views
-from semppl_keras.networks import train_part
+from semppl_keras.networks import enable_lora, train_part
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.views.multi_crop import changed
 

@@ -22,7 +22,7 @@ from tiny_runs import (
 import semppl_keras
 from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.cli import main, parser
-from semppl_keras.data import dataset_name
+from semppl_keras.data import dataset_name, read_image
 from semppl_keras.reports.drawing import drawable
 from semppl_keras.reports.run_picture import write_report
 from semppl_keras.reports.tables import format_run
@@ -31,8 +31,10 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import dataset_of, load_data, recipe_of
 from semppl_keras.runs.labelling import label_images
+from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.safety.own_runs import signed
 from semppl_keras.runs.settings import run_folder, with_data
+from semppl_keras.runs.tasks import task_of_run
 
 pytestmark = pytest.mark.any_backend
 
@@ -339,6 +341,8 @@ def test_columns_of_tables_are_asked_for(small, tables, tmp_path, capsys):
         (("--unlabelled", "a"), "Received: --unlabelled without --labelled"),
         (("--labelled", "a"), "Received: --labelled without --unlabelled"),
         (("--image-size", "32"), "without --unlabelled and --labelled"),
+        (("--fit", "pad"), "without --unlabelled and --labelled"),
+        (("--fit", "pad", "--dataset", "digits"), "Leave one of the two out"),
         (("--test", "a", "--dataset", "digits"), "Leave one of the two out"),
         (("--unlabelled", "a", "--labelled", "b"), "'b', where nothing is"),
     ],
@@ -358,6 +362,7 @@ def test_options_that_do_not_go_together(options, message, tmp_path, capsys):
         (("--max-skipped", "101%"), "from 0% to 100%. Received: 1.01."),
         (("--image-size", "7"), "at least 8"),
         (("--backbone", "vgg"), "Received: 'vgg'"),
+        (("--fit", "squash"), "--fit must be one of pad, crop, stretch. Received"),
         (("--cache", "cloud"), "auto, memory, disk. Received: 'cloud'"),
     ],
 )
@@ -515,7 +520,8 @@ def deep(small, photos, tmp_path_factory):
         Image.fromarray(np.rint(values).astype("uint16")).save(target)
     folder, printed = images / "runs" / "deep", io.StringIO()
     with contextlib.redirect_stdout(printed):
-        options = _options(images, test=None, epochs=1)
+        # Without the bars of pictures that are no squares, which are bright.
+        options = _options(images, test=None, epochs=1, fit="crop")
         assert main(["train", *options, "--out", str(folder)]) == 0
     return folder, images, printed.getvalue()
 
@@ -564,7 +570,7 @@ def test_a_run_without_a_range_reads_each_image_by_itself(deep, tmp_path):
 
 def test_a_range_that_is_given(deep, tmp_path, capsys):
     folder, images, _ = deep
-    options = _options(images, test=None, epochs=1)
+    options = _options(images, test=None, epochs=1, fit="crop")
     resume = ["train", "--resume", "--out", str(folder)]
     assert main([*resume, "--value-range", "0", "1023"]) == 2
     assert "was begun with --value-range" in capsys.readouterr().err
@@ -587,6 +593,55 @@ def test_a_range_that_is_given(deep, tmp_path, capsys):
         (out / "run.json").write_text(json.dumps(damaged))
         assert main(["label", str(out), str(images)]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_pictures_become_squares_as_when_the_run_was_begun(
+    finished, photos, tmp_path, capsys
+):
+    folder = finished[0]
+    assert json.loads((folder / "run.json").read_text())["dataset"]["fit"] == "pad"
+    path = photos / "few" / "red" / "red_0.png"
+
+    def read(run, fit):
+        """A picture as a run reads it, in training and later."""
+        classifier, _ = run.classifier()
+        expected = read_image(path, run.image_size, fit=fit)
+        labels = label_images(run, classifier, str(path.parent))
+        tested, _ = task_of_run(
+            run.settings,
+            EvaluateOptions.of(runs=run.folder, test=photos / "few"),
+            run.folder,
+        )
+        for images, names in (
+            (run.labelled.images, run.labelled.names),
+            (run.data.x_train, run.data.train_names),
+            (labels.images, labels.names),
+            (tested.x_test[6:7], [str(path)]),
+        ):
+            np.testing.assert_array_equal(images[names.index(str(path))], expected)
+        return expected
+
+    run = FinishedRun(folder)
+    padded = read(run, "pad")
+    assert run.model.views.fit == "pad"
+    # Of a version in which the central square was all that was read.
+    earlier = tmp_path / "earlier"
+    shutil.copytree(folder, earlier)
+    settings = json.loads((earlier / "run.json").read_text())
+    del settings["dataset"]["fit"]
+    (earlier / "run.json").write_text(json.dumps(signed(settings)))
+    assert (read(FinishedRun(earlier), "crop") != padded).any()
+    # It goes on as it was begun.
+    for run, asked, begun in ((folder, "crop", "pad"), (earlier, "pad", "crop")):
+        resume = ["train", "--resume", str(run), "--fit"]
+        assert main([*resume, asked]) == 2
+        told = f"was begun with --fit {begun}. Received: --fit {asked}"
+        assert told in capsys.readouterr().err
+        assert main([*resume, begun]) == 0
+    settings["dataset"]["fit"] = "squash"
+    (earlier / "run.json").write_text(json.dumps(settings))
+    assert main(["label", str(earlier), str(photos)]) == 2
+    assert "'fit' that is one of pad, crop, stretch" in capsys.readouterr().err
 
 
 def test_class_names_that_are_hard_to_draw(tmp_path):

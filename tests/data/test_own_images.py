@@ -1,6 +1,7 @@
 """A person's own images: what becomes of them, and what is said about them."""
 
 import dataclasses
+import functools
 import ntpath
 import os
 import sys
@@ -295,11 +296,12 @@ def _deepen(folders, most=4095):
 
 
 def test_deep_images_are_read_by_the_range_of_all(folders):
+    load = functools.partial(_load, fit="crop")
     for path in folders.rglob("*.png"):
         Image.open(path).convert("L").save(path)
-    shallow = _load(folders)
+    shallow = load(folders)
     _deepen(folders)
-    data = _load(folders)
+    data = load(folders)
     np.testing.assert_array_equal(data.x_train, shallow.x_train)
     np.testing.assert_array_equal(data.x_test, shallow.x_test)
     assert data.value_ranges == ((0, 4095), None)
@@ -307,22 +309,21 @@ def test_deep_images_are_read_by_the_range_of_all(folders):
     # The test images count, too.
     values = np.full((10, 12), 5000, "uint16")
     Image.fromarray(values).save(folders / "held" / "cat" / "200.png")
-    data = _load(folders)
+    data = load(folders)
     assert data.value_ranges == ((0, 16383), None)
-    # Between the bars of a picture that is wider than high.
-    assert np.unique(data.x_test[0]).tolist() == [78, 127]
+    assert data.x_test[0].max() == 78
     # As given, where what lies beyond is told.
-    data = _load(folders, value_range=(0, 4095))
+    data = load(folders, value_range=(0, 4095))
     np.testing.assert_array_equal(data.x_train, shallow.x_train)
     assert data.remarks == (
         "1 of 4 test images hold values beyond the range that is taken for theirs: "
         "these become black or white. --value-range (value_range) says another range.",
     )
-    data = _load(folders, value_range="each")
+    data = load(folders, value_range="each")
     assert data.value_ranges is None
     assert data.x_train.max() == 16
     with pytest.raises(ValueError, match="the lower first. Received: .5, 5."):
-        _load(folders, value_range=(5, 5))
+        load(folders, value_range=(5, 5))
 
 
 def test_images_without_a_label_in_a_table(folders):

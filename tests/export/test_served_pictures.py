@@ -1,8 +1,10 @@
 """Picture files are read for a served model as for training, and labelled alike."""
 
 import io
+import json
 import re
 import runpy
+import shutil
 import struct
 import zlib
 
@@ -14,6 +16,7 @@ from short_run import short_run, write_own_images
 
 import semppl_keras
 from semppl_keras.cli import main
+from semppl_keras.data.defaults import FITS
 from semppl_keras.data.images.files import read_image
 from semppl_keras.data.images.formats import readable_formats
 from semppl_keras.data.images.value_ranges import as_ranges
@@ -27,6 +30,7 @@ from semppl_keras.export import (
 )
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.labelling import label_images
+from semppl_keras.runs.safety.own_runs import signed
 
 # Of the picture whose notes are broken.
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
@@ -110,7 +114,8 @@ def pictures(tmp_path_factory):
 @pytest.mark.any_backend
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [8, 33])
-def test_they_are_read_as_for_training(pictures, channels, size, tmp_path):
+@pytest.mark.parametrize("fit", FITS)
+def test_they_are_read_as_for_training(pictures, channels, size, fit, tmp_path):
     # Beside floats up to 1 they would be of one range with these.
     floats = tmp_path / "floats_up_to_255.tif"
     values = np.random.default_rng(0).uniform(0, 255, (21, 30))
@@ -118,9 +123,9 @@ def test_they_are_read_as_for_training(pictures, channels, size, tmp_path):
     paths = [*sorted(pictures.iterdir()), floats]
     assert len(paths) > 30
     for path in paths:
-        expected = read_image(path, size, channels)
+        expected = read_image(path, size, channels, fit=fit)
         for file in (path, io.BytesIO(path.read_bytes())):
-            read = served_pictures.read_picture(file, size, channels)
+            read = served_pictures.read_picture(file, size, channels, fit=fit)
             np.testing.assert_array_equal(read, expected, err_msg=path.name)
 
 
@@ -192,6 +197,7 @@ def _check_served(run, pictures, folder, format):
     assert len(labels.names) == len(list(pictures.iterdir()))
     script = _exported(run, folder, format)
     assert script["NAMES"] == list(finished.class_names)
+    assert script["FIT"] == finished.fit
     given = script["ask"](labels.names)
     np.testing.assert_allclose(given, labels.probabilities, atol=1e-5)
     assert given.argmax(axis=1).tolist() == (
@@ -218,6 +224,40 @@ def test_the_onnx_file_labels_pictures_as_label_does(run, pictures, tmp_path):
 @pytest.mark.parametrize("format", ["saved_model", "litert"])
 def test_other_formats_label_pictures_as_label_does(run, pictures, tmp_path, format):
     _check_served(run, pictures, tmp_path, format)
+
+
+@pytest.mark.parametrize("fit", ["crop", "stretch"])
+def test_pictures_become_squares_as_those_of_the_run(
+    run, pictures, tmp_path, fit, capsys
+):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    settings = json.loads((copy / "run.json").read_text())
+    settings["dataset"]["fit"] = fit
+    (copy / "run.json").write_text(json.dumps(signed(settings)))
+    _check_served(copy, pictures, tmp_path, "keras")
+    assert f"(--fit {fit})" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("format", ["keras", pytest.param("onnx", marks=of_tensorflow)])
+def test_arrays_of_any_proportions_become_squares_within(format, tmp_path):
+    # The mean of what is seen: of all of a wide picture, and of bars beside it.
+    pixels = keras.Input((8, 8, 3))
+    means = keras.layers.GlobalAveragePooling2D()(pixels)
+    images = np.zeros((2, 8, 16, 3), "uint8")
+    images[:, :, :4] = 255
+    for fit, expected in (
+        ("crop", 0),
+        ("stretch", 1 / 4),
+        ("pad", 1 / 8 + 127 / 255 / 2),
+    ):
+        views = semppl_keras.views.MultiCrop(1, 0, 8, fit=fit)
+        model = ImageEmbedder(keras.Model(pixels, means), views)
+        path = tmp_path / f"{fit}{FORMATS[format]}"
+        export_model(model, path, format, fit=fit)
+        script = runpy.run_path(str(script_path(path)))
+        features = script["load"]()(images)
+        np.testing.assert_allclose(features, np.full((2, 3), expected), atol=1e-3)
 
 
 def test_the_script_is_a_command(run, pictures, tmp_path, capsys, monkeypatch):
@@ -267,6 +307,7 @@ def test_names_are_literals_in_the_script(tmp_path):
     [
         ({"image_size": 0}, "`image_size` must be a positive integer or None"),
         ({"image_size": 8.0}, "`image_size` must be a positive integer or None"),
+        ({"fit": "squash"}, "`fit` must be one of pad, crop, stretch"),
         ({"value_range": (5, 5)}, "`value_range` must be two finite numbers"),
         ({"value_range": "ab"}, "`value_range` must be two finite numbers"),
         ({"value_range": 4095}, "`value_range` must be two finite numbers"),

@@ -341,6 +341,61 @@ def test_the_center_view_is_the_central_square():
     np.testing.assert_allclose(actual, images[:, :, 3:13] / 255, atol=1e-5)
 
 
+@pytest.mark.parametrize(("height", "width"), [(10, 16), (23, 9), (8, 30), (3, 17)])
+def test_the_center_view_of_all_of_an_image(height, width):
+    images = 255 * random_images(2, height, width)
+    padded = MultiCrop(1, 0, 8, fit="pad", output_range=(0, 255))
+    stretched = MultiCrop(1, 0, 8, fit="stretch", output_range=(0, 255))
+    longer = max(height, width)
+
+    def weights(length, shown):
+        matrix = np.zeros((8, length))
+        for out in range(8):
+            centre = (out + 0.5) * shown / 8 - (shown - length) / 2
+            if 0 < centre < length:
+                for pixel in range(length):
+                    distance = abs(centre - pixel - 0.5) / max(shown / 8, 1)
+                    matrix[out, pixel] = max(0, 1 - distance)
+                matrix[out] /= matrix[out].sum()
+        return matrix
+
+    for layer, sides in ((padded, (longer, longer)), (stretched, (height, width))):
+        rows, columns = weights(height, sides[0]), weights(width, sides[1])
+        expected = np.einsum("hi,wj,bijc->bhwc", rows, columns, images)
+        beside = 1 - rows.sum(1)[:, None] * columns.sum(1)
+        assert beside.any() == (layer is padded)
+        expected += 127 * beside[..., None]
+        for one in (layer, MultiCrop.from_config(layer.get_config())):
+            actual = as_numpy(one.center_view(images))
+            np.testing.assert_allclose(actual, expected, atol=1e-3)
+
+
+def test_of_a_square_each_center_view_is_the_same():
+    images = 255 * random_images(2, 12, 12)
+    views = [
+        as_numpy(MultiCrop(1, 0, 8, fit=fit).center_view(images))
+        for fit in ("crop", "pad", "stretch")
+    ]
+    for view in views[1:]:
+        np.testing.assert_allclose(view, views[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fit": "squash"}, "`fit` must be one of crop, pad, stretch. Received"),
+        ({"fit": "pad", "center_crop": 0.875}, "are for the central square"),
+        (
+            {"fit": "stretch", "center_interpolation": "bicubic"},
+            "are for the central square",
+        ),
+    ],
+)
+def test_fits_that_are_none_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        MultiCrop(**options)
+
+
 def keys_weights(first, length, size, source_size):
     """Weights of Keys' cubic (a = -1/2) within a crop, pixel by pixel."""
     weights = np.zeros((size, source_size))
