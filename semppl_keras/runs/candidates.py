@@ -26,8 +26,9 @@ from semppl_keras.runs.progress import Progress
 
 # Others whose certainty is compared with that of held-out labelled images.
 _MOST_WATCHED = 2000
-# Of more labels a single draw of folds says enough, and takes long enough.
-_FEW_LABELS = 2000
+# Of more labels, or more images that are looked at with them, a single draw of folds
+# says enough, and takes long enough.
+_FEW_LABELS, _FEW_IMAGES = 2000, 5000
 _KNN_TEMPERATURE = 0.07
 
 
@@ -135,7 +136,7 @@ def memory_candidate(
         )
         return votes, votes[:0]
 
-    measured = _cross_validated(shares, data.y_labelled, False, seed)
+    measured = _cross_validated(shares, data.y_labelled, len(data.x_train), seed)
     return Candidate(measured, accuracy)
 
 
@@ -145,8 +146,8 @@ def pixel_candidate(model: SemPPL, data: FewLabels, seed: int) -> Candidate:
     of = embedded(
         lambda images, what: embedder.predict(images, verbose=0),
         data,
-        saw_labels=False,
-        seed=seed,
+        # Of others it makes no use.
+        most=0,
     )
     return linear_candidate(of, fit_pixel_probe(of.labelled, of.labels, seed), seed)
 
@@ -181,7 +182,9 @@ def _candidate(
 
     predictions = None if of.test is None else probe.predict(of.test)
     return Candidate(
-        _cross_validated(shares, of.labels, of.saw_labels, seed),
+        _cross_validated(
+            shares, of.labels, len(of.learned), seed, saw_labels=of.saw_labels
+        ),
         of.accuracy(predictions),
         predictions,
         linear_head(probe, of.num_classes) if keep_head else None,
@@ -198,14 +201,17 @@ def shares_of(probe: Any, features: np.ndarray, num_classes: int) -> np.ndarray:
 def _cross_validated(
     shares: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     labels: np.ndarray,
-    saw_labels: bool,
+    num_images: int,
     seed: int,
+    *,
+    saw_labels: bool = False,
 ) -> CrossValidation | None:
+    few = len(labels) <= _FEW_LABELS and num_images <= _FEW_IMAGES
     return cross_validate(
         shares,
         labels,
         saw_labels=saw_labels,
-        repeats=REPEATS if len(labels) <= _FEW_LABELS else 1,
+        repeats=REPEATS if few else 1,
         seed=seed,
         progress=Progress("Measuring,"),
     )

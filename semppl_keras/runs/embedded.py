@@ -77,28 +77,37 @@ class Embedded:
         return np.concatenate([labels, unknown])
 
 
-def embedded(embed: Embed, data: FewLabels, *, saw_labels: bool, seed: int) -> Embedded:
+def embedded(
+    embed: Embed,
+    data: FewLabels,
+    *,
+    saw_labels: bool = False,
+    most: int = MOST_IMAGES,
+    seed: int = 0,
+) -> Embedded:
     """Features of the images of a run.
 
     Args:
         embed: The network; it is called with images and with what they are.
-        data: `FewLabels`. Of more than `MOST_IMAGES` to learn from so many are drawn,
-            all labelled ones among them.
+        data: `FewLabels`.
         saw_labels: As for `Embedded`.
+        most: Of more images to learn from so many are drawn, all labelled ones among
+            them.
         seed: Draws them.
 
     Returns:
         `Embedded`.
     """
     others = data.unlabelled_indices
-    room = max(1, MOST_IMAGES - len(data.labelled_indices))
+    room = max(0, most - len(data.labelled_indices))
     if len(others) > room:
         generator = np.random.default_rng(seed)
         others = np.sort(generator.choice(others, room, replace=False))
-    labelled = embed(data.x_labelled, "labelled images")
-    unlabelled = embed(data.x_train[others], "unlabelled images")
+    learned = [embed(data.x_labelled, "labelled images")]
+    if len(others):
+        learned.append(embed(data.x_train[others], "unlabelled images"))
     return Embedded(
-        np.concatenate([labelled, unlabelled]),
+        np.concatenate(learned),
         data.y_labelled,
         None if data.x_test is None else embed(data.x_test, "images to test on"),
         data.y_test,

@@ -66,7 +66,7 @@ def measure_training(
         data: `FewLabels` with test labels, or without test images.
         make_backbone: Gives a backbone as the model had it before its training: the
             baseline's. None where that comes with weights, which are more than the
-            labels alone.
+            labels alone; then nothing is measured of it.
         of: Features of the model.
         predictions: `probe_predictions` of them.
         seed: Of the baseline and of cross-validation.
@@ -131,7 +131,7 @@ def measure_labels_alone(
             "cross_validated",
         )
     )
-    if data.x_test is None:
+    if data.x_test is None or make_backbone is None:
         return metrics
     keras.utils.set_random_seed(seed)
     # The baseline gets SemPPL's own augmentation, with a random state of its own.

@@ -115,7 +115,7 @@ def outcome_of(
     if frozen is not None and frozen.features is not None and not settings["epochs"]:
         name, of = "frozen_linear", frozen.features
         predictions = probe_predictions(of, frozen_probe(of, seed), seed=seed)
-        metrics = measure_labels_alone(data, model.views, make_backbone, seed=seed)
+        metrics = measure_labels_alone(data, model.views, None, seed=seed)
     else:
         name, of = "linear", _trained_features(model, data, seed)
         probe = trained_probe(of, seed)
@@ -128,6 +128,12 @@ def outcome_of(
         )
         metrics["propagation_accuracy"] = candidates["propagation"].accuracy
     candidates["pixels"] = pixel_candidate(model, data, seed)
+    if make_backbone is None:
+        alone = candidates["pixels"].accuracy
+        metrics |= {
+            "supervised_accuracy": alone,
+            "supervised_logistic_regression_accuracy": alone,
+        }
     if frozen is not None:
         metrics |= frozen.metrics()
         metrics |= {f"{name}_accuracy": one.accuracy for name, one in tuned.items()}
