@@ -129,7 +129,7 @@ def test_a_run_on_own_images(finished, photos):
     assert sum(metrics["pseudo_labels"]["share_by_class"].values()) == pytest.approx(1)
     assert metrics["cross_validated"] is None
     assert (metrics["num_test"], metrics["num_skipped"]) == (6, 1)
-    assert metrics["recipe"]["image_size"] == 10
+    assert metrics["recipe"]["image_size"] == 12
     lines = (folder / "skipped.tsv").read_text().splitlines()
     assert lines[0] == "path\treason"
     assert lines[1].startswith(f"{photos / 'many' / 'broken.jpg'}\tit is none of")
@@ -212,7 +212,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     capsys.readouterr()
     resume = ["train", "--resume", "--out", str(tmp_path)]
     for wrong, told in (
-        (("--image-size", "32"), "begun with --image-size 10. Received: --image-size"),
+        (("--image-size", "32"), "begun with --image-size 12. Received: --image-size"),
         (
             ("--backbone", "small"),
             "begun without --backbone. Received: --backbone small",
