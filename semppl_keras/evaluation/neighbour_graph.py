@@ -8,7 +8,7 @@ from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.knn import smallest, unit_rows
 
 # Rows whose similarities with all others are held at a time.
-_ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 256
 # So many more than are asked for are compared exactly: which of equally near rows a
 # matrix product puts first differs between processors.
 _MORE = 16
@@ -142,8 +142,8 @@ def _nearest(
     nearest = np.zeros((len(queries), k), "int64")
     similarities = np.zeros((len(queries), k))
     more = min(k + _MORE, len(rows) - themselves)
-    for start in range(0, len(queries), _ROWS_AT_ONCE):
-        chunk = queries[start : start + _ROWS_AT_ONCE]
+    for start in range(0, len(queries), ROWS_AT_ONCE):
+        chunk = queries[start : start + ROWS_AT_ONCE]
         if k:
             distances = -(chunk @ rows.T)
             np.round(distances, _FLOAT32_DECIMALS, out=distances)

@@ -145,7 +145,7 @@ def test_rows_do_not_depend_on_the_block_in_which_they_are_compared(monkeypatch)
     labels[::30] = np.arange(9) % 3
     shares = propagate_labels(features, labels)
     for rows in (7, 64):
-        monkeypatch.setattr(neighbour_graph, "_ROWS_AT_ONCE", rows)
+        monkeypatch.setattr(neighbour_graph, "ROWS_AT_ONCE", rows)
         np.testing.assert_array_equal(propagate_labels(features, labels), shares)
 
 

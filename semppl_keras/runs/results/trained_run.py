@@ -1,5 +1,6 @@
 """What `semppl_keras.runs.train` gives back."""
 
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.reports.tables import format_run, run_headline
 from semppl_keras.runs.results.result import Result
 
@@ -14,14 +15,26 @@ class TrainedRun(Result):
     """
 
     def summary(self) -> str:
-        """What was trained on, and the accuracy of the linear probe."""
+        """What was trained on, and the accuracy of the classifier that is used."""
         told = run_headline(self)
+        name = self.get("classifier")
+        if name is not None:
+            return f"{told}: {self._chosen(name)}"
         if self["linear_accuracy"] is not None:
             return f"{told}: linear probe {self['linear_accuracy']:.1%}"
         if self["cross_validated"] is not None:
             accuracy = self["cross_validated"]["linear_accuracy"]
             return f"{told}: linear probe {accuracy:.1%} in cross-validation"
         return f"{told}: not measured"
+
+    def _chosen(self, name: str) -> str:
+        accuracy, measured = self["classifier_accuracy"], " of the test images"
+        if accuracy is None:
+            own = self["classifier_cv_accuracies"].get(name)
+            accuracy, measured = own and own["mean"], " in cross-validation"
+        if accuracy is None:
+            return f"{TITLES[name]}, not measured"
+        return f"{TITLES[name]} {accuracy:.1%}{measured}"
 
     def table(self) -> str:
         """The table that a run ends with."""

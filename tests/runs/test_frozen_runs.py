@@ -1,0 +1,222 @@
+"""Runs from a network with weights: measured frozen, trained, and what they label by."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from toys import toy_backbone, toy_images
+
+from semppl_keras import runs
+from semppl_keras.evaluation.classifier_titles import TITLES
+from semppl_keras.runs import RunError
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.run_models import head_path
+
+FROZEN = ["frozen_propagation", "frozen_linear", "pixels"]
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """Options of `train` for images of stripes, a few labelled, and a network."""
+    folder = tmp_path_factory.mktemp("job")
+    images, labels = toy_images(60, channels=3)
+    for part, rows in (("pictures", range(36)), ("test", range(36, 60))):
+        (folder / part).mkdir()
+        for row in rows:
+            picture = Image.fromarray(images[row].astype("uint8"))
+            picture.save(folder / part / f"{row}.png")
+        lines = [f"{part}/{row}.png,{'abc'[labels[row]]}" for row in rows]
+        lines = lines[:12] if part == "pictures" else lines
+        (folder / f"{part}.csv").write_text("path,label\n" + "\n".join(lines))
+    keras.utils.set_random_seed(0)
+    toy_backbone(channels=3).save(folder / "network.keras")
+    return {
+        "unlabelled": folder / "pictures",
+        "labelled": folder / "pictures.csv",
+        "test": folder / "test.csv",
+        "backbone": str(folder / "network.keras"),
+        "image_size": 8,
+        "verbose": 0,
+    }
+
+
+@pytest.fixture(scope="module")
+def frozen(job, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frozen") / "run"
+    return runs.train(**job, epochs=0, out=folder)
+
+
+@pytest.fixture(scope="module")
+def trained(job, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    return runs.train(**job, epochs=1, out=folder)
+
+
+def test_without_training_the_frozen_network_is_measured(frozen):
+    assert set(frozen["classifier_cv_accuracies"]) == set(FROZEN)
+    assert frozen["classifier"] in FROZEN
+    for name in ("frozen_knn", "frozen_linear", "frozen_propagation", "supervised"):
+        assert 0 <= frozen[f"{name}_accuracy"] <= 1
+    for name in ("knn_accuracy", "linear_accuracy", "pseudo_label_accuracy"):
+        assert frozen[name] is None
+    assert frozen["train_seconds"] == 0
+    table = frozen.table()
+    assert "frozen, propagation" in table
+    assert "SemPPL" not in table
+    assert f"Classifier: {TITLES[frozen['classifier']]}" in table
+    # Beside the copy of its file the network is kept once.
+    files = {path.name for path in frozen.folder.iterdir()}
+    assert {"model.keras", "report.png", "heads", "run.json"} <= files
+    assert "frozen.keras" not in files
+
+
+def test_a_frozen_classifier_says_what_was_measured(frozen):
+    finished = FinishedRun(frozen.folder)
+    assert finished.classifier_names == FROZEN
+    tested = finished.test
+    for name in FROZEN:
+        classifier, how = finished.classifier(name)
+        assert how == TITLES[name]
+        shares = classifier.predict(tested.images, verbose=0)
+        np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+        accuracy = np.mean(shares.argmax(axis=1) == tested.labels)
+        key = "supervised" if name == "pixels" else name
+        assert accuracy == pytest.approx(frozen[f"{key}_accuracy"])
+    assert finished.classifier()[1] == TITLES[frozen["classifier"]]
+    with pytest.raises(RunError, match="must be one that .* has: frozen_propagation"):
+        finished.classifier("memory")
+
+
+def test_images_are_labelled_by_a_frozen_classifier(frozen, job, tmp_path, capsys):
+    labels = runs.label(
+        frozen.folder, job["unlabelled"], out=tmp_path / "labels.csv", verbose=1
+    )
+    assert labels.probabilities.shape == (36, 3)
+    told = capsys.readouterr().out
+    assert f"Classifier: {TITLES[frozen['classifier']]}, " in told
+    assert "by cross-validation on the labels" in told
+    other = next(name for name in FROZEN if name != frozen["classifier"])
+    others = runs.label(
+        frozen.folder,
+        job["unlabelled"],
+        out=tmp_path / "others.csv",
+        classifier=other,
+        verbose=1,
+    )
+    assert np.abs(others.probabilities - labels.probabilities).max() > 1e-3
+    told = capsys.readouterr().out
+    assert f"Classifier: {TITLES[other]}, " in told
+    assert "The labels would have chosen" in told
+
+
+def test_a_frozen_run_is_evaluated(frozen, tmp_path):
+    (evaluation,) = runs.evaluate(frozen.folder, out=tmp_path, verbose=0)
+    rows = evaluation["rows"]
+    assert "memory_knn" not in rows
+    assert rows["classifier"]["classifier"] == TITLES[frozen["classifier"]]
+    assert rows["classifier"]["top1"] == pytest.approx(frozen["classifier_accuracy"])
+    assert rows["linear_probe"]["title"] == "frozen, linear probe"
+    (evaluation,) = runs.evaluate(
+        frozen.folder, out=tmp_path, classifier="frozen_linear", verbose=0
+    )
+    measured = evaluation["rows"]["classifier"]["top1"]
+    assert measured == pytest.approx(frozen["frozen_linear_accuracy"])
+
+
+def test_training_is_compared_with_the_frozen_network(trained, job):
+    names = {"propagation", "linear", "memory", *FROZEN}
+    assert set(trained["classifier_cv_accuracies"]) == names
+    assert trained["classifier"] in names
+    assert 0 <= trained["propagation_accuracy"] <= 1
+    table = trained.table()
+    rows = ["supervised only", "frozen, nearest", "frozen, propagation", "SemPPL, near"]
+    places = [table.index(row) for row in rows]
+    assert places == sorted(places)
+    finished = FinishedRun(trained.folder)
+    assert set(finished.classifier_names) == names
+    tested = finished.test
+    for name, key in (
+        ("propagation", "propagation_accuracy"),
+        ("memory", "knn_accuracy"),
+        ("linear", "linear_accuracy"),
+        ("frozen_linear", "frozen_linear_accuracy"),
+    ):
+        shares = finished.classifier(name)[0].predict(tested.images, verbose=0)
+        accuracy = np.mean(shares.argmax(axis=1) == tested.labels)
+        assert accuracy == pytest.approx(trained[key]), name
+    # The network as it was before, from the copy of its file.
+    network = keras.models.load_model(job["backbone"])
+    first, last = (
+        finished.frozen.backbone.weights[0],
+        finished.model.backbone.weights[0],
+    )
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(first),
+        keras.ops.convert_to_numpy(network.weights[0]),
+    )
+    assert np.abs(keras.ops.convert_to_numpy(first - last)).max() > 0
+
+
+def test_a_training_that_goes_on_need_not_measure_again(trained, job, tmp_path):
+    from semppl_keras.runs import outcome
+
+    again = tmp_path / "again"
+    shutil.copytree(trained.folder, again)
+    for name in ("metrics.json", "model.keras"):
+        (again / name).unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        # It would fail.
+        patch.setattr(outcome, "measure_frozen", None)
+        resumed = runs.train(resume=again, trust=True, verbose=0)
+    for name in ("frozen_linear_accuracy", "frozen_propagation_accuracy"):
+        assert resumed[name] == trained[name]
+    by_name = resumed["classifier_cv_accuracies"]
+    for name in ("frozen_linear", "frozen_propagation"):
+        assert by_name[name] == trained["classifier_cv_accuracies"][name]
+
+
+@pytest.mark.any_backend
+def test_a_new_network_has_to_be_trained(job, tmp_path):
+    for backbone in (None, "small"):
+        with pytest.raises(RunError, match="--epochs 0 measures a pretrained"):
+            runs.train(**{**job, "backbone": backbone}, epochs=0, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_head_of_something_else_is_refused(frozen, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(frozen.folder, copy)
+    other = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
+    other.save(head_path(copy, "frozen_linear"))
+    with pytest.raises(RunError, match=r"features \(None, 8\) to logits \(None, 3\)"):
+        FinishedRun(copy, trust=True).classifier("frozen_linear")
+    metrics = json.loads((copy / "metrics.json").read_text())
+    metrics["classifier"] = "../elsewhere"
+    (copy / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(RunError, match="'classifier' that is one of propagation"):
+        FinishedRun(copy, trust=True).classifier()
+
+
+@pytest.mark.slow
+def test_a_frozen_run_goes_through_the_other_commands(frozen, job, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(frozen.folder, copy)
+    exported = runs.export(
+        copy, format="keras", out=tmp_path / "out.keras", trust=True, verbose=0
+    )
+    assert keras.models.load_model(exported).num_classes == 3
+    assert runs.report(copy, trust=True, verbose=0).is_file()
+    tuned = runs.finetune(copy, epochs=1, trust=True, verbose=0)
+    assert tuned["settings"]["from_layer"] == 0
+    student = runs.distil(
+        copy,
+        epochs=1,
+        classifier="frozen_propagation",
+        out=tmp_path / "student",
+        trust=True,
+        verbose=0,
+    )
+    assert student["settings"]["teacher"] == TITLES["frozen_propagation"]
