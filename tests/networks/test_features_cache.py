@@ -184,10 +184,11 @@ def test_training_on_kept_features_is_that_of_the_upper_part(make):
     """The same views, with all else the same, move the same weights in the same way."""
     side = 8 if make is transformer else 16
     backbone = settled(make())
-    views = toy_views(num_small=0, large_size=side, num_large=1)
     images, labels = toy_images(12, size=side)
 
     def fitted(model, data):
+        # Adam would make much of the rounding of gradients that are next to 0.
+        model.compile(keras.optimizers.SGD(0.1), **QUICK)
         model.fit(data, (data[:6], labels[:6]), batch_size=12, epochs=2, verbose=0)
         return model
 
