@@ -266,6 +266,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         **outcome.metrics,
         "read_seconds": round(read_seconds, 2),
         "train_seconds": round(state.seconds, 2),
+        "seconds": round(time.monotonic() - begun, 2),
         "backend": keras.backend.backend(),
         "seed": seed,
         "dataset": settings["dataset"],
