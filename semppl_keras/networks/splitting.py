@@ -125,7 +125,7 @@ def copy_upper_weights(whole: Any, part: Any, like_whole: Any, like_part: Any) -
     for network, source in pairs:
         for variable, value in zip(network.variables, source.variables, strict=True):
             if variable is not value:
-                variable.assign(value)
+                variable.assign(value.numpy())
 
 
 def _graph_of(model: keras.Model) -> LayerGraph:

@@ -227,8 +227,8 @@ class Pretraining(ViewModel):
             if taken is not None:
                 pairs = zip(_variables(kept), _variables(taken), strict=True)
                 for variable, source in pairs:
-                    variable.assign(source)
-        whole.step.assign(self.step)
+                    variable.assign(source.numpy())
+        whole.step.assign(self.step.numpy())
         return whole
 
     def export(
