@@ -1,8 +1,8 @@
 """The network that a run begins with: named, fetched, or a file of one's own."""
 
 import dataclasses
+import importlib
 import json
-import sys
 
 import keras
 import numpy as np
@@ -153,7 +153,7 @@ def test_a_network_that_is_asked_for_must_be_had(photos, tmp_path, monkeypatch):
             f"The weights of {name}.", file="", address="", folder=""
         )
 
-    module = sys.modules["semppl_keras.backbones.pretrained"]
+    module = importlib.import_module("semppl_keras.backbones.pretrained")
     monkeypatch.setattr(module, "application", application)
     with pytest.raises(runs.RunError, match="The weights of EfficientNetB0"):
         runs.train(
