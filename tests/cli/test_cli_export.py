@@ -43,7 +43,7 @@ def exported(run, tmp_path_factory):
         path = out / f"classifier{ending}"
         arguments = ["export", str(run), "--format", format, "--out", str(path)]
         assert main(arguments) == 0
-    classifier, how = FinishedRun(run).classifier()
+    classifier, how = FinishedRun(run).classifier("linear")
     assert how == "linear probe"
     return out, [classifier.predict(images, verbose=0) for images in _IMAGES]
 

@@ -1,4 +1,4 @@
-"""Runs from a network with weights: measured frozen, trained, and what they label by."""
+"""Runs from a network with weights: frozen, trained, and what they label by."""
 
 import json
 import shutil
