@@ -14,6 +14,7 @@ from semppl_keras import backbones
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import main
 from semppl_keras.distillation import ImageClassifier
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.runs import classifier_files, classifier_training
 from semppl_keras.runs import resuming as safe_training
 from semppl_keras.runs.errors import RunError

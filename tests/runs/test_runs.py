@@ -13,6 +13,7 @@ from short_run import make_training_quick, short_run, write_own_images
 
 import semppl_keras
 from semppl_keras import cli, runs
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.losses.classification import distillation_loss
 from semppl_keras.recipes.classifiers import DISTILLATION
 from semppl_keras.runs.options import export as export_options
@@ -368,7 +369,8 @@ def test_results_print_short_and_read_like_the_file(run):
     assert finished.folder == run
     shown = repr(finished)
     assert shown.startswith("<TrainedRun many, 6 labels, seed 0, ")
-    assert f"linear probe {finished['linear_accuracy']:.1%}" in shown
+    accuracy = finished["classifier_accuracy"]
+    assert f"{TITLES[finished['classifier']]} {accuracy:.1%}" in shown
     assert len(shown) < 200
     assert "SemPPL, linear probe" in finished.table()
     assert pickle.loads(pickle.dumps(finished)).folder == run
