@@ -18,8 +18,7 @@ def propagated_probe(
 ) -> Any:
     """Logistic regression on what `propagate_labels` makes of a few labels.
 
-    It says of any image what the graph says of those that it joins. How it was found:
-    docs/results/pretrained.md.
+    It says of any image what the graph says of those that it joins.
 
     Args:
         graph: `NeighbourGraph` of the features.

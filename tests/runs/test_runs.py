@@ -254,7 +254,7 @@ def test_values_of_a_wrong_kind_are_type_errors(call, message):
 @pytest.mark.parametrize(
     ("keywords", "option", "expected"),
     [
-        ({"epochs": 0}, "--epochs 0", "an integer of at least 1"),
+        ({"epochs": -1}, "--epochs=-1", "an integer of at least 0"),
         ({"seed": 2**32}, f"--seed {2**32}", "an integer of at least 0"),
         ({"image_size": 7}, "--image-size 7", "an integer of at least 8"),
         ({"learning_rate": -1.0}, "--learning-rate=-1.0", "a number above 0"),
