@@ -17,6 +17,7 @@ _COLORS = {
     "weighted_knn": "tab:green",
     "linear_probe": "tab:orange",
     "fine_tuned": "tab:red",
+    "classifier": "tab:purple",
 }
 # Above this the names of the classes cannot be read.
 _MAX_NAMED = 40

@@ -14,6 +14,7 @@ from semppl_keras import backbones
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import main
 from semppl_keras.distillation import ImageClassifier
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.runs import classifier_files, classifier_training
 from semppl_keras.runs import resuming as safe_training
 from semppl_keras.runs.errors import RunError
@@ -149,7 +150,7 @@ def test_another_network_learns_from_the_linear_probe(
 
     monkeypatch.setattr(recipes, "own_images", tiny)
     options = ["--student", "resnet18", "--epochs", "1", "--out", str(tmp_path)]
-    assert main(["distil", str(run), *options]) == 0
+    assert main(["distil", str(run), "--classifier", "linear", *options]) == 0
     settings = _note(tmp_path)["settings"]
     assert (settings["teacher"], settings["student"]) == ("linear probe", "resnet18")
     student = keras.models.load_model(tmp_path / "classifier.keras")
@@ -205,7 +206,8 @@ def test_a_classifier_that_is_worse_is_told(run, quick, tmp_path, monkeypatch, c
     assert f"the classifier before: rename {earlier} to {path}." in printed
     # And so one does.
     path.rename(tmp_path / "worse.keras")
-    assert FinishedRun(folder).classifier()[1] == "linear probe"
+    finished = FinishedRun(folder)
+    assert finished.classifier()[1] == TITLES[finished.metrics["classifier"]]
     printed = keep(tmp_path / "elsewhere")
     assert "which semppl label, semppl export and semppl report use" in printed
     assert "To go back" not in printed

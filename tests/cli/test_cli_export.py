@@ -43,14 +43,14 @@ def exported(run, tmp_path_factory):
         path = out / f"classifier{ending}"
         arguments = ["export", str(run), "--format", format, "--out", str(path)]
         assert main(arguments) == 0
-    classifier, how = FinishedRun(run).classifier()
-    assert how == "linear probe"
+    classifier, _ = FinishedRun(run).classifier()
     return out, [classifier.predict(images, verbose=0) for images in _IMAGES]
 
 
 def test_the_classifier_is_the_probe_that_was_measured(run):
     finished = FinishedRun(run)
-    classifier, _ = finished.classifier()
+    classifier, how = finished.classifier("linear")
+    assert how == "linear probe"
     data, model = finished.data, finished.model
     probe = linear_probe(model.embed(data.x_labelled), data.y_labelled, seed=0)
     given = classifier.predict(data.x_test, verbose=0)

@@ -9,6 +9,7 @@ import pytest
 from short_run import short_run, write_own_images
 
 from semppl_keras.cli import main
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.reports.embedding_map import class_color, embedding_map
 from semppl_keras.reports.html_pages import as_script, data_uri, page, picture
 from semppl_keras.reports.svg_charts import line_chart
@@ -85,8 +86,8 @@ def test_the_page_has_all_its_parts_and_needs_no_other_file(written):
 
 def test_the_numbers_are_those_of_the_run(run, written):
     metrics = json.loads((run / "metrics.json").read_text())
-    assert "On the test images, linear probe: " in written
-    assert f"of 400 right ({metrics['linear_accuracy']:.1%})" in written
+    assert f"On the test images, {TITLES[metrics['classifier']]}: " in written
+    assert f"of 400 right ({metrics['classifier_accuracy']:.1%})" in written
     counts = [
         [int(cell or 0) for cell in re.findall(r"<td[^>]*>(\d*)</td>", line)]
         for line in re.findall(r'<tr><th scope="row">.*?</th>(.*?)</tr>', written)

@@ -1,4 +1,4 @@
-"""Which classifier is chosen by a few labels, and the probes it is chosen among."""
+"""Which classifier is chosen by a few labels, and the probes to choose among."""
 
 import numpy as np
 import pytest

@@ -13,6 +13,7 @@ from short_run import make_training_quick, short_run, write_own_images
 
 import semppl_keras
 from semppl_keras import cli, runs
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.losses.classification import distillation_loss
 from semppl_keras.recipes.classifiers import DISTILLATION
 from semppl_keras.runs.options import export as export_options
@@ -253,7 +254,7 @@ def test_values_of_a_wrong_kind_are_type_errors(call, message):
 @pytest.mark.parametrize(
     ("keywords", "option", "expected"),
     [
-        ({"epochs": 0}, "--epochs 0", "an integer of at least 1"),
+        ({"epochs": -1}, "--epochs=-1", "an integer of at least 0"),
         ({"seed": 2**32}, f"--seed {2**32}", "an integer of at least 0"),
         ({"image_size": 7}, "--image-size 7", "an integer of at least 8"),
         ({"learning_rate": -1.0}, "--learning-rate=-1.0", "a number above 0"),
@@ -368,7 +369,8 @@ def test_results_print_short_and_read_like_the_file(run):
     assert finished.folder == run
     shown = repr(finished)
     assert shown.startswith("<TrainedRun many, 6 labels, seed 0, ")
-    assert f"linear probe {finished['linear_accuracy']:.1%}" in shown
+    accuracy = finished["classifier_accuracy"]
+    assert f"{TITLES[finished['classifier']]} {accuracy:.1%}" in shown
     assert len(shown) < 200
     assert "SemPPL, linear probe" in finished.table()
     assert pickle.loads(pickle.dumps(finished)).folder == run
