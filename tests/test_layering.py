@@ -19,7 +19,7 @@ LAYERS = {
     # What the package writes, known again among a person's images.
     "own_output": [],
     "data": ["checks", "own_output"],
-    "views": [],
+    "views": ["checks"],
     "backbones": [],
     "networks": ["data"],
     "memory": [],

@@ -3,10 +3,10 @@
 # The one first that is expected to be best: among classifiers that a few labels cannot
 # tell apart it is taken.
 TITLES = {
-    "propagation": "propagation on trained features",
-    "tuned_propagation": "propagation on fine-tuned features",
     "linear": "linear probe",
     "tuned_linear": "linear probe on fine-tuned features",
+    "propagation": "propagation on trained features",
+    "tuned_propagation": "propagation on fine-tuned features",
     "memory": "nearest in its memory",
     "frozen_propagation": "propagation on frozen features",
     "frozen_linear": "logistic regression on frozen features",

@@ -111,6 +111,8 @@ class Recipe:
     def make_views(self, **changes: Any) -> views.MultiCrop:
         """The `MultiCrop` of its models; `changes` are arguments that differ."""
         name = self.model["views"]
+        if isinstance(name, views.MultiCrop):
+            return changed(name, **changes)
         if isinstance(name, tuple):
             name, own = name
             changes = {**own, **changes}

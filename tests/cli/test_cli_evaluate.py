@@ -86,11 +86,13 @@ def test_it_measures_what_the_run_measured(evaluated):
         "memory_knn",
         "weighted_knn",
         "linear_probe",
+        "classifier",
     ]
     for row, name in (
         ("logistic_regression", "supervised_logistic_regression_accuracy"),
         ("memory_knn", "knn_accuracy"),
         ("linear_probe", "linear_accuracy"),
+        ("classifier", "classifier_accuracy"),
     ):
         assert rows[row]["top1"] == metrics[name]
         assert f"{metrics[name]:.1%}" in printed
@@ -309,6 +311,7 @@ def test_own_images_to_test_a_run_on_own_images(tmp_path, quick, capsys):
             "weighted_knn",
             "linear_probe",
             "fine_tuned",
+            "classifier",
         ]
         assert evaluation["rows"]["linear_probe"]["per_class"][0] is None
         assert "There is no test image of 'bright'." in printed
@@ -458,8 +461,8 @@ def test_an_evaluation_prints_short_and_has_its_table(evaluated):
     assert evaluation == entries
     (shown,) = repr([evaluation]).splitlines()
     assert shown.startswith("[<Evaluation digits, 10 labels per class: supervised only")
-    top1 = entries["rows"]["linear_probe"]["top1"]
-    assert f"SemPPL, linear probe {top1:.1%}, in " in shown
+    top1 = entries["rows"]["classifier"]["top1"]
+    assert f"the run's classifier {top1:.1%}, in " in shown
     assert evaluation.table() in printed
 
 

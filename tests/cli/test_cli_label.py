@@ -61,11 +61,11 @@ def _files(folder):
 def test_the_table_says_what_the_classifier_says(run, photos, tmp_path, capsys):
     before = _files(photos)
     out = tmp_path / "new" / "labels.csv"
-    assert _label(run, photos, out) == 0
+    assert _label(run, photos, out, "--classifier", "linear") == 0
     assert _files(photos) == before
     rows = _rows(out)
     assert len(rows) == 30
-    classifier, _ = FinishedRun(run).classifier()
+    classifier, _ = FinishedRun(run).classifier("linear")
     # Relative to the table, as `semppl train --labelled` reads them.
     paths = [os.path.normpath(out.parent / row["path"]) for row in rows]
     assert [os.path.relpath(path, photos) for path in paths] == sorted(
@@ -398,7 +398,7 @@ def test_own_images_are_named_by_their_paths(tmp_path, monkeypatch):
         monkeypatch.setattr(FinishedRun, "data", None)
         out = tmp_path / "labels.csv"
         assert _label(folder, photos, out, "--review", "4") == 0
-        own, data = FinishedRun(folder), load_own_images(many, few, image_size=9)
+        own, data = FinishedRun(folder), load_own_images(many, few, image_size=12)
     np.testing.assert_array_equal(own.labelled.images, data.x_labelled)
     np.testing.assert_array_equal(own.labelled.labels, data.y_labelled)
     assert own.labelled.names == list(data.train_names[:6])

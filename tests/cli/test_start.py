@@ -116,14 +116,14 @@ def test_parsing_imports_nothing_heavy():
 
 
 WRONG = {
-    "train": ["--epochs", "0"],
+    "train": ["--batch-size", "1"],
     "evaluate": ["RUN", "--robustness", "--severities", "1,9"],
     "import": ["CHECKPOINT", "--family", "nobody"],
     "export": ["RUN", "--format", "clay"],
     "label": ["RUN", "DIR", "--min-confidence", "2"],
     "views": ["DIR", "--draws", "0"],
     "finetune": ["RUN", "--epochs", "0"],
-    "distil": ["RUN", "--student", "nobody"],
+    "distil": ["RUN", "--epochs", "0"],
 }
 
 

@@ -638,7 +638,6 @@ OWN = {
         {"seed": True},
         {"seed": 1.5},
         {"seed": float("nan")},
-        {"epochs": 0},
         {"epochs": -3},
         {"epochs": 1e9},
         {"epochs": None},

@@ -214,7 +214,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on with the run in DIR (or --out) where it was interrupted, by Ctrl-C "
         "or in any other way; its options are read from there",
     )
-    add_trust(folder, "with --resume: DIR, or --backbone: FILE.keras,")
+    add_trust(folder, "with --backbone: FILE.keras, with --resume: DIR")
 
 
 def run(options: TrainOptions) -> None:
