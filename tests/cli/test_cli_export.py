@@ -167,7 +167,7 @@ def test_the_run_s_own_classifier_comes_first(run, tmp_path, capsys):
     (folder / "classifier.json").write_text('{"how": "fine-tuned"}')
     out = tmp_path / "out.keras"
     assert main(["export", str(folder), "--format", "keras", "--out", str(out)]) == 0
-    assert capsys.readouterr().out.startswith("fine-tuned: images (B, height, width, 1")
+    assert "\nfine-tuned: images (B, height, width, 1" in capsys.readouterr().out
     np.testing.assert_array_equal(
         keras.models.load_model(out).predict(_IMAGES[0], verbose=0),
         tuned.predict(_IMAGES[0], verbose=0),

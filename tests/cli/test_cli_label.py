@@ -71,7 +71,7 @@ def test_the_table_says_what_the_classifier_says(run, photos, tmp_path, capsys):
     assert [os.path.relpath(path, photos) for path in paths] == sorted(
         name for name in before if name not in ("broken.jpg", "déep/empty.png")
     )
-    images = np.stack([read_image(path, 8, 1) for path in paths])
+    images = np.stack([read_image(path, 8, 1, fit="crop") for path in paths])
     probabilities = classifier.predict(images, verbose=0)
     for row, shares in zip(rows, probabilities, strict=True):
         best, second = np.argsort(-shares)[:2]
