@@ -36,9 +36,7 @@ from semppl_keras.runs.safety.own_runs import signed
 pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 
 # There TensorFlow writes all but Keras' own in a process of its own.
-of_tensorflow = (
-    pytest.mark.slow if keras.backend.backend() != "tensorflow" else lambda test: test
-)
+_MARKS = [pytest.mark.slow] if keras.backend.backend() != "tensorflow" else []
 
 
 def _deep_rgb(pixels):
@@ -215,9 +213,9 @@ def test_the_keras_file_labels_pictures_as_label_does(run, pictures, tmp_path):
     _check_served(run, pictures, tmp_path, "keras")
 
 
-@of_tensorflow
-def test_the_onnx_file_labels_pictures_as_label_does(run, pictures, tmp_path):
-    _check_served(run, pictures, tmp_path, "onnx")
+@pytest.mark.parametrize("format", [pytest.param("onnx", marks=_MARKS)])
+def test_the_onnx_file_labels_pictures_as_label_does(run, pictures, tmp_path, format):
+    _check_served(run, pictures, tmp_path, format)
 
 
 @pytest.mark.slow
@@ -239,7 +237,7 @@ def test_pictures_become_squares_as_those_of_the_run(
     assert f"(--fit {fit})" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("format", ["keras", pytest.param("onnx", marks=of_tensorflow)])
+@pytest.mark.parametrize("format", ["keras", pytest.param("onnx", marks=_MARKS)])
 def test_arrays_of_any_proportions_become_squares_within(format, tmp_path):
     # The mean of what is seen: of all of a wide picture, and of bars beside it.
     pixels = keras.Input((8, 8, 3))

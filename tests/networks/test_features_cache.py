@@ -144,7 +144,7 @@ def test_kept_is_what_the_lower_part_gives_of_the_views():
     kept = cache_features(
         lower, images, views, 3, seed=4, progress=lambda *done: counts.append(done)
     )
-    assert kept.shape == (7, 4, 4, 4, 4)
+    assert kept.shape == (7, 4, 2, 2, 6)
     assert kept.dtype == "float16"
     assert counts[-1] == (7, 7)
     assert cache_gigabytes(lower, views, 7, 3) == pytest.approx(kept.nbytes / 1e9)

@@ -126,10 +126,10 @@ def test_every_weight_is_in_one_block_and_parts_are_released_again(part):
         assert all(layer.trainable for layer in backbone._flatten_layers())
 
 
-def test_the_top_is_two_stages_or_a_third_of_the_blocks():
+def test_the_top_is_the_last_stage_or_a_third_of_the_blocks():
     network = residual_network()
     train_part(network, "top")
-    assert {name.split("_")[0][-1] for name in trained_names(network)} == {"2", "3"}
+    assert {name.split("_")[0][-1] for name in trained_names(network)} == {"3"}
     train_part(network, "heads")
     assert not network.trainable_weights
     assert not network.trainable
@@ -189,7 +189,7 @@ def test_what_is_frozen_stays_and_what_is_not_moves_in_both_networks():
     model.train_part("top")
     found = moved(model, lambda: trained(model))
     for name in ("online", "target"):
-        assert {path.split("_")[0][-1] for path in found[name]} == {"2", "3"}
+        assert {path.split("_")[0][-1] for path in found[name]} == {"3"}
         assert any("moving_mean" in path for path in found[name])
 
 
@@ -267,5 +267,5 @@ def test_a_fine_tuner_trains_the_part_that_it_is_told():
     tuner.fit(*toy_images(12, size=16), verbose=0)
     after = weights_of(tuner.backbone)
     moved = {path for path in after if not np.array_equal(before[path], after[path])}
-    assert {path.split("/")[-2].split("_")[0][-1] for path in moved} == {"2", "3"}
+    assert {path.split("/")[-2].split("_")[0][-1] for path in moved} == {"3"}
     assert not any("moving" in path for path in moved)

@@ -121,7 +121,7 @@ def test_a_stage_keeps_the_settings():
             strict=True,
         )
     )
-    assert sorted(set(rates.values())) == pytest.approx([0.125, 0.25, 1.0])
+    assert sorted(set(rates.values())) == pytest.approx([0.25, 1.0])
     assert not any("down1" in path for path in rates)
 
 
