@@ -101,6 +101,7 @@ def reference_features(state, views):
     return convolve(x, "_conv_head", "_bn1").mean((2, 3))
 
 
+@pytest.mark.any_backend
 def test_features_are_those_of_the_reference(example, state, tmp_path):
     model = example.efficientnet_lite0()
     example.set_weights(model, state)

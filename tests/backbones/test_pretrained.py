@@ -78,6 +78,7 @@ def test_views_are_scaled_as_the_architecture_expects(name):
     np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5 * max(1, largest))
 
 
+@pytest.mark.any_backend
 def test_an_architecture_is_a_backbone():
     backbone = backbones.pretrained("keras:MobileNetV3Small@none", channels=1)
     network = backbone.layers[-1]
@@ -157,6 +158,7 @@ def test_dinov2_has_weights_that_are_not_trained():
     assert not frozen & trained
 
 
+@pytest.mark.any_backend
 def test_what_is_saved_and_copied_computes_the_same(tmp_path):
     images = views(2, 20, 20, 3)
     for network in (vit(), dinov2()):

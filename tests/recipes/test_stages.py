@@ -82,6 +82,7 @@ def trained(recipe, folder, model=None, state=None, until=4):
     return model
 
 
+@pytest.mark.any_backend
 def test_a_training_in_stages_goes_on_from_a_checkpoint(backbone, tmp_path):
     recipe = staged()
     whole = trained(recipe, tmp_path / "whole")
