@@ -7,6 +7,7 @@ from semppl_keras.recipes.recipe import Recipe
 from semppl_keras.recipes.small_images import small_images
 
 _EPOCHS = 10
+_BATCH_SIZE = 48
 
 
 def pretrained(
@@ -51,7 +52,7 @@ def pretrained(
     return Recipe(
         name="pretrained",
         epochs=epochs,
-        batch_size=48,
+        batch_size=_BATCH_SIZE,
         labelled_batch_size=16,
         image_size=size,
         backbone=("pretrained", {"spec": backbone}),
@@ -81,4 +82,4 @@ def pretrained_epochs(num_unlabelled: int, batch_size: int | None = None) -> int
         num_unlabelled: int.
         batch_size: int, unlabelled images per step; None for 48.
     """
-    return steps_to_epochs(PRETRAINED_STEPS, num_unlabelled, batch_size or 48)
+    return steps_to_epochs(PRETRAINED_STEPS, num_unlabelled, batch_size or _BATCH_SIZE)

@@ -134,7 +134,8 @@ def train(
         labels_per_class: How many labels of each class to use, at least 1, or "all".
             None for `data.defaults.LABELS_PER_CLASS`, of your own images for all.
         epochs: Passes over the unlabelled images. None for as many as the recipe has,
-            of your own images as many as make `recipes.defaults.OWN_STEPS` steps.
+            of your own images as many as make `recipes.defaults.OWN_STEPS` steps, or
+            `PRETRAINED_STEPS` with a pretrained backbone, of which 0 measures it alone.
         batch_size: Unlabelled images per step, at least 2. None for the recipe's.
         learning_rate: Its peak. None for the recipe's.
         seed: At least 0; draws split, labels, weights and views. None for 0.

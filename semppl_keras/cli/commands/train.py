@@ -25,6 +25,7 @@ from semppl_keras.recipes.defaults import (
     LARGE_BACKBONE,
     OWN_STEPS,
     PRETRAINED_BACKBONE,
+    PRETRAINED_STEPS,
     SMALL,
     SMALL_BACKBONE,
 )
@@ -170,7 +171,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="passes over the unlabelled images; warm-up and schedules stretch with "
         "it; 0 for a pretrained --backbone as it is, without training (default: the "
         "recipe's; of your own images as many as make "
-        f"{OWN_STEPS:,} steps)",
+        f"{OWN_STEPS:,} steps, with a pretrained --backbone {PRETRAINED_STEPS})",
     )
     training.add_argument(
         "--batch-size",
