@@ -2,6 +2,7 @@ from . import backbones as backbones
 from . import callbacks as callbacks
 from . import checkpoints as checkpoints
 from . import classifiers as classifiers
+from . import consistency as consistency
 from . import data as data
 from . import distillation as distillation
 from . import evaluation as evaluation

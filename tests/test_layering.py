@@ -26,6 +26,7 @@ LAYERS = {
     "losses": [],
     "optimizers": [],
     "training": ["checks", "data", "networks", "optimizers"],
+    "consistency": ["checks", "losses", "memory", "training"],
     "evaluation": [],
     "pretraining": [
         "checks",
@@ -36,7 +37,16 @@ LAYERS = {
         "losses",
         "training",
     ],
-    "classifiers": ["checks", "data", "views", "networks", "losses", "training"],
+    "classifiers": [
+        "checks",
+        "data",
+        "views",
+        "networks",
+        "memory",
+        "losses",
+        "training",
+        "consistency",
+    ],
     # Namespaces alone.
     "models": ["networks", "training", "pretraining"],
     "distillation": ["networks", "losses", "classifiers"],
@@ -49,6 +59,7 @@ LAYERS = {
         "backbones",
         "networks",
         "optimizers",
+        "consistency",
         "pretraining",
         "classifiers",
     ],

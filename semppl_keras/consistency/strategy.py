@@ -1,0 +1,118 @@
+"""What the parts of a consistency training have in common."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from semppl_keras.training.global_batch import GlobalBatch
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Step:
+    """What a strategy may see of the step beside its own arguments.
+
+    Args:
+        unlabelled: `GlobalBatch` of the unlabelled images, of which `mean` and `gather`
+            make what one device would compute of all replicas' images.
+        labelled: The same of the labelled images.
+        labels: `(B,)` int32, those of the labelled images of this replica.
+        labelled_probabilities: `(B, C)` float32 of the weak views of the labelled
+            images, without gradient.
+        write: Function of a variable and its new value, which it has from the next
+            step on: on torch a variable must not change before the backward pass, so a
+            strategy goes on with the value and leaves the variable alone.
+        step: int32 scalar, how many steps were done before.
+        total_steps: int32 scalar, of the whole training; 0 where it is not known.
+    """
+
+    unlabelled: GlobalBatch
+    labelled: GlobalBatch
+    labels: Any
+    labelled_probabilities: Any
+    write: Callable[[Any, Any], None]
+    step: Any
+    total_steps: Any
+
+
+class Strategy(keras.layers.Layer):
+    """A part of a `ConsistencyTrainer`, whose state is saved with the model.
+
+    Computes in float32 under every policy. A subclass makes its state in `build_for`,
+    which the trainer calls once, and gives `call`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+
+    def build_for(self, num_classes: int) -> None:
+        """Makes the state.
+
+        Args:
+            num_classes: C.
+        """
+        del num_classes
+        self.built = True
+
+    def state(self, name: str, shape: tuple[int, ...], initial: float) -> Any:
+        """A new float32 variable that no optimiser trains."""
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            dtype="float32",
+            initializer=keras.initializers.Constant(initial),
+            trainable=False,
+        )
+
+
+class Alignment(Strategy):
+    """Changes what is predicted of unlabelled images, knowing how often each class is
+    predicted."""
+
+    def call(self, probabilities: Any, step: Step) -> Any:
+        """Aligned probabilities.
+
+        Args:
+            probabilities: `(U, C)`, of the weak views of unlabelled images.
+            step: `Step`.
+
+        Returns:
+            `(U, C)`, rows of sum 1.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no `call`.")
+
+    def margin(self, logits: Any) -> Any:
+        """Logits `(U, C)` of strong views as the loss takes them."""
+        return logits
+
+
+class Refinement(Strategy):
+    """Changes what is predicted of unlabelled images by what lies near them."""
+
+    def call(self, probabilities: Any, embeddings: Any, step: Step) -> Any:
+        """Refined probabilities `(U, C)`.
+
+        Args:
+            probabilities: `(U, C)`, aligned.
+            embeddings: dict of the unit embeddings without gradient that the teacher
+                gives: `weak` `(U, D)`, and `labelled` `(B, D)`.
+            step: `Step`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no `call`.")
+
+
+class Weighting(Strategy):
+    """How much each unlabelled image counts."""
+
+    def call(self, probabilities: Any, step: Step) -> Any:
+        """Weights `(U,)` in [0, 1] of probabilities `(U, C)`."""
+        raise NotImplementedError(f"{type(self).__name__} has no `call`.")
+
+
+class Targets(Strategy):
+    """What the strong views are to be taken for."""
+
+    def call(self, probabilities: Any) -> Any:
+        """Targets `(U, C)`, rows of sum 1, of probabilities `(U, C)`."""
+        raise NotImplementedError(f"{type(self).__name__} has no `call`.")
