@@ -226,6 +226,22 @@ def add_value_range(options: Options) -> None:
     )
 
 
+def add_minutes(options: Options, what: str) -> None:
+    """Adds the option for how long a command may take.
+
+    Args:
+        options: The group of the training.
+        what: What the minutes are for, in words.
+    """
+    options.add_argument(
+        "--minutes",
+        type=number,
+        metavar="N",
+        help=f"how long {what} may take, in place of --epochs: as many steps are "
+        "trained as fit, by the speed of the first ones, which are thrown away",
+    )
+
+
 def add_training(options: Options, output: Options, recipe: ClassifierTraining) -> None:
     """Adds the options of a training of a classifier.
 
@@ -241,6 +257,7 @@ def add_training(options: Options, output: Options, recipe: ClassifierTraining) 
         metavar="N",
         help=f"passes over the images (default: some {recipe.steps:,} steps{least})",
     )
+    add_minutes(options, "the command")
     options.add_argument(
         "--learning-rate",
         type=number,

@@ -8,6 +8,7 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
     Options,
     backbone,
+    check_not_both,
     checked,
     flag,
     integer,
@@ -26,10 +27,15 @@ class ClassifierOptions(Options):
 
     run: str = checked(path)
     epochs: int | None = checked(integer(1), None)
+    minutes: float | None = checked(positive, None)
     learning_rate: float | None = checked(positive, None)
     seed: int | None = checked(integer(0), None)
     out: str | None = checked(output, None)
     trust: bool = checked(flag, False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_not_both(self, "epochs", "minutes")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
