@@ -18,6 +18,8 @@ from semppl_keras.runs.telling import tell
 _KEPT_SHARE = 0.05
 # For so long the first steps are timed: a share of the budget, up to some seconds.
 _TIMED_SHARE, _TIMED_SECONDS = 0.02, 10.0
+# Of few images a pass is too short to count as an epoch, which takes a moment itself.
+_LEAST_STEPS_IN_EPOCH = 50
 
 
 class Budget:
@@ -75,7 +77,7 @@ class Budget:
         *data: Any,
         steps_in_pass: int,
         share: float = 1.0,
-        least_steps: int = LEAST_STEPS,
+        least_steps: int | None = None,
         **arguments: Any,
     ) -> Schedule:
         """The longest schedule of a training that fits, by the speed of its first
@@ -88,18 +90,22 @@ class Budget:
             *data: As its `fit` takes them.
             steps_in_pass: Of a pass over the images.
             share: As for `seconds_to_train`.
-            least_steps: Of which a training is of any use.
+            least_steps: Of which a training is of any use; None for
+                `recipes.defaults.LEAST_STEPS`.
             **arguments: As in `fit`.
 
         Raises:
             RunError: Not as many steps fit.
         """
+        least_steps = LEAST_STEPS if least_steps is None else least_steps
         tell(f"Timing the first steps of {doing} ...")
+        most_in_epoch = max(steps_in_pass, _LEAST_STEPS_IN_EPOCH)
         speed = measured_speed(
             make_model(),
             *data,
             seconds=self.timed_seconds,
             clock=self.clock,
+            steps_per_epoch=most_in_epoch,
             **arguments,
         )
         left = self.seconds_to_train(share)
@@ -114,13 +120,13 @@ class Budget:
                 "left beside reading and measuring. Give at least --minutes "
                 f"{_rounded_up(minutes):g}."
             )
-        schedule = Schedule.of_steps(steps, steps_in_pass)
+        schedule = Schedule.of_steps(steps, most_in_epoch)
         made = schedule.epochs * schedule.steps_in_epoch(steps_in_pass)
         tell(
-            f"A step takes {1000 * speed.seconds_per_step:.3g} ms, compiling "
-            f"{spoken_duration(speed.first_seconds)}: {made:,} steps fit --minutes "
+            f"A step takes {round(1000 * speed.seconds_per_step, 1):,g} ms, the first "
+            f"ones {spoken_duration(speed.first_seconds)}: {made:,} steps fit --minutes "
             f"{self.minutes:g}, {made / steps_in_pass:.2g} passes over the images, as "
-            f"{schedule.epochs} epoch(s) of {schedule.steps_per_epoch:,}."
+            f"{schedule.epochs:,} epoch(s) of {schedule.steps_per_epoch:,} steps."
         )
         return schedule
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from semppl_keras import recipes
 from semppl_keras.evaluation.classifier_titles import TITLES
+from semppl_keras.recipes.defaults import CLASSIFIER_MEASURING_SHARE
+from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.classifier_files import (
     checkpoint_folder,
     file_digest,
@@ -36,6 +38,7 @@ def finetune(
     from_layer: int | None = None,
     freeze_backbone: bool = False,
     epochs: int | None = None,
+    minutes: float | None = None,
     learning_rate: float | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -51,6 +54,8 @@ def finetune(
         freeze_backbone: Whether the network stays as it is.
         epochs: Passes over the labelled images; None for those of
             `recipes.classifiers.FINE_TUNING`.
+        minutes: How long it may take in all, in place of `epochs`: as many steps are
+            trained as fit, by the speed of the first ones, which are thrown away.
         learning_rate: At the beginning; None for the recipe's.
         seed: Integer; None for the run's.
         out: Folder to write `classifier.keras` to; None for the run's.
@@ -73,6 +78,7 @@ def finetune(
             from_layer=from_layer,
             freeze_backbone=freeze_backbone,
             epochs=epochs,
+            minutes=minutes,
             learning_rate=learning_rate,
             seed=seed,
             out=out,
@@ -83,6 +89,7 @@ def finetune(
 
 def finetune_with(options: FineTuningOptions) -> TrainedClassifier:
     """The same, of options that are filled already."""
+    budget = _budget(options)
     with _run_to_train(options) as finished:
         begun = time.monotonic()
         images, labels, _ = finished.labelled
@@ -104,6 +111,7 @@ def finetune_with(options: FineTuningOptions) -> TrainedClassifier:
             from_layer=from_layer,
             freeze_backbone=options.freeze_backbone,
             epochs=options.epochs,
+            budget=budget,
             learning_rate=options.learning_rate,
             seed=_seed(options, finished),
             checkpoints=checkpoint_folder(options.out, finished),
@@ -129,6 +137,7 @@ def distil(
     temperature: float = DistillationOptions.temperature,
     classifier: str | os.PathLike[str] | None = None,
     epochs: int | None = None,
+    minutes: float | None = None,
     learning_rate: float | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -146,6 +155,8 @@ def distil(
             `classifier.keras`; None for the run's.
         epochs: Passes over the images; None for those of
             `recipes.classifiers.DISTILLATION`.
+        minutes: How long it may take in all, in place of `epochs`: as many steps are
+            trained as fit, by the speed of the first ones, which are thrown away.
         learning_rate: At the beginning; None for the recipe's.
         seed: Integer; None for the run's.
         out: Folder to write `classifier.keras` to; None for the run's.
@@ -169,6 +180,7 @@ def distil(
             temperature=temperature,
             classifier=classifier,
             epochs=epochs,
+            minutes=minutes,
             learning_rate=learning_rate,
             seed=seed,
             out=out,
@@ -179,6 +191,7 @@ def distil(
 
 def distil_with(options: DistillationOptions) -> TrainedClassifier:
     """The same, of options that are filled already."""
+    budget = _budget(options)
     with _run_to_train(options) as finished:
         teacher, how = finished.classifier(options.classifier)
         student: dict[str, str] = {}
@@ -209,6 +222,7 @@ def distil_with(options: DistillationOptions) -> TrainedClassifier:
             images,
             temperature=options.temperature,
             epochs=options.epochs,
+            budget=budget,
             learning_rate=options.learning_rate,
             seed=_seed(options, finished),
             checkpoints=checkpoint_folder(options.out, finished),
@@ -233,6 +247,13 @@ def _run_to_train(options: ClassifierOptions) -> Iterator[FinishedRun]:
     finished = FinishedRun(options.run, trust=options.trust)
     with locked(pathlib.Path(options.out or finished.folder)):
         yield finished
+
+
+def _budget(options: ClassifierOptions) -> Budget | None:
+    """What is left of the minutes, from now on."""
+    if options.minutes is None:
+        return None
+    return Budget(options.minutes, CLASSIFIER_MEASURING_SHARE)
 
 
 def _seed(options: ClassifierOptions, finished: FinishedRun) -> int:

@@ -19,20 +19,19 @@ class Schedule:
     steps_per_epoch: int | None = None
 
     @classmethod
-    def of_steps(cls, steps: int, steps_in_pass: int) -> Self:
-        """Epochs alike, each of one pass at most, of which none has fewer steps than
-        can be shared out.
+    def of_steps(cls, steps: int, most_in_epoch: int) -> Self:
+        """As few epochs as there can be, all of one length.
 
         Args:
-            steps: At least 1, which are never exceeded; fewer than one for each epoch
-                are left out.
-            steps_in_pass: At least 1, of a pass over the images.
+            steps: At least 1; what is left over where they are shared out, less than
+                one for each epoch, is left out.
+            most_in_epoch: At least 1, steps of an epoch, such as those of a pass.
 
         Example:
             >>> Schedule.of_steps(1800, 938)
             Schedule(epochs=2, steps_per_epoch=900)
         """
-        epochs = math.ceil(steps / steps_in_pass)
+        epochs = math.ceil(steps / most_in_epoch)
         return cls(epochs, steps // epochs)
 
     def steps_in_epoch(self, steps_in_pass: int) -> int:
