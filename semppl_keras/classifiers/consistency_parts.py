@@ -1,4 +1,4 @@
-"""What a consistency training is put together from: views, projector, memory, checks."""
+"""What a consistency training is made of: views, projector, memory, and checks."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -54,8 +54,8 @@ def check_parts(parts: dict[str, Any], terms: Iterable[Any]) -> None:
         kind = _KINDS[name]
         if part is not None and not isinstance(part, kind):
             raise TypeError(
-                f"`{name}` must be a semppl_keras.consistency.{kind.__name__}, or None. "
-                f"Received: {part!r}."
+                f"`{name}` must be a {kind.__name__} of semppl_keras.consistency, or "
+                f"None. Received: {part!r}."
             )
         if part is not None and part.built:
             raise ValueError(
@@ -242,8 +242,11 @@ def make_memory(given: Any, sources: Iterable[Any], dim: int, num_classes: int) 
     """
     if given is None:
         memories = [getattr(source, "memory", None) for source in sources]
-        memories = [each for each in memories if isinstance(each, LabelledMemory)]
-        fitting = [each for each in memories if each.dim == dim]
+        fitting = [
+            memory
+            for memory in memories
+            if isinstance(memory, LabelledMemory) and memory.dim == dim
+        ]
         given = fitting[0] if fitting else None
     elif not isinstance(given, LabelledMemory) or given.dim != dim:
         raise ValueError(

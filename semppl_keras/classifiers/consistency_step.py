@@ -230,7 +230,8 @@ class ConsistencyStep(ClassifierTrainer):
     ) -> dict[str, Any]:
         """Of both batches; also writes what the strategies keep."""
         del batch
-        seen, writes = outputs["seen"], []
+        writes: list[Any] = []
+        seen = outputs["seen"]
         known = self.as_indices(labels["label"])
         supervised = self._supervised(seen["labelled"]["logits"], known)
         # With strong views of the labelled images, the first are the weak ones.
@@ -344,9 +345,7 @@ def _parts(seen: dict[str, Any], counts: dict[str, int]) -> dict[str, dict[str, 
     """What was made of all views, kind by kind."""
     parts, start = {}, 0
     for kind, count in counts.items():
-        parts[kind] = {
-            name: part[start : start + count] for name, part in seen.items()
-        }
+        parts[kind] = {name: part[start : start + count] for name, part in seen.items()}
         start += count
     return parts
 

@@ -37,6 +37,8 @@ class HoldsUntrained(keras.Model):
 
     def _trained(self, variables: list[Any]) -> list[Any]:
         others = {
-            id(variable) for network in self.untrained() for variable in network.variables
+            id(variable)
+            for network in self.untrained()
+            for variable in network.variables
         }
         return [variable for variable in variables if id(variable) not in others]
