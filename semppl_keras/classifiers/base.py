@@ -35,6 +35,8 @@ class ClassifierTrainer(ViewModel):
     predicts_classes = True
     freezable = ("classifier",)
     has_loss_on_images = True
+    # Whether an image may come with probabilities of the classes as its label.
+    takes_soft_labels = False
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class ClassifierTrainer(ViewModel):
             self.views.min_image_size,
             self.views.value_range,
             cached=self.views.cached,
+            soft_labels=self.takes_soft_labels,
         )
         self.built = True
 
@@ -139,10 +142,15 @@ class ClassifierTrainer(ViewModel):
             return {**given, "logits": logits}
         return self.classifier(inputs)
 
+    def as_targets(self, labels: Any) -> Any:
+        """`(B, num_classes)` float32 of labels, one-hot, or of probabilities."""
+        if len(labels.shape) == 2 and labels.shape[-1] > 1:
+            return ops.cast(labels, "float32")
+        return ops.one_hot(self.as_indices(labels), self.num_classes)
+
     def loss_on_images(self, labels: Any, outputs: Any, weights: Any) -> Any:
         """Cross-entropy of probabilities, weighted where there are weights."""
-        targets = ops.one_hot(self.as_indices(labels), self.num_classes)
-        losses = cross_entropy(targets, log_of(outputs))
+        losses = cross_entropy(self.as_targets(labels), log_of(outputs))
         if weights is not None:
             losses = losses * ops.cast(weights, losses.dtype)
         # A replica may have got no image of the last batch.

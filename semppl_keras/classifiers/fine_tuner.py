@@ -10,7 +10,7 @@ from semppl_keras.checks import check_integers, check_seed
 from semppl_keras.classifiers.base import ClassifierTrainer
 from semppl_keras.classifiers.class_weights import class_weights
 from semppl_keras.classifiers.starting_point import chosen_views, make_classifier
-from semppl_keras.data.checks import check_labels, check_weights
+from semppl_keras.data.checks import check_targets, check_weights
 from semppl_keras.data.feed.feed import make_labelled_feed
 from semppl_keras.losses.classification import cross_entropy
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
@@ -69,6 +69,8 @@ class FineTuner(ClassifierTrainer):
         TypeError, ValueError: if the model does not fit, or an argument is out of
             range.
     """
+
+    takes_soft_labels = True
 
     def __init__(
         self,
@@ -129,7 +131,11 @@ class FineTuner(ClassifierTrainer):
                 `(N, H, W, C)`; or (images, labels), as a pair of arrays,
                 `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader` or
                 another iterable of batches.
-            y: labels `(N,)` in [0, num_classes) or one-hot, where `x` is an array.
+            y: labels `(N,)` in [0, num_classes) or one-hot, where `x` is an array; or
+                probabilities `(N, num_classes)`, floats that are at least 0 and of sum
+                1 in each row, such as those of propagated labels, which the
+                cross-entropy takes as they are. Metrics are computed of their likeliest
+                classes. A dataset yields them in the place of labels.
             sample_weight: `(N,)`, what the loss of each image is multiplied by, where
                 `x` is an array; a dataset yields (images, labels, weights). As in
                 Keras the loss is the sum of the products, divided by the number of
@@ -138,7 +144,9 @@ class FineTuner(ClassifierTrainer):
                 multiplied in training, 1 for a class that is not in it; "balanced" for
                 weights that make all classes count alike, `N / (K n_c)` with n_c of the
                 N images in class c and K classes that have any; or None. To count the
-                labels of a dataset it is read once.
+                labels of a dataset it is read once. An image with probabilities counts
+                by the mean that they give of these weights, and for the n_c by its
+                shares.
             batch_size: int or None. None for that of the dataset's own batches, or
                 96, at most as many as there are.
             steps_per_epoch: int, only where `x` has no end, or none that can be told.
@@ -180,7 +188,7 @@ class FineTuner(ClassifierTrainer):
 
         Args:
             x: images `(B, H, W, C)`.
-            y: labels `(B,)` or one-hot.
+            y: labels `(B,)`, one-hot or probabilities.
             sample_weight, class_weight: as for `fit`.
             return_dict: bool, whether the result is a dict by name.
 
@@ -213,7 +221,7 @@ class FineTuner(ClassifierTrainer):
     ) -> dict[str, Any]:
         """Softmax cross-entropy with the labels, weighted where there are weights."""
         del batch
-        targets = ops.one_hot(self.as_indices(labels["label"]), self.num_classes)
+        targets = self.as_targets(labels["label"])
         share = self.label_smoothing
         targets = (1.0 - share) * targets + share / self.num_classes
         losses = cross_entropy(targets, outputs["logits"])
@@ -238,7 +246,7 @@ class FineTuner(ClassifierTrainer):
                     "`y` is for images as an array; a dataset yields (images, labels) "
                     f"itself. Received: x of type {type(x).__name__} and `y`."
                 )
-            y = check_labels("y", y, self.num_classes)
+            y = check_targets("y", y, self.num_classes)
             if len(x) != len(y):
                 raise ValueError(
                     "`x` and `y` must be of one length. Received: "
