@@ -1,39 +1,52 @@
 """What fine-tuning and distillation share: a classifier, trained on random views."""
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 from keras import ops
 
+from semppl_keras.checks import check_share
+from semppl_keras.classifiers.starting_point import make_classifier
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.losses.classification import cross_entropy, log_of
 from semppl_keras.networks import input_channels
 from semppl_keras.networks.image_classifier import ImageClassifier
 from semppl_keras.networks.trainable_part import choose_part
+from semppl_keras.networks.trainable_state import freeze_places, frozen_places
+from semppl_keras.training.bystanders import HoldsBystanders
 from semppl_keras.training.known_arguments import known_arguments
 from semppl_keras.training.view_model import ViewModel
+from semppl_keras.training.weight_average import average_weights, decay_at
 from semppl_keras.views import MultiCrop
 
 
-class ClassifierTrainer(ViewModel):
+class ClassifierTrainer(HoldsBystanders, ViewModel):
     """Trains an `ImageClassifier` on one random view of each image.
 
     A subclass gives `make_views`, which ends up in `random_views`, and `loss_parts`,
     of the logits of the views and of whatever else `make_views` has given.
 
     Args:
-        classifier: `ImageClassifier`; becomes this model's.
+        classifier: `ImageClassifier` to train; becomes this model's.
         draw_seed: int, of the views.
         seed: int, of the order of arrays; kept.
         trainable: what of the backbone is trained, "heads", "top" or "all", see
             `networks.train_part`; None for what it says itself.
         batch_norm: "adapt" or "inference", the same; None for "adapt" where
             `trainable` is given.
+        weight_average: float in [0, 1) or None. With it a second classifier has the
+            moving average of the weights, of this decay (a smaller one at first, see
+            `training.weight_average`): `classifier`, which predicts, evaluates and is
+            exported, while `online` is trained. None: both are the same one.
+
+    Raises:
+        ValueError: if `weight_average` is out of range.
     """
 
     predicts_classes = True
-    freezable = ("classifier",)
+    freezable = ("classifier", "online")
     has_loss_on_images = True
     # Whether an image may come with probabilities of the classes as its label.
     takes_soft_labels = False
@@ -46,14 +59,27 @@ class ClassifierTrainer(ViewModel):
         *,
         trainable: str | bool | None = None,
         batch_norm: str | None = None,
+        weight_average: float | None = None,
         **kwargs: Any,
     ) -> None:
+        if weight_average is not None:
+            check_share(weight_average=weight_average)
+            if weight_average == 1:
+                raise ValueError(
+                    "`weight_average` must be below 1, or the weights would stay as "
+                    f"they begin. Received: weight_average={weight_average}."
+                )
         if isinstance(trainable, bool):
             # What Keras notes of every model; what is frozen is noted beside it.
             kwargs["trainable"], trainable = trainable, None
         super().__init__(seed, draw_seed, **kwargs)
         choose_part(classifier.backbone, trainable, batch_norm)
-        self.classifier = classifier
+        self.weight_average = weight_average
+        if weight_average is None:
+            self.classifier = classifier
+        else:
+            self.classifier = _copied(classifier)
+            self.online_classifier = classifier
         channels = input_channels(classifier.backbone)
         self.views.check_channels(channels)
         self.image_spec = ImageSpec(
@@ -67,9 +93,20 @@ class ClassifierTrainer(ViewModel):
         self.built = True
 
     @property
+    def online(self) -> ImageClassifier:
+        """The classifier that is trained: `classifier`, unless that is an average."""
+        averaged = self.weight_average is not None
+        return self.online_classifier if averaged else self.classifier
+
+    @property
     def backbone(self) -> keras.Model:
-        """The classifier's backbone, a `keras.Model` from views to features."""
-        return self.classifier.backbone
+        """The backbone that is trained, a `keras.Model` from views to features."""
+        return self.online.backbone
+
+    def bystanders(self) -> Iterable[Any]:
+        """The average."""
+        averaged = getattr(self, "weight_average", None) is not None
+        return (self.classifier,) if averaged else ()
 
     @property
     def views(self) -> MultiCrop:
@@ -114,6 +151,12 @@ class ClassifierTrainer(ViewModel):
         features = self.classifier.head.input_shape[-1]
         return {"Features": (features,), "Probabilities": (self.num_classes,)}
 
+    def train_part(self, part: str = "all", batch_norm: str = "adapt") -> None:
+        """As everywhere."""
+        super().train_part(part, batch_norm)
+        if self.weight_average is not None:
+            freeze_places(self.classifier, frozen_places(self.online))
+
     # -- the step -------------------------------------------------------------
 
     def random_views(self, images: tuple[Any, ...]) -> Any:
@@ -138,9 +181,21 @@ class ClassifierTrainer(ViewModel):
         """
         if training:
             given = {name: part for name, part in inputs.items() if name != "view"}
-            logits = self.classifier.logits(inputs["view"], training=True)
+            logits = self.online.logits(inputs["view"], training=True)
             return {**given, "logits": logits}
         return self.classifier(inputs)
+
+    def penalties(self) -> Iterable[Any]:
+        """Those of the classifier that is trained."""
+        return self.online.losses
+
+    def after_update(self) -> None:
+        """As everywhere, and moves the average where this batch ends a step."""
+        if self.weight_average is not None:
+            share = 1.0 - decay_at(self.step, self.weight_average)
+            share = share * self.completed_updates()
+            average_weights(self.classifier, self.online, share)
+        super().after_update()
 
     def as_targets(self, labels: Any) -> Any:
         """`(B, num_classes)` float32 of labels, one-hot, or of probabilities."""
@@ -156,3 +211,12 @@ class ClassifierTrainer(ViewModel):
         # A replica may have got no image of the last batch.
         count = ops.cast(ops.shape(losses)[0], losses.dtype)
         return ops.sum(losses) / ops.maximum(count, 1.0)
+
+
+def _copied(classifier: ImageClassifier) -> ImageClassifier:
+    """A classifier with the same weights and the same of it frozen."""
+    # Paths of its own: on torch Keras registers weights by their path.
+    with keras.name_scope("average"):
+        copy = make_classifier(classifier, classifier.num_classes)
+    freeze_places(copy, frozen_places(classifier))
+    return copy

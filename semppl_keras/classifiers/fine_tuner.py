@@ -59,6 +59,9 @@ class FineTuner(ClassifierTrainer):
             `semppl_keras.views`, of which crop and flip are taken. None: crop and flip
             of the views that `model` was pre-trained on. (SimCLRv2 fine-tunes and
             distils without colour augmentation.)
+        weight_average: float in [0, 1) or None. With it `classifier`, which predicts
+            and evaluates, has the moving average of the weights that are trained, of
+            this decay: 0.99 averages over some hundred steps, 0.999 over some thousand.
         seed: int or None: views, order of arrays and the linear layer follow from it.
             Drawn (and kept) where None.
         **kwargs: `trainable` ("heads", "top" or "all") and `batch_norm` ("adapt" or
@@ -81,6 +84,7 @@ class FineTuner(ClassifierTrainer):
         freeze_backbone: bool = False,
         label_smoothing: float = 0.0,
         views: MultiCrop | str | None = None,
+        weight_average: float | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -104,7 +108,9 @@ class FineTuner(ClassifierTrainer):
         )
         if freeze_backbone:
             classifier.backbone.trainable = False
-        super().__init__(classifier, draw_seed, seed, **kwargs)
+        super().__init__(
+            classifier, draw_seed, seed, weight_average=weight_average, **kwargs
+        )
         self.freeze_backbone = bool(freeze_backbone)
         self.label_smoothing = label_smoothing
 
@@ -284,10 +290,11 @@ class FineTuner(ClassifierTrainer):
     def get_config(self) -> dict[str, Any]:
         config = {
             **super().get_config(),
-            "model": keras.saving.serialize_keras_object(self.classifier),
+            "model": keras.saving.serialize_keras_object(self.online),
             "num_classes": self.num_classes,
             "freeze_backbone": self.freeze_backbone,
             "label_smoothing": self.label_smoothing,
+            "weight_average": self.weight_average,
             "seed": self.seed,
         }
         return with_frozen(config, self)
