@@ -10,6 +10,19 @@ from semppl_keras.training.global_batch import GlobalBatch
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Bank:
+    """Labelled embeddings that the teacher gave, to compare others with.
+
+    Args:
+        embeddings: `(M, D)` float32, of length 1.
+        labels: `(M,)` int32, -1 for an entry that is empty still.
+    """
+
+    embeddings: Any
+    labels: Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Step:
     """What a strategy may see of the step beside its own arguments.
 
@@ -23,8 +36,12 @@ class Step:
         write: Function of a variable and its new value, which it has from the next
             step on: on torch a variable must not change before the backward pass, so a
             strategy goes on with the value and leaves the variable alone.
-        step: int32 scalar, how many steps were done before.
-        total_steps: int32 scalar, of the whole training; 0 where it is not known.
+        step: int32 scalar, how many steps of this training were done before.
+        total_steps: int32 scalar, of the whole training.
+        seed: `keras.random.SeedGenerator` for what is drawn, through
+            `unlabelled.uniform` or `labelled.uniform`, so that replicas draw alike.
+        bank: `Bank` of labelled embeddings as it was before this step, of a trainer
+            one of whose parts compares embeddings; None otherwise.
     """
 
     unlabelled: GlobalBatch
@@ -34,6 +51,8 @@ class Step:
     write: Callable[[Any, Any], None]
     step: Any
     total_steps: Any
+    seed: Any = None
+    bank: Bank | None = None
 
 
 class Strategy(keras.layers.Layer):
@@ -68,7 +87,14 @@ class Strategy(keras.layers.Layer):
 
 class Alignment(Strategy):
     """Changes what is predicted of unlabelled images, knowing how often each class is
-    predicted."""
+    predicted.
+
+    Attributes:
+        changes_targets: whether the targets are made of the aligned probabilities, or
+            the weights alone.
+    """
+
+    changes_targets = True
 
     def call(self, probabilities: Any, step: Step) -> Any:
         """Aligned probabilities.
@@ -88,7 +114,16 @@ class Alignment(Strategy):
 
 
 class Refinement(Strategy):
-    """Changes what is predicted of unlabelled images by what lies near them."""
+    """Changes what is predicted of unlabelled images by what lies near them.
+
+    The trainer keeps `step.bank`: it is read here, and written after it.
+
+    Attributes:
+        changes_weights: whether the weights are made of the refined probabilities, or
+            the targets alone.
+    """
+
+    changes_weights = True
 
     def call(self, probabilities: Any, embeddings: Any, step: Step) -> Any:
         """Refined probabilities `(U, C)`.
