@@ -1,3 +1,13 @@
+from .balanced_head import BalancedHead as BalancedHead
+from .debiasing import Debiasing as Debiasing
+from .distribution_alignment import DistributionAlignment as DistributionAlignment
+from .instance_similarity import InstanceSimilarity as InstanceSimilarity
+from .max_entropy import MaxEntropy as MaxEntropy
+from .memory_smoothing import MemorySmoothing as MemorySmoothing
+from .outlier_detection import OutlierDetection as OutlierDetection
+from .propagation import Propagation as Propagation
+from .relative_threshold import RelativeThreshold as RelativeThreshold
+from .self_adaptive_threshold import SelfAdaptiveThreshold as SelfAdaptiveThreshold
 from .strategy import Alignment as Alignment
 from .strategy import Bank as Bank
 from .strategy import Refinement as Refinement
@@ -7,3 +17,4 @@ from .strategy import Targets as Targets
 from .strategy import Weighting as Weighting
 from .term import Context as Context
 from .term import Term as Term
+from .truncated_gaussian import TruncatedGaussian as TruncatedGaussian

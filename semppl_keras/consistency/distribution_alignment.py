@@ -44,6 +44,8 @@ class DistributionAlignment(Alignment):
         momentum: float in [0, 1], of the moving average of the batches' means, which
             begins with the first; None for 0.999, where there is no `queue`.
         queue: int, K, or None: the mean is that of the last K batches.
+        changes_targets: whether the targets are made of the aligned probabilities, or
+            the weights alone, as in SoftMatch.
 
     Raises:
         ValueError: if an argument is out of range, or both averages are given.
@@ -54,6 +56,7 @@ class DistributionAlignment(Alignment):
         target: str | Sequence[float] = "uniform",
         momentum: float | None = None,
         queue: int | None = None,
+        changes_targets: bool = True,
         **kwargs: Any,
     ) -> None:
         momentum = checked_momentum(momentum, queue)
@@ -61,6 +64,7 @@ class DistributionAlignment(Alignment):
         self.target = _checked_target(target)
         self.momentum = momentum
         self.queue = queue
+        self.changes_targets = bool(changes_targets)
 
     def build_for(self, num_classes: int) -> None:
         if not isinstance(self.target, str) and len(self.target) != num_classes:
@@ -84,7 +88,8 @@ class DistributionAlignment(Alignment):
         elif self.target == "uniform":
             target = 1.0 / frequencies.shape[0]
         else:
-            target = ops.convert_to_tensor(self.target, "float32") / sum(self.target)
+            target = ops.convert_to_tensor(self.target, "float32")
+            target = target / ops.sum(target)
         return aligned(probabilities, frequencies, target)
 
     def _averaged(self, variable: Any, latest: Any, step: Step) -> Any:
@@ -93,7 +98,7 @@ class DistributionAlignment(Alignment):
         return mean_of(history)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("target", "momentum", "queue")
+        names = ("target", "momentum", "queue", "changes_targets")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
@@ -101,8 +106,9 @@ def _checked_target(target: Any) -> str | tuple[float, ...]:
     """`target`, numbers as a tuple of floats."""
     if isinstance(target, str) and target in _TARGETS:
         return target
-    numbers = () if isinstance(target, str) else tuple(map(float, target))
-    if not numbers or not all(0 <= n < float("inf") for n in numbers) or not sum(numbers):
+    listed = hasattr(target, "__iter__") and not isinstance(target, str)
+    numbers = tuple(map(float, target)) if listed else ()
+    if not all(0 <= n < float("inf") for n in numbers) or not sum(numbers):
         raise ValueError(
             f"`target` must be one of {_TARGETS}, or a number for each class, none "
             f"negative and not all 0. Received: target={target!r}."

@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from semppl_keras.checks import check_positive, check_share
-from semppl_keras.consistency.distribution_alignment import DistributionAlignment
 from semppl_keras.consistency.strategy import Step, Weighting
 
 
@@ -35,47 +34,37 @@ class TruncatedGaussian(Weighting):
     SoftMatch (Chen et al., ICLR 2023, arXiv 2301.10921). Mean and variance of the
     largest probabilities are moving averages over all unlabelled images, this step's
     included, that begin at 1 / C and 1; the variance of a batch is the unbiased one.
-    As in SoftMatch the weight is computed of probabilities that are aligned with the
-    uniform distribution, whatever the targets are made of.
+
+    SoftMatch computes the weights, and not the targets, of probabilities that are
+    aligned with the uniform distribution:
+    `alignment=DistributionAlignment(changes_targets=False)`.
 
     Args:
         width: float, positive, by which the distance in standard deviations is
             multiplied.
-        momentum: float in [0, 1], of both averages and of the alignment.
-        align: whether the weights are computed of aligned probabilities.
+        momentum: float in [0, 1], of both averages.
 
     Raises:
         ValueError: if an argument is out of range.
     """
 
     def __init__(
-        self,
-        width: float = 2.0,
-        momentum: float = 0.999,
-        align: bool = True,
-        **kwargs: Any,
+        self, width: float = 2.0, momentum: float = 0.999, **kwargs: Any
     ) -> None:
         check_positive(width=width)
         check_share(momentum=momentum)
         super().__init__(**kwargs)
         self.width = width
         self.momentum = momentum
-        self.alignment = None
-        if align:
-            self.alignment = DistributionAlignment(momentum=momentum, name="alignment")
 
     def build_for(self, num_classes: int) -> None:
         self.mean = self.state("mean", (), 1.0 / num_classes)
         self.variance = self.state("variance", (), 1.0)
-        if self.alignment is not None:
-            self.alignment.build_for(num_classes)
         super().build_for(num_classes)
 
     def call(self, probabilities: Any, step: Step) -> Any:
-        probabilities = ops.stop_gradient(ops.cast(probabilities, "float32"))
-        if self.alignment is not None:
-            probabilities = self.alignment.call(probabilities, step)
-        confidence = ops.max(probabilities, axis=-1)
+        confidence = ops.max(ops.cast(probabilities, "float32"), axis=-1)
+        confidence = ops.stop_gradient(confidence)
         every = step.unlabelled.gather(confidence)
         count = every.shape[0]
         unbiased = ops.var(every) * (count / max(count - 1, 1))
@@ -93,5 +82,4 @@ class TruncatedGaussian(Weighting):
             **super().get_config(),
             "width": self.width,
             "momentum": self.momentum,
-            "align": self.alignment is not None,
         }
