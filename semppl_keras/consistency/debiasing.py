@@ -58,13 +58,14 @@ class Debiasing(Alignment):
 
     def call(self, probabilities: Any, step: Step) -> Any:
         probabilities = ops.stop_gradient(ops.cast(probabilities, "float32"))
-        before = ops.convert_to_tensor(self.frequencies.value)
+        before = self.frequencies.value
+        pseudo_labels = debiased(probabilities, before, self.strength)
         latest = step.unlabelled.mean(ops.mean(probabilities, axis=0))
         # For the margin of the same step: the variable changes at once on some
         # backends, and after the step on others.
         self._now = self.momentum * before + (1.0 - self.momentum) * latest
         step.write(self.frequencies, self._now)
-        return debiased(probabilities, before, self.strength)
+        return pseudo_labels
 
     def margin(self, logits: Any) -> Any:
         return ops.cast(logits, "float32") + self.strength * log_of(self._now)

@@ -50,11 +50,11 @@ class Term(Strategy):
 
     needs_embeddings = False
     predicts = False
-    head: Any = None
 
     def __init__(self, weight: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.weight = weight
+        self.head: Any = None
 
     def build_for(
         self, num_classes: int, features: int = 0, seed: int | None = None
