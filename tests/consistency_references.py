@@ -54,6 +54,8 @@ class DistributionAlignment:
 
 
 class Debiasing:
+    """Of each step: pseudo-labels, and what the margin adds."""
+
     def __init__(self, strength=0.4, momentum=0.999):
         self.strength, self.momentum = strength, momentum
         self.q = None
@@ -61,13 +63,11 @@ class Debiasing:
     def __call__(self, probabilities, labelled):
         classes = len(probabilities[0])
         q = np.full(classes, 1 / classes) if self.q is None else self.q
+        self.added = self.strength * np.log(q)
         result = [softmax(np.log(p) - self.strength * np.log(q)) for p in probabilities]
         latest = np.mean(probabilities, axis=0)
         self.q = self.momentum * q + (1 - self.momentum) * latest
         return np.array(result)
-
-    def margin(self, logits):
-        return logits + self.strength * np.log(self.q)
 
 
 class SelfAdaptiveThreshold:
@@ -89,17 +89,12 @@ class SelfAdaptiveThreshold:
 
 
 class RelativeThreshold:
-    def __init__(self, share=0.9, warm_up=0.0):
-        self.share, self.warm_up, self.step = share, warm_up, 0
+    def __init__(self, share=0.9):
+        self.share = share
 
-    def __call__(self, probabilities, labelled, total=8):
+    def __call__(self, probabilities, labelled):
         threshold = self.share * np.mean([max(p) for p in labelled])
-        rise = 1.0
-        if self.warm_up:
-            done = min(np.pi, np.pi * self.step / (self.warm_up * total))
-            rise = 0.5 - 0.5 * np.cos(done)
-        self.step += 1
-        return np.array([rise * float(max(p) >= threshold) for p in probabilities])
+        return np.array([float(max(p) >= threshold) for p in probabilities])
 
 
 class TruncatedGaussian:

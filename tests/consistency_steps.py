@@ -16,16 +16,13 @@ def as_numpy(value):
 
 
 class Writes:
-    """Writes variables as the backends do: at once, or after the step."""
+    """Writes variables after the step, as the trainer does."""
 
-    def __init__(self, at_once=True):
-        self.at_once, self.pending = at_once, []
+    def __init__(self):
+        self.pending = []
 
     def __call__(self, variable, value):
-        if self.at_once:
-            variable.assign(value)
-        else:
-            self.pending.append((variable, value))
+        self.pending.append((variable, value))
 
     def end_step(self):
         for variable, value in self.pending:

@@ -31,8 +31,8 @@ class Debiasing(Alignment):
     DebiasPL (Wang et al., CVPR 2022, arXiv 2201.01490). Pseudo-labels are made of
     logits less `strength log q`, and the loss of the strong views' logits plus
     `strength log q`, by which rare classes get a larger margin. q is a moving average
-    of the mean prediction before debiasing that begins at 1 / C; pseudo-labels are
-    made with q as it was before the step, the margin knows the step's predictions.
+    of the mean prediction before debiasing that begins at 1 / C; both are of q as it
+    was before the step.
 
     Args:
         strength: float, not negative; 0.4 in the paper for CIFAR.
@@ -50,7 +50,6 @@ class Debiasing(Alignment):
         super().__init__(**kwargs)
         self.strength = strength
         self.momentum = momentum
-        self._now: Any = None
 
     def build_for(self, num_classes: int) -> None:
         self.frequencies = self.state("frequencies", (num_classes,), 1.0 / num_classes)
@@ -58,17 +57,15 @@ class Debiasing(Alignment):
 
     def call(self, probabilities: Any, step: Step) -> Any:
         probabilities = ops.stop_gradient(ops.cast(probabilities, "float32"))
-        before = self.frequencies.value
-        pseudo_labels = debiased(probabilities, before, self.strength)
+        frequencies = self.frequencies.value
         latest = step.unlabelled.mean(ops.mean(probabilities, axis=0))
-        # For the margin of the same step: the variable changes at once on some
-        # backends, and after the step on others.
-        self._now = self.momentum * before + (1.0 - self.momentum) * latest
-        step.write(self.frequencies, self._now)
-        return pseudo_labels
+        moved = self.momentum * frequencies + (1.0 - self.momentum) * latest
+        step.write(self.frequencies, moved)
+        return debiased(probabilities, frequencies, self.strength)
 
     def margin(self, logits: Any) -> Any:
-        return ops.cast(logits, "float32") + self.strength * log_of(self._now)
+        bias = log_of(self.frequencies.value)
+        return ops.cast(logits, "float32") + self.strength * bias
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -1,6 +1,5 @@
 """AdaMatch: a threshold that follows the confidence in labelled images."""
 
-import math
 from typing import Any
 
 import keras
@@ -10,20 +9,17 @@ from semppl_keras.checks import check_share
 from semppl_keras.consistency.strategy import Step, Weighting
 
 
-def cosine_warm_up(step: Any, total_steps: Any, share: float) -> Any:
-    """`1/2 - 1/2 cos(pi min(1, step / (share total_steps)))`: from 0 to 1.
+def relative_threshold(labelled_probabilities: Any, share: float) -> Any:
+    """`share` of the mean of the largest probabilities.
 
     Args:
-        step, total_steps: int32 scalars; without a length, 0, there is no warm-up.
-        share: float in [0, 1], of the training.
+        labelled_probabilities: `(B, C)`.
+        share: float in [0, 1].
 
     Returns:
         float32 scalar.
     """
-    length = share * ops.cast(total_steps, "float32")
-    done = ops.cast(step, "float32") / ops.maximum(length, 1e-6)
-    weight = 0.5 - 0.5 * ops.cos(math.pi * ops.minimum(done, 1.0))
-    return ops.where(length > 0, weight, 1.0)
+    return share * ops.mean(ops.max(labelled_probabilities, axis=-1))
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -33,35 +29,26 @@ class RelativeThreshold(Weighting):
 
     AdaMatch (Berthelot et al., ICLR 2022, arXiv 2106.04732): the threshold is that
     share of the mean, over the labelled images of this step under their weak views, of
-    the largest probability. The weights rise from 0 to 1 along half a cosine.
+    the largest probability.
 
     Args:
         share: float in [0, 1]; 0.9 in the paper.
-        warm_up: float in [0, 1], the share of the training in which the weights rise;
-            0.5 in the paper. Where the length of the training is not known, there is
-            none.
 
     Raises:
-        ValueError: if an argument is out of range.
+        ValueError: if it is out of range.
     """
 
-    def __init__(self, share: float = 0.9, warm_up: float = 0.0, **kwargs: Any) -> None:
-        check_share(share=share, warm_up=warm_up)
+    def __init__(self, share: float = 0.9, **kwargs: Any) -> None:
+        check_share(share=share)
         super().__init__(**kwargs)
         self.share = share
-        self.warm_up = warm_up
 
     def call(self, probabilities: Any, step: Step) -> Any:
-        largest = ops.max(ops.cast(probabilities, "float32"), axis=-1)
-        confidence = ops.mean(ops.max(step.labelled_probabilities, axis=-1))
-        threshold = self.share * step.labelled.mean(confidence)
-        weights = ops.cast(largest >= threshold, "float32")
-        rise = cosine_warm_up(step.step, step.total_steps, self.warm_up)
-        return ops.stop_gradient(rise * weights)
+        threshold = step.labelled.mean(
+            relative_threshold(step.labelled_probabilities, self.share)
+        )
+        sure = ops.max(ops.cast(probabilities, "float32"), axis=-1) >= threshold
+        return ops.stop_gradient(ops.cast(sure, "float32"))
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "share": self.share,
-            "warm_up": self.warm_up,
-        }
+        return {**super().get_config(), "share": self.share}
