@@ -13,7 +13,6 @@ from semppl_keras.networks.image_classifier import ImageClassifier
 from semppl_keras.networks.trainable_part import choose_part
 from semppl_keras.training.known_arguments import known_arguments
 from semppl_keras.training.view_model import ViewModel
-from semppl_keras.views import MultiCrop
 
 
 class ClassifierTrainer(ViewModel):
@@ -26,6 +25,8 @@ class ClassifierTrainer(ViewModel):
         classifier: `ImageClassifier`; becomes this model's.
         draw_seed: int, of the views.
         seed: int, of the order of arrays; kept.
+        training_views: what makes the views of training, with the attributes of a
+            `MultiCrop`; None for the classifier's own.
         trainable: what of the backbone is trained, "heads", "top" or "all", see
             `networks.train_part`; None for what it says itself.
         batch_norm: "adapt" or "inference", the same; None for "adapt" where
@@ -42,6 +43,7 @@ class ClassifierTrainer(ViewModel):
         draw_seed: int,
         seed: int,
         *,
+        training_views: Any = None,
         trainable: str | bool | None = None,
         batch_norm: str | None = None,
         **kwargs: Any,
@@ -52,6 +54,7 @@ class ClassifierTrainer(ViewModel):
         super().__init__(seed, draw_seed, **kwargs)
         choose_part(classifier.backbone, trainable, batch_norm)
         self.classifier = classifier
+        self._training_views = training_views
         channels = input_channels(classifier.backbone)
         self.views.check_channels(channels)
         self.image_spec = ImageSpec(
@@ -69,9 +72,10 @@ class ClassifierTrainer(ViewModel):
         return self.classifier.backbone
 
     @property
-    def views(self) -> MultiCrop:
-        """The `MultiCrop` that makes the views of training and of prediction."""
-        return self.classifier.views
+    def views(self) -> Any:
+        """The `MultiCrop` that makes the views of training and of prediction, or what
+        makes those of training alone."""
+        return self._training_views or self.classifier.views
 
     @property
     def num_classes(self) -> int:

@@ -1,6 +1,7 @@
 """What the parts of a consistency training have in common."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -59,11 +60,14 @@ class Strategy(keras.layers.Layer):
     """A part of a `ConsistencyTrainer`, whose state is saved with the model.
 
     Computes in float32 under every policy. A subclass makes its state in `build_for`,
-    which the trainer calls once, and gives `call`.
+    which the trainer calls once, and gives `call`, which the trainer calls as it is:
+    Keras' own `__call__` takes tensors alone.
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "dtype": "float32"})
+        # Keras would number them, and `fit` tells terms by their names.
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+        super().__init__(**{"name": name, **kwargs, "dtype": "float32"})
 
     def build_for(self, num_classes: int) -> None:
         """Makes the state.
@@ -150,4 +154,25 @@ class Targets(Strategy):
 
     def call(self, probabilities: Any) -> Any:
         """Targets `(U, C)`, rows of sum 1, of probabilities `(U, C)`."""
+        raise NotImplementedError(f"{type(self).__name__} has no `call`.")
+
+
+class Mixing(Strategy):
+    """Mixes the strong views of unlabelled images with one another."""
+
+    def call(
+        self, views: Any, confidences: Any, targets: Any, weights: Any, step: Step
+    ) -> tuple[Any, Any, Any]:
+        """Mixed views, their targets and their weights.
+
+        Args:
+            views: `(U, S, s, s, C)`, strong ones.
+            confidences: `(U,)`, the largest probability of each image.
+            targets: `(U, C)`.
+            weights: `(U,)`.
+            step: `Step`.
+
+        Returns:
+            The three, of the same shapes.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no `call`.")
