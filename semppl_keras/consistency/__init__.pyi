@@ -1,9 +1,19 @@
+from .balanced_head import BalancedHead as BalancedHead
+from .debiasing import Debiasing as Debiasing
+from .distribution_alignment import DistributionAlignment as DistributionAlignment
 from .ema_teacher import EMATeacher as EMATeacher
 from .fixed_threshold import FixedThreshold as FixedThreshold
 from .frozen_teacher import FrozenTeacher as FrozenTeacher
 from .hard_labels import HardLabels as HardLabels
+from .instance_similarity import InstanceSimilarity as InstanceSimilarity
+from .max_entropy import MaxEntropy as MaxEntropy
+from .memory_smoothing import MemorySmoothing as MemorySmoothing
 from .online_teacher import OnlineTeacher as OnlineTeacher
+from .outlier_detection import OutlierDetection as OutlierDetection
+from .propagation import Propagation as Propagation
 from .pseudo_mixup import PseudoMixup as PseudoMixup
+from .relative_threshold import RelativeThreshold as RelativeThreshold
+from .self_adaptive_threshold import SelfAdaptiveThreshold as SelfAdaptiveThreshold
 from .soft_labels import SoftLabels as SoftLabels
 from .strategy import Alignment as Alignment
 from .strategy import Bank as Bank
@@ -16,3 +26,4 @@ from .strategy import Weighting as Weighting
 from .teacher import Teacher as Teacher
 from .term import Context as Context
 from .term import Term as Term
+from .truncated_gaussian import TruncatedGaussian as TruncatedGaussian
