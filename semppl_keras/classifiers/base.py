@@ -103,7 +103,8 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
     @property
     def online(self) -> ImageClassifier:
         """The classifier that is trained: `classifier`, unless that is an average."""
-        return getattr(self, "online_classifier", self.classifier)
+        has_other = hasattr(self, "online_classifier")
+        return self.online_classifier if has_other else self.classifier
 
     @property
     def backbone(self) -> keras.Model:

@@ -170,7 +170,8 @@ class ConsistencyTrainer(ConsistencyStep):
                 seed=layer_seed,
             )
         views = weak_and_strong(views, online.views)
-        online.views = views.weak
+        # A new one: of a model Keras would go on to hold the views that it had.
+        online = _of_parts(online, online.head, views.weak)
         features = online.head.input_shape[-1]
         for term, head_seed in zip(terms, head_seeds[1:], strict=True):
             term.build_for(num_classes, features, head_seed)
@@ -299,10 +300,11 @@ def _predictor(online: ImageClassifier, terms: list[Any]) -> ImageClassifier | N
     heads = [term.head for term in terms if term.predicts]
     if not heads:
         return None
+    return _of_parts(online, heads[0], online.views)
+
+
+def _of_parts(online: ImageClassifier, head: Any, views: Any) -> ImageClassifier:
+    """A classifier on the same backbone."""
     return ImageClassifier(
-        online.backbone,
-        heads[0],
-        online.views,
-        class_names=online.class_names,
-        name=online.name,
+        online.backbone, head, views, class_names=online.class_names, name=online.name
     )
