@@ -38,6 +38,7 @@ CLASSES = {
     "MemoryVotes": "semppl_keras.pretraining.memory_classifier",
     "MixStreams": "semppl_keras.backbones.selective_kernels",
     "MultiCrop": "semppl_keras.views.multi_crop",
+    "RandAugment": "semppl_keras.views.rand_augment",
     "ReLICv2": "semppl_keras.pretraining.relicv2",
     "SemPPL": "semppl_keras.pretraining.semppl",
     "SimCLR": "semppl_keras.pretraining.simclr",
