@@ -22,6 +22,10 @@ _TIMED_SHARE, _TIMED_SECONDS = 0.02, 10.0
 _LEAST_STEPS_IN_EPOCH = 50
 
 
+class TooShort(RunError):
+    """The minutes leave no time for a training that is of any use."""
+
+
 class Budget:
     """What is left of the minutes that a command may take.
 
@@ -95,7 +99,7 @@ class Budget:
             **arguments: As in `fit`.
 
         Raises:
-            RunError: Not as many steps fit.
+            TooShort: Not as many steps fit.
         """
         least_steps = LEAST_STEPS if least_steps is None else least_steps
         tell(f"Timing the first steps of {doing} ...")
@@ -113,7 +117,7 @@ class Budget:
         if steps < least_steps:
             needed = seconds_of(least_steps, speed)
             minutes = self.least_minutes(needed, share)
-            raise RunError(
+            raise TooShort(
                 f"--minutes must leave time for at least {least_steps} steps of "
                 f"{doing}, which take {spoken_duration(needed)}. Received: --minutes "
                 f"{self.minutes:g}, of which {spoken_duration(max(0.0, left))} are "
@@ -124,9 +128,10 @@ class Budget:
         made = schedule.epochs * schedule.steps_in_epoch(steps_in_pass)
         tell(
             f"A step takes {round(1000 * speed.seconds_per_step, 1):,g} ms, the first "
-            f"ones {spoken_duration(speed.first_seconds)}: {made:,} steps fit --minutes "
-            f"{self.minutes:g}, {made / steps_in_pass:.2g} passes over the images, as "
-            f"{schedule.epochs:,} epoch(s) of {schedule.steps_per_epoch:,} steps."
+            f"ones {spoken_duration(speed.first_seconds)}: {made:,} steps fit "
+            f"--minutes {self.minutes:g}, {made / steps_in_pass:.2g} passes over the "
+            f"images, as {schedule.epochs:,} epoch(s) of {schedule.steps_per_epoch:,} "
+            "steps."
         )
         return schedule
 

@@ -13,9 +13,8 @@ from semppl_keras.pretraining import Pretraining
 from semppl_keras.recipes import classifiers as recipes
 from semppl_keras.recipes.classifiers import ClassifierTraining
 from semppl_keras.runs.budget import Budget
-from semppl_keras.runs.resuming import begun_schedule, resumable_fit
+from semppl_keras.runs.fitted_training import fitted_training
 from semppl_keras.runs.schedule import Schedule
-from semppl_keras.runs.telling import tell
 
 
 def fine_tune(
@@ -220,13 +219,7 @@ def _trained(
     """What is made, trained by a recipe on data; and `settings` with the recipe's."""
     count = len(data[0])
     learning_rate = learning_rate or recipe.learning_rate
-    batch_size, steps_in_pass = recipe.batch_of(count), recipe.steps_in(count)
-    settings = {
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        **settings,
-    }
-    arguments["batch_size"] = batch_size
+    batch_size = recipe.batch_of(count)
 
     def make_compiled(steps: int) -> Any:
         keras.utils.set_random_seed(seed)
@@ -234,30 +227,18 @@ def _trained(
         trainer.compile(recipe.make_optimizer(steps, learning_rate))
         return trainer
 
-    schedule = Schedule(epochs or recipe.epochs_of(count))
-    if budget is not None:
-        settings["minutes"] = budget.minutes
-        begun = {**settings, **(depends_on or {})}
-        schedule = begun_schedule(checkpoints, begun, *data) or budget.fitted(
-            f"{doing[0].lower()}{doing[1:]}",
-            lambda: make_compiled(steps_in_pass),
-            *data,
-            steps_in_pass=steps_in_pass,
-            **arguments,
-        )
-        arguments["steps_per_epoch"] = schedule.steps_per_epoch
-        shorten = "Fewer --minutes take less."
-    settings = {**schedule.to_dict(), **settings}
-    steps = schedule.epochs * schedule.steps_in_epoch(steps_in_pass)
-    tell(f"{doing}, {steps:,} steps ...")
-    trainer = resumable_fit(
-        lambda: make_compiled(steps),
-        checkpoints,
-        {**settings, **(depends_on or {})},
-        *data,
-        epochs=schedule.epochs,
+    return fitted_training(
+        doing,
+        make_compiled,
+        data,
+        {"batch_size": batch_size, "learning_rate": learning_rate, **settings},
+        usual=Schedule(epochs or recipe.epochs_of(count)),
+        steps_in_pass=recipe.steps_in(count),
+        budget=budget,
+        checkpoints=checkpoints,
+        depends_on=depends_on,
         shorten=shorten,
         trust=trust,
+        batch_size=batch_size,
         **arguments,
     )
-    return trainer, settings

@@ -31,7 +31,7 @@ from semppl_keras.runs.options.train import (
     TrainOptions,
 )
 from semppl_keras.runs.run_backbone import BACKBONE
-from semppl_keras.runs.run_models import FROZEN, TUNED
+from semppl_keras.runs.run_models import FROZEN, OF_THEIR_OWN, TUNED
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.skipped_files import names_skipped
 from semppl_keras.runs.telling import tell
@@ -75,6 +75,9 @@ _FILES = (
     TUNED,
     "tuned.json",
     "tuning",
+    "ending",
+    "ending.json",
+    *(f"{name}.keras" for name in OF_THEIR_OWN),
     "heads",
 )
 

@@ -23,6 +23,8 @@ from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.candidates import Candidate
+from semppl_keras.runs.ending import CHECKPOINTS as ENDING_CHECKPOINTS
+from semppl_keras.runs.ending import Ended, ending_for, train_ending
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     dataset_of,
@@ -40,7 +42,12 @@ from semppl_keras.runs.kept_features import (
     start_of,
 )
 from semppl_keras.runs.options.train import TrainOptions
-from semppl_keras.runs.outcome import frozen_of, measured_before, outcome_of
+from semppl_keras.runs.outcome import (
+    frozen_of,
+    measured_before,
+    outcome_of,
+    trained_features,
+)
 from semppl_keras.runs.results.trained_run import TrainedRun
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
 from semppl_keras.runs.run_backbone import BACKBONE, backbone_file, new_backbone
@@ -243,6 +250,9 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         return _begun(folder, settings, data, recipe, make_backbone, options)
 
     model, state, start = begin()
+    ending = None
+    if settings["epochs"]:
+        ending = ending_for(data, pretrained=recipe.from_weights)
     budget = None
     if settings.get("minutes") is not None:
         spent = state.seconds + time.monotonic() - begun
@@ -268,7 +278,8 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         tuned = tuned_candidates(folder, settings, data, teacher, start)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     if budget is not None and schedule_of(settings) is None:
-        schedule = _fitted(budget, model, data, recipe, kept)
+        share = 1.0 - (ending.share if ending else 0.0)
+        schedule = _fitted(budget, share, model, data, recipe, kept)
         settings = {**settings, **schedule.to_dict()}
         recipe = recipe_of(settings)
         # What has been timed is thrown away.
@@ -281,6 +292,21 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         model = model.on_pictures(start.lower, start.views)
     save_model(model, folder / "model.keras")
 
+    features, ended = None, Ended({})
+    if settings["epochs"]:
+        tell("Measuring ...")
+        features = trained_features(model, data, seed)
+        ended = train_ending(
+            ending,
+            folder,
+            settings,
+            data,
+            model,
+            features,
+            most_steps=settings["epochs"] * _steps_in_epoch(settings, data, recipe),
+            budget=budget,
+            trust=options.trust,
+        )
     outcome = outcome_of(
         folder,
         settings,
@@ -288,10 +314,13 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         model,
         frozen,
         tuned,
+        features,
+        ended.candidates,
         None if recipe.from_weights else make_backbone,
     )
     metrics = {
         **outcome.metrics,
+        "ending": ended.settings,
         "read_seconds": round(read_seconds, 2),
         "train_seconds": round(state.seconds, 2),
         "seconds": round(time.monotonic() - begun, 2),
@@ -327,8 +356,9 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     write_json(folder / "history.json", state.history)
     # Last: it marks the run as finished.
     write_json(folder / "metrics.json", metrics)
-    # The model has all that is in them.
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    # The models have all that is in them.
+    for name in ("checkpoints", ENDING_CHECKPOINTS):
+        shutil.rmtree(folder / name, ignore_errors=True)
     trained = TrainedRun(folder, metrics)
     tell(f"\n{trained.table()}")
     return trained
@@ -402,6 +432,7 @@ def _tell_begun(
 
 def _fitted(
     budget: Budget,
+    share: float,
     model: SemPPL,
     data: FewLabels,
     recipe: Recipe,
@@ -411,6 +442,7 @@ def _fitted(
 
     Args:
         budget: Of the run.
+        share: Of the time for training.
         model: Of a recipe of one epoch, which is that of its last stage. It is of no
             use afterwards.
         data, recipe, kept: What it is to be trained on, and how.
@@ -421,6 +453,7 @@ def _fitted(
             "SemPPL",
             lambda: model,
             *_images_of(data, kept),
+            share=share,
             steps_in_pass=math.ceil(len(data.unlabelled_indices) / batch_size),
             batch_size=batch_size,
             labelled_batch_size=labelled_batch_size,

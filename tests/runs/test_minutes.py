@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from toys import toy_images, toy_model
 
 from semppl_keras import runs
 from semppl_keras.cli import main
-from semppl_keras.runs import RunError, budget, resuming
+from semppl_keras.runs import RunError, budget, training
 from semppl_keras.runs.budget import Budget, seconds_of, steps_that_fit
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.settings import schedule_of
@@ -82,7 +81,7 @@ def test_a_budget_keeps_a_share_for_measuring():
 
 def test_the_first_steps_are_not_timed():
     images, labels = toy_images(12)
-    model = toy_model(jit_compile=False)
+    model = toy_model()
     # Made, two steps of a minute and one, and then steps of half a second.
     clock = Clock([0.0, 60.0, 1.0, 0.5])
     speed = measured_speed(
@@ -156,7 +155,7 @@ def test_a_run_goes_on_with_the_steps_that_were_found(
     options = ["train", *archive, "--minutes", "1", "--out"]
     parts = tmp_path / "parts"
     with monkeypatch.context() as patch:
-        patch.setattr(resuming, "TrainingHealth", interrupting(epoch=1))
+        patch.setattr(training, "ScalarLogs", interrupting(epoch=1))
         assert main([*options, str(parts)]) == 130
     settings = _settings(parts)
     assert (settings["epochs"], settings["steps_per_epoch"]) == (2, 6)

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from semppl_keras.recipes.classifiers import DISTILLATION
+from semppl_keras.recipes.classifiers import DISTILLATION, LABELS, METHODS
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
     Options,
@@ -12,6 +12,7 @@ from semppl_keras.runs.options.checks import (
     checked,
     flag,
     integer,
+    one_of,
     output,
     path,
     positive,
@@ -42,8 +43,19 @@ class ClassifierOptions(Options):
 class FineTuningOptions(ClassifierOptions):
     """The keywords of `finetune`."""
 
+    method: str = checked(one_of(METHODS), LABELS)
     from_layer: int | None = checked(integer(0), None)
     freeze_backbone: bool = checked(flag, False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.freeze_backbone and self.method != LABELS:
+            raise RunError(
+                f"--freeze-backbone is for --method {LABELS}: the others train on "
+                "images that a frozen network has seen already. Received: "
+                f"--freeze-backbone with --method {self.method}. Leave one of the two "
+                "out."
+            )
 
 
 def _student(name: str, value: Any) -> str:
