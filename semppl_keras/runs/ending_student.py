@@ -5,11 +5,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from semppl_keras import backbones
+from semppl_keras import backbones, evaluation
 from semppl_keras.classifiers import FineTuner
 from semppl_keras.data import FewLabels
 from semppl_keras.data.few_labels import rows_of
-from semppl_keras.evaluation import hog_features
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.propagation import spread_labels
 from semppl_keras.networks import ImageClassifier
@@ -107,7 +106,7 @@ def soft_labels(
     assert of.rows is not None
     features = unit(of.learned)
     if ending.histograms:
-        gradients = hog_features(data.x_train[of.rows])
+        gradients = evaluation.hog_features(data.x_train[of.rows])
         features = np.concatenate([features, unit(gradients)], axis=1)
     labelled = np.arange(len(features)) < len(of.labels)
     graph = NeighbourGraph(

@@ -472,6 +472,8 @@ def _trained(
 ) -> TrainingState:
     """The `TrainingState` after training, or what is left of it."""
     if state.epoch == settings["epochs"]:
+        # As the end of `fit` leaves it.
+        model.hold_target()
         return state
     batch_size, labelled_batch_size = _batch_sizes(data, recipe)
     epochs = settings["epochs"]

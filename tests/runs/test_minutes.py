@@ -199,7 +199,7 @@ def test_minutes_and_epochs_exclude_each_other(archive, tmp_path, capsys):
 
 def test_too_short_a_run_leaves_nothing_behind(archive, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "LEAST_STEPS", 50)
-    with pytest.raises(RunError, match="at least 50 .* Give at least --minutes 3"):
+    with pytest.raises(RunError, match="at least 50 .* Give at least --minutes [0-9]"):
         runs.train(
             dataset=archive[1],
             labels_per_class=2,
