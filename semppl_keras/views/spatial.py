@@ -271,7 +271,7 @@ def warp(
         centred = (of_x * x)[..., None, :] + (of_y * y + shift)[..., None]
         wanted = centred + (size - 1) / 2
         position = ops.clip(wanted, 0.0, size - 1.0)
-        before = ops.minimum(ops.floor(position), max(size - 2.0, 0.0))
+        before = ops.floor(position)
         return before, position - before, ops.abs(wanted - position) <= 0.5
 
     left, from_right, in_columns = source(across, width)
@@ -279,6 +279,7 @@ def warp(
 
     # All pixels of all views in a row, and again from the one to the right on, from the
     # one below on, and from the one below to the right on: one look-up in all four.
+    # What follows the last pixel of a row or of a view has no share.
     shape = ops.shape(images)
     count = math.prod(shape)
     row = ops.pad(ops.reshape(images, (-1,)), (0, width + 1))
