@@ -1,41 +1,57 @@
 """What fine-tuning and distillation share: a classifier, trained on random views."""
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 from keras import ops
 
+from semppl_keras.checks import check_share
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.losses.classification import cross_entropy, log_of
 from semppl_keras.networks import input_channels
-from semppl_keras.networks.image_classifier import ImageClassifier
+from semppl_keras.networks.image_classifier import ImageClassifier, copy_classifier
 from semppl_keras.networks.trainable_part import choose_part
+from semppl_keras.networks.trainable_state import freeze_places, frozen_places
+from semppl_keras.training.bystanders import HoldsBystanders
 from semppl_keras.training.known_arguments import known_arguments
 from semppl_keras.training.view_model import ViewModel
+from semppl_keras.training.weight_average import average_weights, decay_at
 
 
-class ClassifierTrainer(ViewModel):
+class ClassifierTrainer(HoldsBystanders, ViewModel):
     """Trains an `ImageClassifier` on one random view of each image.
 
     A subclass gives `make_views`, which ends up in `random_views`, and `loss_parts`,
     of the logits of the views and of whatever else `make_views` has given.
 
     Args:
-        classifier: `ImageClassifier`; becomes this model's.
+        classifier: `ImageClassifier` to train; becomes this model's.
         draw_seed: int, of the views.
         seed: int, of the order of arrays; kept.
         training_views: what makes the views of training, with the attributes of a
             `MultiCrop`; None for the classifier's own.
+        predictor: `ImageClassifier` of the same backbone that predicts in its place,
+            whose head is trained beside its own; None for `classifier` itself.
         trainable: what of the backbone is trained, "heads", "top" or "all", see
             `networks.train_part`; None for what it says itself.
         batch_norm: "adapt" or "inference", the same; None for "adapt" where
             `trainable` is given.
+        weight_average: float in [0, 1) or None. With it a second classifier has the
+            moving average of the weights, of this decay (a smaller one at first, see
+            `training.weight_average`): `classifier`, which predicts, evaluates and is
+            exported, while `online` is trained. None: both are the same one.
+
+    Raises:
+        ValueError: if `weight_average` is out of range.
     """
 
     predicts_classes = True
-    freezable = ("classifier",)
+    freezable = ("classifier", "online")
     has_loss_on_images = True
+    # Whether an image may come with probabilities of the classes as its label.
+    takes_soft_labels = False
 
     def __init__(
         self,
@@ -44,17 +60,34 @@ class ClassifierTrainer(ViewModel):
         seed: int,
         *,
         training_views: Any = None,
+        predictor: ImageClassifier | None = None,
         trainable: str | bool | None = None,
         batch_norm: str | None = None,
+        weight_average: float | None = None,
         **kwargs: Any,
     ) -> None:
+        if weight_average is not None:
+            check_share(weight_average=weight_average)
+            if weight_average == 1:
+                raise ValueError(
+                    "`weight_average` must be below 1, or the weights would stay as "
+                    f"they begin. Received: weight_average={weight_average}."
+                )
         if isinstance(trainable, bool):
             # What Keras notes of every model; what is frozen is noted beside it.
             kwargs["trainable"], trainable = trainable, None
         super().__init__(seed, draw_seed, **kwargs)
         choose_part(classifier.backbone, trainable, batch_norm)
-        self.classifier = classifier
         self._training_views = training_views
+        self.weight_average = weight_average
+        predictor = classifier if predictor is None else predictor
+        if weight_average is None:
+            self.classifier = predictor
+        else:
+            self.classifier = copy_classifier(predictor, "average")
+            self.predictor = predictor
+        if self.classifier is not classifier:
+            self.online_classifier = classifier
         channels = input_channels(classifier.backbone)
         self.views.check_channels(channels)
         self.image_spec = ImageSpec(
@@ -63,13 +96,25 @@ class ClassifierTrainer(ViewModel):
             self.views.min_image_size,
             self.views.value_range,
             cached=self.views.cached,
+            soft_labels=self.takes_soft_labels,
         )
         self.built = True
 
     @property
+    def online(self) -> ImageClassifier:
+        """The classifier that is trained: `classifier`, unless that is an average."""
+        has_other = hasattr(self, "online_classifier")
+        return self.online_classifier if has_other else self.classifier
+
+    @property
     def backbone(self) -> keras.Model:
-        """The classifier's backbone, a `keras.Model` from views to features."""
-        return self.classifier.backbone
+        """The backbone that is trained, a `keras.Model` from views to features."""
+        return self.online.backbone
+
+    def bystanders(self) -> Iterable[Any]:
+        """The average."""
+        averaged = getattr(self, "weight_average", None) is not None
+        return (self.classifier,) if averaged else ()
 
     @property
     def views(self) -> Any:
@@ -115,6 +160,12 @@ class ClassifierTrainer(ViewModel):
         features = self.classifier.head.input_shape[-1]
         return {"Features": (features,), "Probabilities": (self.num_classes,)}
 
+    def train_part(self, part: str = "all", batch_norm: str = "adapt") -> None:
+        """As everywhere."""
+        super().train_part(part, batch_norm)
+        if self.weight_average is not None:
+            freeze_places(self.classifier, frozen_places(self.online))
+
     # -- the step -------------------------------------------------------------
 
     def random_views(self, images: tuple[Any, ...]) -> Any:
@@ -139,14 +190,31 @@ class ClassifierTrainer(ViewModel):
         """
         if training:
             given = {name: part for name, part in inputs.items() if name != "view"}
-            logits = self.classifier.logits(inputs["view"], training=True)
+            logits = self.online.logits(inputs["view"], training=True)
             return {**given, "logits": logits}
         return self.classifier(inputs)
 
+    def penalties(self) -> Iterable[Any]:
+        """Those of the classifier that is trained."""
+        return self.online.losses
+
+    def after_update(self) -> None:
+        """As everywhere, and moves the average where this batch ends a step."""
+        if self.weight_average is not None:
+            share = 1.0 - decay_at(self.updates(), self.weight_average)
+            share = share * self.completed_updates()
+            average_weights(self.classifier, self.predictor, share)
+        super().after_update()
+
+    def as_targets(self, labels: Any) -> Any:
+        """`(B, num_classes)` float32 of labels, one-hot, or of probabilities."""
+        if len(labels.shape) == 2 and labels.shape[-1] > 1:
+            return ops.cast(labels, "float32")
+        return ops.one_hot(self.as_indices(labels), self.num_classes)
+
     def loss_on_images(self, labels: Any, outputs: Any, weights: Any) -> Any:
         """Cross-entropy of probabilities, weighted where there are weights."""
-        targets = ops.one_hot(self.as_indices(labels), self.num_classes)
-        losses = cross_entropy(targets, log_of(outputs))
+        losses = cross_entropy(self.as_targets(labels), log_of(outputs))
         if weights is not None:
             losses = losses * ops.cast(weights, losses.dtype)
         # A replica may have got no image of the last batch.

@@ -13,15 +13,16 @@ def balanced_weights(counts: Any) -> np.ndarray:
     """Weights with which all classes count alike, and the mean over images is 1.
 
     Args:
-        counts: `(num_classes,)` images of each class.
+        counts: `(num_classes,)` images of each class, or sums of their shares in it.
 
     Returns:
         `(num_classes,)` float32: `N / (K n_c)` with K classes that have images, 1 for
         one that has none.
     """
     counts = np.asarray(counts)
-    weights = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return np.where(counts > 0, weights, 1.0).astype("float32")
+    present = counts > 0
+    weights = counts.sum() / (present.sum() * np.where(present, counts, 1))
+    return np.where(present, weights, 1.0).astype("float32")
 
 
 def class_weights(class_weight: Any, data: Any, spec: ImageSpec) -> np.ndarray | None:
@@ -74,7 +75,10 @@ def _label_counts(data: Any, spec: ImageSpec) -> np.ndarray:
             '`class_weight="balanced"` needs the labels of all images to be counted. '
             "Received: data without an end. Give a dict of class to weight."
         )
-    return np.bincount(source.all_labels(), minlength=_num_classes(spec))
+    labels = source.all_labels()
+    if labels.ndim == 2:
+        return labels.sum(axis=0, dtype="float64")
+    return np.bincount(labels, minlength=_num_classes(spec))
 
 
 def _num_classes(spec: ImageSpec) -> int:

@@ -109,16 +109,11 @@ def check_parts(parts: dict[str, Any], terms: Iterable[Any]) -> None:
 
 
 def check_numbers(
-    label_smoothing: Any,
-    unlabelled_weight: Any,
-    unlabelled_ramp: Any,
-    weight_average: Any,
+    label_smoothing: Any, unlabelled_weight: Any, unlabelled_ramp: Any
 ) -> None:
     """Raises a ValueError for a number that is out of range."""
     check_not_negative(unlabelled_weight=unlabelled_weight)
     check_share(label_smoothing=label_smoothing, unlabelled_ramp=unlabelled_ramp)
-    if weight_average is not None:
-        check_share(weight_average=weight_average)
 
 
 def checked_prior(class_prior: Any, num_classes: int) -> tuple[float, ...] | None:
@@ -212,7 +207,7 @@ def make_projector(
                 f"{type(given).__name__}."
             )
         heads = [given]
-    with keras.name_scope("student"):
+    with keras.name_scope("online"):
         if not heads:
             return mlp_head(
                 features, features, _PROJECTION_DIM, seed, "projector", dtype=dtype

@@ -19,18 +19,17 @@ from semppl_keras.classifiers.consistency_parts import (
 from semppl_keras.classifiers.consistency_step import ConsistencyStep
 from semppl_keras.classifiers.starting_point import classifier_within, make_classifier
 from semppl_keras.consistency import FixedThreshold, HardLabels, OnlineTeacher
-from semppl_keras.networks.image_classifier import ImageClassifier, copy_classifier
+from semppl_keras.networks.image_classifier import ImageClassifier
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
 from semppl_keras.training.fit_callbacks import as_list
 from semppl_keras.training.random_state import draw_seeds
 from semppl_keras.training.training_length import NotesLength, TrainingLength
-from semppl_keras.training.untrained import HoldsUntrained
 
 _STRATEGIES = ("alignment", "refinement", "weighting", "targets", "mixing")
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
-class ConsistencyTrainer(HoldsUntrained, ConsistencyStep):
+class ConsistencyTrainer(ConsistencyStep):
     """Trains a classifier on few labels and on its own answers about other images.
 
     What is predicted of a weak view of an unlabelled image is what a strong view of it
@@ -84,10 +83,9 @@ class ConsistencyTrainer(HoldsUntrained, ConsistencyStep):
         unlabelled_weight: float, w_u, not negative.
         unlabelled_ramp: float in [0, 1], the share of the training in which the weight
             rises from 0 to w_u along half a cosine: 0.5 in AdaMatch.
-        weight_average: float in [0, 1], the momentum of the average of the weights, or
-            None. The average is `classifier`, which predicts, is evaluated, saved and
-            exported; it is never trained on. Its first steps count more, see
-            `training.weight_average.warm_momentum`.
+        weight_average: float in [0, 1) or None. With it `classifier`, which predicts,
+            is evaluated, saved and exported, has the moving average of the weights, of
+            this decay (a smaller one at first), while `online` is trained.
         labelled_strong: bool, whether strong views of the labelled images are learned
             beside their weak ones (AdaMatch).
         logit_interpolation: bool, whether the logits of the labelled images are drawn
@@ -108,16 +106,14 @@ class ConsistencyTrainer(HoldsUntrained, ConsistencyStep):
             `networks.train_part`; `dtype`, of a new projector; `name`.
 
     Attributes:
-        student: `ImageClassifier` that is trained.
-        classifier: `ImageClassifier` that predicts: the average of the student's
-            weights, or the student itself without `weight_average`.
+        online: `ImageClassifier` that is trained.
+        classifier: `ImageClassifier` that predicts: with the average of the weights, or
+            the same without `weight_average`.
 
     Raises:
         TypeError, ValueError: if a model or a part does not fit, or an argument is out
             of range.
     """
-
-    freezable = ("student",)
 
     def __init__(
         self,
@@ -150,9 +146,7 @@ class ConsistencyTrainer(HoldsUntrained, ConsistencyStep):
         check_seed(seed)
         if total_steps is not None:
             check_integers(1, total_steps=total_steps)
-        check_numbers(
-            label_smoothing, unlabelled_weight, unlabelled_ramp, weight_average
-        )
+        check_numbers(label_smoothing, unlabelled_weight, unlabelled_ramp)
         class_prior = checked_prior(class_prior, num_classes)
         teacher = OnlineTeacher() if teacher is None else teacher
         strategies = {
@@ -164,10 +158,10 @@ class ConsistencyTrainer(HoldsUntrained, ConsistencyStep):
         }
         terms = list(terms)
         check_parts({"teacher": teacher, **strategies}, terms)
-        seed, draw_seed, layer_seed, projector_seed = draw_seeds(seed, 3)
+        seed, draw_seed, layer_seed, *head_seeds = draw_seeds(seed, 3 + len(terms))
         # Paths of its own: on torch Keras registers weights by their path.
-        with keras.name_scope("student"):
-            student = make_classifier(
+        with keras.name_scope("online"):
+            online = make_classifier(
                 start,
                 num_classes,
                 argument="start",
@@ -175,26 +169,35 @@ class ConsistencyTrainer(HoldsUntrained, ConsistencyStep):
                 views=weak_views(views),
                 seed=layer_seed,
             )
-        views = weak_and_strong(views, student.views)
-        student.views = views.weak
-        super().__init__(student, draw_seed, seed, training_views=views, **kwargs)
-        self.student = student
+        views = weak_and_strong(views, online.views)
+        # A new one: of a model Keras would go on to hold the views that it had.
+        online = _of_parts(online, online.head, views.weak)
+        features = online.head.input_shape[-1]
+        for term, head_seed in zip(terms, head_seeds[1:], strict=True):
+            term.build_for(num_classes, features, head_seed)
+        super().__init__(
+            online,
+            draw_seed,
+            seed,
+            training_views=views,
+            predictor=_predictor(online, terms),
+            weight_average=weight_average,
+            **kwargs,
+        )
         self.label_smoothing = label_smoothing
         self.class_prior = class_prior
         self.unlabelled_weight = unlabelled_weight
         self.unlabelled_ramp = unlabelled_ramp
-        self.weight_average = weight_average
         self.labelled_strong = bool(labelled_strong)
         self.logit_interpolation = bool(logit_interpolation)
         self.total_steps = total_steps
         self.length = TrainingLength(name="length")
 
-        features = student.head.input_shape[-1]
         self.projector = self.memory = None
         comparing = [term.needs_embeddings for term in terms]
         if refinement is not None or any(comparing):
             self.projector = make_projector(
-                projector, start, features, projector_seed, self.dtype_policy
+                projector, start, features, head_seeds[0], self.dtype_policy
             )
             dim = self.projector.output_shape[-1]
             self.memory = make_memory(memory, (projector, start), dim, num_classes)
@@ -203,48 +206,20 @@ class ConsistencyTrainer(HoldsUntrained, ConsistencyStep):
                 "`projector` and `memory` are for a refinement or a term that compares "
                 "embeddings. Received: neither. Leave them out."
             )
-        teacher.follow_from(student, self.projector)
+        teacher.follow_from(online, self.projector)
         self.teacher = teacher
         for name, strategy in strategies.items():
             if strategy is not None:
                 strategy.build_for(num_classes)
             setattr(self, name, strategy)
-        for term in terms:
-            term.build_for(num_classes, features)
         self.terms = terms
-        if weight_average is not None:
-            trained = self.trained_classifier()
-            self.classifier = copy_classifier(trained, "average")
-        elif any(term.predicts for term in terms):
-            self.classifier = self.trained_classifier()
         self._pseudo_label_accuracy = keras.metrics.Mean("pseudo_label_accuracy")
         self.tell((*TOLD, *(term.name for term in terms)))
 
-    @property
-    def backbone(self) -> keras.Model:
-        """The backbone that is trained."""
-        return self.student.backbone
-
-    def trained_classifier(self) -> ImageClassifier:
-        """The student, or what predicts in its place: with the head of a term."""
-        heads = [term.head for term in self.terms if term.predicts]
-        if not heads:
-            return self.student
-        return ImageClassifier(
-            self.student.backbone,
-            heads[0],
-            self.student.views,
-            class_names=self.student.class_names,
-            name=self.student.name,
-        )
-
-    def untrained(self) -> list[Any]:
-        """The teacher, and the average of the weights."""
-        averaged = getattr(self, "weight_average", None) is not None
-        networks = [getattr(self, "teacher", None)]
-        if averaged and self.classifier is not self.student:
-            networks.append(self.classifier)
-        return [network for network in networks if network is not None]
+    def bystanders(self) -> Iterable[Any]:
+        """The average, and the teacher."""
+        teacher = getattr(self, "teacher", None)
+        return (*super().bystanders(), *([] if teacher is None else [teacher]))
 
     def fit_feed(self, feed: Any, **training: Any) -> keras.callbacks.History:
         """As everywhere; the length of the training is noted."""
@@ -266,7 +241,7 @@ class ConsistencyTrainer(HoldsUntrained, ConsistencyStep):
 
     def get_config(self) -> dict[str, Any]:
         parts = {
-            "start": self.student,
+            "start": self.online,
             "views": self.views,
             "teacher": self.teacher,
             "projector": self.projector,
@@ -318,3 +293,18 @@ def _num_classes(start: Any, num_classes: int | None) -> int:
             )
     check_integers(2, num_classes=num_classes)
     return num_classes
+
+
+def _predictor(online: ImageClassifier, terms: list[Any]) -> ImageClassifier | None:
+    """What predicts in place of the classifier: with the head of a term, or None."""
+    heads = [term.head for term in terms if term.predicts]
+    if not heads:
+        return None
+    return _of_parts(online, heads[0], online.views)
+
+
+def _of_parts(online: ImageClassifier, head: Any, views: Any) -> ImageClassifier:
+    """A classifier on the same backbone."""
+    return ImageClassifier(
+        online.backbone, head, views, class_names=online.class_names, name=online.name
+    )

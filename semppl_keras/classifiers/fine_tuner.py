@@ -10,7 +10,7 @@ from semppl_keras.checks import check_integers, check_seed
 from semppl_keras.classifiers.base import ClassifierTrainer
 from semppl_keras.classifiers.class_weights import class_weights
 from semppl_keras.classifiers.starting_point import chosen_views, make_classifier
-from semppl_keras.data.checks import check_labels, check_weights
+from semppl_keras.data.checks import check_targets, check_weights
 from semppl_keras.data.feed.feed import make_labelled_feed
 from semppl_keras.losses.classification import cross_entropy
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
@@ -59,6 +59,9 @@ class FineTuner(ClassifierTrainer):
             `semppl_keras.views`, of which crop and flip are taken. None: crop and flip
             of the views that `model` was pre-trained on. (SimCLRv2 fine-tunes and
             distils without colour augmentation.)
+        weight_average: float in [0, 1) or None. With it `classifier`, which predicts
+            and evaluates, has the moving average of the weights that are trained, of
+            this decay: 0.99 averages over some hundred steps, 0.999 over some thousand.
         seed: int or None: views, order of arrays and the linear layer follow from it.
             Drawn (and kept) where None.
         **kwargs: `trainable` ("heads", "top" or "all") and `batch_norm` ("adapt" or
@@ -70,6 +73,8 @@ class FineTuner(ClassifierTrainer):
             range.
     """
 
+    takes_soft_labels = True
+
     def __init__(
         self,
         model: keras.Model,
@@ -79,6 +84,7 @@ class FineTuner(ClassifierTrainer):
         freeze_backbone: bool = False,
         label_smoothing: float = 0.0,
         views: MultiCrop | str | None = None,
+        weight_average: float | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -102,7 +108,9 @@ class FineTuner(ClassifierTrainer):
         )
         if freeze_backbone:
             classifier.backbone.trainable = False
-        super().__init__(classifier, draw_seed, seed, **kwargs)
+        super().__init__(
+            classifier, draw_seed, seed, weight_average=weight_average, **kwargs
+        )
         self.freeze_backbone = bool(freeze_backbone)
         self.label_smoothing = label_smoothing
 
@@ -129,7 +137,11 @@ class FineTuner(ClassifierTrainer):
                 `(N, H, W, C)`; or (images, labels), as a pair of arrays,
                 `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader` or
                 another iterable of batches.
-            y: labels `(N,)` in [0, num_classes) or one-hot, where `x` is an array.
+            y: labels `(N,)` in [0, num_classes) or one-hot, where `x` is an array; or
+                probabilities `(N, num_classes)`, floats that are at least 0 and of sum
+                1 in each row, such as those of propagated labels, which the
+                cross-entropy takes as they are. Metrics are computed of their likeliest
+                classes. A dataset yields them in the place of labels.
             sample_weight: `(N,)`, what the loss of each image is multiplied by, where
                 `x` is an array; a dataset yields (images, labels, weights). As in
                 Keras the loss is the sum of the products, divided by the number of
@@ -138,7 +150,9 @@ class FineTuner(ClassifierTrainer):
                 multiplied in training, 1 for a class that is not in it; "balanced" for
                 weights that make all classes count alike, `N / (K n_c)` with n_c of the
                 N images in class c and K classes that have any; or None. To count the
-                labels of a dataset it is read once.
+                labels of a dataset it is read once. An image with probabilities counts
+                by the mean that they give of these weights, and for the n_c by its
+                shares.
             batch_size: int or None. None for that of the dataset's own batches, or
                 96, at most as many as there are.
             steps_per_epoch: int, only where `x` has no end, or none that can be told.
@@ -180,7 +194,7 @@ class FineTuner(ClassifierTrainer):
 
         Args:
             x: images `(B, H, W, C)`.
-            y: labels `(B,)` or one-hot.
+            y: labels `(B,)`, one-hot or probabilities.
             sample_weight, class_weight: as for `fit`.
             return_dict: bool, whether the result is a dict by name.
 
@@ -213,7 +227,7 @@ class FineTuner(ClassifierTrainer):
     ) -> dict[str, Any]:
         """Softmax cross-entropy with the labels, weighted where there are weights."""
         del batch
-        targets = ops.one_hot(self.as_indices(labels["label"]), self.num_classes)
+        targets = self.as_targets(labels["label"])
         share = self.label_smoothing
         targets = (1.0 - share) * targets + share / self.num_classes
         losses = cross_entropy(targets, outputs["logits"])
@@ -238,7 +252,7 @@ class FineTuner(ClassifierTrainer):
                     "`y` is for images as an array; a dataset yields (images, labels) "
                     f"itself. Received: x of type {type(x).__name__} and `y`."
                 )
-            y = check_labels("y", y, self.num_classes)
+            y = check_targets("y", y, self.num_classes)
             if len(x) != len(y):
                 raise ValueError(
                     "`x` and `y` must be of one length. Received: "
@@ -276,10 +290,11 @@ class FineTuner(ClassifierTrainer):
     def get_config(self) -> dict[str, Any]:
         config = {
             **super().get_config(),
-            "model": keras.saving.serialize_keras_object(self.classifier),
+            "model": keras.saving.serialize_keras_object(self.online),
             "num_classes": self.num_classes,
             "freeze_backbone": self.freeze_backbone,
             "label_smoothing": self.label_smoothing,
+            "weight_average": self.weight_average,
             "seed": self.seed,
         }
         return with_frozen(config, self)

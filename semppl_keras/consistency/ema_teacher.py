@@ -8,7 +8,7 @@ from semppl_keras.checks import check_share
 from semppl_keras.consistency.teacher import Teacher, seen_by
 from semppl_keras.networks.copying import copy_model
 from semppl_keras.networks.image_classifier import ImageClassifier, copy_classifier
-from semppl_keras.training.weight_average import average_weights
+from semppl_keras.training.weight_average import average_weights, decay_at
 
 _STATISTICS = ("average", "copy")
 
@@ -20,7 +20,7 @@ class EMATeacher(Teacher):
     It runs as in inference: without dropout, and with moving statistics in batch
     normalisation, as in Semi-ViT (Cai et al., NeurIPS 2022, arXiv 2208.05688), whose
     momentum is 0.9999, and in EMAN (arXiv 2101.08482). SimMatch takes 0.999. The first
-    steps count more, see `training.weight_average.warm_momentum`.
+    steps count more, see `training.weight_average`.
 
     Args:
         momentum: float in [0, 1].
@@ -65,19 +65,14 @@ class EMATeacher(Teacher):
         completed: Any,
     ) -> None:
         """Moves the average."""
+        share = (1.0 - decay_at(updates, self.momentum)) * completed
+        statistics_share = completed if self.statistics == "copy" else None
         for average, network in (
             (self.classifier, student),
             (self.projector, projector),
         ):
             if network is not None:
-                average_weights(
-                    average,
-                    network,
-                    self.momentum,
-                    updates,
-                    completed,
-                    statistics=self.statistics,
-                )
+                average_weights(average, network, share, statistics_share)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -10,6 +10,10 @@ import numpy as np
 # leads but a little beyond 1.
 BRIGHT = 2
 
+# How far the probabilities of an image may be from a sum of 1: those of half precision
+# are not much nearer.
+SUM_TOLERANCE = 1e-3
+
 # So many images without a bright one among them are no accident.
 _DARK_IMAGES = 8
 
@@ -28,6 +32,8 @@ class ImageSpec:
         weighted: bool, whether each image may come with a weight of its loss.
         cached: bool, whether it takes features `(N, views, ..., channels)` that are
             kept of views of each image, in place of images.
+        soft_labels: bool, whether labels that are required may be probabilities, see
+            `check_targets`.
     """
 
     num_classes: int | None
@@ -37,6 +43,7 @@ class ImageSpec:
     one_size: bool = True
     weighted: bool = False
     cached: bool = False
+    soft_labels: bool = False
 
 
 class StreamBrightness:
@@ -243,7 +250,7 @@ def check_labels(
         ValueError: for anything else.
     """
     labels = to_numpy(labels)
-    wanted = f"integer labels from 0 to {num_classes - 1}"
+    wanted = _labels_wanted(num_classes)
     if unknown_allowed:
         wanted += " (-1 where unknown)"
     if labels.ndim == 2 and labels.shape[1] == num_classes > 1:
@@ -278,6 +285,43 @@ def check_labels(
     return labels.astype("int32")
 
 
+def check_targets(name: str, labels: Any, num_classes: int) -> np.ndarray:
+    """Checks what images are to be taken for: labels, or probabilities of the classes.
+
+    Args:
+        name: str, the argument to name in an error.
+        labels: array; as in `check_labels`, or floats `(N, num_classes)`, rows that are
+            at least 0 and of sum 1.
+        num_classes: int.
+
+    Returns:
+        `(N,)` int32, or `(N, num_classes)` float32 of floats: what follows from the
+        dtype is the same for all batches of a dataset.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    labels = to_numpy(labels)
+    if labels.ndim != 2 or labels.shape[1] != num_classes or labels.dtype.kind != "f":
+        return check_labels(name, labels, num_classes)
+    # NaN fails every comparison, so ask for the good case.
+    sums = labels.sum(axis=1, dtype="float64")
+    good = (labels >= 0).all(axis=1) & (np.abs(sums - 1) <= SUM_TOLERANCE)
+    if not good.all():
+        raise ValueError(
+            f"`{name}` must hold {_labels_wanted(num_classes)}, or rows of "
+            f"{num_classes} probabilities: at least 0, and of sum 1 (up to "
+            f"{SUM_TOLERANCE:g}). Received: {labels[~good][0].tolist()}, of sum "
+            f"{sums[~good][0]:.4g}, in row {np.flatnonzero(~good)[0]}."
+        )
+    return labels.astype("float32")
+
+
+def classes_of(labels: np.ndarray) -> np.ndarray:
+    """The class `(N,)` of each label, the likeliest of probabilities."""
+    return labels if labels.ndim == 1 else labels.argmax(axis=1).astype("int32")
+
+
 def check_weights(name: str, weights: Any, count: int) -> np.ndarray:
     """Checks what each image's loss is multiplied by; returns it as `(N,)` float32.
 
@@ -303,6 +347,10 @@ def check_weights(name: str, weights: Any, count: int) -> np.ndarray:
     if not good.all():
         raise ValueError(f"{wanted} Received: {weights[~good][0]}.")
     return weights
+
+
+def _labels_wanted(num_classes: int) -> str:
+    return f"integer labels from 0 to {num_classes - 1}"
 
 
 def to_numpy(array: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.data.checks import check_labels, check_weights
+from semppl_keras.data.checks import check_labels, check_targets, check_weights
 from semppl_keras.data.feed.checked_batches import checked_inputs
 from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.named_parts import named_parts
@@ -118,7 +118,8 @@ class ImageInference(ViewTrainer):
             return super().test_on_batch(images, y, sample_weight, return_dict)
 
     def as_indices(self, labels: Any) -> Any:
-        """Labels `(B,)` int32 of `(B,)`, `(B, 1)` or one-hot `(B, num_classes)`."""
+        """Labels `(B,)` int32 of `(B,)`, `(B, 1)`, one-hot `(B, num_classes)` or, the
+        likeliest class, of probabilities."""
         if len(labels.shape) == 2:
             one_hot = labels.shape[-1] > 1
             labels = ops.argmax(labels, axis=-1) if one_hot else labels[:, 0]
@@ -190,7 +191,8 @@ class ImageInference(ViewTrainer):
 
     def _checked_labels(self, name: str, labels: Any, images: Any) -> Any:
         """Labels, one for each of the images."""
-        labels = check_labels(name, labels, self.num_classes)
+        check = check_targets if self.image_spec.soft_labels else check_labels
+        labels = check(name, labels, self.num_classes)
         if not hasattr(images, "shape"):
             raise ValueError(
                 f"`{name}` holds labels, which are for images as an array: a dataset "
@@ -214,6 +216,7 @@ class ImageInference(ViewTrainer):
             self.image_channels,
             num_classes=self.num_classes if labelled else None,
             once=once,
+            soft_labels=self.image_spec.soft_labels,
         )
 
     def _checked_batch(self, name: str, images: Any) -> Any:

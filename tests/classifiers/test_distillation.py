@@ -4,6 +4,16 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from toy_classifiers import (
+    Batches,
+    Oracle,
+    dense_backbone,
+    linear_teacher,
+    maps,
+    numpy,
+    plain_views,
+    softmax64,
+)
 from toys import (
     assert_same_weights,
     toy_backbone,
@@ -22,45 +32,12 @@ from semppl_keras.distillation import (
     soften,
 )
 from semppl_keras.losses import classification as objectives
-from semppl_keras.views import MultiCrop
 
 IMAGES, LABELS = toy_images(60)
 BACKEND = keras.backend.backend()
 # XLA takes TensorFlow longer to compile these few steps than it saves; that both
 # ways give the same is the oracle's test. JAX without it runs step by step.
 QUICK = {"jit_compile": BACKEND == "jax"}
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
-
-
-def plain_views(size=3, **changes):
-    """Views in which nothing is drawn: the image itself."""
-    settings = {
-        "num_large": 1,
-        "num_small": 0,
-        "large_size": size,
-        "large_area": (1, 1),
-        "aspect_ratio": (1, 1),
-        "flip": 0,
-        "color_jitter": 0,
-        "grayscale": 0,
-        "blur": (0, 0),
-        "solarize": (0, 0),
-    }
-    return MultiCrop(**{**settings, **changes})
-
-
-def dense_backbone(features=4, size=3, **arguments):
-    return keras.Sequential(
-        [
-            layers.Input((size, size, 1)),
-            layers.Flatten(),
-            layers.Dense(features, "tanh", **arguments),
-        ],
-        name="dense_backbone",
-    )
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +68,6 @@ def tuned(pretrained):
 
 
 # -- losses -------------------------------------------------------------------
-
-
-def softmax64(logits):
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 @pytest.mark.parametrize("temperature", [0.1, 1.0, 3.0])
@@ -140,34 +112,6 @@ def test_cross_entropy_and_soften():
 
 
 # -- one step -----------------------------------------------------------------
-
-
-class Oracle:
-    """Dense, tanh, Dense, softmax, and gradient descent, in NumPy float64."""
-
-    def __init__(self, classifier, learning_rate):
-        variables = classifier.trainable_variables
-        self.weights = [numpy(v).astype("float64") for v in variables]
-        self.learning_rate = learning_rate
-
-    def logits(self, x):
-        kernel, bias, top, top_bias = self.weights
-        return np.tanh(x @ kernel + bias) @ top + top_bias
-
-    def step(self, x, slope):
-        """One step, given the loss' slope in the logits, `(B, num_classes)`."""
-        kernel, bias, top, _ = self.weights
-        hidden = np.tanh(x @ kernel + bias)
-        below = (slope @ top.T) * (1 - hidden**2)
-        gradient = [x.T @ below, below.sum(0), hidden.T @ slope, slope.sum(0)]
-        for weight, change in zip(self.weights, gradient, strict=True):
-            weight -= self.learning_rate * change
-
-    def assert_equal(self, classifier):
-        for own, variable in zip(
-            self.weights, classifier.trainable_variables, strict=True
-        ):
-            np.testing.assert_allclose(numpy(variable), own, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -323,22 +267,6 @@ def test_unknown_labels_amid_a_dataset_are_refused():
     labels[9] = -1
     with pytest.raises(ValueError, match="`x` must hold integer labels from 0 to 2"):
         tuner.fit(Batches(IMAGES[:12], labels), verbose=0)
-
-
-def linear_teacher(outputs):
-    """A classifier of 3 x 3 images in [0, 255], and the same in NumPy."""
-    weights = np.random.default_rng(4).normal(size=(9, 3)) * 3
-    activation = "softmax" if outputs == "probabilities" else None
-    teacher = keras.Sequential(
-        [
-            layers.Input((3, 3, 1)),
-            layers.Rescaling(1 / 255),
-            layers.Flatten(),
-            layers.Dense(3, activation, use_bias=False),
-        ]
-    )
-    teacher.layers[-1].set_weights([weights])
-    return teacher, lambda x: x @ weights
 
 
 @pytest.mark.parametrize("outputs", ["probabilities", "logits"])
@@ -561,11 +489,6 @@ def test_views_are_crop_and_flip_unless_given(pretrained):
     assert FineTuner(masked, 3).predict(IMAGES, verbose=0).shape == (60, 3)
 
 
-def maps():
-    images = keras.Input((None, None, 1))
-    return keras.Model(images, layers.Conv2D(4, 3, padding="same")(images))
-
-
 def test_feature_maps_are_averaged():
     backbone = maps()
     tuner = FineTuner(backbone, 2, views=plain_views(size=8))
@@ -579,18 +502,6 @@ def test_feature_maps_are_averaged():
 
 
 # -- data ---------------------------------------------------------------------
-
-
-class Batches(keras.utils.PyDataset):
-    def __init__(self, *arrays):
-        super().__init__()
-        self.arrays = arrays
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, index):
-        return tuple(array[4 * index : 4 * index + 4] for array in self.arrays)
 
 
 def test_arrays_datasets_and_one_hot_labels():

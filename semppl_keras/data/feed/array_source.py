@@ -10,6 +10,7 @@ from semppl_keras.data.checks import (
     ImageSpec,
     check_images,
     check_labels,
+    check_targets,
     check_weights,
     to_numpy,
 )
@@ -47,9 +48,12 @@ class ArraySource:
                     f"`{name}` must hold one label per image. Received: "
                     f"{len(self.images)} images and labels of shape {labels.shape}."
                 )
-            self.labels = check_labels(
-                name, labels, spec.num_classes, unknown_allowed=not labelled
-            )
+            if labelled and spec.soft_labels:
+                self.labels = check_targets(name, labels, spec.num_classes)
+            else:
+                self.labels = check_labels(
+                    name, labels, spec.num_classes, unknown_allowed=not labelled
+                )
         if weights is not None:
             weights = check_weights(name, weights, len(self.images))
         self.weights = weighted(self.labels, weights, class_weight)
@@ -60,6 +64,7 @@ class ArraySource:
             )
         self.name = name
         self.has_labels = labels is not None
+        self.label_shape = () if self.labels is None else self.labels.shape[1:]
         self.has_weights = self.weights is not None
         self.image_shape = self.images.shape[1:]
         self.dtype = self.images.dtype
@@ -75,7 +80,7 @@ class ArraySource:
         return len(self.images)
 
     def all_labels(self) -> np.ndarray:
-        """Labels `(N,)` of one pass, of a source that has them."""
+        """Labels of one pass, `(N,)` or `(N, num_classes)`; of a source with labels."""
         assert self.labels is not None
         return self.labels
 

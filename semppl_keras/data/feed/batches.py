@@ -7,7 +7,8 @@ import numpy as np
 
 from semppl_keras.data.checks import ImageSpec
 
-# Images `(B, H, W, C)`, labels `(B,)` or None, weights of the losses `(B,)` or None.
+# Images `(B, H, W, C)`; labels `(B,)` or probabilities `(B, num_classes)`; weights of the
+# losses `(B,)`. The last two may be None.
 Batch = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 
 
@@ -16,10 +17,13 @@ def weighted(
     weights: np.ndarray | None,
     class_weight: np.ndarray | None,
 ) -> np.ndarray | None:
-    """Weights `(N,)` of the images' losses, None where all are 1."""
+    """Weights `(N,)` of the images' losses, None where all are 1.
+
+    The weight of probabilities is the mean that they give of those of the classes.
+    """
     if class_weight is None or labels is None:
         return weights
-    of_classes = class_weight[labels]
+    of_classes = class_weight[labels] if labels.ndim == 1 else labels @ class_weight
     return of_classes if weights is None else weights * of_classes
 
 

@@ -96,6 +96,7 @@ def checked_inputs(
     channels: int,
     num_classes: int | None = None,
     once: bool = True,
+    soft_labels: bool = False,
 ) -> Any:
     """Images as Keras' `predict` and `evaluate` take them, an array or a dataset.
 
@@ -106,11 +107,12 @@ def checked_inputs(
         channels: int, of the backbone's images.
         num_classes: int where a dataset must come with labels, else None.
         once: bool, see `checked_batches`.
+        soft_labels: bool, whether these may be probabilities.
 
     Raises:
         ValueError, TypeError: if they do not fit.
     """
-    spec = _spec(views, channels, num_classes)
+    spec = _spec(views, channels, num_classes, soft_labels)
     if isinstance(images, collections.abc.Mapping) and num_classes is None:
         images = named_parts(name, images)[0]
     if hasattr(images, "shape") and hasattr(images, "dtype"):
@@ -146,7 +148,12 @@ def check_opening(name: str, images: Any, views: Any, channels: int) -> None:
         make_source(name, images, _spec(views, channels), labelled=False, seed=0)
 
 
-def _spec(views: Any, channels: int, num_classes: int | None = None) -> ImageSpec:
+def _spec(
+    views: Any,
+    channels: int,
+    num_classes: int | None = None,
+    soft_labels: bool = False,
+) -> ImageSpec:
     masked = views.background_removal > 0
     return ImageSpec(
         num_classes,
@@ -156,6 +163,7 @@ def _spec(views: Any, channels: int, num_classes: int | None = None) -> ImageSpe
         one_size=False,
         weighted=True,
         cached=views.cached,
+        soft_labels=soft_labels,
     )
 
 

@@ -86,8 +86,12 @@ class Feed(keras.utils.PyDataset):
         what comes with them."""
         source = self.passed
         sizes = self.batch_size, self.labelled_batch_size
-        parts = source.has_labels, self.has_weights
+        parts = source.has_labels, self.has_weights, self._label_shapes()
         return (*sizes, tuple(source.image_shape), str(source.dtype), *parts)
+
+    def _label_shapes(self) -> list[tuple[int, ...]]:
+        sources = (self.passed, self.beside)
+        return [source.label_shape for source in sources if source is not None]
 
     @property
     def num_batches(self) -> int:

@@ -4,6 +4,7 @@ import collections.abc
 
 import numpy as np
 
+from semppl_keras.data.checks import classes_of
 from semppl_keras.data.feed.array_source import ArraySource
 from semppl_keras.data.feed.batches import Batch
 from semppl_keras.data.feed.sources import Source
@@ -48,8 +49,9 @@ class StratifiedSource:
                 f"Received: images_per_class={images_per_class}, labelled_batch_size="
                 f"{batch_size}."
             )
-        classes = np.unique(source.labels)
-        self._rows = [np.flatnonzero(source.labels == label) for label in classes]
+        labels = classes_of(source.labels)
+        classes = np.unique(labels)
+        self._rows = [np.flatnonzero(labels == label) for label in classes]
         self._per_class = images_per_class
         self._per_batch = batch_size // images_per_class
         if self._per_batch > len(classes):
@@ -63,6 +65,7 @@ class StratifiedSource:
         self._seed = seed
         self.name = source.name
         self.has_labels = True
+        self.label_shape = source.label_shape
         self.image_shape = source.image_shape
         self.dtype = source.dtype
 

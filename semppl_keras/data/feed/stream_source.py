@@ -16,6 +16,7 @@ from semppl_keras.data.checks import (
     check_images,
     check_labels,
     check_not_unit_range,
+    check_targets,
     check_weights,
     is_wide,
     to_numpy,
@@ -61,6 +62,7 @@ class StreamSource:
             self._pending = opening
         images, labels, weights = opening[0]
         self.has_labels = labels is not None
+        self.label_shape = () if labels is None else labels.shape[1:]
         self.has_weights = weights is not None
         self.image_shape = images.shape[1:]
         self.dtype = images.dtype
@@ -115,7 +117,7 @@ class StreamSource:
         return self._count
 
     def all_labels(self) -> np.ndarray:
-        """Labels `(N,)` of one pass, which is read for them."""
+        """Labels of one pass, `(N,)` or `(N, num_classes)`, which is read for them."""
         return np.concatenate([labels for _, labels, _ in self._pass()])
 
     def _known_count(self) -> int | None:
@@ -232,14 +234,7 @@ class StreamSource:
                     f"{self.image_shape} first, then {images.shape[1:]}."
                 )
             if labels is not None and self.spec.num_classes is not None:
-                labels = to_numpy(labels)
-                self.label_shape = labels.shape[1:]
-                labels = check_labels(
-                    self.name,
-                    labels,
-                    self.spec.num_classes,
-                    unknown_allowed=not self.labelled,
-                )
+                labels = self._checked_labels(to_numpy(labels))
                 if len(labels) != len(images):
                     raise ValueError(
                         f"`{self.name}` must hold one label per image. Received: a "
@@ -250,6 +245,24 @@ class StreamSource:
             weights = weighted(labels, weights, self.class_weight)
             if len(images):
                 yield images, labels, weights
+
+    def _checked_labels(self, labels: np.ndarray) -> np.ndarray:
+        self.given_label_shape = labels.shape[1:]
+        assert self.spec.num_classes is not None
+        if not (self.labelled and self.spec.soft_labels):
+            return check_labels(
+                self.name,
+                labels,
+                self.spec.num_classes,
+                unknown_allowed=not self.labelled,
+            )
+        labels = check_targets(self.name, labels, self.spec.num_classes)
+        if labels.shape[1:] != getattr(self, "label_shape", labels.shape[1:]):
+            raise ValueError(
+                f"`{self.name}` must yield labels or probabilities, in all batches the "
+                "same. Received: first one of them, then the other."
+            )
+        return labels
 
 
 def _items(dataset: keras.utils.PyDataset) -> collections.abc.Iterator[Any]:

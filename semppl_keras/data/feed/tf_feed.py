@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from semppl_keras.data.checks import BRIGHT, is_wide, passed_range
+from semppl_keras.data.checks import BRIGHT, SUM_TOLERANCE, is_wide, passed_range
 from semppl_keras.data.feed.batches import Batch
 from semppl_keras.data.feed.explanations import explanation_of, marked
 from semppl_keras.data.feed.feed import Feed
@@ -165,7 +165,8 @@ class TFFeed:
         """A dataset of the batches that a source makes in Python."""
         signature = [tf.TensorSpec((size, *source.image_shape), source.dtype)]
         if source.has_labels:
-            signature.append(tf.TensorSpec((size,), tf.int32))
+            dtype = tf.float32 if source.label_shape else tf.int32
+            signature.append(tf.TensorSpec((size, *source.label_shape), dtype))
         if source.has_weights:
             signature.append(tf.TensorSpec((size,), tf.float32))
 
@@ -194,7 +195,7 @@ class TFFeed:
 
 def checked_dataset(dataset: Any, source: StreamSource) -> Any:
     """Elements (images,), (images, labels int32) or (images, labels, weights float32),
-    checked as they pass.
+    checked as they pass; probabilities for labels are float32.
 
     Args:
         dataset: `tf.data.Dataset`.
@@ -229,7 +230,12 @@ def checked_dataset(dataset: Any, source: StreamSource) -> Any:
             images = _within(spec.value_range, name, images, several=bool(batch))
         if labels is None or spec.num_classes is None:
             return (images,)
-        labels = tf.ensure_shape(labels, (*batch, *source.label_shape))
+        labels = tf.ensure_shape(labels, (*batch, *source.given_label_shape))
+        if source.label_shape:
+            labels = _probabilities(labels, name)
+            if not source.has_weights:
+                return images, labels
+            return images, labels, _weighted(labels, weights, source)
         if labels.shape.rank == len(batch) + 1:
             if labels.shape[-1] == 1:
                 labels = tf.squeeze(labels, -1)
@@ -253,13 +259,19 @@ def checked_dataset(dataset: Any, source: StreamSource) -> Any:
 
 def _weighted(labels: Any, weights: Any, source: StreamSource) -> Any:
     """The weights of the images' losses, once they are checked."""
+    soft = bool(source.label_shape)
+    per_image = labels[..., 0] if soft else labels
     of_classes = 1.0
     if source.class_weight is not None:
-        of_classes = tf.gather(tf.constant(source.class_weight), labels)
+        of_classes = tf.constant(source.class_weight)
+        if soft:
+            of_classes = tf.reduce_sum(labels * of_classes, axis=-1)
+        else:
+            of_classes = tf.gather(of_classes, labels)
     if weights is None:
         return of_classes
-    weights = tf.reshape(tf.cast(weights, tf.float32), tf.shape(labels))
-    weights.set_shape(labels.shape)
+    weights = tf.reshape(tf.cast(weights, tf.float32), tf.shape(per_image))
+    weights.set_shape(per_image.shape)
     fits = tf.reduce_all(tf.math.is_finite(weights) & (weights >= 0))
     message = (
         f"`{source.name}` must hold one weight, at least 0 and finite, for each image. "
@@ -310,6 +322,16 @@ def _indices_of_one_hot(labels: Any, name: str) -> Any:
         "rows that are not one-hot."
     )
     return tf.argmax(_where(one_hot, message, labels), axis=-1)
+
+
+def _probabilities(labels: Any, name: str) -> Any:
+    labels = tf.cast(labels, tf.float32)
+    near = tf.abs(tf.reduce_sum(labels, axis=-1) - 1) <= SUM_TOLERANCE
+    message = (
+        f"`{name}` must hold labels or rows of probabilities, at least 0 and of sum 1. "
+        "Received: a batch with other rows."
+    )
+    return _where(tf.reduce_all(labels >= 0) & tf.reduce_all(near), message, labels)
 
 
 def _where(condition: Any, message: Any, tensor: Any) -> Any:
