@@ -1,18 +1,21 @@
-"""What holds for every strategy: a new one is a line in `MADE` and a reference test."""
+"""What holds for every strategy, of `consistency_steps.MADE`."""
 
 import keras
 import numpy as np
 import pytest
 from consistency_steps import (
     CLASSES,
-    FEATURES,
+    MADE,
+    RULES,
     UNLABELLED,
     Writes,
+    answer,
     as_numpy,
-    context_of,
+    build,
+    every_rule,
+    every_strategy,
     inputs_of,
-    step_of,
-    tensors,
+    make,
 )
 
 from semppl_keras import consistency
@@ -29,65 +32,9 @@ from semppl_keras.registration import CLASSES as REGISTERED
 
 KINDS = (Alignment, Refinement, Weighting, Targets, Term, Mixing, Teacher)
 
-# Each class with settings other than its own.
-MADE = [
-    ("DistributionAlignment", {"target": "labelled", "queue": 3}),
-    ("DistributionAlignment", {"momentum": 0.5, "changes_targets": False}),
-    ("DistributionAlignment", {"target": (3.0, 1.0, 2.0, 1.0)}),
-    ("Debiasing", {"strength": 0.7, "momentum": 0.5}),
-    ("MemorySmoothing", {"weight": 0.6, "temperature": 0.3}),
-    ("Propagation", {"neighbours": 4, "alpha": 0.2, "temperature": 0.3}),
-    ("FixedThreshold", {"threshold": 0.5}),
-    ("SelfAdaptiveThreshold", {"momentum": 0.5}),
-    ("RelativeThreshold", {"share": 0.8}),
-    ("TruncatedGaussian", {"width": 1.5, "momentum": 0.5}),
-    ("HardLabels", {"smoothing": 0.1}),
-    ("SoftLabels", {"temperature": 0.4}),
-    ("InstanceSimilarity", {"weight": 5.0, "temperature": 0.2}),
-    ("MaxEntropy", {"weight": 0.01, "momentum": 0.5}),
-    ("BalancedHead", {"class_counts": (4.0, 1.0, 2.0, 3.0), "threshold": 0.3}),
-    ("OutlierDetection", {"projection_dim": 3, "threshold": 0.4, "warm_up": 0.0}),
-    ("PseudoMixup", {"cutmix_probability": 0.3}),
-    ("OnlineTeacher", {}),
-    ("EMATeacher", {"momentum": 0.9, "statistics": "copy"}),
-]
 # Made of another model: with the tests of the trainer.
 ELSEWHERE = {"FrozenTeacher"}
 BASES = {"Strategy", *(kind.__name__ for kind in KINDS)}
-
-every_strategy = pytest.mark.parametrize(("name", "settings"), MADE)
-# The others are asked about views, with the trainer.
-OF_VIEWS = {"PseudoMixup", "OnlineTeacher", "EMATeacher"}
-pure = [(name, settings) for name, settings in MADE if name not in OF_VIEWS]
-every_rule = pytest.mark.parametrize(("name", "settings"), pure)
-
-
-def make(name, settings, classes=CLASSES):
-    strategy = getattr(consistency, name)(**settings)
-    build(strategy, classes)
-    return strategy
-
-
-def build(strategy, classes=CLASSES):
-    if isinstance(strategy, Term):
-        strategy.build_for(classes, FEATURES, seed=3)
-    else:
-        strategy.build_for(classes)
-
-
-def answer(strategy, inputs, writes=None, number=1):
-    """What a rule says, as an array."""
-    step = step_of(inputs, writes or Writes(), number)
-    given = tensors(inputs)
-    if isinstance(strategy, Term):
-        return as_numpy(strategy.call(context_of(inputs, step)))
-    if isinstance(strategy, Refinement):
-        result = strategy.call(given["probabilities"], given["embeddings"], step)
-    elif isinstance(strategy, Targets):
-        result = strategy.call(given["probabilities"])
-    else:
-        result = strategy.call(given["probabilities"], step)
-    return as_numpy(result)
 
 
 @pytest.mark.any_backend
@@ -155,7 +102,7 @@ def permuted(inputs, order):
 
 # Their heads and targets have classes in an order of their own.
 IN_ORDER = {"BalancedHead", "OutlierDetection"}
-numbered = [(n, s) for n, s in pure if n not in IN_ORDER]
+numbered = [(name, settings) for name, settings in RULES if name not in IN_ORDER]
 
 
 @pytest.mark.parametrize(("name", "settings"), numbered)
