@@ -20,7 +20,7 @@ from semppl_keras.consistency import (
 from semppl_keras.memory import LabelledMemory
 from semppl_keras.networks import copy_model
 from semppl_keras.networks.heads import mlp_head
-from semppl_keras.views import CachedViews, MultiCrop, WeakStrong
+from semppl_keras.views import CachedViews, MultiCrop, RandAugment, WeakStrong
 from semppl_keras.views.multi_crop import changed
 
 _KINDS: dict[str, Any] = {
@@ -178,7 +178,7 @@ def weak_and_strong(views: Any, own: Any) -> WeakStrong:
             rotation=0.0,
             shear=0.0,
         )
-    return WeakStrong(own)
+    return WeakStrong(own, RandAugment())
 
 
 def make_projector(
