@@ -72,7 +72,7 @@ class OutlierDetection(Term):
         """A classifier of C + 1 classes, of which the last is none of the others.
 
         Args:
-            classifier: the trainer's `student`, whose backbone it shares.
+            classifier: the trainer's `online`, whose backbone it shares.
         """
         layers = [*self.projection.layers, *self.open.layers]
         head = keras.Sequential(
