@@ -17,15 +17,6 @@ from semppl_keras.training.global_batch import GlobalBatch
 _VIEWS = ("labelled", "weak", "strong")
 
 
-class Later:
-    """Variables that the step being traced writes in the end.
-
-    An object of its own: Keras would take a list of variables for the model's.
-    """
-
-    variables: list[Any]
-
-
 class ConsistencyStep(ClassifierTrainer):
     """What `ConsistencyTrainer` does in a step, given its parts."""
 
@@ -47,7 +38,6 @@ class ConsistencyStep(ClassifierTrainer):
     labelled_strong: bool
     logit_interpolation: bool
     length: Any
-    later: "Later"
 
     # -- before the step ------------------------------------------------------
 
@@ -102,7 +92,9 @@ class ConsistencyStep(ClassifierTrainer):
                 made["strong"], pseudo["targets"], pseudo["weights"] = mixed
             # What is written is written after the loss, which sees what was before,
             # on every backend. The variables are the same for all replicas.
-            self.later.variables = [variable for variable, _ in writes]
+            # Behind a function: a list of variables Keras would take for the model's.
+            written = [variable for variable, _ in writes]
+            self._written = lambda: written
             made["written"] = [value for _, value in writes]
             made["pseudo"] = {**pseudo, "seen": seen}
         if self.labelled_strong:
@@ -265,7 +257,7 @@ class ConsistencyStep(ClassifierTrainer):
         for term in self.terms:
             loss = loss + term.weight * terms[term.name]
         if "written" in outputs:
-            self.write_states(self.later.variables, outputs["written"])
+            self.write_states(self._written(), outputs["written"])
         for variable, value in writes:
             self.write_state(variable, value)
         parts = {

@@ -16,7 +16,7 @@ from semppl_keras.classifiers.consistency_parts import (
     weak_and_strong,
     weak_views,
 )
-from semppl_keras.classifiers.consistency_step import ConsistencyStep, Later
+from semppl_keras.classifiers.consistency_step import ConsistencyStep
 from semppl_keras.classifiers.starting_point import classifier_within, make_classifier
 from semppl_keras.consistency import FixedThreshold, HardLabels, OnlineTeacher
 from semppl_keras.networks.image_classifier import ImageClassifier
@@ -192,7 +192,6 @@ class ConsistencyTrainer(ConsistencyStep):
         self.logit_interpolation = bool(logit_interpolation)
         self.total_steps = total_steps
         self.length = TrainingLength(name="length")
-        self.later = Later()
 
         self.projector = self.memory = None
         comparing = [term.needs_embeddings for term in terms]
@@ -200,6 +199,8 @@ class ConsistencyTrainer(ConsistencyStep):
             self.projector = make_projector(
                 projector, start, features, head_seeds[0], self.dtype_policy
             )
+            # What only a refinement compares has no gradient.
+            self.projector.trainable = any(comparing)
             dim = self.projector.output_shape[-1]
             self.memory = make_memory(memory, (projector, start), dim, num_classes)
         elif projector is not None or memory is not None:
@@ -218,12 +219,9 @@ class ConsistencyTrainer(ConsistencyStep):
         self.tell((*TOLD, *(term.name for term in terms)))
 
     def bystanders(self) -> Iterable[Any]:
-        """The average, the teacher, and a projector that no term trains."""
-        others = [getattr(self, "teacher", None)]
-        if not any(term.needs_embeddings for term in getattr(self, "terms", ())):
-            others.append(getattr(self, "projector", None))
-        others = [network for network in others if network is not None]
-        return (*super().bystanders(), *others)
+        """The average, and the teacher."""
+        teacher = getattr(self, "teacher", None)
+        return (*super().bystanders(), *([] if teacher is None else [teacher]))
 
     def fit_feed(self, feed: Any, **training: Any) -> keras.callbacks.History:
         """As everywhere; the length of the training is noted."""
