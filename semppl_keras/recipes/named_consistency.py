@@ -7,7 +7,7 @@ from semppl_keras.recipes.consistency_methods.semi_vit import semi_vit
 from semppl_keras.recipes.consistency_methods.uda import uda
 from semppl_keras.recipes.consistency_recipe import ConsistencyRecipe
 
-METHODS: dict[str, Callable[[int | None], ConsistencyRecipe]] = {
+CONSISTENCY_METHODS: dict[str, Callable[[int | None], ConsistencyRecipe]] = {
     "fixmatch": fixmatch,
     "uda": uda,
     "semi_vit": semi_vit,
@@ -33,9 +33,9 @@ def consistency(name: str, steps: int | None = None) -> ConsistencyRecipe:
         >>> trainer = recipe.make_trainer(tuner)
         >>> trainer.compile(recipe.make_optimizer())
     """
-    if name not in METHODS:
+    if name not in CONSISTENCY_METHODS:
         raise ValueError(
-            f"A method of consistency training is one of {sorted(METHODS)}. Received: "
+            f"A method of consistency training is one of {sorted(CONSISTENCY_METHODS)}. Received: "
             f"{name!r}."
         )
-    return METHODS[name](steps)
+    return CONSISTENCY_METHODS[name](steps)
