@@ -53,6 +53,7 @@ CLASSES = {
     "OutlierDetection": "semppl_keras.consistency.outlier_detection",
     "Propagation": "semppl_keras.consistency.propagation",
     "PseudoMixup": "semppl_keras.consistency.pseudo_mixup",
+    "QuarterCosine": "semppl_keras.optimizers.quarter_cosine",
     "RandAugment": "semppl_keras.views.rand_augment",
     "ReLICv2": "semppl_keras.pretraining.relicv2",
     "RelativeThreshold": "semppl_keras.consistency.relative_threshold",
