@@ -1,5 +1,8 @@
 from .choice import for_backbone as for_backbone
 from .choice import for_dataset as for_dataset
+from .consistency_methods import METHODS as METHODS
+from .consistency_methods import consistency as consistency
+from .consistency_recipe import ConsistencyRecipe as ConsistencyRecipe
 from .digits import digits as digits
 from .imagenet import imagenet as imagenet
 from .named import RECIPES as RECIPES
