@@ -22,7 +22,7 @@ import numpy as np
 from compiled import backend_version
 
 from semppl_keras import FineTuner, backbones, recipes
-from semppl_keras.recipes.consistency_methods import METHODS
+from semppl_keras.recipes.named_consistency import CONSISTENCY_METHODS
 from semppl_keras.views import recipe as views_recipe
 
 
@@ -33,7 +33,9 @@ def images_of(count, size):
 
 
 def backbone(size):
-    return backbones.SmallResNet((size, size, 1), widths=(16, 32, 64), stem_strides=2)
+    return backbones.SmallResNet(
+        input_shape=(size, size, 1), widths=(16, 32, 64), stem_strides=2
+    )
 
 
 def trainings(arguments):
@@ -60,10 +62,12 @@ def trainings(arguments):
 
     functions = {"supervised": supervised}
     for name in arguments.methods:
-        made = recipes.consistency(name, 10_000).make_trainer(
+        recipe = recipes.consistency(name, 10_000)
+        trainer = recipe.make_trainer(
             backbone(size), 10, views=views_recipe("mild", large_size=size), seed=0
         )
-        functions[name] = of(made)
+        trainer.compile(recipe.make_optimizer(), metrics=())
+        functions[name] = of(trainer)
     return functions
 
 
@@ -82,7 +86,12 @@ def in_turn(functions, rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=CONSISTENCY_METHODS,
+        default=[*CONSISTENCY_METHODS],
+    )
     parser.add_argument("--size", type=int, default=28, help="px")
     parser.add_argument("--labelled", type=int, default=32, help="images a step")
     parser.add_argument("--ratio", type=int, default=3, help="unlabelled for each")

@@ -1,10 +1,10 @@
-"""SGD whose decay goes through the momentum, and FixMatch's schedule."""
+"""SGD whose decay goes through the momentum."""
 
 import keras
 import numpy as np
 import pytest
 
-from semppl_keras.optimizers import SGDL2, PartialCosine
+from semppl_keras.optimizers import SGDL2
 
 
 @pytest.mark.parametrize("nesterov", [True, False])
@@ -36,25 +36,7 @@ def test_the_decay_of_kernels_goes_through_the_momentum(nesterov):
         )
 
 
-def test_the_schedule_is_fixmatchs():
-    schedule = PartialCosine(0.03, 16)
-    again = PartialCosine.from_config(schedule.get_config())
-    for step in (0, 1, 8, 16, 40):
-        expected = 0.03 * np.cos(7 * np.pi * min(step, 16) / (16 * 16))
-        assert float(schedule(step)) == pytest.approx(expected, rel=1e-5)
-        assert float(again(step)) == pytest.approx(expected, rel=1e-5)
-
-
 @pytest.mark.any_backend
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: PartialCosine(0, 10),
-        lambda: PartialCosine(0.1, 0),
-        lambda: PartialCosine(0.1, 10, part=0.6),
-        lambda: SGDL2(l2=-1),
-    ],
-)
-def test_what_is_out_of_range_is_refused(make):
-    with pytest.raises(ValueError, match="Received: "):
-        make()
+def test_a_negative_decay_is_refused():
+    with pytest.raises(ValueError, match="`l2` must be.*Received: l2=-1"):
+        SGDL2(l2=-1)

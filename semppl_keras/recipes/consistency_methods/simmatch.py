@@ -1,45 +1,53 @@
 """SimMatch: predictions smoothed by a memory, similarities that stay alike."""
 
-from typing import Any
+import dataclasses
 
-from semppl_keras.recipes.consistency_recipe import (
-    ConsistencyRecipe,
-    decay,
-    like_fixmatch,
-)
+from semppl_keras.recipes.consistency_recipe import ConsistencyRecipe
 
 
 def simmatch(steps: int | None = None) -> ConsistencyRecipe:
-    """SimMatch (Zheng et al., CVPR 2022, arXiv 2203.06915).
+    """Zheng et al., CVPR 2022 (arXiv 2203.06915), as on ImageNet.
 
-    The paper's length is that on ImageNet: 400 passes over 1.28 million images, 320 of
-    them and 64 labelled ones a step, with an average as the teacher and the network
-    itself as what is evaluated. There its strong views are MoCo v2's, a `MultiCrop`:
-    `views=WeakStrong(weak, strong, cutout=0)`. With a number of steps it has its
-    settings on CIFAR, FixMatch's, but with an average as the teacher. The memory is
-    `LabelledMemory`'s queue in place of a slot for each labelled image; that and the
-    projector of a `SemPPL` are taken as they are.
+    400 epochs over 1.28 million unlabelled images; the network itself is evaluated, and
+    an average of it the teacher. The paper's strong views there are MoCo v2's, a
+    `MultiCrop`: `views=WeakStrong(weak, strong, cutout=0)`. The memory is a
+    `LabelledMemory`, queues in place of a slot for each labelled image, and begins, as
+    the projector does, with that of a `SemPPL`.
 
     Args:
-        steps: int; None for the paper's.
+        steps: int, for a training of some thousand, with threshold and weights as on
+            CIFAR; None for the paper's length.
     """
-    short = steps is not None
-    queue = max(1, min(32, steps // 20)) if steps is not None else 256
-    strategies: dict[str, Any] = {
-        "teacher": ("EMATeacher", {"momentum": decay(0.999, steps)}),
-        "alignment": ("DistributionAlignment", {"queue": queue}),
-        "refinement": ("MemorySmoothing", {"weight": 0.9, "temperature": 0.1}),
-        "weighting": ("FixedThreshold", {"threshold": 0.95 if short else 0.7}),
-        "targets": ("SoftLabels", {"temperature": 1.0}),
-        "terms": (("InstanceSimilarity", {"weight": 1.0 if short else 5.0}),),
-    }
-    if short:
-        return like_fixmatch("simmatch", steps, **strategies)
-    return ConsistencyRecipe(
+    recipe = ConsistencyRecipe(
         name="simmatch",
-        steps=400 * 4004,
+        steps=1_600_000,
         batch_size=320,
         labelled_batch_size=64,
-        trainer={**strategies, "unlabelled_weight": 10.0, "weight_average": None},
-        optimizer=("sgd_l2", {"learning_rate": 0.03, "l2": 1e-4, "warmup": 5 / 400}),
+        trainer={
+            "teacher": ("EMATeacher", {"momentum": 0.999}),
+            "alignment": ("DistributionAlignment", {"queue": 256}),
+            "refinement": ("MemorySmoothing", {"weight": 0.9, "temperature": 0.1}),
+            "weighting": ("FixedThreshold", {"threshold": 0.7}),
+            "targets": ("SoftLabels", {"temperature": 1.0}),
+            "terms": (("InstanceSimilarity", {"weight": 5.0}),),
+            "unlabelled_weight": 10.0,
+            "weight_average": None,
+        },
+        schedule="cosine",
+        warmup=5 / 400,
+        optimizer=("sgd", {"l2": 1e-4}),
     )
+    if steps is None:
+        return recipe
+    on_cifar = {
+        "alignment": ("DistributionAlignment", {"queue": 32}),
+        "weighting": ("FixedThreshold", {"threshold": 0.95}),
+        "terms": (("InstanceSimilarity", {"weight": 1.0}),),
+        "unlabelled_weight": 1.0,
+        "weight_average": 0.999,
+    }
+    trainer = {**recipe.trainer, **on_cifar}
+    recipe = dataclasses.replace(
+        recipe, trainer=trainer, optimizer=("sgd", {"l2": 5e-4})
+    )
+    return recipe.scaled(steps)
