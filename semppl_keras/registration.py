@@ -25,6 +25,7 @@ from semppl_keras.around_imports import AroundImports
 CLASSES = {
     "BYOL": "semppl_keras.pretraining.byol",
     "CachedViews": "semppl_keras.views.cached_views",
+    "Cutout": "semppl_keras.views.cutout",
     "Distiller": "semppl_keras.classifiers.distiller",
     "Encoder": "semppl_keras.networks.encoder",
     "FineTuner": "semppl_keras.classifiers.fine_tuner",
@@ -46,6 +47,7 @@ CLASSES = {
     "TargetEMA": "semppl_keras.training.target_ema",
     "TargetEncoder": "semppl_keras.networks.encoder",
     "TargetSchedule": "semppl_keras.training.target_ema",
+    "WeakStrong": "semppl_keras.views.weak_strong",
 }
 
 

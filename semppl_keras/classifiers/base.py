@@ -8,21 +8,19 @@ import keras
 from keras import ops
 
 from semppl_keras.checks import check_share
-from semppl_keras.classifiers.starting_point import make_classifier
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.losses.classification import cross_entropy, log_of
 from semppl_keras.networks import input_channels
-from semppl_keras.networks.image_classifier import ImageClassifier
+from semppl_keras.networks.image_classifier import ImageClassifier, copy_classifier
 from semppl_keras.networks.trainable_part import choose_part
 from semppl_keras.networks.trainable_state import freeze_places, frozen_places
-from semppl_keras.training.bystanders import HoldsBystanders
 from semppl_keras.training.known_arguments import known_arguments
+from semppl_keras.training.untrained import HoldsUntrained
 from semppl_keras.training.view_model import ViewModel
-from semppl_keras.training.weight_average import average_weights, decay_at
-from semppl_keras.views import MultiCrop
+from semppl_keras.training.weight_average import average_weights
 
 
-class ClassifierTrainer(HoldsBystanders, ViewModel):
+class ClassifierTrainer(HoldsUntrained, ViewModel):
     """Trains an `ImageClassifier` on one random view of each image.
 
     A subclass gives `make_views`, which ends up in `random_views`, and `loss_parts`,
@@ -32,6 +30,8 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
         classifier: `ImageClassifier` to train; becomes this model's.
         draw_seed: int, of the views.
         seed: int, of the order of arrays; kept.
+        training_views: what makes the views of training, with the attributes of a
+            `MultiCrop`; None for the classifier's own.
         trainable: what of the backbone is trained, "heads", "top" or "all", see
             `networks.train_part`; None for what it says itself.
         batch_norm: "adapt" or "inference", the same; None for "adapt" where
@@ -39,14 +39,14 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
         weight_average: float in [0, 1) or None. With it a second classifier has the
             moving average of the weights, of this decay (a smaller one at first, see
             `training.weight_average`): `classifier`, which predicts, evaluates and is
-            exported, while `online` is trained. None: both are the same one.
+            exported, while `student` is trained. None: both are the same one.
 
     Raises:
         ValueError: if `weight_average` is out of range.
     """
 
     predicts_classes = True
-    freezable = ("classifier", "online")
+    freezable = ("classifier", "student")
     has_loss_on_images = True
     # Whether an image may come with probabilities of the classes as its label.
     takes_soft_labels = False
@@ -57,6 +57,7 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
         draw_seed: int,
         seed: int,
         *,
+        training_views: Any = None,
         trainable: str | bool | None = None,
         batch_norm: str | None = None,
         weight_average: float | None = None,
@@ -75,11 +76,11 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
         super().__init__(seed, draw_seed, **kwargs)
         choose_part(classifier.backbone, trainable, batch_norm)
         self.weight_average = weight_average
-        if weight_average is None:
-            self.classifier = classifier
-        else:
-            self.classifier = _copied(classifier)
-            self.online_classifier = classifier
+        self._averages = weight_average is not None
+        self.student = self.classifier = classifier
+        if self._averages:
+            self.classifier = copy_classifier(classifier, "average")
+        self._training_views = training_views
         channels = input_channels(classifier.backbone)
         self.views.check_channels(channels)
         self.image_spec = ImageSpec(
@@ -93,25 +94,19 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
         self.built = True
 
     @property
-    def online(self) -> ImageClassifier:
-        """The classifier that is trained: `classifier`, unless that is an average."""
-        averaged = self.weight_average is not None
-        return self.online_classifier if averaged else self.classifier
-
-    @property
     def backbone(self) -> keras.Model:
         """The backbone that is trained, a `keras.Model` from views to features."""
-        return self.online.backbone
+        return self.student.backbone
 
-    def bystanders(self) -> Iterable[Any]:
-        """The average."""
-        averaged = getattr(self, "weight_average", None) is not None
-        return (self.classifier,) if averaged else ()
+    def untrained(self) -> list[Any]:
+        """The average of the weights, if there is one."""
+        return [self.classifier] if getattr(self, "_averages", False) else []
 
     @property
-    def views(self) -> MultiCrop:
-        """The `MultiCrop` that makes the views of training and of prediction."""
-        return self.classifier.views
+    def views(self) -> Any:
+        """The `MultiCrop` that makes the views of training and of prediction, or what
+        makes those of training alone."""
+        return self._training_views or self.classifier.views
 
     @property
     def num_classes(self) -> int:
@@ -154,8 +149,8 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
     def train_part(self, part: str = "all", batch_norm: str = "adapt") -> None:
         """As everywhere."""
         super().train_part(part, batch_norm)
-        if self.weight_average is not None:
-            freeze_places(self.classifier, frozen_places(self.online))
+        if self._averages:
+            freeze_places(self.classifier, frozen_places(self.student))
 
     # -- the step -------------------------------------------------------------
 
@@ -181,20 +176,24 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
         """
         if training:
             given = {name: part for name, part in inputs.items() if name != "view"}
-            logits = self.online.logits(inputs["view"], training=True)
+            logits = self.student.logits(inputs["view"], training=True)
             return {**given, "logits": logits}
         return self.classifier(inputs)
 
     def penalties(self) -> Iterable[Any]:
         """Those of the classifier that is trained."""
-        return self.online.losses
+        return self.student.losses
 
     def after_update(self) -> None:
         """As everywhere, and moves the average where this batch ends a step."""
-        if self.weight_average is not None:
-            share = 1.0 - decay_at(self.step, self.weight_average)
-            share = share * self.completed_updates()
-            average_weights(self.classifier, self.online, share)
+        if self._averages:
+            average_weights(
+                self.classifier,
+                self.student,
+                self.weight_average,
+                self.step // self._accumulation_steps,
+                self.completed_updates(),
+            )
         super().after_update()
 
     def as_targets(self, labels: Any) -> Any:
@@ -211,12 +210,3 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
         # A replica may have got no image of the last batch.
         count = ops.cast(ops.shape(losses)[0], losses.dtype)
         return ops.sum(losses) / ops.maximum(count, 1.0)
-
-
-def _copied(classifier: ImageClassifier) -> ImageClassifier:
-    """A classifier with the same weights and the same of it frozen."""
-    # Paths of its own: on torch Keras registers weights by their path.
-    with keras.name_scope("average"):
-        copy = make_classifier(classifier, classifier.num_classes)
-    freeze_places(copy, frozen_places(classifier))
-    return copy

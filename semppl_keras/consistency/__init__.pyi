@@ -1,6 +1,9 @@
 from .strategy import Alignment as Alignment
+from .strategy import Bank as Bank
 from .strategy import Refinement as Refinement
 from .strategy import Step as Step
 from .strategy import Strategy as Strategy
 from .strategy import Targets as Targets
 from .strategy import Weighting as Weighting
+from .term import Context as Context
+from .term import Term as Term

@@ -1,12 +1,26 @@
 """What the parts of a consistency training have in common."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from semppl_keras.training.global_batch import GlobalBatch
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Bank:
+    """Labelled embeddings that the teacher gave, to compare others with.
+
+    Args:
+        embeddings: `(M, D)` float32, of length 1.
+        labels: `(M,)` int32, -1 for an entry that is empty still.
+    """
+
+    embeddings: Any
+    labels: Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,8 +37,12 @@ class Step:
         write: Function of a variable and its new value, which it has from the next
             step on: on torch a variable must not change before the backward pass, so a
             strategy goes on with the value and leaves the variable alone.
-        step: int32 scalar, how many steps were done before.
-        total_steps: int32 scalar, of the whole training; 0 where it is not known.
+        step: int32 scalar, how many steps of this training were done before.
+        total_steps: int32 scalar, of the whole training.
+        seed: `keras.random.SeedGenerator` for what is drawn, through
+            `unlabelled.uniform` or `labelled.uniform`, so that replicas draw alike.
+        bank: `Bank` of labelled embeddings as it was before this step, of a trainer
+            one of whose parts compares embeddings; None otherwise.
     """
 
     unlabelled: GlobalBatch
@@ -34,17 +52,22 @@ class Step:
     write: Callable[[Any, Any], None]
     step: Any
     total_steps: Any
+    seed: Any = None
+    bank: Bank | None = None
 
 
 class Strategy(keras.layers.Layer):
     """A part of a `ConsistencyTrainer`, whose state is saved with the model.
 
     Computes in float32 under every policy. A subclass makes its state in `build_for`,
-    which the trainer calls once, and gives `call`.
+    which the trainer calls once, and gives `call`, which the trainer calls as it is:
+    Keras' own `__call__` takes tensors alone.
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "dtype": "float32"})
+        # Keras would number them, and `fit` tells terms by their names.
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+        super().__init__(**{"name": name, **kwargs, "dtype": "float32"})
 
     def build_for(self, num_classes: int) -> None:
         """Makes the state.
@@ -68,7 +91,14 @@ class Strategy(keras.layers.Layer):
 
 class Alignment(Strategy):
     """Changes what is predicted of unlabelled images, knowing how often each class is
-    predicted."""
+    predicted.
+
+    Attributes:
+        changes_targets: whether the targets are made of the aligned probabilities, or
+            the weights alone.
+    """
+
+    changes_targets = True
 
     def call(self, probabilities: Any, step: Step) -> Any:
         """Aligned probabilities.
@@ -88,7 +118,16 @@ class Alignment(Strategy):
 
 
 class Refinement(Strategy):
-    """Changes what is predicted of unlabelled images by what lies near them."""
+    """Changes what is predicted of unlabelled images by what lies near them.
+
+    The trainer keeps `step.bank`: it is read here, and written after it.
+
+    Attributes:
+        changes_weights: whether the weights are made of the refined probabilities, or
+            the targets alone.
+    """
+
+    changes_weights = True
 
     def call(self, probabilities: Any, embeddings: Any, step: Step) -> Any:
         """Refined probabilities `(U, C)`.
@@ -115,4 +154,25 @@ class Targets(Strategy):
 
     def call(self, probabilities: Any) -> Any:
         """Targets `(U, C)`, rows of sum 1, of probabilities `(U, C)`."""
+        raise NotImplementedError(f"{type(self).__name__} has no `call`.")
+
+
+class Mixing(Strategy):
+    """Mixes the strong views of unlabelled images with one another."""
+
+    def call(
+        self, views: Any, confidences: Any, targets: Any, weights: Any, step: Step
+    ) -> tuple[Any, Any, Any]:
+        """Mixed views, their targets and their weights.
+
+        Args:
+            views: `(U, S, s, s, C)`, strong ones.
+            confidences: `(U,)`, the largest probability of each image.
+            targets: `(U, C)`.
+            weights: `(U,)`.
+            step: `Step`.
+
+        Returns:
+            The three, of the same shapes.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no `call`.")

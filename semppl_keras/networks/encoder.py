@@ -10,6 +10,14 @@ from semppl_keras.networks.copying import copy_model
 from semppl_keras.networks.trainable_state import copy_trainable_flags
 
 
+def unit_vectors(embeddings: Any) -> Any:
+    """Embeddings `(..., D)` in float32, scaled to length 1."""
+    embeddings = ops.cast(embeddings, "float32")
+    square = ops.sum(ops.square(embeddings), axis=-1, keepdims=True)
+    # The bound inside the root keeps the gradient finite at 0 as well.
+    return embeddings * ops.rsqrt(ops.maximum(square, 1e-12))
+
+
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class Encoder(keras.layers.Layer):
     """Backbone and heads: images to embeddings on the unit sphere.
@@ -47,10 +55,7 @@ class Encoder(keras.layers.Layer):
         embeddings = self.features(images, training=training)
         for head in self.heads:
             embeddings = head(embeddings, training=training)
-        embeddings = ops.cast(embeddings, "float32")
-        square = ops.sum(ops.square(embeddings), axis=-1, keepdims=True)
-        # The bound inside the root keeps the gradient finite at 0 as well.
-        return embeddings * ops.rsqrt(ops.maximum(square, 1e-12))
+        return unit_vectors(embeddings)
 
     def embed_views(self, views: Any, training: bool = False) -> Any:
         """Embeddings of all views of one size.

@@ -11,6 +11,7 @@ from keras import ops
 from semppl_keras.data.feed.checked_batches import check_opening
 from semppl_keras.networks.adapters import keep_adapters
 from semppl_keras.networks.backbone_contract import input_channels, pooled
+from semppl_keras.networks.copying import copy_model
 from semppl_keras.networks.image_model import ImageModel
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
 from semppl_keras.networks.servable import make_servable
@@ -75,9 +76,17 @@ class ImageClassifier(ImageModel):
         Returns:
             `(B, num_classes)` float32.
         """
-        training = bool(training)
-        features = self.backbone(views, training=training and self.backbone.trainable)
-        return ops.cast(self.head(pooled(features), training=training), "float32")
+        features = self.features(views, training=training)
+        return self.logits_of(features, training=training)
+
+    def features(self, views: Any, training: bool = False) -> Any:
+        """The backbone's features `(B, F)` of views, see `logits`."""
+        training = bool(training) and self.backbone.trainable
+        return pooled(self.backbone(views, training=training))
+
+    def logits_of(self, features: Any, training: bool = False) -> Any:
+        """Logits `(B, num_classes)`, float32, of features `(B, F)`."""
+        return ops.cast(self.head(features, training=bool(training)), "float32")
 
     def call(self, images: Any, training: bool = False) -> Any:
         """Probabilities `(B, num_classes)`, float32, of images `(B, H, W, C)`.
@@ -169,6 +178,30 @@ class ImageClassifier(ImageModel):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "ImageClassifier":
         return made_of_parts(cls, config, ("backbone", "head", "views"), custom_objects)
+
+
+def copy_classifier(
+    classifier: ImageClassifier, scope: str, head: keras.Model | None = None
+) -> ImageClassifier:
+    """A classifier that computes the same, sharing nothing but the views.
+
+    Args:
+        classifier: an `ImageClassifier`.
+        scope: str, the beginning of the paths of its weights: on torch Keras registers
+            weights by their path.
+        head: another one to be copied in place of the classifier's own, or None.
+
+    Raises:
+        ValueError: if a network cannot be copied.
+    """
+    with keras.name_scope(scope):
+        return ImageClassifier(
+            copy_model(classifier.backbone, classifier.views.large_size or 32),
+            copy_model(classifier.head if head is None else head),
+            classifier.views,
+            class_names=classifier.class_names,
+            name=classifier.name,
+        )
 
 
 def as_probabilities(classifier: ImageClassifier, features: np.ndarray) -> np.ndarray:

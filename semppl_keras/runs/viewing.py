@@ -45,8 +45,8 @@ def views(
     Args:
         source: Folder of images, or another source of them.
         out: The picture to write, a PNG file.
-        views: "digits", "imagenet" or "small_images", whose views; None for those
-            that `train` takes for your own images.
+        views: "digits", "imagenet", "mild" or "small_images", whose views; None for
+            those that `train` takes for your own images.
         backbone: As for `train`: its views, of the size that it was trained with.
         image_size: Integer, at least 8, as for `train`.
         fit: How images become squares, "pad", "crop" or "stretch", as for `train`.

@@ -30,7 +30,7 @@ class GlobalBatch:
     """
 
     def __init__(self, *sizes: int) -> None:
-        self._sizes = sizes
+        self.sizes = sizes
         self._replicas = replicas.count()
         self.size = self._replicas * sum(sizes)
 
@@ -45,7 +45,7 @@ class GlobalBatch:
             return values
         replica = ops.cast(replicas.index(), "int32")
         rows, start = [], 0
-        for size in self._sizes:
+        for size in self.sizes:
             rows.append(start + replica * size + ops.arange(size, dtype="int32"))
             start += self._replicas * size
         return ops.take(values, ops.concatenate(rows), axis=axis)
@@ -66,7 +66,7 @@ class GlobalBatch:
         mine = ops.reshape(mine, (self._replicas, *[1] * len(values.shape)))
         shares = replicas.total(mine * values)
         parts, start = [], 0
-        for size in self._sizes:
+        for size in self.sizes:
             part = shares[:, start : start + size]
             parts.append(ops.reshape(part, (-1, *values.shape[1:])))
             start += size

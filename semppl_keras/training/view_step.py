@@ -87,10 +87,20 @@ class ViewStep(KeepsAverage, ImageInference):
             uniform=batch.uniform,
         )
 
-    def begin_step(self, images: tuple[Any, ...]) -> Any:
+    def begin_step(self, images: tuple[Any, ...], labels: dict[str, Any]) -> Any:
         """What a step is made of, on each backend: see `make_views`."""
         # Of the step that is traced: its loss is computed of the same images.
         self._batch = GlobalBatch(*(part.shape[0] for part in images))
+        return self.views_and_labels(images, labels)
+
+    def views_and_labels(self, images: tuple[Any, ...], labels: dict[str, Any]) -> Any:
+        """As `make_views`, of a model that needs to know the labels before the step.
+
+        Args:
+            images: as there.
+            labels: dict, as in `loss_parts`.
+        """
+        del labels
         return self.make_views(images)
 
     def make_views(self, images: tuple[Any, ...]) -> Any:

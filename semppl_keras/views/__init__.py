@@ -1,4 +1,4 @@
-"""Random views: multi-crop, the single augmentations, named recipes."""
+"""Random views: multi-crop, weak and strong ones, named settings, augmentations."""
 
 import lazy_loader
 

@@ -5,6 +5,8 @@ from .augmentations import grayscale as grayscale
 from .augmentations import rotate_and_shear as rotate_and_shear
 from .augmentations import solarize as solarize
 from .cached_views import CachedViews as CachedViews
+from .cutout import Cutout as Cutout
 from .multi_crop import MultiCrop as MultiCrop
 from .named import recipe as recipe
 from .settings import RECIPES as RECIPES
+from .weak_strong import WeakStrong as WeakStrong

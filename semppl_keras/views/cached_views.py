@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from semppl_keras.checks import check_share
+from semppl_keras.views.cutout import squares
 
 # Of the side of a map.
 _SQUARE = 0.45
@@ -115,16 +116,8 @@ class CachedViews(keras.layers.Layer):
             drawn: `(B, V, 3)` in [0, 1): whether there is a square, and its centre.
             shape: (h, w).
         """
-        height, width = (
-            ops.abs(
-                (ops.arange(side, dtype="float32") + 0.5) / side
-                - drawn[..., 1 + axis, None]
-            )
-            < _SQUARE / 2
-            for axis, side in enumerate(shape)
-        )
-        cut = height[..., :, None] & width[..., None, :]
-        cut = cut & (drawn[..., 0] < self.cutout)[..., None, None]
+        side = ops.where(drawn[..., 0] < self.cutout, _SQUARE, 0.0)
+        cut = squares(drawn[..., 1], drawn[..., 2], side, shape)
         return 1.0 - ops.cast(cut, "float32")[..., None]
 
     def center_view(self, features: Any) -> Any:

@@ -55,6 +55,9 @@ class MultiCrop(keras.layers.Layer):
             view shows.
         small_area: the same of a small view.
         aspect_ratio: pair of positive floats, range of a crop's width / height.
+        shift: float in [0, 1], the share of the image's side by which a crop may
+            reach beyond it, on each side; what lies there repeats the edge. A crop of
+            the whole image is the image moved by up to this share.
         flip: probability of a left-right flip.
         rotation: float in [0, 180], the angle is drawn from [-x, x] degrees, about
             the view's centre; what comes from beyond its edge repeats the edge. For
@@ -98,6 +101,7 @@ class MultiCrop(keras.layers.Layer):
         large_area: tuple[float, float] = (0.14, 1.0),
         small_area: tuple[float, float] = (0.05, 0.14),
         aspect_ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        shift: float = 0.0,
         flip: float = 0.5,
         rotation: float = 0.0,
         shear: float = 0.0,
@@ -125,6 +129,7 @@ class MultiCrop(keras.layers.Layer):
         _check_count("large_size", large_size, 1)
         _check_count("small_size", small_size, 1)
         for name, value, low, high in (
+            ("shift", shift, 0, 1),
             ("flip", flip, 0, 1),
             ("rotation", rotation, 0, 180),
             ("shear", shear, 0, float("inf")),
@@ -191,6 +196,7 @@ class MultiCrop(keras.layers.Layer):
         self.large_area = tuple(large_area)
         self.small_area = tuple(small_area)
         self.aspect_ratio = tuple(aspect_ratio)
+        self.shift = shift
         self.flip = flip
         self.rotation = rotation
         self.shear = shear
@@ -410,7 +416,7 @@ class MultiCrop(keras.layers.Layer):
     ) -> tuple[Any, Any]:
         """Row and column matrices: crop, flip, resize, blur."""
         top, left, box_height, box_width = spatial.random_boxes(
-            u[..., :4], *source_shape, area, self.aspect_ratio
+            u[..., :4], *source_shape, area, self.aspect_ratio, self.shift
         )
         rows = spatial.resize_matrix(top, box_height, size, source_shape[0])
         columns = spatial.resize_matrix(
@@ -481,6 +487,7 @@ class MultiCrop(keras.layers.Layer):
             "large_area",
             "small_area",
             "aspect_ratio",
+            "shift",
             "flip",
             "rotation",
             "shear",
@@ -518,9 +525,9 @@ def of_size(views: MultiCrop, large_size: int) -> MultiCrop:
 def crop_and_flip(views: Any) -> Any:
     """The same with the colours left alone: SimCLRv2's views after pre-training.
 
-    Sizes, areas, flip, rotation, shear and ranges stay; colour jitter, greyscale, blur,
-    solarisation and background removal go, and with the last one the mask in the
-    images. Those that are kept are as they are.
+    Sizes, areas, shift, flip, rotation, shear and ranges stay; colour jitter,
+    greyscale, blur, solarisation and background removal go, and with the last one the
+    mask in the images. Those that are kept are as they are.
     """
     return changed(
         views,

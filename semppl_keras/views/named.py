@@ -7,7 +7,7 @@ from semppl_keras.views.settings import RECIPES
 
 
 def recipe(name: str, **changes: Any) -> MultiCrop:
-    """The views of a named recipe: "imagenet", "small_images" or "digits".
+    """The views of a named recipe: "imagenet", "small_images", "digits", "mild".
 
     Args:
         name: str.

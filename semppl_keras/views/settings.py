@@ -44,4 +44,19 @@ RECIPES = {
         "solarize": (0.0, 0.0),
         "grayscale": 0.0,
     },
+    # FixMatch, arXiv 2001.07685, section 2.3: mirrored half of the time and moved by up
+    # to an eighth, which is how networks are trained on labels alone, and what weak
+    # views are. The edge is repeated where the authors reflect.
+    "mild": {
+        "num_large": 1,
+        "num_small": 0,
+        "large_size": 28,
+        "large_area": (1.0, 1.0),
+        "aspect_ratio": (1.0, 1.0),
+        "shift": 0.125,
+        "color_jitter": 0.0,
+        "grayscale": 0.0,
+        "blur": (0.0, 0.0),
+        "solarize": (0.0, 0.0),
+    },
 }

@@ -23,9 +23,12 @@ def resize_matrix(
     around the output pixel's centre, one source pixel wide on each side, or one
     output pixel where the axis shrinks.
 
+    An output pixel whose centre lies beyond the image shows the edge, as the output
+    pixel does whose centre is the edge's.
+
     Args:
         start: `(...)`, where the crop begins, in source pixels, 0 the outer edge
-            of the first pixel.
+            of the first pixel; negative where it begins before the image.
         extent: `(...)`, the crop's length in source pixels, positive.
         size: int, output pixels.
         source_size: int, source pixels.
@@ -39,6 +42,7 @@ def resize_matrix(
     if flip is not None:
         centre = ops.where(flip[..., None], 1.0 - centre, centre)
     position = start + centre * extent - 0.5
+    position = ops.clip(position, 0.0, ops.cast(source_size, "float32") - 1.0)
     weight = _triangles(position, extent / size, source_size)
     return weight / ops.sum(weight, axis=-1, keepdims=True)
 
@@ -140,7 +144,12 @@ def blur_radius(size: int) -> int:
 
 
 def random_boxes(
-    u: Any, height: Any, width: Any, area: Any, aspect_ratio: Any
+    u: Any,
+    height: Any,
+    width: Any,
+    area: Any,
+    aspect_ratio: Any,
+    shift: float = 0.0,
 ) -> tuple[Any, Any, Any, Any]:
     """Crop boxes of uniform area and log-uniform aspect ratio at a uniform place.
 
@@ -154,6 +163,8 @@ def random_boxes(
         width: int, pixels of the image.
         area: `(..., 2)` in (0, 1], the range of the share of the image.
         aspect_ratio: pair of positive floats, the range of width / height.
+        shift: float, by which share of the image's side a box may reach beyond it, on
+            each side.
 
     Returns:
         top, left, box height, box width: each `(...)`, in pixels.
@@ -169,8 +180,8 @@ def random_boxes(
     ratio = ops.exp(low + (high - low) * u[..., 1])
     box_height = ops.minimum(ops.sqrt(share / ratio), 1.0)
     box_width = ops.minimum(ops.sqrt(share * ratio), 1.0)
-    top = (1.0 - box_height) * u[..., 2]
-    left = (1.0 - box_width) * u[..., 3]
+    top = (1.0 - box_height + 2.0 * shift) * u[..., 2] - shift
+    left = (1.0 - box_width + 2.0 * shift) * u[..., 3] - shift
     return top * height, left * width, box_height * height, box_width * width
 
 

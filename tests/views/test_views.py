@@ -213,6 +213,41 @@ def test_boxes_have_the_drawn_area_and_lie_inside(height, width):
         assert abs((ratio > 1).mean() - 0.5) < 0.03
 
 
+def test_beyond_the_edge_a_crop_repeats_it():
+    images = random_images(1, 6, 8)[0]
+    padded = np.pad(images, ((3, 3), (3, 3), (0, 0)), mode="edge")
+    for top, left, flip in ((-3.0, 2.0, False), (2.0, -1.0, True), (3.0, 3.0, False)):
+        actual = views.crop_and_resize(
+            images[None],
+            np.array([top]),
+            np.array([left]),
+            np.array([6.0]),
+            np.array([8.0]),
+            (6, 8),
+            keras.ops.convert_to_tensor([flip]),
+        )
+        row, column = int(top) + 3, int(left) + 3
+        expected = padded[row : row + 6, column : column + 8]
+        expected = expected[:, ::-1] if flip else expected
+        np.testing.assert_allclose(as_numpy(actual)[0], expected, atol=1e-6)
+
+
+def test_mild_views_are_moved_by_up_to_an_eighth():
+    # Columns and rows say where they come from; no two images are moved alike.
+    ramp = np.arange(16, dtype="float32") * 16
+    images = np.stack(np.broadcast_arrays(ramp, ramp[:, None], ramp), axis=-1)
+    layer = views.recipe("mild", large_size=16, flip=0.0, output_range=(0, 255))
+    drawn = as_numpy(layer(np.repeat(images[None], 400, 0), seed=0)["large"])[:, 0]
+    moved = (drawn[:, 8, 8] - images[8, 8])[:, :2] / 16
+    assert np.abs(moved).max() <= 2 + 1e-4
+    assert np.abs(moved).max() > 1.9
+    np.testing.assert_allclose(moved.std(0), 2 / np.sqrt(3), rtol=0.1)
+    assert abs(np.corrcoef(moved.T)[0, 1]) < 0.15
+    corner = np.clip(moved, 0, None) * 16
+    np.testing.assert_allclose(drawn[:, 0, 0, :2], corner, atol=1e-2)
+    np.testing.assert_array_equal(drawn[..., 0], drawn[..., 2])
+
+
 SETTINGS = {"num_large": 2, "num_small": 2, "large_size": 10, "small_size": 6}
 
 
@@ -485,7 +520,7 @@ def test_the_value_ranges():
     np.testing.assert_allclose(actual, (images + 1) / 2 * 255, atol=1e-2)
 
 
-@pytest.mark.parametrize("name", ["imagenet", "small_images", "digits"])
+@pytest.mark.parametrize("name", ["imagenet", "small_images", "digits", "mild"])
 def test_recipes_and_their_configuration(name):
     layer = views.recipe(name)
     copy = keras.saving.deserialize_keras_object(
@@ -516,6 +551,7 @@ def test_the_views_of_the_paper():
         {"large_area": (0.5, 1.5)},
         {"small_area": (0.5, 0.1)},
         {"aspect_ratio": (0, 1)},
+        {"shift": 1.1},
         {"flip": 1.1},
         {"rotation": 181},
         {"shear": -0.1},

@@ -7,8 +7,8 @@ import numpy as np
 
 from semppl_keras.data.checks import ImageSpec
 
-# Images `(B, H, W, C)`; labels `(B,)` or probabilities `(B, num_classes)`; weights of the
-# losses `(B,)`. The last two may be None.
+# Images `(B, H, W, C)`; labels `(B,)` or probabilities `(B, num_classes)`; weights of
+# the losses `(B,)`. The last two may be None.
 Batch = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 
 

@@ -12,8 +12,8 @@ from jax.experimental import multihost_utils
 class ViewTrainer(keras.Model):
     """A model whose step makes views, trains on them, and updates afterwards.
 
-    A subclass gives `begin_step(images)`, `compute_loss`, in which it writes state
-    through `write_state`, and `after_update()`. Outside `compute_loss`, which
+    A subclass gives `begin_step(images, labels)`, `compute_loss`, in which it writes
+    state through `write_state`, and `after_update()`. Outside `compute_loss`, which
     Keras' own step makes stateless, this class maps the state of the model's
     variables in and out.
     """
@@ -22,7 +22,7 @@ class ViewTrainer(keras.Model):
         trainable, non_trainable, optimizer, metrics = state
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         views, non_trainable = self._stateless(
-            trainable, non_trainable, lambda: self.begin_step(images)
+            trainable, non_trainable, lambda: self.begin_step(images, labels)
         )
         logs, (trainable, non_trainable, optimizer, metrics) = super().train_step(
             (trainable, non_trainable, optimizer, metrics), (views, labels)

@@ -11,8 +11,8 @@ import tensorflow as tf
 class ViewTrainer(keras.Model):
     """A model whose step makes views, trains on them, and updates afterwards.
 
-    A subclass gives `begin_step(images)`, `compute_loss`, in which it writes state
-    through `write_state`, and `after_update()`.
+    A subclass gives `begin_step(images, labels)`, `compute_loss`, in which it writes
+    state through `write_state`, and `after_update()`.
     """
 
     # Keras' own, made when they are first needed.
@@ -27,7 +27,7 @@ class ViewTrainer(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        logs = super().train_step((self.begin_step(images), labels))
+        logs = super().train_step((self.begin_step(images, labels), labels))
         self.after_update()
         return logs
 

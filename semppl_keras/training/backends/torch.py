@@ -10,8 +10,8 @@ import torch
 class ViewTrainer(keras.Model):
     """A model whose step makes views, trains on them, and updates afterwards.
 
-    A subclass gives `begin_step(images)`, `compute_loss`, in which it writes state
-    through `write_state`, and `after_update()`.
+    A subclass gives `begin_step(images, labels)`, `compute_loss`, in which it writes
+    state through `write_state`, and `after_update()`.
     """
 
     def train_step(self, data: Any) -> dict[str, Any]:
@@ -22,7 +22,7 @@ class ViewTrainer(keras.Model):
         for variable in self.trainable_variables:
             variable.value.grad = None
         with torch.no_grad():
-            views = self.begin_step(images)
+            views = self.begin_step(images, labels)
         logs = super().train_step((views, labels))
         with torch.no_grad():
             for write in self._state_writes:
