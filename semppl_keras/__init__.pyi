@@ -17,6 +17,7 @@ from . import recipes as recipes
 from . import runs as runs
 from . import training as training
 from . import views as views
+from .classifiers import ConsistencyTrainer as ConsistencyTrainer
 from .classifiers import Distiller as Distiller
 from .classifiers import FineTuner as FineTuner
 from .pretraining import BYOL as BYOL

@@ -26,7 +26,7 @@ LAYERS = {
     "losses": [],
     "optimizers": [],
     "training": ["checks", "data", "networks", "optimizers"],
-    "consistency": ["checks", "losses", "memory", "training"],
+    "consistency": ["checks", "losses", "memory", "networks", "training"],
     "evaluation": [],
     "pretraining": [
         "checks",

@@ -1,2 +1,3 @@
+from .consistency_trainer import ConsistencyTrainer as ConsistencyTrainer
 from .distiller import Distiller as Distiller
 from .fine_tuner import FineTuner as FineTuner

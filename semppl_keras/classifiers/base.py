@@ -14,13 +14,13 @@ from semppl_keras.networks import input_channels
 from semppl_keras.networks.image_classifier import ImageClassifier, copy_classifier
 from semppl_keras.networks.trainable_part import choose_part
 from semppl_keras.networks.trainable_state import freeze_places, frozen_places
+from semppl_keras.training.bystanders import HoldsBystanders
 from semppl_keras.training.known_arguments import known_arguments
-from semppl_keras.training.untrained import HoldsUntrained
 from semppl_keras.training.view_model import ViewModel
-from semppl_keras.training.weight_average import average_weights
+from semppl_keras.training.weight_average import average_weights, decay_at
 
 
-class ClassifierTrainer(HoldsUntrained, ViewModel):
+class ClassifierTrainer(HoldsBystanders, ViewModel):
     """Trains an `ImageClassifier` on one random view of each image.
 
     A subclass gives `make_views`, which ends up in `random_views`, and `loss_parts`,
@@ -32,6 +32,8 @@ class ClassifierTrainer(HoldsUntrained, ViewModel):
         seed: int, of the order of arrays; kept.
         training_views: what makes the views of training, with the attributes of a
             `MultiCrop`; None for the classifier's own.
+        predictor: `ImageClassifier` of the same backbone that predicts in its place,
+            whose head is trained beside its own; None for `classifier` itself.
         trainable: what of the backbone is trained, "heads", "top" or "all", see
             `networks.train_part`; None for what it says itself.
         batch_norm: "adapt" or "inference", the same; None for "adapt" where
@@ -39,14 +41,14 @@ class ClassifierTrainer(HoldsUntrained, ViewModel):
         weight_average: float in [0, 1) or None. With it a second classifier has the
             moving average of the weights, of this decay (a smaller one at first, see
             `training.weight_average`): `classifier`, which predicts, evaluates and is
-            exported, while `student` is trained. None: both are the same one.
+            exported, while `online` is trained. None: both are the same one.
 
     Raises:
         ValueError: if `weight_average` is out of range.
     """
 
     predicts_classes = True
-    freezable = ("classifier", "student")
+    freezable = ("classifier", "online")
     has_loss_on_images = True
     # Whether an image may come with probabilities of the classes as its label.
     takes_soft_labels = False
@@ -58,6 +60,7 @@ class ClassifierTrainer(HoldsUntrained, ViewModel):
         seed: int,
         *,
         training_views: Any = None,
+        predictor: ImageClassifier | None = None,
         trainable: str | bool | None = None,
         batch_norm: str | None = None,
         weight_average: float | None = None,
@@ -75,12 +78,16 @@ class ClassifierTrainer(HoldsUntrained, ViewModel):
             kwargs["trainable"], trainable = trainable, None
         super().__init__(seed, draw_seed, **kwargs)
         choose_part(classifier.backbone, trainable, batch_norm)
-        self.weight_average = weight_average
-        self._averages = weight_average is not None
-        self.student = self.classifier = classifier
-        if self._averages:
-            self.classifier = copy_classifier(classifier, "average")
         self._training_views = training_views
+        self.weight_average = weight_average
+        predictor = classifier if predictor is None else predictor
+        if weight_average is None:
+            self.classifier = predictor
+        else:
+            self.classifier = copy_classifier(predictor, "average")
+            self.predictor = predictor
+        if self.classifier is not classifier:
+            self.online_classifier = classifier
         channels = input_channels(classifier.backbone)
         self.views.check_channels(channels)
         self.image_spec = ImageSpec(
@@ -94,13 +101,20 @@ class ClassifierTrainer(HoldsUntrained, ViewModel):
         self.built = True
 
     @property
+    def online(self) -> ImageClassifier:
+        """The classifier that is trained: `classifier`, unless that is an average."""
+        has_other = hasattr(self, "online_classifier")
+        return self.online_classifier if has_other else self.classifier
+
+    @property
     def backbone(self) -> keras.Model:
         """The backbone that is trained, a `keras.Model` from views to features."""
-        return self.student.backbone
+        return self.online.backbone
 
-    def untrained(self) -> list[Any]:
-        """The average of the weights, if there is one."""
-        return [self.classifier] if getattr(self, "_averages", False) else []
+    def bystanders(self) -> Iterable[Any]:
+        """The average."""
+        averaged = getattr(self, "weight_average", None) is not None
+        return (self.classifier,) if averaged else ()
 
     @property
     def views(self) -> Any:
@@ -149,8 +163,8 @@ class ClassifierTrainer(HoldsUntrained, ViewModel):
     def train_part(self, part: str = "all", batch_norm: str = "adapt") -> None:
         """As everywhere."""
         super().train_part(part, batch_norm)
-        if self._averages:
-            freeze_places(self.classifier, frozen_places(self.student))
+        if self.weight_average is not None:
+            freeze_places(self.classifier, frozen_places(self.online))
 
     # -- the step -------------------------------------------------------------
 
@@ -176,24 +190,20 @@ class ClassifierTrainer(HoldsUntrained, ViewModel):
         """
         if training:
             given = {name: part for name, part in inputs.items() if name != "view"}
-            logits = self.student.logits(inputs["view"], training=True)
+            logits = self.online.logits(inputs["view"], training=True)
             return {**given, "logits": logits}
         return self.classifier(inputs)
 
     def penalties(self) -> Iterable[Any]:
         """Those of the classifier that is trained."""
-        return self.student.losses
+        return self.online.losses
 
     def after_update(self) -> None:
         """As everywhere, and moves the average where this batch ends a step."""
-        if self._averages:
-            average_weights(
-                self.classifier,
-                self.student,
-                self.weight_average,
-                self.step // self._accumulation_steps,
-                self.completed_updates(),
-            )
+        if self.weight_average is not None:
+            share = 1.0 - decay_at(self.updates(), self.weight_average)
+            share = share * self.completed_updates()
+            average_weights(self.classifier, self.predictor, share)
         super().after_update()
 
     def as_targets(self, labels: Any) -> Any:

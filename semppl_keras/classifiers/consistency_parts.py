@@ -1,4 +1,4 @@
-"""What a consistency training is put together from: views, projector, memory, checks."""
+"""What a consistency training is made of: views, projector, memory, and checks."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,7 +20,7 @@ from semppl_keras.consistency import (
 from semppl_keras.memory import LabelledMemory
 from semppl_keras.networks import copy_model
 from semppl_keras.networks.heads import mlp_head
-from semppl_keras.views import CachedViews, MultiCrop, WeakStrong
+from semppl_keras.views import CachedViews, MultiCrop, RandAugment, WeakStrong
 from semppl_keras.views.multi_crop import changed
 
 _KINDS: dict[str, Any] = {
@@ -54,8 +54,8 @@ def check_parts(parts: dict[str, Any], terms: Iterable[Any]) -> None:
         kind = _KINDS[name]
         if part is not None and not isinstance(part, kind):
             raise TypeError(
-                f"`{name}` must be a semppl_keras.consistency.{kind.__name__}, or None. "
-                f"Received: {part!r}."
+                f"`{name}` must be a {kind.__name__} of semppl_keras.consistency, or "
+                f"None. Received: {part!r}."
             )
         if part is not None and part.built:
             raise ValueError(
@@ -109,16 +109,11 @@ def check_parts(parts: dict[str, Any], terms: Iterable[Any]) -> None:
 
 
 def check_numbers(
-    label_smoothing: Any,
-    unlabelled_weight: Any,
-    unlabelled_ramp: Any,
-    weight_average: Any,
+    label_smoothing: Any, unlabelled_weight: Any, unlabelled_ramp: Any
 ) -> None:
     """Raises a ValueError for a number that is out of range."""
     check_not_negative(unlabelled_weight=unlabelled_weight)
     check_share(label_smoothing=label_smoothing, unlabelled_ramp=unlabelled_ramp)
-    if weight_average is not None:
-        check_share(weight_average=weight_average)
 
 
 def checked_prior(class_prior: Any, num_classes: int) -> tuple[float, ...] | None:
@@ -183,7 +178,7 @@ def weak_and_strong(views: Any, own: Any) -> WeakStrong:
             rotation=0.0,
             shear=0.0,
         )
-    return WeakStrong(own)
+    return WeakStrong(own, RandAugment())
 
 
 def make_projector(
@@ -212,7 +207,7 @@ def make_projector(
                 f"{type(given).__name__}."
             )
         heads = [given]
-    with keras.name_scope("student"):
+    with keras.name_scope("online"):
         if not heads:
             return mlp_head(
                 features, features, _PROJECTION_DIM, seed, "projector", dtype=dtype
@@ -242,8 +237,11 @@ def make_memory(given: Any, sources: Iterable[Any], dim: int, num_classes: int) 
     """
     if given is None:
         memories = [getattr(source, "memory", None) for source in sources]
-        memories = [each for each in memories if isinstance(each, LabelledMemory)]
-        fitting = [each for each in memories if each.dim == dim]
+        fitting = [
+            memory
+            for memory in memories
+            if isinstance(memory, LabelledMemory) and memory.dim == dim
+        ]
         given = fitting[0] if fitting else None
     elif not isinstance(given, LabelledMemory) or given.dim != dim:
         raise ValueError(

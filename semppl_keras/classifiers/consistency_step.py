@@ -13,7 +13,6 @@ from semppl_keras.consistency.teacher import seen_by
 from semppl_keras.losses.classification import cross_entropy
 from semppl_keras.networks.moving_statistics import statistics_kept
 from semppl_keras.training.global_batch import GlobalBatch
-from semppl_keras.training.weight_average import average_weights
 
 _VIEWS = ("labelled", "weak", "strong")
 
@@ -23,7 +22,6 @@ class ConsistencyStep(ClassifierTrainer):
 
     needs_labels = True
     # Made by the constructor of `ConsistencyTrainer`, which tells what they are.
-    student: Any
     projector: Any
     memory: Any
     teacher: Any
@@ -37,7 +35,6 @@ class ConsistencyStep(ClassifierTrainer):
     class_prior: tuple[float, ...] | None
     unlabelled_weight: float
     unlabelled_ramp: float
-    weight_average: float | None
     labelled_strong: bool
     logit_interpolation: bool
     length: Any
@@ -197,7 +194,7 @@ class ConsistencyStep(ClassifierTrainer):
         # One pass, in which batch normalisation sees all of them.
         seen = _parts(
             seen_by(
-                self.student,
+                self.online,
                 self.projector,
                 ops.concatenate(list(given.values())),
                 training=True,
@@ -217,8 +214,8 @@ class ConsistencyStep(ClassifierTrainer):
     def _interpolated(self, joint: Any, views: Any) -> Any:
         """AdaMatch's: at random between the logits of labelled views among all others
         and those of labelled views by themselves, whose statistics are not kept."""
-        with statistics_kept(self.student):
-            alone = self.student.logits(views, training=True)
+        with statistics_kept(self.online):
+            alone = self.online.logits(views, training=True)
         # Weak and strong views of the labelled images are one part each.
         copies = 1 + self.labelled_strong
         batch = GlobalBatch(*[views.shape[0] // copies] * copies)
@@ -230,7 +227,8 @@ class ConsistencyStep(ClassifierTrainer):
     ) -> dict[str, Any]:
         """Of both batches; also writes what the strategies keep."""
         del batch
-        seen, writes = outputs["seen"], []
+        writes: list[Any] = []
+        seen = outputs["seen"]
         known = self.as_indices(labels["label"])
         supervised = self._supervised(seen["labelled"]["logits"], known)
         # With strong views of the labelled images, the first are the weak ones.
@@ -316,37 +314,27 @@ class ConsistencyStep(ClassifierTrainer):
 
     def penalties(self) -> Iterable[Any]:
         """Those of what is trained."""
-        trained = [self.student, self.projector, *self.terms]
+        others = [self.projector, *self.terms]
         return [
-            penalty for part in trained if part is not None for penalty in part.losses
+            *super().penalties(),
+            *(loss for part in others if part is not None for loss in part.losses),
         ]
 
     # -- after the step -------------------------------------------------------
 
     def after_update(self) -> None:
         """Moves the teacher and the average after the optimiser's step."""
-        completed = self.completed_updates()
-        updates = ops.cast(self.step // self._accumulation_steps, "float32")
-        self.teacher.follow(self.student, self.projector, updates, completed)
-        if self.weight_average is not None:
-            trained = self.trained_classifier()
-            average_weights(
-                self.classifier, trained, self.weight_average, updates, completed
-            )
+        self.teacher.follow(
+            self.online, self.projector, self.updates(), self.completed_updates()
+        )
         super().after_update()
-
-    def trained_classifier(self) -> Any:
-        """The classifier that is trained, of which `classifier` is the average."""
-        raise NotImplementedError
 
 
 def _parts(seen: dict[str, Any], counts: dict[str, int]) -> dict[str, dict[str, Any]]:
     """What was made of all views, kind by kind."""
     parts, start = {}, 0
     for kind, count in counts.items():
-        parts[kind] = {
-            name: part[start : start + count] for name, part in seen.items()
-        }
+        parts[kind] = {name: part[start : start + count] for name, part in seen.items()}
         start += count
     return parts
 

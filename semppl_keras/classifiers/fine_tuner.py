@@ -290,7 +290,7 @@ class FineTuner(ClassifierTrainer):
     def get_config(self) -> dict[str, Any]:
         config = {
             **super().get_config(),
-            "model": keras.saving.serialize_keras_object(self.student),
+            "model": keras.saving.serialize_keras_object(self.online),
             "num_classes": self.num_classes,
             "freeze_backbone": self.freeze_backbone,
             "label_smoothing": self.label_smoothing,

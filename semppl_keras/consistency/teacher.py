@@ -77,7 +77,7 @@ class Teacher(Strategy):
 
         Args:
             student, projector: as in `follow_from`.
-            updates: float32 scalar, optimiser steps that were done before this one.
+            updates: int32 scalar, optimiser steps that were done before this one.
             completed: 1.0 where one was done, 0.0 where gradients were only added up.
         """
         del student, projector, updates, completed

@@ -50,20 +50,23 @@ class Term(Strategy):
 
     needs_embeddings = False
     predicts = False
-    head: Any = None
 
     def __init__(self, weight: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.weight = weight
+        self.head: Any = None
 
-    def build_for(self, num_classes: int, features: int = 0) -> None:
+    def build_for(
+        self, num_classes: int, features: int = 0, seed: int | None = None
+    ) -> None:
         """Makes the state, and heads that are trained.
 
         Args:
             num_classes: C.
             features: F, of the backbone.
+            seed: int or None, of the heads' initial weights.
         """
-        del features
+        del features, seed
         super().build_for(num_classes)
 
     def reweighted(self, weights: Any, context: Context) -> Any:

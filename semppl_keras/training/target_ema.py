@@ -14,18 +14,6 @@ from semppl_keras.checks import check_integers, check_share
 _OPEN = 2**31 - 1
 
 
-def move_towards(pairs: Iterable[tuple[Any, Any]], weight: Any) -> None:
-    """`w' <- w' + weight (w - w')` for pairs of (w', w).
-
-    Args:
-        pairs: of variables.
-        weight: float32 scalar, 1 - m.
-    """
-    for average, source in pairs:
-        own_weight = ops.cast(weight, average.dtype)
-        average.assign(average + own_weight * (source - average))
-
-
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class TargetSchedule(keras.layers.Layer):
     """The cosine schedule of the target's momentum: see `TargetEMA`, its owner.
@@ -145,7 +133,9 @@ class KeepsAverage:
         if not self.keeps_average:
             return
         weight = (1.0 - self.current_momentum()) * self.completed_updates()
-        move_towards(self.moving_pairs(), weight)
+        for average, source in self.moving_pairs():
+            own_weight = ops.cast(weight, average.dtype)
+            average.assign(average + own_weight * (source - average))
 
     def schedule_target(
         self, base_momentum: float, start: int, steps: int | None

@@ -236,6 +236,10 @@ class ViewStep(KeepsAverage, ImageInference):
                 (self.accumulated_batches + 1) % self._accumulation_steps
             )
 
+    def updates(self) -> Any:
+        """Optimiser steps that were done before this batch, an int32 scalar."""
+        return self.step // self._accumulation_steps
+
     def completed_updates(self) -> Any:
         """Optimiser steps that end with this batch: 1.0, or 0.0 where its gradients
         are only added to others'."""

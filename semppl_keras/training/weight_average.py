@@ -1,67 +1,65 @@
-"""The moving average of a network's weights."""
+"""The average of a network's weights over its training, which predicts in its place."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from semppl_keras.training.target_ema import move_towards
 
+def decay_at(step: Any, decay: float) -> Any:
+    """The decay of a moving average: `min(decay, (1 + step) / (10 + step))`.
 
-def warm_momentum(momentum: float, updates: Any) -> Any:
-    """`min(m, (1 + t) / (10 + t))`, a float32 scalar.
-
-    An average that begins with the first weights would be made of them for the first
-    1 / (1 - m) steps. (`tf.train.ExponentialMovingAverage` has it alike.)
+    Without the second, which is that of TensorFlow's `ExponentialMovingAverage`, the
+    weights before the first of some hundred steps would count for most of the average.
 
     Args:
-        momentum: float, m.
-        updates: float32 scalar, t, optimiser steps before this one.
+        step: int or int32 scalar, steps that were done before.
+        decay: float in [0, 1).
+
+    Returns:
+        A float32 scalar.
     """
-    updates = ops.cast(updates, "float32")
-    return ops.minimum(momentum, (1.0 + updates) / (10.0 + updates))
+    done = ops.cast(step, "float32")
+    return ops.minimum(decay, (1.0 + done) / (10.0 + done))
 
 
 def average_weights(
-    average: keras.layers.Layer,
-    network: keras.layers.Layer,
-    momentum: float,
-    updates: Any,
-    completed: Any = 1.0,
-    statistics: str = "average",
+    average: keras.Model,
+    network: keras.Model,
+    share: Any,
+    statistics_share: Any = None,
 ) -> None:
-    """Moves a copy of a network after an optimiser step.
+    """`a <- a + share (w - a)` for all weights that training moves.
+
+    The moving statistics of batch normalisation are averaged with the others: they fit
+    the average's weights, of which nothing else could tell them. What a frozen layer
+    holds stays, and what is no float is copied.
 
     Args:
-        average: the copy.
-        network: what it follows.
-        momentum: float, m.
-        updates: float32 scalar, optimiser steps before this one.
-        completed: 1.0, or 0.0 where gradients were only added up: nothing moves.
-        statistics: "average" or "copy", how the moving statistics of batch
-            normalisation follow: averaged as the weights are (EMAN, arXiv 2101.08482),
-            or as they stand.
+        average: a copy of the network.
+        network: what is trained.
+        share: float scalar in [0, 1], 1 - decay; 0 changes nothing.
+        statistics_share: another one for what no gradient moves, the statistics of
+            batch normalisation; None for the same.
     """
-    weight = (1.0 - warm_momentum(momentum, updates)) * completed
-    pairs = [
-        (copy, source)
-        for copy, source in zip(average.weights, network.weights, strict=True)
-        # Counts, tables and quantised kernels stay.
-        if "float" in str(source.dtype)
-    ]
-    moved = pairs
-    if statistics == "copy":
-        trained = _ids_of_trainable(network)
-        moved = [pair for pair in pairs if id(pair[1]) in trained]
-        others = [pair for pair in pairs if id(pair[1]) not in trained]
-        move_towards(others, ops.cast(completed, "float32"))
-    move_towards(moved, weight)
+    own = share if statistics_share is None else statistics_share
+    shares = {"_trainable_variables": share, "_non_trainable_variables": own}
+    layers = zip(average._flatten_layers(), network._flatten_layers(), strict=True)
+    for twin, layer in layers:
+        # Of its own, without what the layers within it have.
+        for name, share in shares.items():
+            pairs = zip(getattr(twin, name), getattr(layer, name), strict=True)
+            for mean, weight in pairs:
+                if layer.trainable and _moves(weight, name):
+                    _move(mean, weight, share)
 
 
-def _ids_of_trainable(network: keras.layers.Layer) -> set[int]:
-    """Of all that can be trained, frozen or not."""
-    return {
-        id(weight)
-        for layer in network._flatten_layers()
-        for weight in layer._trainable_variables
-    }
+def _moves(weight: Any, kind: str) -> bool:
+    return weight.trainable or kind == "_non_trainable_variables"
+
+
+def _move(mean: Any, weight: Any, share: Any) -> None:
+    if keras.backend.is_float_dtype(mean.dtype):
+        mean.assign(mean + ops.cast(share, mean.dtype) * (weight - mean))
+    else:
+        mean.assign(ops.where(share > 0, weight, mean))

@@ -8,5 +8,7 @@ from .cached_views import CachedViews as CachedViews
 from .cutout import Cutout as Cutout
 from .multi_crop import MultiCrop as MultiCrop
 from .named import recipe as recipe
+from .rand_augment import RandAugment as RandAugment
+from .settings import OPERATIONS as OPERATIONS
 from .settings import RECIPES as RECIPES
 from .weak_strong import WeakStrong as WeakStrong

@@ -89,13 +89,28 @@ def transform_colors(images: Any, matrix: Any, offset: Any) -> Any:
     return ops.reshape(ops.clip(flat, 0.0, 1.0), shape)
 
 
-def solarize(images: Any, apply: Any, threshold: float = 0.5) -> Any:
+def luma(images: Any) -> Any:
+    """What grey each pixel of RGB is as bright as; other images as they are.
+
+    Args:
+        images: `(..., C, h, w)`, channels first.
+
+    Returns:
+        `(..., 1, h, w)` of RGB, else `(..., C, h, w)`.
+    """
+    if images.shape[-3] != 3:
+        return images
+    weights = ops.convert_to_tensor(_LUMA)[:, None, None]
+    return ops.sum(weights * images, axis=-3, keepdims=True)
+
+
+def solarize(images: Any, apply: Any, threshold: Any = 0.5) -> Any:
     """Inverts the values from `threshold` up, where `apply`.
 
     Args:
         images: `(..., C, h, w)` in [0, 1].
         apply: `(...)` boolean.
-        threshold: float in [0, 1].
+        threshold: float or `(...)`, in [0, 1].
 
     Returns:
         `(..., C, h, w)`.

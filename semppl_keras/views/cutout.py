@@ -6,12 +6,13 @@ import keras
 from keras import ops
 
 from semppl_keras.checks import check_share
+from semppl_keras.views.checks import check_range, check_unit_images
 
 # A middle grey, in the unit range.
 GREY = 0.5
 
 
-def squares(rows: Any, columns: Any, side: Any, shape: tuple[Any, Any]) -> Any:
+def squares(rows: Any, columns: Any, side: Any, shape: tuple[int, int]) -> Any:
     """Where a square lies, cut off at the edge of the image.
 
     Args:
@@ -59,16 +60,8 @@ class Cutout(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
-        bounds = tuple(size) if isinstance(size, list | tuple) else (size, size)
-        for bound in bounds:
-            check_share(size=bound)
-        if len(bounds) != 2 or bounds[0] > bounds[1]:
-            raise ValueError(
-                "`size` must be a share or a pair (lowest, highest) of shares. "
-                f"Received: size={size!r}."
-            )
         check_share(fill=fill, probability=probability)
-        self.size = bounds
+        self.size = check_range("size", size)
         self.fill = fill
         self.probability = probability
         self.built = True
@@ -77,23 +70,19 @@ class Cutout(keras.layers.Layer):
         """Cuts the squares.
 
         Args:
-            images: `(B, h, w, C)` in [0, 1].
+            images: `(B, h, w, C)` floats in [0, 1].
             seed, uniform: as for `MultiCrop`.
 
         Returns:
             `(B, h, w, C)` float32.
         """
+        check_unit_images(images)
         images = ops.cast(images, "float32")
-        if len(images.shape) != 4:
-            raise ValueError(
-                "`images` must have the shape (batch, height, width, channels). "
-                f"Received: images.shape={tuple(images.shape)}."
-            )
         u = (uniform or keras.random.uniform)((ops.shape(images)[0], 4), seed=seed)
         smallest, largest = self.size
         side = smallest + (largest - smallest) * u[:, 2]
         side = ops.where(u[:, 3] < self.probability, side, 0.0)
-        cut = squares(u[:, 0], u[:, 1], side, ops.shape(images)[1:3])
+        cut = squares(u[:, 0], u[:, 1], side, images.shape[1:3])
         return ops.where(cut[..., None], self.fill, images)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What the named settings of `MultiCrop` are; the standard library alone."""
+"""What the named settings of `MultiCrop` and `RandAugment` are; the standard library
+alone."""
+
+from typing import NamedTuple
 
 # How squares are made of images that are none.
 FITS = ("crop", "pad", "stretch")
@@ -58,5 +61,63 @@ RECIPES = {
         "grayscale": 0.0,
         "blur": (0.0, 0.0),
         "solarize": (0.0, 0.0),
+    },
+}
+
+
+class Strength(NamedTuple):
+    """How strongly an operation of `RandAugment` changes an image.
+
+    Args:
+        weakest, strongest: what it is drawn between, see there.
+        signed: whether it is turned round half of the time.
+    """
+
+    weakest: float = 0.0
+    strongest: float = 0.0
+    signed: bool = False
+
+
+# What `RandAugment` draws from. Brightness, color, contrast and sharpness: the factor
+# less 1. Posterize: bits that are dropped, rounded down, at most 4. Solarize: the
+# threshold. Solarize_add: what is added below the middle. Rotate: degrees. Shear:
+# pixels for each row or column. Translate: shares of the side.
+OPERATIONS: dict[str, dict[str, Strength]] = {
+    # FixMatch, arXiv 2001.07685, table 12: nothing becomes brighter or sharper.
+    "fixmatch": {
+        "identity": Strength(),
+        "autocontrast": Strength(),
+        "equalize": Strength(),
+        "brightness": Strength(-0.05, -0.95),
+        "color": Strength(-0.05, -0.95),
+        "contrast": Strength(-0.05, -0.95),
+        "sharpness": Strength(-0.05, -0.95),
+        "posterize": Strength(0.0, 5.0),
+        "solarize": Strength(1.0, 0.0),
+        "rotate": Strength(0.0, 30.0, signed=True),
+        "shear_x": Strength(0.0, 0.3, signed=True),
+        "shear_y": Strength(0.0, 0.3, signed=True),
+        "translate_x": Strength(0.0, 0.3, signed=True),
+        "translate_y": Strength(0.0, 0.3, signed=True),
+    },
+    # RandAugment, arXiv 1909.13719, as timm's "inc" has it: stronger at a greater
+    # magnitude throughout.
+    "imagenet": {
+        "autocontrast": Strength(),
+        "equalize": Strength(),
+        "invert": Strength(),
+        "brightness": Strength(0.0, 0.9, signed=True),
+        "color": Strength(0.0, 0.9, signed=True),
+        "contrast": Strength(0.0, 0.9, signed=True),
+        "sharpness": Strength(0.0, 0.9, signed=True),
+        "posterize": Strength(0.0, 5.0),
+        "solarize": Strength(1.0, 0.0),
+        "solarize_add": Strength(0.0, 110 / 255),
+        "rotate": Strength(0.0, 30.0, signed=True),
+        "shear_x": Strength(0.0, 0.3, signed=True),
+        "shear_y": Strength(0.0, 0.3, signed=True),
+        # 100 of 224 pixels.
+        "translate_x": Strength(0.0, 0.45, signed=True),
+        "translate_y": Strength(0.0, 0.45, signed=True),
     },
 }

@@ -1,4 +1,4 @@
-"""Crop, flip, resize and blur as one matrix per image and axis; rotation and shear.
+"""Crop, flip, resize and blur as one matrix per image and axis; rotation and the like.
 
 Each of the first four mixes pixels along rows and along columns separately, so
 a view of an image `x` is `R x Cᵀ` with a row matrix `R` and a column matrix `C`,
@@ -222,27 +222,60 @@ def rotate_and_shear(images: Any, angle: Any, shear: Any) -> Any:
     Returns:
         `(..., C, h, w)` float32.
     """
+    cosine, sine = ops.cos(angle), ops.sin(angle)
+    return warp(
+        images,
+        across=(cosine + shear * sine, shear * cosine - sine, 0.0),
+        down=(sine, cosine, 0.0),
+    )
+
+
+def warp(
+    images: Any,
+    across: tuple[Any, Any, Any],
+    down: tuple[Any, Any, Any],
+    fill: float | None = None,
+) -> Any:
+    """Shows in each pixel what lies where an affine map sends it, bilinear.
+
+    The pixel in column `x` and row `y`, counted from the centre, shows what is in
+    column `across[0] x + across[1] y + across[2]` and row `down[0] x + down[1] y +
+    down[2]`.
+
+    Args:
+        images: `(..., C, h, w)`, channels first.
+        across: three of `(...)` or float, of columns; the last one in pixels.
+        down: the same of rows.
+        fill: float, what comes from beyond the edge; or None, the pixel at the edge.
+
+    Returns:
+        `(..., C, h, w)` float32.
+    """
     height, width = images.shape[-2:]
     if None not in images.shape and math.prod(images.shape) >= 2**31:
         raise ValueError(
-            "Rotated and sheared views must have fewer than 2^31 pixels in all, which "
-            f"are counted in int32. Received: images.shape={tuple(images.shape)}. Make "
-            "the batch smaller, or set `rotation` and `shear` to 0."
+            "Rotated, sheared and shifted views must have fewer than 2^31 pixels in "
+            "all, which are counted in int32. Received: images.shape="
+            f"{tuple(images.shape)}. Make the batch smaller, or leave these changes "
+            "out: `rotation` and `shear` 0, or `operations` without them."
         )
     x = ops.convert_to_tensor(np.arange(width) - (width - 1) / 2, "float32")
     y = ops.convert_to_tensor(np.arange(height) - (height - 1) / 2, "float32")
-    angle, shear = angle[..., None], shear[..., None]
-    cosine, sine = ops.cos(angle), ops.sin(angle)
 
-    def source(of_column: Any, of_row: Any, size: int) -> Any:
-        """Where pixels come from, on one axis: the one before, the next one's share."""
-        centred = (of_column * x)[..., None, :] + (of_row * y)[..., None]
-        position = ops.clip(centred + (size - 1) / 2, 0.0, size - 1.0)
+    def source(of: tuple[Any, Any, Any], size: int) -> tuple[Any, Any, Any]:
+        """Where pixels come from, on one axis: the one before, the next one's share,
+        and whether that lies within the image."""
+        of_x, of_y, shift = (
+            part if isinstance(part, float) else part[..., None] for part in of
+        )
+        centred = (of_x * x)[..., None, :] + (of_y * y + shift)[..., None]
+        wanted = centred + (size - 1) / 2
+        position = ops.clip(wanted, 0.0, size - 1.0)
         before = ops.minimum(ops.floor(position), max(size - 2.0, 0.0))
-        return before, position - before
+        return before, position - before, ops.abs(wanted - position) <= 0.5
 
-    left, from_right = source(cosine + shear * sine, shear * cosine - sine, width)
-    above, from_below = source(sine, cosine, height)
+    left, from_right, in_columns = source(across, width)
+    above, from_below, in_rows = source(down, height)
 
     # All pixels of all views in a row, and again from the one to the right on, from the
     # one below on, and from the one below to the right on: one look-up in all four.
@@ -257,4 +290,30 @@ def rotate_and_shear(images: Any, angle: Any, shear: Any) -> Any:
     from_right, from_below = from_right[..., None, :, :], from_below[..., None, :, :]
     upper = here + from_right * (right - here)
     lower = below + from_right * (diagonal - below)
-    return upper + from_below * (lower - upper)
+    warped = upper + from_below * (lower - upper)
+    if fill is None:
+        return warped
+    return ops.where((in_columns & in_rows)[..., None, :, :], warped, fill)
+
+
+def sharpen(images: Any, factor: Any) -> Any:
+    """Moves each pixel away from the mean of those around it, or towards it.
+
+    As Pillow's `ImageEnhance.Sharpness`: the mean counts the pixel five times, and the
+    pixels at the edge stay as they are.
+
+    Args:
+        images: `(..., C, h, w)`, channels first.
+        factor: `(...)`, 1 for none, 0 for the mean.
+
+    Returns:
+        `(..., C, h, w)`; not clipped.
+    """
+    if min(images.shape[-2:]) < 3:
+        return images
+    inner = images[..., 1:-1, 1:-1]
+    three = images[..., :-2] + images[..., 1:-1] + images[..., 2:]
+    nine = three[..., :-2, :] + three[..., 1:-1, :] + three[..., 2:, :]
+    detail = (9.0 * inner - nine) / 13.0
+    edges = [(0, 0)] * (len(images.shape) - 2) + [(1, 1), (1, 1)]
+    return images + (factor - 1.0)[..., None, None, None] * ops.pad(detail, edges)

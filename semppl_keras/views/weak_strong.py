@@ -10,6 +10,7 @@ from semppl_keras.checks import check_integers, check_share
 from semppl_keras.views.cutout import Cutout
 from semppl_keras.views.multi_crop import MultiCrop, changed, single_view
 from semppl_keras.views.named import recipe
+from semppl_keras.views.rand_augment import RandAugment
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -34,8 +35,9 @@ class WeakStrong(keras.layers.Layer):
         weak: `MultiCrop`, of which every view is like the first large one; or the name
             of its settings, see `recipe`.
         strong: what is done to weak views, a layer that is called with images in
-            [0, 1], `seed` and `uniform` as `Cutout` is; or a `MultiCrop` of the same
-            size and ranges, whose views are like its first large one. None for nothing.
+            [0, 1], `seed` and `uniform` as `RandAugment` is; or a `MultiCrop` of the
+            same size and ranges, whose views are like its first large one. None for
+            `RandAugment(2)`; `RandAugment(0)` does nothing.
         cutout: float in [0, 1], the side of the square that a strong view lacks, in
             shares of its own: see `Cutout`. 0 for none.
         num_strong: int, at least 1, strong views of each image.
@@ -62,7 +64,7 @@ class WeakStrong(keras.layers.Layer):
         weak = recipe(weak) if isinstance(weak, str) else weak
         _check_views(weak, strong)
         self.weak = single_view(weak)
-        self.strong = strong
+        self.strong = RandAugment(2) if strong is None else strong
         self.cutout = cutout
         self.num_strong = num_strong
         self._cut = Cutout(cutout)
@@ -146,10 +148,10 @@ class WeakStrong(keras.layers.Layer):
         shape = (-1, self.num_strong, *strong.shape[2:])
         strong = ops.reshape(strong, (-1, *strong.shape[2:]))
         of_views = _for_each_view(uniform, ops.shape(images)[0], self.num_strong)
-        for change in (None if self._strong_views else self.strong, self._cut):
-            if change is not None:
-                seed = _next(seed)
-                strong = change(strong, seed=seed, uniform=of_views)
+        changes = [self._cut] if self._strong_views else [self.strong, self._cut]
+        for change in changes:
+            seed = _next(seed)
+            strong = change(strong, seed=seed, uniform=of_views)
         return {
             "weak": self._to_output_range(weak),
             "strong": self._to_output_range(ops.reshape(strong, shape)),

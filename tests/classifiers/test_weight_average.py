@@ -15,7 +15,7 @@ from toys import (
 )
 
 from semppl_keras import FineTuner
-from semppl_keras.training.weight_average import warm_momentum
+from semppl_keras.training.weight_average import decay_at
 
 BACKEND = keras.backend.backend()
 IMAGES, LABELS = toy_images(24)
@@ -39,7 +39,7 @@ def fit(tuner, **arguments):
 def test_the_decay_begins_small():
     steps = np.array([0, 1, 10, 1000, 100_000])
     expected = np.minimum(0.99, (1 + steps) / (10 + steps))
-    given = [float(numpy(warm_momentum(0.99, step))) for step in steps]
+    given = [float(numpy(decay_at(step, 0.99))) for step in steps]
     np.testing.assert_allclose(given, expected, rtol=1e-6)
 
 
@@ -52,11 +52,11 @@ def test_the_average_is_the_oracles():
         decay = min(0.7, (1 + step) / (10 + step))
         expected = [
             decay * mean + (1 - decay) * weight
-            for mean, weight in zip(expected, values(tuner.student), strict=True)
+            for mean, weight in zip(expected, values(tuner.online), strict=True)
         ]
     for mean, own in zip(values(tuner.classifier), expected, strict=True):
         np.testing.assert_allclose(mean, own, rtol=1e-4, atol=1e-6)
-    changed = zip(values(tuner.classifier), values(tuner.student), strict=True)
+    changed = zip(values(tuner.classifier), values(tuner.online), strict=True)
     assert any(np.abs(mean - weight).max() > 1e-3 for mean, weight in changed)
 
 
@@ -64,13 +64,13 @@ def test_the_average_predicts_and_is_not_trained():
     tuner = make_tuner()
     plain = make_tuner(weight_average=None)
     fit(tuner)
-    own = {id(weight) for weight in tuner.student.trainable_weights}
+    own = {id(weight) for weight in tuner.online.trainable_weights}
     assert {id(weight) for weight in tuner.trainable_weights} == own
     assert len(tuner.trainable_variables) == len(plain.trainable_variables)
     assert len(tuner.optimizer.variables) == len(plain.optimizer.variables)
     predicted = tuner.predict(IMAGES, verbose=0)
     views = tuner.views.center_view(IMAGES)
-    for classifier, same in ((tuner.classifier, True), (tuner.student, False)):
+    for classifier, same in ((tuner.classifier, True), (tuner.online, False)):
         expected = numpy(keras.ops.softmax(classifier.logits(views)))
         assert np.allclose(predicted, expected, atol=1e-5) is same
     # Another training begins with the average.
@@ -88,7 +88,7 @@ def test_the_training_is_the_same_without():
     for tuner in tuners:
         tuner.compile(keras.optimizers.SGD(0.1), **QUICK)
         fit(tuner)
-    for one, other in zip(*(values(tuner.student) for tuner in tuners), strict=True):
+    for one, other in zip(*(values(tuner.online) for tuner in tuners), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 

@@ -1,0 +1,61 @@
+"""Checks of what views are made with, and of."""
+
+import math
+import numbers
+from typing import Any
+
+import keras
+
+from semppl_keras.checks import check_share
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number."""
+    return isinstance(value, numbers.Real) and math.isfinite(value)
+
+
+def is_pair(value: Any) -> bool:
+    """Whether a value holds two finite numbers."""
+    pair = hasattr(value, "__len__") and len(value) == 2
+    return pair and all(is_number(part) for part in value)
+
+
+def check_range(name: str, value: Any) -> tuple[float, float]:
+    """A share or a range of shares as a range.
+
+    Args:
+        name: str, the argument's.
+        value: float in [0, 1], or a pair (lowest, highest) of them.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    bounds = tuple(value) if isinstance(value, list | tuple) else (value, value)
+    for bound in bounds:
+        check_share(**{name: bound})
+    if len(bounds) != 2 or bounds[0] > bounds[1]:
+        raise ValueError(
+            f"`{name}` must be a share or a pair (lowest, highest) of shares. "
+            f"Received: {name}={value!r}."
+        )
+    return bounds[0], bounds[1]
+
+
+def check_unit_images(images: Any) -> None:
+    """Raises a ValueError for what are no `(B, h, w, C)` floats.
+
+    Whether they lie in [0, 1] is not known while a step is traced, but whole numbers
+    are of another range.
+    """
+    shape = tuple(images.shape)
+    if len(shape) != 4 or None in shape[1:]:
+        raise ValueError(
+            "`images` must have the shape (batch, height, width, channels), all but "
+            f"the first known beforehand. Received: images.shape={shape}."
+        )
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if "float" not in dtype:
+        raise ValueError(
+            "`images` must be floats in [0, 1]. Received: images.dtype="
+            f"{dtype}. Divide them by their highest value first."
+        )
