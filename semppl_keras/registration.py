@@ -48,6 +48,7 @@ CLASSES = {
     "MemorySmoothing": "semppl_keras.consistency.memory_smoothing",
     "MemoryVotes": "semppl_keras.pretraining.memory_classifier",
     "MixStreams": "semppl_keras.backbones.selective_kernels",
+    "MixedLogits": "semppl_keras.networks.two_heads",
     "MultiCrop": "semppl_keras.views.multi_crop",
     "OnlineTeacher": "semppl_keras.consistency.online_teacher",
     "OutlierDetection": "semppl_keras.consistency.outlier_detection",
