@@ -57,6 +57,7 @@ CLASSES = {
     "RandAugment": "semppl_keras.views.rand_augment",
     "ReLICv2": "semppl_keras.pretraining.relicv2",
     "RelativeThreshold": "semppl_keras.consistency.relative_threshold",
+    "RepresentationDistiller": "semppl_keras.pretraining.representation_distiller",
     "SelfAdaptiveThreshold": "semppl_keras.consistency.self_adaptive_threshold",
     "SemPPL": "semppl_keras.pretraining.semppl",
     "SimCLR": "semppl_keras.pretraining.simclr",

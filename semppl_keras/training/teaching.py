@@ -3,6 +3,18 @@
 from typing import Any
 
 
+def to_range(
+    values: Any, given: tuple[float, float], wanted: tuple[float, float]
+) -> Any:
+    """Values of one range (low, high) in another one."""
+    if tuple(given) == tuple(wanted):
+        return values
+    low, high = given
+    values = (values - low) / (high - low)
+    low, high = wanted
+    return low + (high - low) * values
+
+
 def as_images(views: Any, made_by: Any, model: Any) -> Any:
     """Views as images in the range in which a model expects them.
 
@@ -14,9 +26,6 @@ def as_images(views: Any, made_by: Any, model: Any) -> Any:
     Returns:
         `(B, s, s, C)`.
     """
-    low, high = made_by.output_range
-    views = (views - low) / (high - low)
-    low, high = getattr(
-        getattr(model, "views", None), "value_range", made_by.value_range
-    )
-    return low + (high - low) * views
+    own = getattr(model, "views", None)
+    expected = getattr(own, "value_range", made_by.value_range)
+    return to_range(views, made_by.output_range, expected)
