@@ -16,6 +16,7 @@ from semppl_keras.distillation import Distiller, FineTuner
 from semppl_keras.evaluation import supervised_accuracy
 from semppl_keras.recipes import choice
 from semppl_keras.recipes import classifiers as classifier_recipes
+from semppl_keras.runs import ending as run_ending
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs.safety.own_runs import signed
 
@@ -74,6 +75,8 @@ def short_run(folder, *options, num_small=0):
             patch.setattr(module, "get", get)
             patch.setattr(module, "own_images", own_images)
         patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
+        # A further training, which tests/runs/test_ending.py is for.
+        patch.setattr(run_ending, "ending_of", lambda labels, *, pretrained: None)
         # The views are no part of what is tested, and no plain container.
         patch.setattr(recipes.Recipe, "to_dict", lambda self: {"name": self.name})
         patch.setattr(run_metrics, "supervised_accuracy", measure_regression_alone)

@@ -12,6 +12,7 @@ from semppl_keras import recipes
 from semppl_keras.cli import main
 from semppl_keras.evaluation import supervised_accuracy
 from semppl_keras.recipes import choice
+from semppl_keras.runs import ending as run_ending
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import resuming as safe_training
 
@@ -57,6 +58,8 @@ def tiny_runs():
             )
             patch.setattr(module, "own_images", tiny_recipe)
         patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
+        # A further training, which tests/runs/test_ending.py is for.
+        patch.setattr(run_ending, "ending_of", lambda labels, *, pretrained: None)
         patch.setattr(run_metrics, "supervised_accuracy", train_network_for_a_moment)
         patch.setattr(safe_training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
         yield

@@ -1,3 +1,4 @@
+from .conv_net import ConvNet as ConvNet
 from .files import features_of as features_of
 from .hub import from_hub as from_hub
 from .missing_weights import MissingWeights as MissingWeights

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from semppl_keras.backbones import resnet, small_resnet
+from semppl_keras.backbones import conv_net, resnet, small_resnet
 from semppl_keras.backbones.files import from_file
 from semppl_keras.backbones.hub import hub_network
 from semppl_keras.backbones.keras_applications import application
@@ -73,5 +73,6 @@ def pretrained(
         return from_file(name, channels=channels, pooling=pooling)
     if pooling == "max":
         raise ValueError(f"{spec} averages over the positions. Received: {pooling!r}.")
-    make = getattr(small_resnet if name == "small" else resnet, BACKBONES[name])
+    module = {"small": small_resnet, "conv": conv_net}.get(name, resnet)
+    make = getattr(module, BACKBONES[name])
     return make(input_shape=(None, None, channels))

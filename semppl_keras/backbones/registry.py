@@ -3,6 +3,7 @@
 # By name the function of `semppl_keras.backbones`.
 BACKBONES = {
     "small": "SmallResNet",
+    "conv": "ConvNet",
     "resnet18": "ResNet18",
     "resnet34": "ResNet34",
     "resnet50": "ResNet50",

@@ -148,7 +148,9 @@ class FineTuner(ClassifierTrainer):
                 shares.
             batch_size: int or None. None for that of the dataset's own batches, or
                 96, at most as many as there are.
-            steps_per_epoch: int, only where `x` has no end, or none that can be told.
+            steps_per_epoch: int, how many steps an epoch has, where `x` is an array,
+                whose passes then run on from one epoch to the next, or has no end, or
+                none that can be told. None: one pass.
             epochs, validation_data, validation_batch_size, validation_steps,
             validation_freq, initial_epoch, initial_batch, callbacks, verbose: as in
                 `SemPPL.fit`.

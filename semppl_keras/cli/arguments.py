@@ -226,21 +226,42 @@ def add_value_range(options: Options) -> None:
     )
 
 
-def add_training(options: Options, output: Options, recipe: ClassifierTraining) -> None:
+def add_minutes(options: Options, what: str) -> None:
+    """Adds the option for how long a command may take.
+
+    Args:
+        options: The group of the training.
+        what: What the minutes are for, in words.
+    """
+    options.add_argument(
+        "--minutes",
+        type=number,
+        metavar="N",
+        help=f"how long {what} may take, in place of --epochs: as many steps are "
+        "trained as fit, by the speed of the first ones, which are thrown away",
+    )
+
+
+def add_training(
+    options: Options, output: Options, recipe: ClassifierTraining, otherwise: str = ""
+) -> None:
     """Adds the options of a training of a classifier.
 
     Args:
         options: The group of the training; they are None where they are not given.
         output: That of what is written.
         recipe: What stands where they are not given.
+        otherwise: Words of where that is another one.
     """
     least = f", at least {recipe.least_epochs}" if recipe.least_epochs > 1 else ""
     options.add_argument(
         "--epochs",
         type=integer,
         metavar="N",
-        help=f"passes over the images (default: some {recipe.steps:,} steps{least})",
+        help=f"passes over the images (default: some {recipe.steps:,} steps{least}"
+        f"{otherwise})",
     )
+    add_minutes(options, "the command")
     options.add_argument(
         "--learning-rate",
         type=number,

@@ -3,6 +3,8 @@
 # The one first that is expected to be best: among classifiers that a few labels cannot
 # tell apart it is taken.
 TITLES = {
+    "consistency": "consistency training",
+    "student": "student of propagated labels",
     "linear": "linear probe",
     "tuned_linear": "linear probe on fine-tuned features",
     "propagation": "propagation on trained features",

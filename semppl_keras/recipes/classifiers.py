@@ -69,6 +69,21 @@ class ClassifierTraining:
         )
 
 
+# Of fine-tuning: on the labels alone, as `FINE_TUNING`, or on all images by a recipe of
+# `recipes.consistency`.
+LABELS = "labels"
+METHODS = (
+    LABELS,
+    "fixmatch",
+    "uda",
+    "freematch",
+    "softmatch",
+    "adamatch",
+    "simmatch",
+    "semi_vit",
+)
+CONSISTENCY_STEPS = 2000
+
 # How both were found: docs/results/settings.md.
 FINE_TUNING = ClassifierTraining(steps=300, least_epochs=10, batch_size=64)
 

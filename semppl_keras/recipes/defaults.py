@@ -12,3 +12,10 @@ PRETRAINED_BACKBONE = "keras:EfficientNetV2B0"
 # Passes over a person's own images make some so many steps, of a new network and of one
 # that comes with weights.
 OWN_STEPS, PRETRAINED_STEPS = 3000, 80
+
+# Steps of which a training that fits a time is of some use.
+LEAST_STEPS = 50
+
+# Of the minutes that a command may take, what is kept for measuring in the end: of a
+# whole run, of which graphs and cross-validation are a part, and of one classifier.
+RUN_MEASURING_SHARE, CLASSIFIER_MEASURING_SHARE = 0.2, 0.1

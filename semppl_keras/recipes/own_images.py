@@ -66,6 +66,8 @@ def own_images(
             last = arguments["widths"][-1]
             arguments["widths"] = (*arguments["widths"], 2 * last)
         learning_rate = base.optimizer[1]["learning_rate"]
+    elif backbone == "conv":
+        arguments = {}
     elif backbone in BACKBONES:
         arguments = {"stem": "small" if image_size <= SMALL else "imagenet"}
     name = BACKBONES.get(backbone, "pretrained")

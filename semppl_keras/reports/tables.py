@@ -22,9 +22,19 @@ _ROWS = {
     "memory": "SemPPL, nearest in its memory",
     "linear": "SemPPL, linear probe",
     "propagation": "SemPPL, propagation",
+    "student": "SemPPL, student of propagation",
+    "consistency": "SemPPL, consistency training",
 }
 # Their features were trained with the labels.
-_TRAINED = ("memory", "linear", "propagation", "tuned_linear", "tuned_propagation")
+_TRAINED = (
+    "memory",
+    "linear",
+    "propagation",
+    "tuned_linear",
+    "tuned_propagation",
+    "student",
+    "consistency",
+)
 
 
 def format_run(metrics: Mapping[str, Any], folder: str | os.PathLike[str]) -> str:
@@ -99,6 +109,8 @@ def _test_lines(metrics: Mapping[str, Any]) -> list[str]:
         ("SemPPL, nearest in its memory", metrics["knn_accuracy"], ""),
         ("SemPPL, linear probe", metrics["linear_accuracy"], ""),
         ("SemPPL, propagation", metrics.get("propagation_accuracy"), ""),
+        ("SemPPL, student of propagation", metrics.get("student_accuracy"), ""),
+        ("SemPPL, consistency training", metrics.get("consistency_accuracy"), ""),
     ]
     lines = [f"  accuracy on {metrics['num_test']:,} test images"]
     return lines + [_run_row(*row) for row in rows if row[1] is not None]

@@ -37,6 +37,7 @@ def write_note(
     labels: Mapping[str, Any],
     candidates: Mapping[str, Candidate],
     knn_accuracy: float | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Notes what was measured.
 
@@ -45,12 +46,14 @@ def write_note(
         labels: Which labels the classifiers know, as `run.json` has them.
         candidates: By name.
         knn_accuracy: Of weighted nearest neighbours, or None.
+        settings: How their network was trained, as JSON has it, or None.
     """
     write_json(
         path,
         {
             "labels": labels,
             "knn_accuracy": knn_accuracy,
+            "settings": settings,
             "classifiers": {
                 name: {
                     "accuracy": one.accuracy,

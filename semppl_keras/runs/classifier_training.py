@@ -12,8 +12,9 @@ from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import Pretraining
 from semppl_keras.recipes import classifiers as recipes
 from semppl_keras.recipes.classifiers import ClassifierTraining
-from semppl_keras.runs.resuming import resumable_fit
-from semppl_keras.runs.telling import tell
+from semppl_keras.runs.budget import Budget
+from semppl_keras.runs.fitted_training import fitted_training
+from semppl_keras.runs.schedule import Schedule
 
 
 def fine_tune(
@@ -25,6 +26,7 @@ def fine_tune(
     from_layer: int | None = None,
     freeze_backbone: bool = False,
     epochs: int | None = None,
+    budget: Budget | None = None,
     learning_rate: float | None = None,
     seed: int = 0,
     checkpoints: pathlib.Path | None = None,
@@ -41,6 +43,7 @@ def fine_tune(
         num_classes: How many classes there are.
         from_layer, freeze_backbone: As for `FineTuner`.
         epochs: Passes over the images; None for the recipe's.
+        budget: Which as many steps are to fit as can, in place of `epochs`; or None.
         learning_rate: At the beginning of its cosine; None for the recipe's.
         seed: Of views, order and the linear layer.
         checkpoints: `pathlib.Path` of a folder for them, to go on from; None for none.
@@ -72,6 +75,7 @@ def fine_tune(
         {},
         shorten=shorten,
         epochs=epochs,
+        budget=budget,
         learning_rate=learning_rate,
         seed=seed,
         checkpoints=checkpoints,
@@ -151,6 +155,7 @@ def teach(
     *,
     temperature: float,
     epochs: int | None = None,
+    budget: Budget | None = None,
     learning_rate: float | None = None,
     seed: int = 0,
     checkpoints: pathlib.Path | None = None,
@@ -164,7 +169,7 @@ def teach(
         teacher: `ImageClassifier`.
         images: `(N, h, w, c)`.
         temperature: Positive.
-        epochs, learning_rate, seed, checkpoints, depends_on, trust: As for
+        epochs, budget, learning_rate, seed, checkpoints, depends_on, trust: As for
             `fine_tune`.
 
     Returns:
@@ -185,6 +190,7 @@ def teach(
         {"temperature": temperature},
         shorten="A lower --epochs, or a smaller --student, takes less.",
         epochs=epochs,
+        budget=budget,
         learning_rate=learning_rate,
         seed=seed,
         checkpoints=checkpoints,
@@ -202,6 +208,7 @@ def _trained(
     *,
     shorten: str,
     epochs: int | None,
+    budget: Budget | None = None,
     learning_rate: float | None,
     seed: int,
     checkpoints: pathlib.Path | None,
@@ -211,33 +218,27 @@ def _trained(
 ) -> tuple[Any, dict[str, Any]]:
     """What is made, trained by a recipe on data; and `settings` with the recipe's."""
     count = len(data[0])
-    epochs = epochs or recipe.epochs_of(count)
     learning_rate = learning_rate or recipe.learning_rate
     batch_size = recipe.batch_of(count)
-    steps = epochs * recipe.steps_in(count)
-    settings = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        **settings,
-    }
-    tell(f"{doing}, {steps:,} steps ...")
 
-    def make_compiled() -> Any:
+    def make_compiled(steps: int) -> Any:
         keras.utils.set_random_seed(seed)
         trainer = make_trainer()
         trainer.compile(recipe.make_optimizer(steps, learning_rate))
         return trainer
 
-    trainer = resumable_fit(
+    return fitted_training(
+        doing,
         make_compiled,
-        checkpoints,
-        {**settings, **(depends_on or {})},
-        *data,
-        epochs=epochs,
+        data,
+        {"batch_size": batch_size, "learning_rate": learning_rate, **settings},
+        usual=Schedule(epochs or recipe.epochs_of(count)),
+        steps_in_pass=recipe.steps_in(count),
+        budget=budget,
+        checkpoints=checkpoints,
+        depends_on=depends_on,
         shorten=shorten,
-        batch_size=batch_size,
         trust=trust,
+        batch_size=batch_size,
         **arguments,
     )
-    return trainer, settings

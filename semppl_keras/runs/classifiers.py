@@ -4,16 +4,22 @@ import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from semppl_keras import recipes
 from semppl_keras.evaluation.classifier_titles import TITLES
+from semppl_keras.networks import ImageClassifier
+from semppl_keras.recipes.classifiers import CONSISTENCY_STEPS, LABELS
+from semppl_keras.recipes.defaults import CLASSIFIER_MEASURING_SHARE
+from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.classifier_files import (
     checkpoint_folder,
     file_digest,
     keep_classifier,
 )
 from semppl_keras.runs.classifier_training import fine_tune, teach
+from semppl_keras.runs.consistency_training import train_consistently
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.options.classifier import (
     SAME,
@@ -33,9 +39,11 @@ from semppl_keras.runs.telling import told
 def finetune(
     run: str | os.PathLike[str],
     *,
+    method: str = FineTuningOptions.method,
     from_layer: int | None = None,
     freeze_backbone: bool = False,
     epochs: int | None = None,
+    minutes: float | None = None,
     learning_rate: float | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -46,11 +54,16 @@ def finetune(
 
     Args:
         run: Run folder.
+        method: "labels" for these alone; or a name of `recipes.consistency`, of a
+            training on the unlabelled images, too.
         from_layer: Integer, the layer of the projection head to fine-tune from, 0 for
             the network alone; None for its first.
         freeze_backbone: Whether the network stays as it is.
         epochs: Passes over the labelled images; None for those of
-            `recipes.classifiers.FINE_TUNING`.
+            `recipes.classifiers.FINE_TUNING`. By another `method` over the unlabelled
+            ones; None for as many as make `recipes.classifiers.CONSISTENCY_STEPS`.
+        minutes: How long it may take in all, in place of `epochs`: as many steps are
+            trained as fit, by the speed of the first ones, which are thrown away.
         learning_rate: At the beginning; None for the recipe's.
         seed: Integer; None for the run's.
         out: Folder to write `classifier.keras` to; None for the run's.
@@ -66,13 +79,16 @@ def finetune(
 
     Example:
         >>> finetune("runs/photos", epochs=30)
+        >>> finetune("runs/photos", method="freematch", minutes=10)
     """
     return finetune_with(
         FineTuningOptions.of(
             run=run,
+            method=method,
             from_layer=from_layer,
             freeze_backbone=freeze_backbone,
             epochs=epochs,
+            minutes=minutes,
             learning_rate=learning_rate,
             seed=seed,
             out=out,
@@ -83,42 +99,94 @@ def finetune(
 
 def finetune_with(options: FineTuningOptions) -> TrainedClassifier:
     """The same, of options that are filled already."""
+    budget = _budget(options)
     with _run_to_train(options) as finished:
         begun = time.monotonic()
-        images, labels, _ = finished.labelled
         from_layer = options.from_layer
         if from_layer is None and not finished.is_trained:
             # Its heads are as they were made.
             from_layer = 0
-        chosen = {
-            "from_layer": from_layer,
-            "freeze_backbone": options.freeze_backbone,
-            "seed": _seed(options, finished),
-            "num_labelled": len(images),
-        }
-        tuner, settings = fine_tune(
-            finished.model,
-            images,
-            labels,
-            len(finished.class_names),
-            from_layer=from_layer,
-            freeze_backbone=options.freeze_backbone,
-            epochs=options.epochs,
-            learning_rate=options.learning_rate,
-            seed=_seed(options, finished),
-            checkpoints=checkpoint_folder(options.out, finished),
-            depends_on={
-                **chosen,
-                "how": "fine-tuned",
-                "model": file_digest(finished.folder / "model.keras"),
-            },
-            shorten="A lower --epochs takes less.",
-            trust=options.trust,
-        )
-        settings = {**settings, **chosen}
-        return keep_classifier(
-            options.out, tuner.classifier, finished, "fine-tuned", settings, begun
-        )
+        chosen = {"from_layer": from_layer, "seed": _seed(options, finished)}
+        train_by = _on_labels if options.method == LABELS else _on_all_images
+        how, classifier, settings = train_by(finished, options, chosen, budget)
+        return keep_classifier(options.out, classifier, finished, how, settings, begun)
+
+
+# A classifier, what it is called and how it was trained.
+_Trained = tuple[str, ImageClassifier, dict[str, Any]]
+
+
+def _on_labels(
+    finished: FinishedRun,
+    options: FineTuningOptions,
+    chosen: Mapping[str, Any],
+    budget: Budget | None,
+) -> _Trained:
+    """Fine-tuned on the labelled images alone."""
+    images, labels, _ = finished.labelled
+    how = "fine-tuned"
+    chosen = {
+        **chosen,
+        "freeze_backbone": options.freeze_backbone,
+        "num_labelled": len(images),
+    }
+    tuner, settings = fine_tune(
+        finished.model,
+        images,
+        labels,
+        len(finished.class_names),
+        from_layer=chosen["from_layer"],
+        freeze_backbone=options.freeze_backbone,
+        epochs=options.epochs,
+        budget=budget,
+        learning_rate=options.learning_rate,
+        seed=chosen["seed"],
+        checkpoints=checkpoint_folder(options.out, finished),
+        depends_on=_of_run(finished, chosen, how),
+        shorten="A lower --epochs takes less.",
+        trust=options.trust,
+    )
+    return how, tuner.classifier, {**settings, **chosen}
+
+
+def _on_all_images(
+    finished: FinishedRun,
+    options: FineTuningOptions,
+    chosen: Mapping[str, Any],
+    budget: Budget | None,
+) -> _Trained:
+    """By consistency training on labelled and unlabelled images."""
+    data = finished.data
+    how = f"trained by {options.method}"
+    chosen = {
+        **chosen,
+        "num_labelled": len(data.labelled_indices),
+        "num_unlabelled": len(data.unlabelled_indices),
+    }
+    trainer, settings = train_consistently(
+        options.method,
+        finished.model,
+        data,
+        steps=CONSISTENCY_STEPS,
+        epochs=options.epochs,
+        from_layer=chosen["from_layer"],
+        budget=budget,
+        learning_rate=options.learning_rate,
+        seed=chosen["seed"],
+        checkpoints=checkpoint_folder(options.out, finished),
+        depends_on=_of_run(finished, chosen, how),
+        shorten="A lower --epochs takes less.",
+        trust=options.trust,
+    )
+    return how, trainer.classifier, {**settings, **chosen}
+
+
+def _of_run(
+    finished: FinishedRun, chosen: Mapping[str, Any], how: str
+) -> dict[str, Any]:
+    """What a training out of a run depends on."""
+    digest = file_digest(finished.folder / "model.keras")
+    return {**chosen, "how": how, "model": digest}
 
 
 @told
@@ -129,6 +197,7 @@ def distil(
     temperature: float = DistillationOptions.temperature,
     classifier: str | os.PathLike[str] | None = None,
     epochs: int | None = None,
+    minutes: float | None = None,
     learning_rate: float | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -146,6 +215,8 @@ def distil(
             `classifier.keras`; None for the run's.
         epochs: Passes over the images; None for those of
             `recipes.classifiers.DISTILLATION`.
+        minutes: How long it may take in all, in place of `epochs`: as many steps are
+            trained as fit, by the speed of the first ones, which are thrown away.
         learning_rate: At the beginning; None for the recipe's.
         seed: Integer; None for the run's.
         out: Folder to write `classifier.keras` to; None for the run's.
@@ -169,6 +240,7 @@ def distil(
             temperature=temperature,
             classifier=classifier,
             epochs=epochs,
+            minutes=minutes,
             learning_rate=learning_rate,
             seed=seed,
             out=out,
@@ -179,6 +251,7 @@ def distil(
 
 def distil_with(options: DistillationOptions) -> TrainedClassifier:
     """The same, of options that are filled already."""
+    budget = _budget(options)
     with _run_to_train(options) as finished:
         teacher, how = finished.classifier(options.classifier)
         student: dict[str, str] = {}
@@ -209,6 +282,7 @@ def distil_with(options: DistillationOptions) -> TrainedClassifier:
             images,
             temperature=options.temperature,
             epochs=options.epochs,
+            budget=budget,
             learning_rate=options.learning_rate,
             seed=_seed(options, finished),
             checkpoints=checkpoint_folder(options.out, finished),
@@ -233,6 +307,13 @@ def _run_to_train(options: ClassifierOptions) -> Iterator[FinishedRun]:
     finished = FinishedRun(options.run, trust=options.trust)
     with locked(pathlib.Path(options.out or finished.folder)):
         yield finished
+
+
+def _budget(options: ClassifierOptions) -> Budget | None:
+    """What is left of the minutes, from now on."""
+    if options.minutes is None:
+        return None
+    return Budget(options.minutes, CLASSIFIER_MEASURING_SHARE)
 
 
 def _seed(options: ClassifierOptions, finished: FinishedRun) -> int:

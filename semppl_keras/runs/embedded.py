@@ -30,6 +30,8 @@ class Embedded:
         test_labels: `(t,)` integers, or None.
         num_classes: Integer.
         saw_labels: Whether the network was trained with these labels.
+        rows: `(n + m,)` indices of what is learned from among the training images, or
+            None.
     """
 
     learned: np.ndarray
@@ -38,6 +40,7 @@ class Embedded:
     test_labels: np.ndarray | None
     num_classes: int
     saw_labels: bool = False
+    rows: np.ndarray | None = None
 
     @property
     def labelled(self) -> np.ndarray:
@@ -83,6 +86,7 @@ def embedded(
     *,
     saw_labels: bool = False,
     most: int = MOST_IMAGES,
+    test: bool = True,
     seed: int = 0,
 ) -> Embedded:
     """Features of the images of a run.
@@ -93,6 +97,7 @@ def embedded(
         saw_labels: As for `Embedded`.
         most: Of more images to learn from so many are drawn, all labelled ones among
             them.
+        test: Whether there are to be features of the images to test on.
         seed: Draws them.
 
     Returns:
@@ -106,11 +111,15 @@ def embedded(
     learned = [embed(data.x_labelled, "labelled images")]
     if len(others):
         learned.append(embed(data.x_train[others], "unlabelled images"))
+    tested = None
+    if test and data.x_test is not None:
+        tested = embed(data.x_test, "images to test on")
     return Embedded(
         np.concatenate(learned),
         data.y_labelled,
-        None if data.x_test is None else embed(data.x_test, "images to test on"),
+        tested,
         data.y_test,
         data.num_classes,
         saw_labels,
+        np.concatenate([data.labelled_indices, others]),
     )

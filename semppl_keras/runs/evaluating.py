@@ -26,7 +26,7 @@ from semppl_keras.runs.telling import tell, told
 from semppl_keras.runs.whole_files import write_json
 
 # What runs must agree in, for the mean over them to mean something.
-_ALIKE = ("dataset", "labels_per_class", "epochs")
+_ALIKE = ("dataset", "labels_per_class", "minutes", "epochs")
 
 
 @told
@@ -209,11 +209,14 @@ def _check_alike(runs: Mapping[pathlib.Path, Mapping[str, Any]]) -> None:
     (first, settings), *others = runs.items()
     for folder, other in others:
         for name in _ALIKE:
-            if other[name] != settings[name]:
+            if name == "epochs" and settings.get("minutes") is not None:
+                # They were found by the clock.
+                continue
+            if other.get(name) != settings.get(name):
                 raise RunError(
                     "Several runs must differ in the seed alone. Received: "
-                    f"{name} {settings[name]} in {str(first)!r} and {other[name]} in "
-                    f"{str(folder)!r}. Evaluate them one by one."
+                    f"{name} {settings.get(name)} in {str(first)!r} and "
+                    f"{other.get(name)} in {str(folder)!r}. Evaluate them one by one."
                 )
     seeds = [settings["seed"] for settings in runs.values()]
     if len(set(seeds)) < len(seeds):

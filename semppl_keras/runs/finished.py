@@ -33,12 +33,14 @@ from semppl_keras.runs.run_images import LabelledImages, RunImages
 from semppl_keras.runs.run_models import (
     CLASSIFIER,
     FROZEN,
+    OF_THEIR_OWN,
     TUNED,
     check_model,
     head_path,
     how_it_was_trained,
     load_classifier,
     load_head,
+    network_path,
 )
 from semppl_keras.runs.safety.loading import check_folder, load_model
 from semppl_keras.runs.safety.own_runs import check_sources
@@ -276,6 +278,14 @@ class FinishedRun:
         self._use_of_labels = "the classifier knows those of the training"
         if name == "memory":
             return self._memory_classifier()
+        if name in OF_THEIR_OWN:
+            return load_classifier(
+                network_path(self.folder, name),
+                self.folder,
+                self.class_names,
+                self.channels,
+                trust=self.trust,
+            )
         path = head_path(self.folder, name)
         embedder = self._embedder_of(name)
         backbone = embedder.backbone
@@ -304,6 +314,8 @@ class FinishedRun:
                 has = self.is_trained and isinstance(self.model, SemPPL)
             elif name == "pixels":
                 has = True
+            elif name in OF_THEIR_OWN:
+                has = network_path(self.folder, name).is_file()
             else:
                 has = head_path(self.folder, name).is_file()
             if has:

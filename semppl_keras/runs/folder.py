@@ -69,6 +69,8 @@ _MORE_ACCURACIES = (
     "frozen_propagation_accuracy",
     "tuned_linear_accuracy",
     "tuned_propagation_accuracy",
+    "student_accuracy",
+    "consistency_accuracy",
 )
 _CROSS_VALIDATED = {
     "num_labelled": integer(),

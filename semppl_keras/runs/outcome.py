@@ -96,6 +96,8 @@ def outcome_of(
     model: SemPPL,
     frozen: Frozen | None,
     tuned: Mapping[str, Candidate],
+    of: Embedded | None,
+    ended: Mapping[str, Candidate],
     make_backbone: Callable[[], keras.Model] | None,
 ) -> Outcome:
     """Measures a run, with and without a training, and chooses its classifier.
@@ -105,6 +107,9 @@ def outcome_of(
         model: As training has left it.
         frozen: What its backbone was before, where it came with weights.
         tuned: What it was fine-tuned, likewise.
+        of: Features of the model, of `trained_features`; None where it has not been
+            trained.
+        ended: Classifiers that were trained after it, by name.
         make_backbone: Gives a new one for the supervised-only baseline, or None.
     """
     tell("Measuring, and training the supervised-only baseline ...")
@@ -112,12 +117,14 @@ def outcome_of(
     candidates: dict[str, Candidate] = {}
     if frozen is not None:
         candidates |= {**frozen.candidates, **tuned}
-    if frozen is not None and frozen.features is not None and not settings["epochs"]:
+    if of is None:
+        assert frozen is not None
+        assert frozen.features is not None
         name, of = "frozen_linear", frozen.features
         predictions = probe_predictions(of, frozen_probe(of, seed), seed=seed)
         metrics = measure_labels_alone(data, model.views, None, seed=seed)
     else:
-        name, of = "linear", _trained_features(model, data, seed)
+        name = "linear"
         probe = trained_probe(of, seed)
         predictions = probe_predictions(of, probe, seed=seed)
         metrics = measure_training(
@@ -126,7 +133,9 @@ def outcome_of(
         candidates |= trained_candidates(
             model, data, of, probe, metrics["knn_accuracy"], folder=folder, seed=seed
         )
-        metrics["propagation_accuracy"] = candidates["propagation"].accuracy
+        candidates |= ended
+        for other in ("propagation", *ended):
+            metrics[f"{other}_accuracy"] = candidates[other].accuracy
     candidates["pixels"] = pixel_candidate(model, data, seed)
     if make_backbone is None:
         alone = candidates["pixels"].accuracy
@@ -144,7 +153,15 @@ def outcome_of(
     return Outcome(metrics, *of.shown(), predictions, TITLES[name])
 
 
-def _trained_features(model: SemPPL, data: FewLabels, seed: int) -> Embedded:
+def trained_features(model: SemPPL, data: FewLabels, seed: int) -> Embedded:
+    """What a trained network makes of the images of a run.
+
+    Args:
+        model: Of images.
+        data: What it was trained on.
+        seed: Draws some, where there are many.
+    """
+
     def embed(images: np.ndarray, what: str) -> np.ndarray:
         told = PredictionProgress(Progress("Measuring,"), what, len(images))
         return model.embed(images, callbacks=[told])

@@ -22,6 +22,7 @@ from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.safety.json_files import read_json
 from semppl_keras.runs.safety.loading import check_folder, load_model
+from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.telling import tell, verbosity
 from semppl_keras.runs.whole_files import write_json
 
@@ -150,13 +151,9 @@ def resumable_fit(
         model.fit(*data, epochs=epochs, callbacks=[progress], verbose=0, **arguments)
         return model
     model, state = None, TrainingState()
-    settings = {
-        **settings,
-        "backend": keras.backend.backend(),
-        "data": _digest(keras.tree.flatten(data)),
-    }
+    settings = _dependences(settings, data)
     noted = folder / _SETTINGS
-    if noted.exists() and _noted(noted) == json.loads(json.dumps(settings)):
+    if _noted(noted) == settings:
         model, state = begun_training(folder, trust=trust)
     elif folder.exists():
         shutil.rmtree(folder)
@@ -179,6 +176,37 @@ def resumable_fit(
     return model
 
 
+def begun_schedule(
+    folder: pathlib.Path | None, settings: Mapping[str, Any], *data: Any
+) -> Schedule | None:
+    """The length that was found for a training when it was begun.
+
+    Args:
+        folder, settings, *data: As for `resumable_fit`, but for the length.
+
+    Returns:
+        `Schedule`, or None where no training of these settings and data was begun.
+    """
+    noted = None if folder is None else _noted(folder / _SETTINGS)
+    if noted is None:
+        return None
+    epochs, steps = (noted.pop(name, None) for name in ("epochs", "steps_per_epoch"))
+    counts = all(type(count) is int and count > 0 for count in (epochs, steps))
+    if not counts or noted != _dependences(settings, data):
+        return None
+    return Schedule(epochs, steps)
+
+
+def _dependences(settings: Mapping[str, Any], data: Sequence[Any]) -> dict[str, Any]:
+    """All that a training depends on, as JSON has it."""
+    depends_on = {
+        **settings,
+        "backend": keras.backend.backend(),
+        "data": _digest(keras.tree.flatten(data)),
+    }
+    return json.loads(json.dumps(depends_on))
+
+
 def _digest(arrays: Sequence[np.ndarray]) -> str:
     """A text that differs where one of the arrays is another."""
     digest = hashlib.blake2b(digest_size=16)
@@ -189,7 +217,10 @@ def _digest(arrays: Sequence[np.ndarray]) -> str:
 
 
 def _noted(path: pathlib.Path) -> Any:
-    """The settings that a training was begun with, or None where they are damaged."""
+    """The settings that a training was begun with; None where there are none, or they
+    are damaged."""
+    if not path.exists():
+        return None
     try:
         return read_json(path)
     except RunError:

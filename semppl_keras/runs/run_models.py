@@ -17,6 +17,8 @@ CLASSIFIER = "classifier.keras"
 # The network as it was before training, and fine-tuned on propagated labels, each with
 # its views.
 FROZEN, TUNED = "frozen.keras", "tuned.keras"
+# Classifiers with a network of their own, a file each.
+OF_THEIR_OWN = ("student", "consistency")
 # What classifiers have beside their network, a small file each.
 _HEADS = "heads"
 
@@ -26,6 +28,11 @@ def save_heads(folder: pathlib.Path, heads: Mapping[str, keras.Model | None]) ->
     for name, head in heads.items():
         if head is not None:
             save_model(head, head_path(folder, name))
+
+
+def network_path(folder: pathlib.Path, name: str) -> pathlib.Path:
+    """Where a classifier with a network of its own is."""
+    return folder / f"{name}.keras"
 
 
 def head_path(folder: pathlib.Path, name: str) -> pathlib.Path:

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -30,7 +31,8 @@ from semppl_keras.runs.options.train import (
     TrainOptions,
 )
 from semppl_keras.runs.run_backbone import BACKBONE
-from semppl_keras.runs.run_models import FROZEN, TUNED
+from semppl_keras.runs.run_models import FROZEN, OF_THEIR_OWN, TUNED
+from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.skipped_files import names_skipped
 from semppl_keras.runs.telling import tell
 
@@ -38,6 +40,7 @@ _DEFAULTS = {
     "dataset": DATASET,
     "labels_per_class": LABELS_PER_CLASS,
     "epochs": None,
+    "minutes": None,
     "batch_size": None,
     "learning_rate": None,
     "seed": SEED,
@@ -72,6 +75,9 @@ _FILES = (
     TUNED,
     "tuned.json",
     "tuning",
+    "ending",
+    "ending.json",
+    *(f"{name}.keras" for name in OF_THEIR_OWN),
     "heads",
 )
 
@@ -137,7 +143,10 @@ def new_settings(options: TrainOptions) -> tuple[dict[str, Any], Dataset]:
         data = _with_usual_backbone(data, options)
     # That there is an entry tells that it is found, and not another for each image.
     value_range = options.value_range and as_ranges(options.value_range)._asdict()
-    if settings["epochs"] is None:
+    if settings["minutes"] is not None:
+        # Until it is known how many fit.
+        settings["epochs"] = 1
+    elif settings["epochs"] is None:
         batch_size = settings["batch_size"]
         settings["epochs"] = recipes.for_dataset(data, batch_size=batch_size).epochs
     if not settings["epochs"]:
@@ -169,6 +178,9 @@ def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
     data = dataset_of(settings)
     begun_with = {name: settings.get(name) for name in _DEFAULTS}
     begun_with |= {"dataset": None, **data.options()}
+    if settings.get("minutes") is not None:
+        # They were found, not asked for.
+        begun_with["epochs"] = None
     if data.in_parts:
         begun_with["value_range"] = settings.get("value_range")
     for name in (*_DEFAULTS, *_OWN_OPTIONS, *TABLE_OPTIONS):
@@ -200,6 +212,18 @@ def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
             f"KERAS_BACKEND={settings['backend']}."
         )
     return settings
+
+
+def schedule_of(settings: Mapping[str, Any]) -> Schedule | None:
+    """How long a run is trained; None where that is still to be found.
+
+    Args:
+        settings: What `run.json` holds.
+    """
+    steps_per_epoch = settings.get("steps_per_epoch")
+    if settings.get("minutes") is not None and steps_per_epoch is None:
+        return None
+    return Schedule(settings["epochs"], steps_per_epoch)
 
 
 def sources_are_given(data: Dataset, options: TrainOptions) -> bool:

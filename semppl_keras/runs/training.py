@@ -1,11 +1,12 @@
 """One run, from a data set's name to a table and a folder."""
 
+import contextlib
 import math
 import os
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,11 +15,16 @@ import numpy as np
 from semppl_keras.callbacks import ScalarLogs, TargetEMA, TrainingState
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.data.images.decoding import TooManyUnreadable
+from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes import Recipe
+from semppl_keras.recipes.defaults import RUN_MEASURING_SHARE
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
+from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.candidates import Candidate
+from semppl_keras.runs.ending import CHECKPOINTS as ENDING_CHECKPOINTS
+from semppl_keras.runs.ending import Ended, ending_for, train_ending
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     dataset_of,
@@ -36,7 +42,12 @@ from semppl_keras.runs.kept_features import (
     start_of,
 )
 from semppl_keras.runs.options.train import TrainOptions
-from semppl_keras.runs.outcome import frozen_of, measured_before, outcome_of
+from semppl_keras.runs.outcome import (
+    frozen_of,
+    measured_before,
+    outcome_of,
+    trained_features,
+)
 from semppl_keras.runs.results.trained_run import TrainedRun
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
 from semppl_keras.runs.run_backbone import BACKBONE, backbone_file, new_backbone
@@ -45,10 +56,12 @@ from semppl_keras.runs.safety.loading import check_folder
 from semppl_keras.runs.safety.lock import locked
 from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.safety.own_runs import check_sources, signed
+from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.settings import (
     check_free,
     new_settings,
     run_folder,
+    schedule_of,
     settings_of,
     sources_are_given,
     with_data,
@@ -91,6 +104,7 @@ def train(
     unknown_labels: Sequence[str] | None = None,
     labels_per_class: int | str | None = None,
     epochs: int | None = None,
+    minutes: float | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     seed: int | None = None,
@@ -136,6 +150,9 @@ def train(
         epochs: Passes over the unlabelled images. None for as many as the recipe has,
             of your own images as many as make `recipes.defaults.OWN_STEPS` steps, or
             `PRETRAINED_STEPS` with a pretrained backbone, of which 0 measures it alone.
+        minutes: How long the whole run may take, in place of `epochs`: as many steps
+            are trained as fit, by the speed of the first ones, which are thrown away.
+            What is found is kept, and what `resume` goes on with.
         batch_size: Unlabelled images per step, at least 2. None for the recipe's.
         learning_rate: Its peak. None for the recipe's.
         seed: At least 0; draws split, labels, weights and views. None for 0.
@@ -177,6 +194,7 @@ def train(
             unknown_labels=unknown_labels,
             labels_per_class=labels_per_class,
             epochs=epochs,
+            minutes=minutes,
             batch_size=batch_size,
             learning_rate=learning_rate,
             seed=seed,
@@ -201,6 +219,7 @@ def train_with(options: TrainOptions) -> TrainedRun:
 
 def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     """The same in a folder to which nothing else writes meanwhile."""
+    begun = time.monotonic()
     if options.resume:
         settings = settings_of(folder, options)
         check_folder(folder, trust=options.trust)
@@ -217,7 +236,6 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         settings, dataset = new_settings(options)
 
     recipe = recipe_of(settings)
-    begun = time.monotonic()
     data = _load(dataset, settings, recipe, folder)
     read_seconds = time.monotonic() - begun
     settings = signed(with_data(settings, data, folder))
@@ -228,7 +246,18 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         channels = data.x_train.shape[-1]
         return new_backbone(recipe, channels, folder, trust=options.trust)
 
-    model, state, start = _begun(folder, settings, data, recipe, make_backbone, options)
+    def begin() -> tuple[SemPPL, TrainingState, Start]:
+        return _begun(folder, settings, data, recipe, make_backbone, options)
+
+    model, state, start = begin()
+    ending = None
+    if settings["epochs"]:
+        ending = ending_for(data, pretrained=recipe.from_weights)
+    budget = None
+    if settings.get("minutes") is not None:
+        spent = state.seconds + time.monotonic() - begun
+        budget = Budget(settings["minutes"], RUN_MEASURING_SHARE, spent=spent)
+    _tell_begun(settings, data, recipe, state)
     frozen: Frozen | None = None
     tuned: dict[str, Candidate] = {}
     if recipe.from_weights:
@@ -241,19 +270,43 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     kept = None
     if start.lower is not None and state.epoch < settings["epochs"]:
         kept = keep_features(start.lower, data, recipe, seed=seed, folder=folder)
+    teacher: ImageClassifier | None = None
     if frozen is not None and frozen.features is not None and settings["epochs"]:
-        classifier = tune(
+        teacher = tune(
             folder, settings, data, start, frozen.features, kept, trust=options.trust
         )
-        model.start_from(classifier.backbone)
-        tuned = tuned_candidates(folder, settings, data, classifier, start)
+        tuned = tuned_candidates(folder, settings, data, teacher, start)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    if budget is not None and schedule_of(settings) is None:
+        share = 1.0 - (ending.share if ending else 0.0)
+        schedule = _fitted(budget, share, model, data, recipe, kept)
+        settings = {**settings, **schedule.to_dict()}
+        recipe = recipe_of(settings)
+        # What has been timed is thrown away.
+        model, state, start = begin()
+    if teacher is not None and not state.step:
+        model.start_from(teacher.backbone)
     if settings["epochs"]:
         state = _trained(folder, settings, data, recipe, model, state, kept, options)
     if start.lower is not None:
         model = model.on_pictures(start.lower, start.views)
     save_model(model, folder / "model.keras")
 
+    features, ended = None, Ended({})
+    if settings["epochs"]:
+        tell("Measuring ...")
+        features = trained_features(model, data, seed)
+        ended = train_ending(
+            ending,
+            folder,
+            settings,
+            data,
+            model,
+            features,
+            most_steps=settings["epochs"] * _steps_in_epoch(settings, data, recipe),
+            budget=budget,
+            trust=options.trust,
+        )
     outcome = outcome_of(
         folder,
         settings,
@@ -261,10 +314,13 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         model,
         frozen,
         tuned,
+        features,
+        ended.candidates,
         None if recipe.from_weights else make_backbone,
     )
     metrics = {
         **outcome.metrics,
+        "ending": ended.settings,
         "read_seconds": round(read_seconds, 2),
         "train_seconds": round(state.seconds, 2),
         "seconds": round(time.monotonic() - begun, 2),
@@ -273,6 +329,8 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         "dataset": settings["dataset"],
         "labels_per_class": settings["labels_per_class"],
         "epochs": settings["epochs"],
+        "steps_per_epoch": settings.get("steps_per_epoch"),
+        "minutes": settings.get("minutes"),
         "num_labelled": len(data.x_labelled),
         "num_unlabelled": len(data.x_unlabelled),
         "num_test": _num_test(data),
@@ -298,8 +356,9 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     write_json(folder / "history.json", state.history)
     # Last: it marks the run as finished.
     write_json(folder / "metrics.json", metrics)
-    # The model has all that is in them.
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    # The models have all that is in them.
+    for name in ("checkpoints", ENDING_CHECKPOINTS):
+        shutil.rmtree(folder / name, ignore_errors=True)
     trained = TrainedRun(folder, metrics)
     tell(f"\n{trained.table()}")
     return trained
@@ -325,7 +384,7 @@ def _begun(
     it starts from."""
     epochs, seed = settings["epochs"], settings["seed"]
     batch_size, labelled_batch_size = _batch_sizes(data, recipe)
-    steps_per_epoch = math.ceil(len(data.x_unlabelled) / batch_size)
+    steps_per_epoch = _steps_in_epoch(settings, data, recipe)
     keras.utils.set_random_seed(seed)
     model, state = begun_training(folder / "checkpoints", SemPPL, trust=options.trust)
     start = Start(recipe.make_views())
@@ -343,20 +402,62 @@ def _begun(
     check_fits(folder / "checkpoints", model, state, data, epochs)
     if epochs:
         check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
+    if epochs and schedule_of(settings) is not None:
         check_enough_steps(
             model.neighbours, epochs, steps_per_epoch, labelled_batch_size
         )
+    return model, state, start
+
+
+def _tell_begun(
+    settings: Mapping[str, Any],
+    data: FewLabels,
+    recipe: Recipe,
+    state: TrainingState,
+) -> None:
+    """Says what is trained, and where a training goes on."""
+    epochs, minutes = settings["epochs"], settings.get("minutes")
+    length = f"{epochs} epochs" if minutes is None else f"{minutes:g} minutes"
     tell(
         f"{shown(data.name)}: {len(data.x_unlabelled):,} unlabelled and "
         f"{len(data.x_labelled):,} labelled images of {data.num_classes} classes, "
-        f"{_num_test(data):,} to test on. Recipe {recipe.name}, {epochs} "
-        f"epochs, {keras.backend.backend()}."
+        f"{_num_test(data):,} to test on. Recipe {recipe.name}, {length}, "
+        f"{keras.backend.backend()}."
     )
     for remark in getattr(data, "remarks", ()):
         tell(f"Note: {remark}")
     if state.step:
         tell_where(state)
-    return model, state, start
+
+
+def _fitted(
+    budget: Budget,
+    share: float,
+    model: SemPPL,
+    data: FewLabels,
+    recipe: Recipe,
+    kept: KeptFeatures | None,
+) -> Schedule:
+    """The schedule of SemPPL that fits the minutes of a run.
+
+    Args:
+        budget: Of the run.
+        share: Of the time for training.
+        model: Of a recipe of one epoch, which is that of its last stage. It is of no
+            use afterwards.
+        data, recipe, kept: What it is to be trained on, and how.
+    """
+    batch_size, labelled_batch_size = _batch_sizes(data, recipe)
+    with _memory_told(batch_size):
+        return budget.fitted(
+            "SemPPL",
+            lambda: model,
+            *_images_of(data, kept),
+            share=share,
+            steps_in_pass=math.ceil(len(data.unlabelled_indices) / batch_size),
+            batch_size=batch_size,
+            labelled_batch_size=labelled_batch_size,
+        )
 
 
 def _trained(
@@ -371,14 +472,12 @@ def _trained(
 ) -> TrainingState:
     """The `TrainingState` after training, or what is left of it."""
     if state.epoch == settings["epochs"]:
+        # As the end of `fit` leaves it.
+        model.hold_target()
         return state
     batch_size, labelled_batch_size = _batch_sizes(data, recipe)
-    unlabelled, labelled = data.x_unlabelled, data.x_labelled
-    if kept is not None:
-        unlabelled, labelled = kept.unlabelled, kept.labelled
     epochs = settings["epochs"]
-    steps_per_epoch = math.ceil(len(data.unlabelled_indices) / batch_size)
-    known = np.any(data.y_hidden >= 0)
+    steps_per_epoch = _steps_in_epoch(settings, data, recipe)
     # An epoch that counts as done is in the logs.
     callbacks = [RunFiles(folder, settings, data), ScalarLogs(folder / "logs")]
     if recipe.stages:
@@ -386,7 +485,7 @@ def _trained(
         steps = epochs * steps_per_epoch
         momentum = recipe.model["target_momentum"]
         callbacks.append(TargetEMA(momentum, total_steps=steps))
-    try:
+    with _memory_told(batch_size):
         while state.epoch < epochs:
             part, begin, end = recipe.stage_at(state.epoch)
             # Within a stage a checkpoint has its optimiser, and what is frozen.
@@ -398,16 +497,23 @@ def _trained(
                 model,
                 state,
                 folder / "checkpoints",
-                (unlabelled, data.y_hidden) if known else unlabelled,
-                (labelled, data.y_labelled),
+                *_images_of(data, kept),
                 minutes=options.checkpoint_minutes,
                 callbacks=callbacks,
                 epochs=end,
                 batch_size=batch_size,
                 labelled_batch_size=labelled_batch_size,
-                shorten=_shorten(dataset_of(settings)),
+                steps_per_epoch=settings.get("steps_per_epoch"),
+                shorten=_shorten(settings),
             )
-        return state
+    return state
+
+
+@contextlib.contextmanager
+def _memory_told(batch_size: int) -> Iterator[None]:
+    """Within it a `RunError` says what to do where a step takes too much memory."""
+    try:
+        yield
     except MemoryError as error:
         raise RunError(
             f"{error} On the command line: --batch-size {max(1, batch_size // 2)}, "
@@ -424,9 +530,33 @@ def _batch_sizes(data: FewLabels, recipe: Recipe) -> tuple[int, int]:
     )
 
 
-def _shorten(dataset: Dataset) -> str:
+def _steps_in_epoch(
+    settings: Mapping[str, Any], data: FewLabels, recipe: Recipe
+) -> int:
+    """Steps of an epoch: of a pass, or of what fits the minutes of a run."""
+    batch_size, _ = _batch_sizes(data, recipe)
+    schedule = schedule_of(settings) or Schedule(1)
+    return schedule.steps_in_epoch(math.ceil(len(data.unlabelled_indices) / batch_size))
+
+
+def _images_of(data: FewLabels, kept: KeptFeatures | None) -> tuple[Any, Any]:
+    """What `fit` takes: unlabelled images, with hidden labels where some are known, and
+    labelled ones; or what is kept of them."""
+    unlabelled, labelled = data.x_unlabelled, data.x_labelled
+    if kept is not None:
+        unlabelled, labelled = kept.unlabelled, kept.labelled
+    known = np.any(data.y_hidden >= 0)
+    return (
+        (unlabelled, data.y_hidden) if known else unlabelled,
+        (labelled, data.y_labelled),
+    )
+
+
+def _shorten(settings: Mapping[str, Any]) -> str:
     """What makes a training shorter."""
-    if dataset.in_parts:
+    if settings.get("minutes") is not None:
+        return "Fewer --minutes take less."
+    if dataset_of(settings).in_parts:
         return "A lower --epochs or --image-size, or a smaller --backbone, takes less."
     return "A lower --epochs takes less."
 

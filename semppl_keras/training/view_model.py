@@ -258,8 +258,10 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
                 many of each of labelled_batch_size / images_per_class classes, which
                 take turns: rare classes come up as often as others, and `SuNCEt` has
                 its pairs. For `labelled` as arrays. None: as they come.
-            steps_per_epoch: int, only where `unlabelled` has no end, or none that can
-                be told: without it such images are counted by reading them once.
+            steps_per_epoch: int, how many steps an epoch has, where `unlabelled` is an
+                array, whose passes then run on from one epoch to the next, or has no
+                end, or none that can be told: without it such images are counted by
+                reading them once. None: one pass.
             epochs: int, 1 where it is left out.
             validation_data: (images, labels) or a dataset of them, for a model that
                 predicts classes.

@@ -295,6 +295,27 @@ def test_basic_network_agrees_with_numpy(blank):
     np.testing.assert_allclose(features, x.mean((1, 2)), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(13, 10), (1, 2)])
+def test_plain_network_agrees_with_numpy(size, blank):
+    model = shaken(backbones.ConvNet((3, 4, 5), input_shape=(None, None, 2)))
+    images = pixels(2, *size, 2) / 255
+    reference = Reference(model, "same")
+    x = reference.activated("stem_norm", reference.conv("stem_conv", images, strides=2))
+    for stage in (1, 2, 3):
+        if stage > 1:
+            x = pooled(padded(x, 2, 2, "same", -np.inf), 2, 2, np.max)
+        for index in (1, 2):
+            x = reference.conv(f"stage{stage}_conv{index}", x)
+            x = reference.activated(f"stage{stage}_norm{index}", x)
+    features = model.predict(images, verbose=0)
+    np.testing.assert_allclose(features, x.mean((1, 2)), rtol=1e-4, atol=1e-5)
+
+
+def test_the_size_of_the_plain_network(blank):
+    assert backbones.ConvNet((8,), 3).count_params() == 16 * 8 + 3 * 9 * 64 + 4 * 32
+    assert backbones.ConvNet().output_shape == (None, 128)
+
+
 VARIANTS = {
     "symmetric": {},
     "same": {"padding": "same"},
@@ -409,6 +430,7 @@ BUILDERS = {
         normalization=([0.5] * 3, [0.25] * 3),
     ),
     "small_resnet": lambda: backbones.SmallResNet(input_shape=(None, None, 3)),
+    "conv_net": lambda: backbones.ConvNet((4, 6), input_shape=(None, None, 3)),
 }
 
 
@@ -499,6 +521,13 @@ REFUSED = [
     (lambda: backbones.SmallResNet(widths=8), r"widths=8"),
     (lambda: backbones.SmallResNet(blocks_per_stage=0), r"blocks_per_stage=0"),
     (lambda: backbones.SmallResNet(stem_strides=0), r"stem_strides=0"),
+    (lambda: backbones.ConvNet(input_shape=(8, 8)), r"input_shape=\(8, 8\)"),
+    (lambda: backbones.ConvNet(widths=()), r"widths=\(\)"),
+    (lambda: backbones.ConvNet(widths=(8, -1)), r"widths=\(8, -1\)"),
+    (
+        lambda: backbones.ConvNet(convolutions_per_stage=0),
+        r"convolutions_per_stage=0",
+    ),
 ]
 
 

@@ -387,5 +387,6 @@ def test_files_that_are_no_backbone_are_told(tmp_path):
 def test_own_names_are_new_networks():
     backbone = backbones.pretrained("small", channels=1)
     assert backbone.input_shape == (None, None, None, 1)
+    assert backbones.pretrained("conv", channels=3).output_shape == (None, 128)
     with pytest.raises(ValueError, match="averages"):
         backbones.pretrained("small", pooling="max")

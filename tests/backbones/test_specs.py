@@ -17,6 +17,7 @@ pytestmark = pytest.mark.any_backend
     ("spec", "parsed", "pretrained"),
     [
         ("small", ("own", "small", False), False),
+        ("conv", ("own", "conv", False), False),
         ("keras:ResNet50", ("keras", "ResNet50", True), True),
         ("keras:resnet50", ("keras", "ResNet50", True), True),
         ("keras:NASNetMobile@none", ("keras", "NASNetMobile", False), False),
@@ -43,8 +44,8 @@ def test_specs(spec, parsed, pretrained):
         ("keras:", "must be followed by an architecture"),
         ("keras:ResNet50@imagenet", "Received: 'keras:ResNet50@imagenet'"),
         ("hub:", "must be followed by the name of a preset"),
-        ("timm:resnet50", "must be one of small, resnet18"),
-        ("", "must be one of small, resnet18"),
+        ("timm:resnet50", "must be one of small, conv, resnet18"),
+        ("", "must be one of small, conv, resnet18"),
         ("pretrain_res50x1.pkl", "by semppl import, which writes FILE.keras"),
         ("weights.h5", "or FILE.keras"),
         ("a\0.keras", "must be one of"),

@@ -10,15 +10,17 @@ from short_run import move_sources, short_run, write_own_images
 from tiny_runs import interrupting
 from toys import slow_on_jax
 
-from semppl_keras import backbones
+from semppl_keras import backbones, recipes
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import main
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.evaluation.classifier_titles import TITLES
-from semppl_keras.runs import classifier_files, classifier_training
+from semppl_keras.runs import budget, classifier_files, classifier_training
 from semppl_keras.runs import resuming as safe_training
+from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.speed import Speed
 
 pytestmark = pytest.mark.any_backend
 
@@ -139,11 +141,72 @@ def test_options_of_fine_tuning_arrive(run, quick, tmp_path, monkeypatch):
         )
 
 
+def test_a_classifier_that_fits_the_minutes_goes_on_with_what_was_found(
+    run, tmp_path, monkeypatch
+):
+    asked = []
+
+    def speed(*data, **arguments):
+        asked.append(arguments)
+        return Speed(1.0, 1.0)
+
+    monkeypatch.setattr(budget, "measured_speed", speed)
+    monkeypatch.setattr(budget, "LEAST_STEPS", 2)
+    monkeypatch.setattr(budget, "_LEAST_STEPS_IN_EPOCH", 3)
+    monkeypatch.setattr(Budget, "seconds_to_train", lambda self, share=1.0: 6.0)
+    monkeypatch.setattr(safe_training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    options = ["finetune", str(run), "--minutes", "2", "--out", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr(safe_training, "TrainingHealth", interrupting(epoch=1))
+        assert main(options) == 130
+    assert len(asked) == 1
+    monkeypatch.setattr(budget, "measured_speed", None)
+    assert main(options) == 0
+    settings = _note(tmp_path)["settings"]
+    # Four steps fit, of which an epoch has three at most.
+    assert (settings["epochs"], settings["steps_per_epoch"]) == (2, 2)
+    assert settings["minutes"] == 2
+
+
+def test_a_network_is_trained_on_all_images_by_a_recipe(run, tmp_path, capsys):
+    options = ["--method", "fixmatch", "--epochs", "1", "--learning-rate", "0.01"]
+    out = ["--out", str(tmp_path)]
+    assert main(["finetune", str(run), *options, *out]) == 0
+    assert "  trained by fixmatch" in capsys.readouterr().out
+    note = _note(tmp_path)
+    assert note["how"] == "trained by fixmatch"
+    settings = note["settings"]
+    assert (settings["method"], settings["learning_rate"]) == ("fixmatch", 0.01)
+    assert (settings["num_labelled"], settings["num_unlabelled"]) == (100, 1297)
+    assert settings["labelled_batch_size"] <= 100
+    classifier, how = FinishedRun(run).classifier(tmp_path / "classifier.keras")
+    assert how == "trained by fixmatch"
+    assert classifier.class_names == tuple("0123456789")
+
+
+def test_another_method_refuses_what_it_has_no_use_for(run, tmp_path, capsys):
+    for options, message in (
+        (["--method", "guessing"], "--method must be one of labels, fixmatch, uda"),
+        (
+            ["--method", "uda", "--freeze-backbone"],
+            "--freeze-backbone is for --method labels",
+        ),
+    ):
+        assert main(["finetune", str(run), *options, "--out", str(tmp_path)]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_every_method_has_a_recipe():
+    from semppl_keras.recipes.classifiers import LABELS, METHODS
+
+    for method in METHODS:
+        if method != LABELS:
+            assert recipes.consistency(method, 100).batch_size >= 1
+
+
 def test_another_network_learns_from_the_linear_probe(
     run, quick, tmp_path, monkeypatch
 ):
-    from semppl_keras import recipes
-
     def tiny(image_size, backbone):
         assert (image_size, backbone) == (8, "resnet18")
         return recipes.get("digits")

@@ -562,6 +562,7 @@ def test_names():
         (64, "resnet18", "ResNet18", "small"),
         (224, "resnet50", "ResNet50", "imagenet"),
         (96, "small", "SmallResNet", None),
+        (28, "conv", "ConvNet", None),
     ],
 )
 def test_the_recipe_goes_with_the_size(size, backbone, made, stem):
@@ -585,7 +586,7 @@ def test_the_recipe_makes_a_model():
     # Each of many classes can have the majority of the neighbours, without a warning.
     model = recipe.make_model(3, 200, steps_per_epoch=3)
     assert model.memory_size == 200 * 6
-    with pytest.raises(ValueError, match="backbone must be one of small, resnet18"):
+    with pytest.raises(ValueError, match="must be one of small, conv, resnet18"):
         recipes.own_images(20, "vgg")
 
 

@@ -302,7 +302,7 @@ def test_wrong_values_are_told_alike_on_both_ways(
             ["RUN"],
             {"student": "vgg"},
             "--student vgg",
-            "one of small, resnet18",
+            "one of small, conv, resnet18",
         ),
         ("distil", ["RUN"], {"temperature": 0.0}, "--temperature 0.0", "above 0"),
         ("export", ["RUN"], {"format": "pdf"}, "--format pdf", "one of saved_model, "),

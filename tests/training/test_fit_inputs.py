@@ -148,6 +148,22 @@ def test_the_last_batch_is_filled_from_the_beginning(form):
     assert sorted(times) == [3, 3, 4, 4, 4]
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_passes_over_arrays_run_on_from_one_epoch_to_the_next(steps):
+    images, labels = toy_images(22)
+    arrays = {"unlabelled": images, "labelled": (images[:5], labels[:5])}
+    passes = make_feed(**arrays, spec=SPEC, batch_size=9, seed=0)
+    feed = make_feed(**arrays, spec=SPEC, batch_size=9, steps_per_epoch=steps, seed=0)
+    assert feed.steps_per_epoch == steps
+    for (own, few), (other, others) in zip(
+        (x for x, _ in batches_of(feed, 6)),
+        (x for x, _ in batches_of(passes, 6)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(own, other)
+        np.testing.assert_array_equal(few, others)
+
+
 def ragged(images, sizes):
     """A tf.data.Dataset of batches of these sizes, whose number it knows."""
     import tensorflow as tf
@@ -473,7 +489,11 @@ EAGERLY = keras.backend.backend() != "jax"
         ({"batch_size": 0}, "`batch_size`.*positive integer.*batch_size=0"),
         ({"labelled_batch_size": 1.5}, "`labelled_batch_size`.*1.5"),
         ({"batch_size": 13}, "`batch_size`.*13 for 12"),
-        ({"steps_per_epoch": 5}, "`steps_per_epoch`.*steps_per_epoch=5"),
+        ({"steps_per_epoch": 0}, "`steps_per_epoch`.*positive integer"),
+        (
+            {"steps_per_epoch": 5, "unlabelled": Batches(IMAGES, batch=6)},
+            "`steps_per_epoch`.*steps_per_epoch=5 with finite",
+        ),
         (
             {"unlabelled": [{"picture": IMAGES, "label": LABELS}]},
             r"`unlabelled`.*dict.*\['label', 'picture'\]",

@@ -8,7 +8,7 @@ from semppl_keras.cli.arguments import (
     add_training,
     integer,
 )
-from semppl_keras.recipes.classifiers import FINE_TUNING
+from semppl_keras.recipes.classifiers import CONSISTENCY_STEPS, FINE_TUNING, METHODS
 from semppl_keras.runs.options.classifier import FineTuningOptions
 
 OPTIONS = FineTuningOptions
@@ -19,7 +19,7 @@ DESCRIPTION = """\
 Fine-tune a copy of a run's network on its labelled images, the second step of SimCLRv2.
 Worth it with some hundred labels and more; with few the linear probe on the frozen
 network, which the other commands take where there is nothing else, is as good or
-better."""
+better. With --method it learns from the run's unlabelled images, too."""
 
 EPILOG = (
     TRAINED_EPILOG
@@ -27,6 +27,7 @@ EPILOG = (
 
 examples:
   semppl finetune runs/flowers
+  semppl finetune runs/flowers --method freematch --minutes 10
   semppl finetune runs/flowers --from-layer 0 --epochs 30 --out runs/flowers_tuned"""
 )
 
@@ -35,6 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_run(parser)
     training = parser.add_argument_group("training")
+    training.add_argument(
+        "--method",
+        metavar=f"{{{','.join(METHODS)}}}",
+        default=FineTuningOptions.method,
+        help="on the labels alone, or on the run's unlabelled images, too, by "
+        "consistency training: what is said of a mild view of an image is to be said "
+        f"of a strong one (default: {FineTuningOptions.method})",
+    )
     training.add_argument(
         "--from-layer",
         type=integer,
@@ -47,7 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave the network as it is and train what is on it alone",
     )
-    add_training(training, parser.add_argument_group("output"), FINE_TUNING)
+    add_training(
+        training,
+        parser.add_argument_group("output"),
+        FINE_TUNING,
+        f"; with another --method some {CONSISTENCY_STEPS:,}",
+    )
 
 
 def run(options: FineTuningOptions) -> None:

@@ -6,6 +6,7 @@ from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.cli.arguments import (
     BACKBONE_FORMS,
     add_fit,
+    add_minutes,
     add_table_options,
     add_trust,
     add_value_range,
@@ -94,6 +95,7 @@ examples:
   semppl train
   semppl train --labels-per-class 1 --seed 2 --out runs/one_label
   semppl train --dataset npz:fashion_mnist.npz --epochs 20 --out runs/fashion
+  semppl train --dataset npz:fashion_mnist.npz --minutes 10 --out runs/quick
   semppl train --unlabelled photos --labelled labels.csv --out runs/photos
   semppl train --unlabelled photos --labelled sorted --test held_out --image-size 96
   semppl train --unlabelled photos --labelled sorted --backbone hub:dinov2_small
@@ -173,6 +175,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "recipe's; of your own images as many as make "
         f"{OWN_STEPS:,} steps, with a pretrained --backbone {PRETRAINED_STEPS})",
     )
+    add_minutes(training, "the whole run, measuring and all,")
     training.add_argument(
         "--batch-size",
         type=integer,

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from semppl_keras.data.checks import ImageSpec
+from semppl_keras.data.feed.array_source import ArraySource
 from semppl_keras.data.feed.sources import Source, make_source
 from semppl_keras.data.feed.stratified import StratifiedSource
 from semppl_keras.data.feed.stream_source import StreamSource
@@ -17,7 +18,8 @@ class Feed(keras.utils.PyDataset):
     """Batches `((unlabelled, labelled), labels)` of fixed sizes.
 
     An epoch is one pass over the unlabelled images, its last batch filled up from
-    the beginning of the pass; the labelled ones go round beside them. From arrays,
+    the beginning of the pass, or so many steps of arrays as are asked for; the
+    labelled ones go round beside them. From arrays,
     the batch of a step is a function of the seed and the step alone, so that a run
     that goes on from a saved model sees what an uninterrupted one would.
 
@@ -173,7 +175,9 @@ def make_feed(
             as many as there are.
         images_per_class: int or None, see `StratifiedSource`.
         steps_per_epoch: int or None; required where the unlabelled images have no
-            end, refused where they are known to have one. What is of unknown length
+            end. Of arrays, whose passes then run on from one epoch to the next, it may
+            be any; of other images that are known to have an end it is refused, since
+            they are read from their beginning in every epoch. What is of unknown length
             is counted by reading it once, or with `steps_per_epoch` not at all; so is
             what may yield batches of several sizes: a list, a tf.data.Dataset that
             does not end in `.batch(...)`, or where `batch_size` is not that of its
@@ -313,11 +317,11 @@ def _steps(source: Source, batch_size: int, steps_per_epoch: int | None) -> int:
                 f"{steps_per_epoch}."
             )
         return int(steps_per_epoch)
-    if steps_per_epoch is not None:
+    if steps_per_epoch is not None and not isinstance(source, ArraySource):
         raise ValueError(
-            "`steps_per_epoch` is for images without an end: of others an epoch is one "
-            f"pass. Received: steps_per_epoch={steps_per_epoch} with finite "
-            f"`{source.name}`. Leave it out, or repeat the dataset."
+            "`steps_per_epoch` is for arrays and for images without an end: of others "
+            f"an epoch is one pass. Received: steps_per_epoch={steps_per_epoch} with "
+            f"finite `{source.name}`. Leave it out, or repeat the dataset."
         )
     if isinstance(source, StreamSource) and source.native_batch_size == batch_size:
         batches = source.num_equal_batches()
@@ -329,7 +333,10 @@ def _steps(source: Source, batch_size: int, steps_per_epoch: int | None) -> int:
             f"`batch_size` must be at most the number of images in `{source.name}`. "
             f"Received: batch_size={batch_size} for {count} images."
         )
-    return int(np.ceil(count / batch_size))
+    if steps_per_epoch is None:
+        return int(np.ceil(count / batch_size))
+    _check_counts(steps_per_epoch=steps_per_epoch)
+    return int(steps_per_epoch)
 
 
 def _rounded(size: int, num_replicas: int) -> int:

@@ -85,6 +85,18 @@ def given_without(name: str, needed: str) -> RunError:
     )
 
 
+def check_not_both(options: Options, one: str, other: str) -> None:
+    """Raises a `RunError` where two options are given of which one leaves no room for
+    the other."""
+    given = {name: getattr(options, name) for name in (one, other)}
+    if None not in given.values():
+        told = " and ".join(f"{option(name)} {value}" for name, value in given.items())
+        raise RunError(
+            f"{option(one)} and {option(other)} both say how long the training is. "
+            f"Received: {told}. Leave one of the two out."
+        )
+
+
 def flag(name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, bool):

@@ -3,14 +3,16 @@
 import dataclasses
 from typing import Any
 
-from semppl_keras.recipes.classifiers import DISTILLATION
+from semppl_keras.recipes.classifiers import DISTILLATION, LABELS, METHODS
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
     Options,
     backbone,
+    check_not_both,
     checked,
     flag,
     integer,
+    one_of,
     output,
     path,
     positive,
@@ -26,18 +28,34 @@ class ClassifierOptions(Options):
 
     run: str = checked(path)
     epochs: int | None = checked(integer(1), None)
+    minutes: float | None = checked(positive, None)
     learning_rate: float | None = checked(positive, None)
     seed: int | None = checked(integer(0), None)
     out: str | None = checked(output, None)
     trust: bool = checked(flag, False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_not_both(self, "epochs", "minutes")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FineTuningOptions(ClassifierOptions):
     """The keywords of `finetune`."""
 
+    method: str = checked(one_of(METHODS), LABELS)
     from_layer: int | None = checked(integer(0), None)
     freeze_backbone: bool = checked(flag, False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.freeze_backbone and self.method != LABELS:
+            raise RunError(
+                f"--freeze-backbone is for --method {LABELS}: the others train on "
+                "images that a frozen network has seen already. Received: "
+                f"--freeze-backbone with --method {self.method}. Leave one of the two "
+                "out."
+            )
 
 
 def _student(name: str, value: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from semppl_keras.data.defaults import CACHES, FITS
 from semppl_keras.runs.options.checks import (
     backbone,
+    check_not_both,
     checked,
     dataset,
     flag,
@@ -45,6 +46,7 @@ class TrainOptions(TableFields):
     cache: str | None = checked(one_of(CACHES), None)
     labels_per_class: int | str | None = checked(labels_per_class, None)
     epochs: int | None = checked(integer(0), None)
+    minutes: float | None = checked(positive, None)
     batch_size: int | None = checked(integer(2), None)
     learning_rate: float | None = checked(positive, None)
     seed: int | None = checked(integer(0), None)
@@ -53,3 +55,7 @@ class TrainOptions(TableFields):
     # True for `out`, or the folder of a run.
     resume: bool | str | None = checked(_resumed, None)
     trust: bool = checked(flag, False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_not_both(self, "epochs", "minutes")

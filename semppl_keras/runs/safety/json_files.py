@@ -147,6 +147,8 @@ SETTINGS = {
     "dataset": DATASET,
     "labels_per_class": LABELS_PER_CLASS,
     "epochs": integer(0),
+    "steps_per_epoch": integer(1, optional=True),
+    "minutes": number(1e-30, 1e30, optional=True),
     "seed": integer(0),
     "backend": str,
     "batch_size": integer(2, optional=True),

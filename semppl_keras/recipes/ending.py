@@ -1,0 +1,103 @@
+"""What a run ends with: one more classifier, by how many labels there are."""
+
+import dataclasses
+from typing import Any
+
+# Of fewer labels a class a graph over all images knows more than a threshold.
+_FEW = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Ending:
+    """A classifier that is trained after SemPPL.
+
+    Args:
+        name: "student" or "consistency", as the classifier is called.
+        steps: int, of its training, of which a run that is not given a time makes no
+            more than it has made of SemPPL.
+        share: float in (0, 1), of the time for training that it gets of a run that is
+            given one.
+        batch_size: int, images per step where there are as many: of a consistency
+            training unlabelled ones, with labelled ones in proportion.
+        backbone: a function of `semppl_keras.backbones` and its arguments, of the
+            network that is trained from nothing; None for the run's, from its weights.
+    """
+
+    name: str
+    steps: int
+    share: float
+    batch_size: int
+    backbone: tuple[str, dict[str, Any]] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentEnding(Ending):
+    """A network that learns what labels become over a graph of all images, softly.
+
+    The graph is over the features that SemPPL has given, beside histograms of gradients
+    where wanted; what it says is balanced to how frequent the classes are among the
+    labels.
+
+    Args:
+        histograms: bool, whether there are histograms of gradients among the features.
+        neighbours: int, of the graph.
+        sharpness: float, the power of the shares.
+        labelled_weight: float, what a labelled image counts, where another counts 1.
+        certainty: float, the power of the largest share as which another one counts; 0
+            for all alike.
+        learning_rate: float, of SGD with Nesterov's momentum of 0.9, where it begins;
+            it falls along a cosine.
+        weight_decay: float.
+        label_smoothing: float.
+        weight_average: float in [0, 1), the decay of the average of the weights that
+            predicts, or None.
+    """
+
+    histograms: bool = True
+    neighbours: int = 20
+    sharpness: float = 1.0
+    labelled_weight: float = 1.0
+    certainty: float = 0.0
+    learning_rate: float = 0.05
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    weight_average: float | None = 0.99
+
+
+@dataclasses.dataclass(frozen=True)
+class ConsistencyEnding(Ending):
+    """A consistency training on all images.
+
+    Args:
+        method: str, a name of `recipes.consistency`.
+    """
+
+    method: str = "freematch"
+
+
+def ending_of(labels_per_class: float, *, pretrained: bool = False) -> Ending | None:
+    """The ending of a run.
+
+    Args:
+        labels_per_class: float, labelled images divided by classes.
+        pretrained: bool, whether the backbone came with weights: it was fine-tuned on
+            propagated labels in the beginning.
+
+    Returns:
+        An `Ending`, or None for none.
+
+    Example:
+        >>> ending_of(4).name, ending_of(600).name
+        ('student', 'consistency')
+    """
+    if pretrained:
+        return None
+    if labels_per_class < _FEW:
+        return StudentEnding(
+            name="student",
+            steps=1500,
+            share=0.4,
+            batch_size=128,
+            backbone=("ConvNet", {}),
+        )
+    return ConsistencyEnding(name="consistency", steps=1500, share=0.6, batch_size=128)

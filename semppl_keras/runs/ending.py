@@ -1,0 +1,148 @@
+"""One more classifier after SemPPL: a network that is trained to classify."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from semppl_keras.data import FewLabels
+from semppl_keras.networks import ImageClassifier, ImageEmbedder
+from semppl_keras.pretraining import SemPPL
+from semppl_keras.recipes.ending import (
+    ConsistencyEnding,
+    Ending,
+    StudentEnding,
+    ending_of,
+)
+from semppl_keras.runs.budget import Budget, TooShort
+from semppl_keras.runs.candidate_notes import read_note, write_note
+from semppl_keras.runs.candidates import Candidate, linear_candidate, trained_probe
+from semppl_keras.runs.consistency_training import train_consistently
+from semppl_keras.runs.embedded import Embedded, embedded
+from semppl_keras.runs.ending_student import train_student
+from semppl_keras.runs.prediction_progress import PredictionProgress
+from semppl_keras.runs.progress import Progress
+from semppl_keras.runs.run_models import network_path
+from semppl_keras.runs.safety.json_files import read_json
+from semppl_keras.runs.telling import tell
+from semppl_keras.runs.whole_files import save_model
+
+# Its checkpoints, and what is written last: what a run that goes on need not do again.
+CHECKPOINTS = "ending"
+_NOTE = "ending.json"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ended:
+    """What a run has ended with.
+
+    Args:
+        candidates: By name, none where nothing was trained.
+        settings: How it was trained, as JSON has it, or None.
+    """
+
+    candidates: dict[str, Candidate]
+    settings: dict[str, Any] | None = None
+
+
+def ending_for(data: FewLabels, *, pretrained: bool) -> Ending | None:
+    """What a run on some data ends with, if it is trained at all.
+
+    Args:
+        data: What it is trained on.
+        pretrained: Whether its backbone came with weights.
+    """
+    labels_per_class = len(data.labelled_indices) / data.num_classes
+    return ending_of(labels_per_class, pretrained=pretrained)
+
+
+def train_ending(
+    ending: Ending | None,
+    folder: pathlib.Path,
+    settings: Mapping[str, Any],
+    data: FewLabels,
+    model: SemPPL,
+    of: Embedded,
+    *,
+    most_steps: int,
+    budget: Budget | None = None,
+    trust: bool = False,
+) -> Ended:
+    """Trains a classifier by the recipe of the ending, measures and keeps it.
+
+    Args:
+        ending: Of `ending_for`, or None for none.
+        folder: Of the run, where it may have been begun, or done.
+        settings: What `run.json` holds.
+        data: What the run is trained on.
+        model: A trained `SemPPL` of images.
+        of: Its features.
+        most_steps: Of a training that no time is given.
+        budget: What is left of the run's time, of which as many steps are made as fit,
+            or None.
+        trust: As for `load_model`, of the checkpoints.
+
+    Returns:
+        `Ended`.
+
+    Raises:
+        RunError: The note of one that was done is damaged.
+    """
+    if ending is None:
+        return Ended({})
+    noted = read_note(folder / _NOTE, settings["labels"])
+    if noted is not None and network_path(folder, ending.name).is_file():
+        return Ended(noted[0], read_json(folder / _NOTE).get("settings"))
+    arguments: dict[str, Any] = {
+        "steps": min(ending.steps, most_steps),
+        "batch_size": ending.batch_size,
+        "seed": settings["seed"],
+        "budget": budget,
+        "checkpoints": folder / CHECKPOINTS,
+        "depends_on": {"ending": ending.name, "labels": settings["labels"]},
+        "trust": trust,
+    }
+    try:
+        if isinstance(ending, StudentEnding):
+            classifier, how = train_student(ending, data, model, of, **arguments)
+        else:
+            assert isinstance(ending, ConsistencyEnding)
+            trainer, how = train_consistently(ending.method, model, data, **arguments)
+            classifier = trainer.classifier
+    except TooShort as error:
+        tell(f"Note: the run ends without a {ending.name} classifier. {error}")
+        return Ended({})
+    classifier.class_names = data.class_names
+    candidates = {ending.name: _measured(classifier, data, settings["seed"])}
+    save_model(classifier, network_path(folder, ending.name))
+    write_note(folder / _NOTE, settings["labels"], candidates, settings=how)
+    return Ended(candidates, how)
+
+
+def _measured(classifier: ImageClassifier, data: FewLabels, seed: int) -> Candidate:
+    """How good a network is.
+
+    By cross-validation that is a linear probe of its features, without what knowing
+    the labels flatters these by: the network would have to be trained anew for each
+    fold.
+    """
+    tell("Measuring the last classifier ...")
+    embedder = ImageEmbedder(classifier.backbone, classifier.views, name="embedder")
+
+    def embed(images: np.ndarray, what: str) -> np.ndarray:
+        told = PredictionProgress(Progress("Measuring,"), what, len(images))
+        return embedder.predict(images, verbose=0, callbacks=[told])
+
+    of = embedded(embed, data, saw_labels=True, test=False, seed=seed)
+    measured = linear_candidate(of, trained_probe(of, seed), seed)
+    predictions = None
+    if data.x_test is not None:
+        what = "images to test on"
+        told = PredictionProgress(Progress("Measuring,"), what, len(data.x_test))
+        shares = classifier.predict(data.x_test, verbose=0, callbacks=[told])
+        predictions = shares.argmax(axis=1)
+    return dataclasses.replace(
+        measured, accuracy=of.accuracy(predictions), predictions=predictions
+    )

@@ -1,0 +1,206 @@
+"""What a run ends with: a student of propagated labels, or a consistency training."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+from tiny_runs import assert_same_results, interrupting, tiny_runs, write_archive
+from toys import toy_images
+
+from semppl_keras import runs
+from semppl_keras.callbacks import TrainingState, latest_checkpoint
+from semppl_keras.cli import main
+from semppl_keras.data import FewLabels
+from semppl_keras.evaluation.classifier_titles import TITLES
+from semppl_keras.recipes.ending import ConsistencyEnding, StudentEnding, ending_of
+from semppl_keras.runs import budget, resuming
+from semppl_keras.runs import ending as run_ending
+from semppl_keras.runs.budget import Budget
+from semppl_keras.runs.embedded import embedded
+from semppl_keras.runs.ending_student import soft_labels, unit
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.speed import Speed
+
+pytestmark = pytest.mark.any_backend
+
+TINY = {"steps": 4, "share": 0.5, "batch_size": 12}
+STUDENT = StudentEnding(
+    "student", **TINY, backbone=("SmallResNet", {"widths": (4,)}), neighbours=5
+)
+CONSISTENCY = ConsistencyEnding("consistency", **TINY, method="fixmatch")
+
+
+def test_the_ending_follows_from_the_labels():
+    assert isinstance(ending_of(4), StudentEnding)
+    assert isinstance(ending_of(29.9), StudentEnding)
+    assert isinstance(ending_of(30), ConsistencyEnding)
+    for labels in (1, 10, 60, 600):
+        ending = ending_of(labels)
+        assert ending.name in TITLES
+        assert 0 < ending.share < 1
+        assert ending_of(labels, pretrained=True) is None
+
+
+def _few_labels():
+    images, labels = toy_images(60)
+    return FewLabels(
+        images,
+        labels,
+        np.array([3, 4, 5, 40, 41, 42]),
+        None,
+        None,
+        3,
+        ("a", "b", "c"),
+        "x",
+    )
+
+
+def test_soft_labels_are_balanced_and_weighted():
+    data = _few_labels()
+    generator = np.random.default_rng(0)
+    # Features that tell the classes, roughly.
+    centres = generator.normal(size=(3, 6))
+    noise = generator.normal(scale=0.4, size=(60, 6))
+    features = centres[data.y_train] + noise
+
+    def embed(images, what):
+        rows = [
+            np.flatnonzero((data.x_train == one).all((1, 2, 3)))[0] for one in images
+        ]
+        return features[rows]
+
+    of = embedded(embed, data)
+    np.testing.assert_array_equal(np.sort(of.rows), np.arange(60))
+    np.testing.assert_array_equal(of.learned, features[of.rows])
+    ending = dataclasses.replace(
+        STUDENT, histograms=False, labelled_weight=5.0, certainty=2.0
+    )
+    shares, weights = soft_labels(ending, data, of)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+    # Those of the labels, and of all together as many of each class.
+    np.testing.assert_array_equal(shares[:6], np.eye(3)[data.y_labelled])
+    np.testing.assert_allclose(shares.sum(axis=0), [20, 20, 20], rtol=1e-3)
+    np.testing.assert_array_equal(weights[:6], 5)
+    np.testing.assert_allclose(weights[6:], shares[6:].max(axis=1) ** 2, rtol=1e-6)
+    right = shares.argmax(axis=1) == data.y_train[of.rows]
+    assert right.mean() > 0.9
+    sharper, _ = soft_labels(dataclasses.replace(ending, sharpness=3.0), data, of)
+    assert np.all(sharper.max(axis=1) >= shares.max(axis=1) - 1e-6)
+    with_gradients, _ = soft_labels(
+        dataclasses.replace(ending, histograms=True), data, of
+    )
+    # Stripes lie or stand, or there are none.
+    right = with_gradients.argmax(axis=1) == data.y_train[of.rows]
+    assert right.mean() > 0.9
+    np.testing.assert_array_equal(unit(np.zeros((2, 3))), 0)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("data") / "data.npz")
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Tiny runs, and a function that says what they end with."""
+    with tiny_runs():
+        yield lambda ending: monkeypatch.setattr(
+            run_ending, "ending_of", lambda labels, *, pretrained: ending
+        )
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [STUDENT, pytest.param(CONSISTENCY, marks=pytest.mark.slow)],
+    ids=lambda ending: ending.name,
+)
+def test_a_run_ends_with_a_classifier_of_its_own(
+    ending, tiny, archive, tmp_path, monkeypatch, capsys
+):
+    tiny(ending)
+    options = ["train", *archive, "--epochs", "2", "--out"]
+    whole = tmp_path / "whole"
+    assert main([*options, str(whole)]) == 0
+    table = capsys.readouterr().out
+    metrics = json.loads((whole / "metrics.json").read_text())
+    accuracy = metrics[f"{ending.name}_accuracy"]
+    assert f"{accuracy:.1%}" in table
+    assert ending.name in metrics["classifier_cv_accuracies"]
+    assert metrics["ending"]["epochs"] >= 1
+    assert not (whole / "ending").exists()
+
+    finished = FinishedRun(whole)
+    assert ending.name in finished.classifier_names
+    classifier, how = finished.classifier(ending.name)
+    assert how == TITLES[ending.name]
+    assert classifier.class_names == finished.class_names
+    shares = classifier.predict(finished.test.images, verbose=0)
+    measured = np.mean(shares.argmax(axis=1) == finished.test.labels)
+    assert measured == pytest.approx(accuracy)
+    (evaluation,) = runs.evaluate(
+        whole, classifier=ending.name, out=tmp_path / "measured", verbose=0
+    )
+    row = evaluation["rows"]["classifier"]
+    assert (row["classifier"], row["top1"]) == (how, pytest.approx(accuracy))
+    exported = runs.export(
+        whole,
+        format="keras",
+        classifier=ending.name,
+        out=tmp_path / "e.keras",
+        verbose=0,
+    )
+    np.testing.assert_allclose(
+        keras.models.load_model(exported).predict(finished.test.images, verbose=0),
+        shares,
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+    # Interrupted in the ending, it goes on there.
+    parts = tmp_path / "parts"
+    with monkeypatch.context() as patch:
+        for name in ("train_student", "train_consistently"):
+            patch.setattr(run_ending, name, _interrupted(getattr(run_ending, name)))
+        assert main([*options, str(parts)]) == 130
+    assert TrainingState.read(latest_checkpoint(parts / "ending")).epoch == 1
+    assert main(["train", "--resume", str(parts)]) == 0
+    assert_same_results(whole, parts)
+
+    # What is done is not done again.
+    (parts / "metrics.json").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(run_ending, "_measured", None)
+        assert main(["train", "--resume", str(parts)]) == 0
+    assert_same_results(whole, parts)
+
+
+def _interrupted(train):
+    """The same, with Ctrl-C in its second epoch."""
+
+    def called(*arguments, **keywords):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(resuming, "TrainingHealth", interrupting(epoch=1))
+            return train(*arguments, **keywords)
+
+    return called
+
+
+def test_a_run_without_time_for_it_ends_without(tiny, archive, tmp_path, monkeypatch):
+    tiny(STUDENT)
+    monkeypatch.setattr(budget, "measured_speed", lambda *a, **k: Speed(1.0, 3.0))
+    monkeypatch.setattr(budget, "LEAST_STEPS", 10)
+    left = iter([40.0, 20.0])
+    monkeypatch.setattr(Budget, "seconds_to_train", lambda *arguments: next(left))
+    run = runs.train(
+        dataset=archive[1],
+        labels_per_class=2,
+        minutes=1,
+        out=tmp_path / "run",
+        verbose=0,
+    )
+    assert run["ending"] is None
+    assert "student_accuracy" not in run
+    assert "student" not in run["classifier_cv_accuracies"]
+    assert "student" not in FinishedRun(run.folder).classifier_names

@@ -1,0 +1,218 @@
+"""`--minutes`: how many steps fit, and what a run makes of it."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from tiny_runs import (
+    assert_same_results,
+    exit_status,
+    interrupting,
+    tiny_runs,
+    write_archive,
+)
+from toys import toy_images, toy_model
+
+from semppl_keras import runs
+from semppl_keras.cli import main
+from semppl_keras.runs import RunError, budget, training
+from semppl_keras.runs.budget import Budget, seconds_of, steps_that_fit
+from semppl_keras.runs.schedule import Schedule
+from semppl_keras.runs.settings import schedule_of
+from semppl_keras.runs.speed import Speed, measured_speed
+
+pytestmark = pytest.mark.any_backend
+
+
+class Clock:
+    """A clock that is asked as often as something is done, and goes on by so much."""
+
+    def __init__(self, ticks=(0.0,)):
+        self.now = 0.0
+        self._ticks = itertools.chain(ticks, itertools.repeat(ticks[-1]))
+
+    def __call__(self):
+        self.now += next(self._ticks)
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("steps", "most", "epochs", "each"),
+    [(1800, 938, 2, 900), (1877, 938, 3, 625), (938, 938, 1, 938), (5, 938, 1, 5)],
+)
+def test_steps_are_shared_out_to_epochs(steps, most, epochs, each):
+    schedule = Schedule.of_steps(steps, most)
+    assert schedule == Schedule(epochs, each)
+    assert schedule.to_dict() == {"epochs": epochs, "steps_per_epoch": each}
+
+
+def test_every_number_of_steps_is_used_but_for_a_step_of_each_epoch():
+    for steps in range(1, 200):
+        schedule = Schedule.of_steps(steps, 7)
+        assert schedule.steps_per_epoch <= 7
+        made = schedule.epochs * schedule.steps_per_epoch
+        assert steps - schedule.epochs < made <= steps
+    assert Schedule(3).steps_in_epoch(11) == 11
+    assert Schedule(3).to_dict() == {"epochs": 3}
+
+
+def test_as_many_steps_fit_as_leave_a_share_for_the_rest():
+    speed = Speed(first_seconds=20.0, seconds_per_step=0.1)
+    # Of 100 s 20 are for compiling, and of the others 5% for what is no step.
+    assert steps_that_fit(100.0, speed) == 760
+    assert steps_that_fit(20.0, speed) == steps_that_fit(-5.0, speed) == 0
+    for steps in (1, 50, 12345):
+        assert steps_that_fit(seconds_of(steps, speed) + 1e-6, speed) == steps
+
+
+def test_a_budget_keeps_a_share_for_measuring():
+    clock = Clock([0.0])
+    left = Budget(10, 0.2, clock=clock)
+    assert left.seconds_to_train() == pytest.approx(480)
+    assert left.seconds_to_train(0.5) == pytest.approx(240)
+    clock.now += 100
+    assert left.seconds_to_train() == pytest.approx(380)
+    # With so many minutes just these seconds would have been left.
+    minutes = left.least_minutes(76, share=0.5)
+    other = Budget(minutes, 0.2, spent=100, clock=clock)
+    assert other.seconds_to_train(0.5) == pytest.approx(76)
+
+
+def test_the_first_steps_are_not_timed():
+    images, labels = toy_images(12)
+    model = toy_model()
+    # Made, two steps of a minute and one, and then steps of half a second.
+    clock = Clock([0.0, 60.0, 1.0, 0.5])
+    speed = measured_speed(
+        model, images, (images, labels), seconds=2.0, batch_size=6, clock=clock
+    )
+    assert speed.first_seconds == pytest.approx(61.0)
+    assert speed.seconds_per_step == pytest.approx(0.5)
+    assert int(model.step.numpy()) == 6
+
+
+def test_too_few_minutes_say_how_many_are_needed(monkeypatch, capsys):
+    monkeypatch.setattr(budget, "measured_speed", lambda *a, **k: Speed(30.0, 1.0))
+    clock = Clock([0.0])
+
+    def fitted(minutes):
+        return Budget(minutes, 0.2, clock=clock).fitted(
+            "SemPPL", lambda: None, steps_in_pass=400, least_steps=100
+        )
+
+    with pytest.raises(RunError, match="at least 100 steps of SemPPL, which") as error:
+        fitted(2)
+    message = str(error.value)
+    assert "Received: --minutes 2, of which 1 min 40 s are left" in message
+    needed = float(message.split("Give at least --minutes ")[1].rstrip("."))
+    assert fitted(needed).steps_per_epoch >= 100
+    with pytest.raises(RunError):
+        fitted(needed - 0.3)
+    capsys.readouterr()
+    assert fitted(20) == Schedule(3, 294)
+    assert "882 steps fit --minutes 20, 2.2 passes" in capsys.readouterr().out
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return write_archive(tmp_path / "data.npz")
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Tiny runs, whose steps take three seconds each, as far as anybody asks, of which
+    there are 40."""
+    asked = []
+
+    def speed(*data, **arguments):
+        asked.append(arguments)
+        return Speed(1.0, 3.0)
+
+    monkeypatch.setattr(budget, "measured_speed", speed)
+    monkeypatch.setattr(budget, "LEAST_STEPS", 2)
+    monkeypatch.setattr(Budget, "seconds_to_train", lambda self, share=1.0: 40.0)
+    with tiny_runs():
+        yield asked
+
+
+def _settings(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def test_a_run_goes_on_with_the_steps_that_were_found(
+    archive, tiny, tmp_path, monkeypatch
+):
+    timed = budget.measured_speed
+
+    def trained(model, *data, seconds, clock, **arguments):
+        # A model is trained, and thrown away.
+        measured_speed(model, *data, seconds=0.0, clock=Clock([1.0]), **arguments)
+        return timed(**arguments)
+
+    monkeypatch.setattr(budget, "measured_speed", trained)
+    monkeypatch.setattr(budget, "_LEAST_STEPS_IN_EPOCH", 7)
+    options = ["train", *archive, "--minutes", "1", "--out"]
+    parts = tmp_path / "parts"
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "ScalarLogs", interrupting(epoch=1))
+        assert main([*options, str(parts)]) == 130
+    settings = _settings(parts)
+    assert (settings["epochs"], settings["steps_per_epoch"]) == (2, 6)
+    assert len(tiny) == 1
+    # It goes on with these, however fast the machine is by now.
+    monkeypatch.setattr(budget, "measured_speed", None)
+    assert main(["train", "--resume", str(parts)]) == 0
+    assert _settings(parts) == settings
+    metrics = json.loads((parts / "metrics.json").read_text())
+    for name in ("minutes", "epochs", "steps_per_epoch"):
+        assert metrics[name] == settings[name]
+    assert metrics["recipe"]["epochs"] == 2
+
+    # All of it follows from the seed and from what was found.
+    monkeypatch.setattr(budget, "measured_speed", lambda *a, **k: Speed(1.0, 3.0))
+    assert main([*options, str(tmp_path / "whole")]) == 0
+    assert_same_results(tmp_path / "whole", parts)
+
+    (parts / "metrics.json").unlink()
+    for asked, told in (
+        ({"minutes": 2}, "was begun with --minutes 1.0. Received: --minutes 2"),
+        ({"epochs": 2}, "was begun without --epochs"),
+    ):
+        with pytest.raises(RunError, match=told):
+            runs.train(resume=parts, **asked, verbose=0)
+
+
+def test_minutes_and_epochs_exclude_each_other(archive, tmp_path, capsys):
+    out = tmp_path / "run"
+    for minutes, message in (
+        (["--minutes", "5", "--epochs", "2"], "Received: --epochs 2 and --minutes 5.0"),
+        (["--minutes", "0"], "--minutes must be a number above 0"),
+        (["--minutes", "soon"], "must be a number; received 'soon'"),
+    ):
+        assert exit_status(["train", *archive, *minutes, "--out", str(out)]) == 2
+        assert message in capsys.readouterr().err
+        assert not out.exists()
+    with pytest.raises(RunError, match="both say how long"):
+        runs.finetune("run", epochs=1, minutes=1)
+
+
+def test_too_short_a_run_leaves_nothing_behind(archive, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "LEAST_STEPS", 50)
+    with pytest.raises(RunError, match="at least 50 .* Give at least --minutes [0-9]"):
+        runs.train(
+            dataset=archive[1],
+            labels_per_class=2,
+            minutes=1,
+            out=tmp_path / "run",
+            verbose=0,
+        )
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_schedule_is_unknown_until_it_is_found():
+    assert schedule_of({"epochs": 3}) == Schedule(3)
+    assert schedule_of({"epochs": 1, "minutes": 5.0}) is None
+    found = {"epochs": 2, "minutes": 5.0, "steps_per_epoch": 9}
+    assert schedule_of(found) == Schedule(2, 9)
+    np.testing.assert_equal(Schedule(2, 9).steps_in_epoch(50), 9)
