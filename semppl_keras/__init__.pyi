@@ -22,6 +22,7 @@ from .classifiers import Distiller as Distiller
 from .classifiers import FineTuner as FineTuner
 from .pretraining import BYOL as BYOL
 from .pretraining import ReLICv2 as ReLICv2
+from .pretraining import RepresentationDistiller as RepresentationDistiller
 from .pretraining import SemPPL as SemPPL
 from .pretraining import SimCLR as SimCLR
 from .pretraining import SuNCEt as SuNCEt

@@ -44,6 +44,15 @@ def check_share(**values: Any) -> None:
             )
 
 
+def check_below_one(**values: Any) -> None:
+    """Raises a ValueError for a value that is no number in [0, 1)."""
+    for name, value in values.items():
+        if not _is_number(value) or not 0 <= value < 1:
+            raise ValueError(
+                f"`{name}` must be at least 0 and below 1. Received: {name}={value!r}."
+            )
+
+
 def check_seed(seed: Any) -> None:
     """Raises a ValueError for what is neither None nor an integer of at least 0."""
     if seed is not None and not (_is_integer(seed) and seed >= 0):

@@ -1,42 +1,63 @@
 """Distillation from a teacher, on images without labels: SimCLRv2's third step."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
-from semppl_keras.checks import check_positive, check_seed, check_share
-from semppl_keras.classifiers.base import ClassifierTrainer
+from semppl_keras.checks import (
+    check_below_one,
+    check_positive,
+    check_seed,
+    check_share,
+)
 from semppl_keras.classifiers.defaults import TEMPERATURE
+from semppl_keras.classifiers.distillation_step import DistillationStep
+from semppl_keras.classifiers.image_weights import ImageWeights
+from semppl_keras.classifiers.mixture import ALPHAS, BETAS, best_mixture, check_grid
 from semppl_keras.classifiers.starting_point import (
     check_model,
     chosen_views,
     classifier_within,
-    encoder_within,
     make_classifier,
 )
-from semppl_keras.data.checks import ImageSpec
-from semppl_keras.losses.classification import (
-    cross_entropy,
-    distillation_loss,
-    log_of,
+from semppl_keras.classifiers.student_views import student_alone
+from semppl_keras.classifiers.teacher import (
+    channels_of,
+    check_has_learned,
+    check_probabilities,
+    check_teacher,
+    num_classes_of,
+    views_of,
 )
-from semppl_keras.networks import input_channels
+from semppl_keras.data.checks import ImageSpec, classes_of
 from semppl_keras.networks.image_classifier import ImageClassifier
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
-from semppl_keras.training.global_batch import GlobalBatch
+from semppl_keras.networks.two_heads import (
+    MIXTURE,
+    has_two_heads,
+    logits_of_heads,
+    with_two_heads,
+)
 from semppl_keras.training.random_state import draw_seeds
-from semppl_keras.views import MultiCrop
-from semppl_keras.views.multi_crop import crop_and_flip
 
 _TEACHER_OUTPUTS = ("probabilities", "logits")
 _TEACHER_SEES = ("view", "image")
+_SETTINGS = (
+    "temperature",
+    "distillation_weight",
+    "teacher_sees",
+    "min_confidence",
+    "balance",
+    "label_smoothing",
+    "dual_head",
+    "weight_average",
+)
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
-class Distiller(ClassifierTrainer):
+class Distiller(DistillationStep):
     """Trains a student to say of any image what its teacher says of it.
 
     The third step of SimCLRv2 (Chen et al., NeurIPS 2020, arXiv 2006.10029):
@@ -46,14 +67,27 @@ class Distiller(ClassifierTrainer):
 
     with means where the paper has sums, so that the weight a does not depend on the
     sizes of the two batches. The teacher sees the view that the student sees, as an
-    image in its `value_range`, or the image as it is, as in Noisy Student (Xie et al.,
-    CVPR 2020, arXiv 1911.04252); it runs in inference mode. Nothing of it is trained,
-    and it is saved with this model, so that training can go on; the student by itself
-    is `classifier`, an ordinary Keras model.
+    image in its `value_range`, or the image as it is; it runs in inference mode.
+    Nothing of it is trained, and it is saved with this model, so that training can go
+    on; the student by itself is `classifier`, an ordinary Keras model.
+
+    With `student_views`, `min_confidence` and `balance` it is Noisy Student (Xie et
+    al., CVPR 2020, arXiv 1911.04252), of which `noisy_student` is all rounds and
+    `next_round` one more. Dropout and stochastic depth are the student's network's.
+
+    With `dual_head` it is DHO (Kang et al., 2025, arXiv 2505.07675): a head that learns
+    from labels and a head that learns from the teacher, on one backbone,
+
+        L = CE(y, z_1) + tau^2 KL_labelled(P_T, z_2) + tau^2 KL_unlabelled(P_T, z_2)
+
+    whose probabilities `classifier` mixes, see `choose_mixture`. The teacher knows
+    another thing than the labels do: it is a classifier by words (CLIP), for one.
 
     `fit` tells the loss and, of the unlabelled images, `distillation` (the second sum)
     and `teacher_agreement`, the share of them of which both name the same class; with
-    labels `supervised`, the first sum, too.
+    labels `supervised`, the first sum, too; with `min_confidence` or `balance`
+    `counting`, the share of the unlabelled images that count; with two heads
+    `labelled_distillation`.
 
     Example:
 
@@ -75,16 +109,35 @@ class Distiller(ClassifierTrainer):
             `value_range`, s their large size, to `(B, num_classes)`.
         num_classes: int or None, that of the teacher, which is asked where None.
         temperature: float, tau, positive. SimCLRv2 takes 0.1 from a network to one
-            like it and 1 to a smaller one, and finds that it matters little.
+            like it and 1 to a smaller one, and finds that it matters little; DHO 2.
         distillation_weight: float, a, in (0, 1]. 1 learns from the teacher alone,
-            as SimCLRv2 does; below, `fit` needs labelled images.
+            as SimCLRv2 does; below, `fit` needs labelled images. The losses of two
+            heads are not weighted: leave it at 1.
         teacher_outputs: "probabilities" or "logits".
-        teacher_sees: "view", that of the student, or "image", as the teacher takes it.
+        teacher_sees: "view", that of the student, or the weak one of `student_views`;
+            or "image", as the teacher takes it. None: "image" with `student_views`,
+            else "view".
         views: what student and teacher see, as in `FineTuner`. None: the teacher's,
             or those of the student where the teacher has none; crop and flip alone
             where they are those of pre-training.
+        student_views: what the student alone sees in training, of all images: a layer
+            that changes views in [0, 1], such as `views.RandAugment`; a `WeakStrong`,
+            of which it is the strong view; or a `MultiCrop` in place of `views`. None:
+            `views`.
+        min_confidence: float in [0, 1), below which the probability of the teacher's
+            class leaves an unlabelled image without weight; 0.3 in Noisy Student. The
+            mean is over all images all the same.
+        balance: bool, whether unlabelled images are weighted so that the classes that
+            the teacher names count alike: by 1 / (C s), s the running share of the
+            class, at most 10.
+        label_smoothing: float in [0, 1): the share of a label's target that is spread
+            evenly over all classes; 0.1 in Noisy Student.
+        dual_head: bool, whether labels and teacher have a head each. `fit` needs
+            labelled images then.
+        weight_average: float in [0, 1) or None, as in `FineTuner`.
         seed: int or None: views, order of arrays and the linear layer follow from it.
             Drawn (and kept) where None.
+        **kwargs: `trainable` and `batch_norm` as in `FineTuner`; `name`.
 
     Raises:
         TypeError, ValueError: if a model does not fit, or an argument is out of range.
@@ -99,45 +152,29 @@ class Distiller(ClassifierTrainer):
         temperature: float = TEMPERATURE,
         distillation_weight: float = 1.0,
         teacher_outputs: str = "probabilities",
-        teacher_sees: str = "view",
+        teacher_sees: str | None = None,
         views: Any = None,
+        student_views: Any = None,
+        min_confidence: float = 0.0,
+        balance: bool = False,
+        label_smoothing: float = 0.0,
+        dual_head: bool = False,
+        weight_average: float | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         check_seed(seed)
         check_positive(temperature=temperature)
         check_share(distillation_weight=distillation_weight)
-        if distillation_weight == 0:
-            raise ValueError(
-                "`distillation_weight` must be above 0: without a teacher it is "
-                "fine-tuning, which `FineTuner` does. Received: "
-                f"distillation_weight={distillation_weight}."
-            )
-        if teacher_outputs not in _TEACHER_OUTPUTS:
-            raise ValueError(
-                f"`teacher_outputs` must be one of {_TEACHER_OUTPUTS}. Received: "
-                f"teacher_outputs={teacher_outputs!r}."
-            )
-        if teacher_sees not in _TEACHER_SEES:
-            raise ValueError(
-                f"`teacher_sees` must be one of {_TEACHER_SEES}. Received: "
-                f"teacher_sees={teacher_sees!r}."
-            )
+        check_below_one(min_confidence=min_confidence, label_smoothing=label_smoothing)
+        if teacher_sees is None:
+            teacher_sees = "view" if student_views is None else "image"
+        _check_choices(distillation_weight, teacher_outputs, teacher_sees, dual_head)
         check_model("student", student)
         # What trains a classifier is no part of a teacher.
         teacher = classifier_within(teacher)
-        if not isinstance(teacher, keras.Model):
-            raise TypeError(
-                "`teacher` must be a keras.Model from images to class probabilities "
-                f"or logits. Received: {type(teacher).__name__}."
-            )
-        if encoder_within(teacher) is not None and not teacher.predicts_classes:
-            raise TypeError(
-                "`teacher` must predict classes. Received: "
-                f"{type(teacher).__name__}, which gives a representation. Fine-tune it "
-                "first: FineTuner(teacher, num_classes)."
-            )
-        views = chosen_views(views) or _views_of(teacher) or _views_of(student)
+        check_teacher(teacher)
+        views = chosen_views(views) or views_of(teacher) or views_of(student)
         if views is None:
             raise ValueError(
                 "`views` must be given where neither `student` nor `teacher` has any: "
@@ -151,11 +188,12 @@ class Distiller(ClassifierTrainer):
                 'with teacher_sees="image". Received: '
                 f"{type(teacher).__name__}, teacher_sees={teacher_sees!r}."
             )
+        student_views = student_alone(student_views, views)
         seed, draw_seed, layer_seed = draw_seeds(seed, 2)
         if views.cached:
             teacher_classes = teacher.num_classes
         else:
-            teacher_classes = _num_classes_of(teacher, _channels_of(student), views)
+            teacher_classes = num_classes_of(teacher, channels_of(student), views)
         if num_classes is None:
             num_classes = teacher_classes
         elif num_classes != teacher_classes:
@@ -163,29 +201,56 @@ class Distiller(ClassifierTrainer):
                 "`num_classes` must be that of the teacher, which has "
                 f"{teacher_classes}. Received: num_classes={num_classes}."
             )
+        is_classifier = isinstance(classifier_within(student), ImageClassifier)
         # Paths of its own: on torch Keras registers weights by their path.
         with keras.name_scope("student"):
             classifier = make_classifier(
                 student,
                 num_classes,
                 argument="student",
-                from_layer=None if _is_classifier(student) else 0,
+                from_layer=None if is_classifier else 0,
                 views=views,
                 seed=layer_seed,
             )
-        super().__init__(classifier, draw_seed, seed, **kwargs)
+            if dual_head and not has_two_heads(classifier.head):
+                classifier = with_two_heads(classifier)
+        super().__init__(
+            classifier,
+            draw_seed,
+            seed,
+            training_views=student_views,
+            weight_average=weight_average,
+            **kwargs,
+        )
         self.teacher = teacher
         self.temperature = temperature
         self.distillation_weight = distillation_weight
         self.teacher_outputs = teacher_outputs
         self.teacher_sees = teacher_sees
-        supervised = ("supervised",) if self.needs_labels else ()
-        self.tell(("distillation", "teacher_agreement", *supervised))
+        self.student_views = student_views
+        self.min_confidence = min_confidence
+        self.balance = bool(balance)
+        self.label_smoothing = label_smoothing
+        self.dual_head = bool(dual_head)
+        self.image_weights = None
+        if min_confidence or balance:
+            self.image_weights = ImageWeights(num_classes, min_confidence, self.balance)
+        self.tell(self._told())
+
+    def _told(self) -> list[str]:
+        names = ["distillation", "teacher_agreement"]
+        if self.needs_labels:
+            names.append("supervised")
+        if self.dual_head:
+            names.append("labelled_distillation")
+        if self.image_weights is not None:
+            names.append("counting")
+        return names
 
     @property
     def needs_labels(self) -> bool:
         """Whether labelled images come beside the others."""
-        return self.distillation_weight < 1
+        return self.dual_head or self.distillation_weight < 1
 
     def make_feed(
         self, unlabelled: Any, labelled: Any, spec: ImageSpec, **sizes: Any
@@ -196,10 +261,12 @@ class Distiller(ClassifierTrainer):
             ValueError: if `labelled` is missing, or given where it has no effect.
         """
         if self.needs_labels and labelled is None:
+            how = "dual_head=False" if self.dual_head else "distillation_weight=1"
+            weight = f"distillation_weight={self.distillation_weight}"
             raise ValueError(
-                "`labelled` is missing: with distillation_weight="
-                f"{self.distillation_weight} the student learns from labels as well. "
-                "Pass fit(unlabelled, labelled), or distillation_weight=1."
+                "`labelled` is missing: with "
+                f"{'dual_head=True' if self.dual_head else weight} the student learns "
+                f"from labels as well. Pass fit(unlabelled, labelled), or {how}."
             )
         if not self.needs_labels and labelled is not None:
             raise ValueError(
@@ -212,131 +279,100 @@ class Distiller(ClassifierTrainer):
             unlabelled = unlabelled[0]
         return super().make_feed(unlabelled, labelled, spec, **sizes)
 
-    # -- the step -------------------------------------------------------------
-
-    def make_views(self, images: tuple[Any, ...]) -> dict[str, Any]:
-        """Views of a batch, and what the teacher says of the unlabelled ones.
+    def next_round(
+        self, student: keras.Model | None = None, seed: int | None = None
+    ) -> "Distiller":
+        """A `Distiller` whose teacher is this one's student, as Noisy Student goes on.
 
         Args:
-            images: (unlabelled,) or (unlabelled, labelled), each `(B, H, W, C)`.
+            student: as for this model, equal or larger in the paper, and trained from
+                scratch; None for this student, which goes on to learn from itself.
+            seed: int or None, as for this model; None for the one after this model's.
 
         Returns:
-            dict of `view` `(B_u + B_l, s, s, C)`, the unlabelled images' first, and
-            `teacher` `(B_u, num_classes)`, logits.
+            A `Distiller` with the other settings of this one, not compiled.
         """
-        views = self.random_views(images)
-        seen = images[0]
-        if self.teacher_sees == "view":
-            seen = _as_images(views[: seen.shape[0]], self.views, self.teacher)
-        predicted = self.teacher(seen, training=False)
-        if self.teacher_outputs == "probabilities":
-            predicted = log_of(predicted)
-        return {"view": views, "teacher": ops.cast(predicted, "float32")}
+        settings = {name: getattr(self, name) for name in _SETTINGS}
+        return Distiller(
+            self.classifier if student is None else student,
+            self.classifier,
+            views=self.classifier.views,
+            student_views=self.student_views,
+            seed=(self.seed + 1) % 2**31 if seed is None else seed,
+            **settings,
+        )
 
-    def loss_parts(
-        self, outputs: dict[str, Any], labels: dict[str, Any], batch: GlobalBatch
+    def choose_mixture(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        alphas: Sequence[float] = ALPHAS,
+        betas: Sequence[float] = BETAS,
+        by: str = "cross_entropy",
+        batch_size: int | None = None,
     ) -> dict[str, Any]:
-        """Of both batches; with the weight 1 of the unlabelled images alone."""
-        del batch
-        teacher, logits = outputs["teacher"], outputs["logits"]
-        count = teacher.shape[0]
-        loss = distillation_loss(teacher, logits[:count], self.temperature)
-        parts = {"distillation": loss}
-        if self.needs_labels:
-            targets = ops.one_hot(self.as_indices(labels["label"]), self.num_classes)
-            supervised = ops.mean(cross_entropy(targets, logits[count:]))
-            parts["supervised"] = supervised
-            weight = self.distillation_weight
-            loss = (1.0 - weight) * supervised + weight * loss
-        agreeing = ops.argmax(teacher, -1) == ops.argmax(logits[:count], -1)
-        parts["teacher_agreement"] = ops.mean(ops.cast(agreeing, "float32"))
-        return {"loss": loss, **parts}
+        """Chooses how `classifier` mixes its two heads, on labelled images.
 
-    # -- the teacher, which is not trained ------------------------------------
-    # Its variables are state of the compiled step, so that they are not built into it
-    # as constants. They are left out here rather than frozen one by one: the teacher
-    # belongs to somebody else, who may go on training it.
+            p = alpha softmax(z_labels) + (1 - alpha) softmax(z_teacher / beta)
 
-    @property
-    def trainable_variables(self) -> list[Any]:
-        return self._without_teacher(super().trainable_variables)
+        Without it alpha is 0.5 and beta 1. The images should be others than those whose
+        labels were learned, of which the first head is too sure.
 
-    @property
-    def trainable_weights(self) -> list[Any]:
-        return self._without_teacher(super().trainable_weights)
+        Args:
+            x: images `(N, H, W, C)`.
+            y: labels `(N,)`, or one-hot.
+            alphas, betas: numbers in [0, 1], and positive ones, that are tried.
+            by: "cross_entropy", or "accuracy".
+            batch_size: int or None, as in `keras.Model.predict`.
 
-    @property
-    def non_trainable_variables(self) -> list[Any]:
-        trainable = {id(variable) for variable in self.trainable_variables}
-        return [v for v in self.variables if id(v) not in trainable]
+        Returns:
+            dict of the `alpha` and `beta` that were chosen, and of the `cross_entropy`
+            and `accuracy` that they have on these images.
 
-    @property
-    def non_trainable_weights(self) -> list[Any]:
-        trainable = {id(weight) for weight in self.trainable_weights}
-        return [w for w in self.weights if id(w) not in trainable]
-
-    def _without_teacher(self, variables: list[Any]) -> list[Any]:
-        teacher = getattr(self, "teacher", None)
-        if teacher is None:
-            return variables
-        taught = {id(variable) for variable in teacher.variables}
-        return [variable for variable in variables if id(variable) not in taught]
+        Raises:
+            ValueError, TypeError: if there is one head, or an argument does not fit.
+        """
+        if not self.dual_head:
+            raise ValueError(
+                "`choose_mixture` is for two heads. Received: a Distiller with "
+                "dual_head=False."
+            )
+        check_grid(alphas, betas, by)
+        images = self._checked_images("x", x)
+        labels = classes_of(self._checked_labels("y", y, images))
+        labelled, taught = logits_of_heads(self.classifier, images, batch_size)
+        chosen = best_mixture(labelled, taught, labels, alphas, betas, by)
+        for classifier in {id(c): c for c in (self.classifier, self.online)}.values():
+            mixture = classifier.head.get_layer(MIXTURE)
+            mixture.choose(chosen["alpha"], chosen["beta"])
+        return chosen
 
     # -- checks ---------------------------------------------------------------
 
     def check_networks(self) -> None:
         """Raises a ValueError for a teacher that has nothing to teach."""
-        memory = getattr(getattr(self.teacher, "memory", None), "labels", None)
-        pretraining = encoder_within(self.teacher) is not None
-        if (
-            pretraining
-            and memory is not None
-            and np.all(ops.convert_to_numpy(memory) < 0)
-        ):
-            raise ValueError(
-                "`teacher` predicts from labelled embeddings in its memory, which is "
-                "empty. Call its `fit` first."
-            )
+        check_has_learned(self.teacher)
         if self.teacher_outputs == "probabilities" and not self.views.cached:
-            self._check_probabilities()
-
-    def _check_probabilities(self) -> None:
-        """Logits that are taken for probabilities would teach nonsense."""
-        size, channels = self.views.large_size, _channels_of(self.classifier)
-        images = np.random.default_rng(0).uniform(size=(2, size, size, channels))
-        low, high = self.views.output_range
-        images = ops.convert_to_tensor((low + (high - low) * images).astype("float32"))
-        seen = _as_images(images, self.views, self.teacher)
-        outputs = ops.convert_to_numpy(
-            ops.cast(self.teacher(seen, training=False), "float32")
-        )
-        sums = outputs.sum(axis=-1)
-        # Written so that outputs that are no numbers are refused as well.
-        if not (outputs.min() >= 0 and np.abs(sums - 1).max() <= 0.01):
-            raise ValueError(
-                f"`teacher` '{self.teacher.name}' must give probabilities, at least 0 "
-                f"and of sum 1. Received: outputs of {outputs.min():.3g} and more, of "
-                f"sum {sums[0]:.3g}. If they are logits, pass "
-                'teacher_outputs="logits".'
-            )
+            check_probabilities(self.teacher, self.views, self.image_channels)
 
     # -- saving ---------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        teacher = keras.saving.serialize_keras_object(self.teacher)
+        serialize = keras.saving.serialize_keras_object
+        teacher = serialize(self.teacher)
         # How the teacher was trained is of no use here.
         teacher.pop("compile_config", None)
         config = {
             **super().get_config(),
-            "student": keras.saving.serialize_keras_object(self.classifier),
+            "student": serialize(self.online),
             "teacher": teacher,
             "num_classes": self.num_classes,
-            "temperature": self.temperature,
-            "distillation_weight": self.distillation_weight,
             "teacher_outputs": self.teacher_outputs,
-            "teacher_sees": self.teacher_sees,
-            "views": keras.saving.serialize_keras_object(self.views),
+            "views": serialize(self.classifier.views),
+            "student_views": serialize(self.student_views),
             "seed": self.seed,
+            **{name: getattr(self, name) for name in _SETTINGS},
         }
         return with_frozen(config, self)
 
@@ -344,56 +380,35 @@ class Distiller(ClassifierTrainer):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "Distiller":
-        return made_of_parts(
-            cls, config, ("student", "teacher", "views"), custom_objects
-        )
+        config = {"student_views": None, **config}
+        names = ("student", "teacher", "views", "student_views")
+        return made_of_parts(cls, config, names, custom_objects)
 
 
-def _is_classifier(model: Any) -> bool:
-    return isinstance(classifier_within(model), ImageClassifier)
-
-
-def _views_of(model: Any) -> MultiCrop | None:
-    """Crop and flip of a model's views; those of a classifier as they are."""
-    model = classifier_within(model)
-    views = getattr(model, "views", None)
-    if not isinstance(views, MultiCrop):
-        return None
-    return views if isinstance(model, ImageClassifier) else crop_and_flip(views)
-
-
-def _channels_of(student: Any) -> int:
-    student, encoder = classifier_within(student), encoder_within(student)
-    if isinstance(student, ImageClassifier):
-        return input_channels(student.backbone)
-    return input_channels(student if encoder is None else encoder.backbone)
-
-
-def _as_images(views: Any, made_by: MultiCrop, model: Any) -> Any:
-    """Views as images in the range in which a model expects them."""
-    low, high = made_by.output_range
-    views = (views - low) / (high - low)
-    low, high = getattr(
-        getattr(model, "views", None), "value_range", made_by.value_range
-    )
-    return low + (high - low) * views
-
-
-def _num_classes_of(teacher: keras.Model, channels: int, views: MultiCrop) -> int:
-    """The number of classes of a teacher, once it has been tried on a view."""
-    size = views.large_size
-    image = keras.KerasTensor((None, size, size, channels), dtype="float32")
-    try:
-        shape = tuple(getattr(teacher(image), "shape", ()))
-    except Exception as error:
+def _check_choices(
+    distillation_weight: float,
+    teacher_outputs: Any,
+    teacher_sees: Any,
+    dual_head: Any,
+) -> None:
+    if distillation_weight == 0:
         raise ValueError(
-            f"`teacher` '{teacher.name}' does not take images of {size} x {size} x "
-            f"{channels}, the size of a view. Choose `views` of its size, or put a "
-            f"keras.layers.Resizing before it. ({type(error).__name__}: {error})"
-        ) from error
-    if len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
-        raise ValueError(
-            f"`teacher` '{teacher.name}' must give the probabilities (or logits) of at "
-            f"least two classes, (B, num_classes). Received: output shape {shape}."
+            "`distillation_weight` must be above 0: without a teacher it is "
+            "fine-tuning, which `FineTuner` does. Received: "
+            f"distillation_weight={distillation_weight}."
         )
-    return shape[-1]
+    if dual_head and distillation_weight != 1:
+        raise ValueError(
+            "`distillation_weight` must be 1 with two heads, whose losses are added "
+            f"up. Received: distillation_weight={distillation_weight}, dual_head=True."
+        )
+    if teacher_outputs not in _TEACHER_OUTPUTS:
+        raise ValueError(
+            f"`teacher_outputs` must be one of {_TEACHER_OUTPUTS}. Received: "
+            f"teacher_outputs={teacher_outputs!r}."
+        )
+    if teacher_sees not in _TEACHER_SEES:
+        raise ValueError(
+            f"`teacher_sees` must be one of {_TEACHER_SEES}. Received: "
+            f"teacher_sees={teacher_sees!r}."
+        )

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_integers, check_seed
+from semppl_keras.checks import check_below_one, check_integers, check_seed
 from semppl_keras.classifiers.base import ClassifierTrainer
 from semppl_keras.classifiers.class_weights import class_weights
 from semppl_keras.classifiers.starting_point import chosen_views, make_classifier
@@ -90,14 +90,7 @@ class FineTuner(ClassifierTrainer):
     ) -> None:
         check_integers(2, num_classes=num_classes)
         check_seed(seed)
-        if (
-            not isinstance(label_smoothing, (int, float))
-            or not 0 <= label_smoothing < 1
-        ):
-            raise ValueError(
-                "`label_smoothing` must be at least 0 and below 1. Received: "
-                f"label_smoothing={label_smoothing!r}."
-            )
+        check_below_one(label_smoothing=label_smoothing)
         seed, draw_seed, layer_seed = draw_seeds(seed, 2)
         classifier = make_classifier(
             model,

@@ -78,6 +78,33 @@ def distillation_loss(
         >>> float(distillation_loss(logits, logits, temperature=1.0))  # the entropy
         0.3653...
     """
+    return ops.mean(distillation_losses(teacher_logits, student_logits, temperature))
+
+
+def distillation_losses(
+    teacher_logits: Any, student_logits: Any, temperature: float
+) -> Any:
+    """`(B,)` float32, what `distillation_loss` is the mean of; see there."""
     targets = ops.stop_gradient(soften(teacher_logits, temperature))
     student_logits = ops.cast(student_logits, "float32") / temperature
-    return ops.mean(cross_entropy(targets, student_logits))
+    return cross_entropy(targets, student_logits)
+
+
+def divergences(teacher_logits: Any, student_logits: Any, temperature: float) -> Any:
+    """Kullback-Leibler divergence of the student from its teacher, times tau^2.
+
+        D = tau^2 sum_y P_T(y; tau) (log P_T(y; tau) - log P_S(y; tau))
+
+    (Hinton et al., arXiv 1503.02531): tau^2 leaves the gradient its scale, whatever the
+    temperature is, so that it can be added to that of labels.
+
+    Args:
+        teacher_logits, student_logits, temperature: as for `distillation_loss`.
+
+    Returns:
+        `(B,)` float32, 0 where both agree.
+    """
+    teacher_logits = ops.stop_gradient(ops.cast(teacher_logits, "float32"))
+    least = distillation_losses(teacher_logits, teacher_logits, temperature)
+    losses = distillation_losses(teacher_logits, student_logits, temperature)
+    return temperature**2 * (losses - least)

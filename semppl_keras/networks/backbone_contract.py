@@ -54,6 +54,7 @@ def check_backbone(
     backbone: keras.Model,
     image_sizes: Iterable[int | None],
     output_range: tuple[float, float] | None = (0.0, 1.0),
+    may_be_frozen: bool = False,
 ) -> tuple[int, int]:
     """Checks a backbone and tells what goes in and comes out.
 
@@ -62,6 +63,7 @@ def check_backbone(
         image_sizes: the sizes of the (square) views that it will get; None for what it
             takes, of the upper part of a backbone.
         output_range: (low, high) of these views; None for any.
+        may_be_frozen: bool, of one that is not to be trained.
 
     Returns:
         The number of channels of its images and the size F of its features.
@@ -78,7 +80,8 @@ def check_backbone(
             f"{type(backbone).__name__}."
         )
     channels = input_channels(backbone)
-    if not backbone.trainable_weights and not _made_before.get():
+    trained = bool(backbone.trainable_weights) or may_be_frozen
+    if not trained and not _made_before.get():
         raise ValueError(
             f"`backbone` '{backbone.name}' has no trainable weights: there is nothing "
             "to train. If it is frozen, set `backbone.trainable = True`."
