@@ -30,6 +30,7 @@ CLASSES = {
     "FineTuner": "semppl_keras.classifiers.fine_tuner",
     "ImageClassifier": "semppl_keras.networks.image_classifier",
     "ImageEmbedder": "semppl_keras.networks.image_embedder",
+    "ImageLabels": "semppl_keras.memory.image_labels",
     "LARS": "semppl_keras.optimizers.lars",
     "LabelledMemory": "semppl_keras.memory.queue",
     "LayerwiseAdamW": "semppl_keras.optimizers.layerwise_adamw",
