@@ -28,6 +28,9 @@ class ImageLabels(keras.layers.Layer):
         shares: `(N,)` float32 in [0, 1], how sure each is.
     """
 
+    labels: Any
+    shares: Any
+
     def __init__(self, num_images: int = 0, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.num_images = 0

@@ -93,11 +93,9 @@ def rebatch(
 def _join(batches: list[Batch]) -> Batch:
     if len(batches) == 1:
         return batches[0]
-    return Batch(
-        *(
-            None if parts[0] is None else np.concatenate(parts)
-            for parts in zip(*batches, strict=True)
-        )
+    return Batch._make(
+        None if parts[0] is None else np.concatenate(parts)
+        for parts in zip(*batches, strict=True)
     )
 
 
@@ -108,4 +106,4 @@ def part(batch: Batch, start: int, stop: int | None) -> Batch:
 
 def chosen(batch: Batch, indices: Any) -> Batch:
     """The images of a batch at some indices."""
-    return Batch(*(None if part is None else part[indices] for part in batch))
+    return Batch._make(None if part is None else part[indices] for part in batch)

@@ -113,12 +113,12 @@ class StreamSource:
         if self._count is None:
             self._count = self._known_count()
         if self._count is None:
-            self._count = sum(len(batch[0]) for batch in self._pass())
+            self._count = sum(len(batch.images) for batch in self._pass())
         return self._count
 
     def all_labels(self) -> np.ndarray:
         """Labels `(N,)` of one pass, which is read for them."""
-        return np.concatenate([labels for _, labels, _ in self._pass()])
+        return np.concatenate([batch.labels for batch in self._pass()])
 
     def _known_count(self) -> int | None:
         if self.native_batch_size is None:
