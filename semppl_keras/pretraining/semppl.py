@@ -182,7 +182,7 @@ class SemPPL(Pretraining):
         weight_positives: bool = False,
         propagation_start: float = 1.0,
         propagation_every: float = 1.0,
-        balance_labels: bool = True,
+        balance_labels: bool = False,
         temperature: float = 0.2,
         contrastive_weight: float = 1.0,
         semantic_weight: float = 1.0,

@@ -29,6 +29,14 @@ IMAGES, LABELS = toy_images(60)
 SIZES = {"batch_size": 20, "labelled_batch_size": 6, "verbose": 0}
 
 
+# TensorFlow traces for longer than a few steps take; JAX is slow without.
+UNTRACED = {"run_eagerly": keras.backend.backend() != "jax"}
+
+
+def propagating(**settings):
+    return toy_model(labeller="propagation", compile_arguments=UNTRACED, **settings)
+
+
 def plain(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
@@ -166,18 +174,19 @@ def test_labels_and_weights_by_number_reach_the_loss(monkeypatch, objective):
         np.testing.assert_allclose(plain(parts[name]), value, rtol=1e-4, err_msg=name)
 
 
-def test_fit_takes_what_the_graph_says_of_each_image():
+@pytest.mark.parametrize("balance", [False, True])
+def test_fit_takes_what_the_graph_says_of_each_image(balance):
     # A backbone that stays as it is: what the graph is made of is known.
-    model = toy_model(
-        labeller="propagation",
+    model = propagating(
         propagation_start=0,
+        balance_labels=balance,
         trainable="heads",
         batch_norm="inference",
     )
     history = fit(model, (IMAGES[12:], LABELS[12:])).history
     features = model.embed(np.concatenate([IMAGES[:12], IMAGES[12:]]))
     known = np.concatenate([LABELS[:12], np.full(48, -1)])
-    shares = propagate_labels(features, known, balance=True)[12:]
+    shares = propagate_labels(features, known, balance=balance)[12:]
     kept = model.image_labels
     np.testing.assert_array_equal(plain(kept.labels.value), shares.argmax(axis=1))
     np.testing.assert_allclose(plain(kept.shares.value), shares.max(axis=1), rtol=1e-4)
@@ -248,9 +257,7 @@ class Save(keras.callbacks.Callback):
 @pytest.mark.parametrize("place", [(1, 0), (1, 2)])
 def test_it_goes_on_as_if_uninterrupted(tmp_path, place):
     keras.utils.set_random_seed(0)
-    model = toy_model(
-        labeller="propagation", weight_positives=True, propagation_every=0.34
-    )
+    model = propagating(weight_positives=True, propagation_every=0.34)
     fit(model, epochs=2, callbacks=[Save(tmp_path / "part.keras", *place)])
     part = keras.models.load_model(tmp_path / "part.keras")
     assert part.image_labels.num_images == 48
@@ -260,8 +267,9 @@ def test_it_goes_on_as_if_uninterrupted(tmp_path, place):
     assert (plain(model.image_labels.labels.value) >= 0).all()
 
 
+@slow_on_jax
 def test_another_fit_has_other_images():
-    model = toy_model(labeller="propagation", propagation_start=0)
+    model = propagating(propagation_start=0)
     fit(model)
     fit(model, IMAGES[30:])
     assert model.image_labels.num_images == 30
