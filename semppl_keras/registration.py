@@ -39,6 +39,7 @@ CLASSES = {
     "HardLabels": "semppl_keras.consistency.hard_labels",
     "ImageClassifier": "semppl_keras.networks.image_classifier",
     "ImageEmbedder": "semppl_keras.networks.image_embedder",
+    "ImageLabels": "semppl_keras.memory.image_labels",
     "InstanceSimilarity": "semppl_keras.consistency.instance_similarity",
     "LARS": "semppl_keras.optimizers.lars",
     "LabelledMemory": "semppl_keras.memory.queue",

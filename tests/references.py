@@ -57,6 +57,7 @@ def semppl_loss(
     contrastive_weight,
     semantic_weight,
     invariance_weight,
+    semantic_positive_weight=None,
     frozen=None,
 ):
     """SemPPL's loss (arXiv 2301.05158), term by term.
@@ -88,8 +89,12 @@ def semppl_loss(
         return np.mean(contrast), np.mean(divergence) if divergence else 0.0
 
     augmentation = [terms(image, target[:, image]) for image in range(batch)]
+    weight = np.ones(batch)
+    if semantic_positive_weight is not None:
+        weight = semantic_positive_weight.astype("float64")
     semantic = [
-        np.mean([terms(image, draw[:, image]) for draw in semantic_positive], axis=0)
+        weight[image]
+        * np.mean([terms(image, draw[:, image]) for draw in semantic_positive], axis=0)
         if has_semantic_positive[image]
         else np.zeros(2)
         for image in range(batch)
@@ -139,6 +144,7 @@ def byol_loss(
     has_semantic_positive=None,
     *,
     semantic_weight=0.0,
+    semantic_positive_weight=None,
 ):
     """Equation 2 of BYOL, pair by pair, and the same toward semantic positives."""
     online, target = online.astype("float64"), target.astype("float64")
@@ -157,7 +163,10 @@ def byol_loss(
                 for i in range(num_views)
                 for j in range(num_large)
             ]
-            semantic += np.mean(errors) / batch
+            weight = 1.0
+            if semantic_positive_weight is not None:
+                weight = float(semantic_positive_weight[image])
+            semantic += weight * np.mean(errors) / batch
     regression = np.mean(regression)
     return {
         "loss": regression + semantic_weight * semantic,

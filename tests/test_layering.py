@@ -22,7 +22,7 @@ LAYERS = {
     "views": ["checks"],
     "backbones": [],
     "networks": ["data"],
-    "memory": [],
+    "memory": ["checks"],
     "losses": [],
     "optimizers": ["checks"],
     "training": ["checks", "data", "networks", "optimizers"],
@@ -36,6 +36,7 @@ LAYERS = {
         "memory",
         "losses",
         "training",
+        "evaluation",
     ],
     "classifiers": [
         "checks",

@@ -11,6 +11,7 @@ def byol_loss(
     semantic_positive: Any = None,
     has_semantic_positive: Any = None,
     *,
+    semantic_positive_weight: Any = None,
     semantic_weight: float | None = None,
 ) -> dict[str, Any]:
     """BYOL's regression (arXiv 2006.07733), with semantic positives if given.
@@ -35,6 +36,8 @@ def byol_loss(
         semantic_positive: `(P, L, B, D)` unit vectors s, or None.
         has_semantic_positive: `(B,)` boolean, or None; given with
             `semantic_positive` alone.
+        semantic_positive_weight: `(B,)` float, what the semantic term of each image is
+            multiplied by, or None for 1.
         semantic_weight: float, given with semantic positives alone.
 
     Returns:
@@ -66,7 +69,10 @@ def byol_loss(
         semantic_positive = ops.stop_gradient(ops.cast(semantic_positive, "float32"))
         cosine = ops.einsum("ibd,pjbd->pijb", online, semantic_positive)
         distance = 2.0 - 2.0 * ops.mean(cosine, axis=(0, 1, 2))
-        semantic = ops.mean(ops.where(has_semantic_positive, distance, 0.0))
+        distance = ops.where(has_semantic_positive, distance, 0.0)
+        if semantic_positive_weight is not None:
+            distance = ops.cast(semantic_positive_weight, "float32") * distance
+        semantic = ops.mean(distance)
         loss = regression + semantic_weight * semantic
     return {"loss": loss, "regression": regression, "semantic": semantic}
 

@@ -12,6 +12,7 @@ def semppl_loss(
     semantic_positive: Any = None,
     has_semantic_positive: Any = None,
     *,
+    semantic_positive_weight: Any = None,
     candidates: Any = None,
     temperature: float,
     contrastive_weight: float,
@@ -51,6 +52,8 @@ def semppl_loss(
         semantic_positive: `(P, L, B, D)` unit vectors, or None.
         has_semantic_positive: `(B,)` boolean, or None; given with
             `semantic_positive` alone.
+        semantic_positive_weight: `(B,)` float, what the semantic terms of each image
+            are multiplied by, or None for 1.
         candidates: `(L, N, D)` unit vectors, where these B images are a part of a
             larger batch; None for `target`.
         temperature: float, tau, positive.
@@ -108,7 +111,10 @@ def semppl_loss(
 
     def mean_over_having(values: Any) -> Any:
         """`(P, B)`: mean over draws, sum over the images that have one, over B."""
-        return ops.mean(ops.where(has_semantic_positive, ops.mean(values, axis=0), 0.0))
+        values = ops.where(has_semantic_positive, ops.mean(values, axis=0), 0.0)
+        if semantic_positive_weight is not None:
+            values = ops.cast(semantic_positive_weight, "float32") * values
+        return ops.mean(values)
 
     semantic_positive = ops.stop_gradient(ops.cast(semantic_positive, "float32"))
     semantic_logits = ops.einsum("ibd,pjbd->pijb", online, semantic_positive)

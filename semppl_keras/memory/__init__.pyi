@@ -1,3 +1,4 @@
+from .image_labels import ImageLabels as ImageLabels
 from .queue import LabelledMemory as LabelledMemory
 from .queue import enqueue as enqueue
 from .sampling import sample_negatives as sample_negatives

@@ -15,8 +15,10 @@ from semppl_keras.checks import (
     check_two_views,
     listed,
 )
+from semppl_keras.data.checks import ImageSpec
 from semppl_keras.losses import byol_loss, semppl_loss
 from semppl_keras.memory import (
+    ImageLabels,
     LabelledMemory,
     behind_its_ties,
     knn_votes,
@@ -27,6 +29,8 @@ from semppl_keras.memory import (
 from semppl_keras.memory.policy import checked_policy
 from semppl_keras.networks import projector_and_predictor
 from semppl_keras.pretraining.base import Pretraining
+from semppl_keras.pretraining.label_propagation import LabelPropagation
+from semppl_keras.training.fit_callbacks import as_list
 from semppl_keras.training.global_batch import GlobalBatch
 from semppl_keras.training.known_arguments import known_arguments
 from semppl_keras.views import MultiCrop
@@ -37,6 +41,7 @@ _METRICS = {
     "byol": ("regression", "semantic"),
 }
 _NETWORKS = ("target", "online")
+_LABELLERS = ("memory", "propagation")
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -92,6 +97,19 @@ class SemPPL(Pretraining):
             is below twice its entries.
         num_negatives: int, K; a batch holds at least K + 1 images.
         num_semantic_positives: int, P.
+        labeller: what gives the pseudo-labels: "memory", the votes of its entries on
+            the views of a batch, as in the paper; or "propagation", a graph over the
+            features of all images of `fit`, labelled or not, in which labels spread
+            (`evaluation.propagate_labels`), the votes until it is there for the first
+            time. For `fit` on arrays, in one process.
+        weight_positives: bool, whether the semantic positives of an image count as much
+            as its label is sure, by its share of the votes or of the graph.
+        propagation_start: float, not negative, epochs before the graph's first time.
+        propagation_every: float, positive, epochs from one time to the next: each takes
+            as long as to embed all images, and the graph itself.
+        balance_labels: bool, whether what the graph says is balanced to how often the
+            classes are labelled. Where they are labelled as often as they come, or all
+            of them come equally often.
         temperature: float, tau, positive.
         contrastive_weight: float, c, not negative.
         semantic_weight: float, alpha, not negative; 0 leaves out the contrast with
@@ -130,6 +148,11 @@ class SemPPL(Pretraining):
         "neighbours",
         "num_negatives",
         "num_semantic_positives",
+        "labeller",
+        "weight_positives",
+        "propagation_start",
+        "propagation_every",
+        "balance_labels",
         "temperature",
         "contrastive_weight",
         "semantic_weight",
@@ -155,6 +178,11 @@ class SemPPL(Pretraining):
         neighbours: int = 1,
         num_negatives: int = 10,
         num_semantic_positives: int = 3,
+        labeller: str = "memory",
+        weight_positives: bool = False,
+        propagation_start: float = 1.0,
+        propagation_every: float = 1.0,
+        balance_labels: bool = False,
         temperature: float = 0.2,
         contrastive_weight: float = 1.0,
         semantic_weight: float = 1.0,
@@ -178,8 +206,9 @@ class SemPPL(Pretraining):
             contrastive_weight=contrastive_weight,
             semantic_weight=semantic_weight,
             invariance_weight=invariance_weight,
+            propagation_start=propagation_start,
         )
-        check_positive(temperature=temperature)
+        check_positive(temperature=temperature, propagation_every=propagation_every)
         if objective not in _METRICS:
             raise ValueError(
                 f"`objective` must be one of {sorted(_METRICS)}. Received: "
@@ -189,6 +218,11 @@ class SemPPL(Pretraining):
             raise ValueError(
                 f"`predict_with` must be one of {_NETWORKS}. Received: predict_with="
                 f"{predict_with!r}."
+            )
+        if labeller not in _LABELLERS:
+            raise ValueError(
+                f"`labeller` must be one of {_LABELLERS}. Received: labeller="
+                f"{labeller!r}."
             )
         if neighbours > memory_size:
             raise ValueError(
@@ -221,6 +255,11 @@ class SemPPL(Pretraining):
         self.neighbours = neighbours
         self.num_negatives = num_negatives
         self.num_semantic_positives = num_semantic_positives
+        self.labeller = labeller
+        self.weight_positives = weight_positives
+        self.propagation_start = propagation_start
+        self.propagation_every = propagation_every
+        self.balance_labels = balance_labels
         self.temperature = temperature
         self.contrastive_weight = contrastive_weight
         self.semantic_weight = semantic_weight
@@ -232,6 +271,7 @@ class SemPPL(Pretraining):
             num_classes if memory_policy == "balanced" else None,
             name="memory",
         )
+        self.image_labels = ImageLabels(name="image_labels")
         self._missing_told = None
         self._pseudo_label_accuracy = keras.metrics.Mean("pseudo_label_accuracy")
 
@@ -337,6 +377,10 @@ class SemPPL(Pretraining):
             self.neighbours,
             self.num_classes,
         )
+        if "number" in labels:
+            pseudo_labels, confidences = self.image_labels.over(
+                labels["number"], pseudo_labels, confidences
+            )
         entries, found = sample_semantic_positives(
             batch.gather(ops.concatenate([pseudo_labels, known], axis=0)),
             memory_labels,
@@ -346,12 +390,16 @@ class SemPPL(Pretraining):
         )
         entries, found = batch.own(entries, axis=1), batch.own(found)
         semantic_positive = ops.swapaxes(ops.take(embeddings, entries, axis=1), 0, 1)
+        weights = None
+        if self.weight_positives:
+            weights = ops.concatenate([confidences, ops.ones(known.shape)], axis=0)
         if self.objective == "byol":
             parts = byol_loss(
                 online,
                 target,
                 semantic_positive,
                 found,
+                semantic_positive_weight=weights,
                 semantic_weight=self.semantic_weight,
             )
         else:
@@ -364,6 +412,7 @@ class SemPPL(Pretraining):
                 batch.own(negatives),
                 semantic_positive,
                 found,
+                semantic_positive_weight=weights,
                 candidates=all_targets,
                 temperature=self.temperature,
                 contrastive_weight=self.contrastive_weight,
@@ -402,9 +451,33 @@ class SemPPL(Pretraining):
                 f"{labelled_batch_size}."
             )
 
-    def fit_feed(self, feed: Any, **training: Any) -> keras.callbacks.History:
+    def make_feed(
+        self, unlabelled: Any, labelled: Any, spec: ImageSpec, **sizes: Any
+    ) -> Any:
+        """As everywhere; images are numbered where labels are kept for each."""
+        if self.labeller == "propagation":
+            self._check_one_process('fit(labeller="propagation")')
+            sizes["numbered"] = True
+        return super().make_feed(unlabelled, labelled, spec, **sizes)
+
+    def fit_feed(
+        self, feed: Any, *, callbacks: Any = None, **training: Any
+    ) -> keras.callbacks.History:
         """As everywhere; classes that are then missing in the memory are told."""
-        history = super().fit_feed(feed, **training)
+        if self.labeller == "propagation":
+            images, labelled, labels = feed.arrays()
+            if self.image_labels.num_images != len(images):
+                with self.variable_scope():
+                    self.image_labels.make_room(len(images))
+            propagation = LabelPropagation(
+                images,
+                labelled,
+                labels,
+                start=self.propagation_start,
+                every=self.propagation_every,
+            )
+            callbacks = [*as_list(callbacks), propagation]
+        history = super().fit_feed(feed, callbacks=callbacks, **training)
         # Before it could be full, there is nothing to wonder about.
         step = int(ops.convert_to_numpy(self.step))
         written = step * feed.labelled_batch_size
@@ -442,6 +515,13 @@ class SemPPL(Pretraining):
 
     # -- saving ---------------------------------------------------------------
 
+    def get_config(self) -> dict[str, Any]:
+        """As everywhere, and of how many images labels are kept."""
+        config = super().get_config()
+        if self.image_labels.num_images:
+            config["num_images"] = self.image_labels.num_images
+        return config
+
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
@@ -449,4 +529,8 @@ class SemPPL(Pretraining):
         # Models that were saved without these settings have one queue, and answer as
         # they did.
         config = {"memory_policy": "fifo", "predict_with": "online", **config}
-        return super().from_config(config, custom_objects)
+        num_images = config.pop("num_images", None)
+        model = super().from_config(config, custom_objects)
+        if num_images is not None:
+            model.image_labels.make_room(num_images)
+        return model

@@ -33,8 +33,8 @@ def batches(count, per_class=2, classes=2, step=0, seed=3):
     size = per_class * classes
     stream = source(per_class, size, seed).stream(size, step)
     return [
-        (images[:, 0, 0, 0].astype(int), labels)
-        for images, labels, _ in itertools.islice(stream, count)
+        (batch.images[:, 0, 0, 0].astype(int), batch.labels)
+        for batch in itertools.islice(stream, count)
     ]
 
 

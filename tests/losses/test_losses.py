@@ -74,6 +74,22 @@ def test_the_loss_equals_the_reference(views, large, share):
         np.testing.assert_allclose(loss[name], value, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("loss", [semppl_loss, byol_loss])
+def test_semantic_positives_count_by_their_weight(loss):
+    rng = np.random.default_rng(3)
+    online, target, negatives, semantic, has = random_batch(rng, 3, 2)
+    weight = rng.uniform(size=len(has)).astype("float32")
+    batch, options = (online, target, semantic, has), {"semantic_weight": 0.3}
+    if loss is semppl_loss:
+        batch, options = (online, target, negatives, semantic, has), PAPER
+    assert has.any()
+    assert not has.all()
+    assert_equals_reference(loss, *batch, semantic_positive_weight=weight, **options)
+    plain = evaluate(loss, *batch, **options)
+    ones = evaluate(loss, *batch, semantic_positive_weight=np.ones(9), **options)
+    assert plain == pytest.approx(ones)
+
+
 @pytest.mark.parametrize(("views", "large"), [(2, 2), (6, 4)])
 def test_the_loss_without_labels_is_that_of_relicv2(views, large):
     batch = random_batch(np.random.default_rng(views), views, large, share=0.0)

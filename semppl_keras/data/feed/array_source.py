@@ -20,7 +20,9 @@ from semppl_keras.data.feed.batches import Batch, chosen, split, weighted
 class ArraySource:
     """Images in memory; the batch of each step follows from the seed alone.
 
-    A batch is (images, labels or None, weights or None).
+    Attributes:
+        numbers: `(N,)` int32, what each image is found again by, or None, where its
+            batches are to have none.
     """
 
     endless = False
@@ -62,6 +64,7 @@ class ArraySource:
                 f"`{name}` must hold images that count. Received: weights that are 0 "
                 f"for all {len(self.images)} of them (`sample_weight`, `class_weight`)."
             )
+        self.numbers: np.ndarray | None = None
         self.name = name
         self.has_labels = labels is not None
         self.label_shape = () if self.labels is None else self.labels.shape[1:]
@@ -74,6 +77,10 @@ class ArraySource:
         self._orders: collections.OrderedDict[int, np.ndarray] = (
             collections.OrderedDict()
         )
+
+    def number_images(self) -> None:
+        """Lets batches tell which of the images they hold."""
+        self.numbers = np.arange(len(self.images), dtype="int32")
 
     def num_images(self) -> int:
         """Images of one pass."""
@@ -119,4 +126,5 @@ class ArraySource:
         return self._orders[number]
 
     def _take(self, indices: np.ndarray) -> Batch:
-        return chosen((self.images, self.labels, self.weights), indices)
+        source = Batch(self.images, self.labels, self.weights, self.numbers)
+        return chosen(source, indices)

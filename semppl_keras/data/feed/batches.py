@@ -1,15 +1,28 @@
 """Batches of images, labels and weights: of any size, or of one."""
 
 import collections.abc
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from semppl_keras.data.checks import ImageSpec
 
-# Images `(B, H, W, C)`; labels `(B,)` or probabilities `(B, num_classes)`; weights of
-# the losses `(B,)`. The last two may be None.
-Batch = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+
+class Batch(NamedTuple):
+    """Images and what came with each of them.
+
+    Args:
+        images: `(B, H, W, C)`.
+        labels: `(B,)`, probabilities `(B, num_classes)`, or None.
+        weights: `(B,)` of their losses, or None.
+        numbers: `(B,)` int32, which of the source's images they are, or None where
+            nobody asked, or images have no place to be found again.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    numbers: np.ndarray | None = None
 
 
 def weighted(
@@ -56,7 +69,7 @@ def rebatch(
     """Batches of one size out of batches of any.
 
     Args:
-        batches: iterable of (images, labels or None, weights or None).
+        batches: iterable of `Batch`.
         batch_size: int.
         fill: bool, whether the last batch is filled up from the beginning, which
             needs at least `batch_size` images in all.
@@ -65,10 +78,10 @@ def rebatch(
     head: list[Batch] = []
     count = 0
     for batch in batches:
-        if fill and sum(len(images) for images, *_ in head) < batch_size:
+        if fill and sum(len(one.images) for one in head) < batch_size:
             head.append(batch)
         held.append(batch)
-        count += len(batch[0])
+        count += len(batch.images)
         if count < batch_size:
             continue
         joined = _join(held)
@@ -83,11 +96,9 @@ def rebatch(
 def _join(batches: list[Batch]) -> Batch:
     if len(batches) == 1:
         return batches[0]
-    images, labels, weights = zip(*batches, strict=True)
-    return (
-        np.concatenate(images),
-        None if labels[0] is None else np.concatenate(labels),
-        None if weights[0] is None else np.concatenate(weights),
+    return Batch._make(
+        None if parts[0] is None else np.concatenate(parts)
+        for parts in zip(*batches, strict=True)
     )
 
 
@@ -98,9 +109,4 @@ def part(batch: Batch, start: int, stop: int | None) -> Batch:
 
 def chosen(batch: Batch, indices: Any) -> Batch:
     """The images of a batch at some indices."""
-    images, labels, weights = batch
-    return (
-        images[indices],
-        None if labels is None else labels[indices],
-        None if weights is None else weights[indices],
-    )
+    return Batch._make(None if part is None else part[indices] for part in batch)

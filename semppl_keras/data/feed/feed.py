@@ -26,7 +26,7 @@ class Feed(keras.utils.PyDataset):
     Without labelled images, batches `((unlabelled,), labels)`. Without unlabelled ones,
     `((labelled,), labels)`, and an epoch is one pass over these. `labels` is a dict of
     what comes with the images: `hidden_label` of the unlabelled ones, `label` of the
-    labelled ones, and `weight` of those that make the pass.
+    labelled ones, and of those that make the pass `weight` and, numbered, `number`.
 
     Args:
         unlabelled: source, or None.
@@ -54,6 +54,7 @@ class Feed(keras.utils.PyDataset):
         self.beside = None if unlabelled is None else labelled
         self.has_hidden_labels = unlabelled is not None and unlabelled.has_labels
         self.has_weights = self.passed.has_weights
+        self.has_numbers = self.passed.numbers is not None
         self._part = (0, 1)
         self._first_batch = 0
         self._error: Exception | None = None
@@ -85,15 +86,21 @@ class Feed(keras.utils.PyDataset):
     @property
     def batch_form(self) -> tuple[Any, ...]:
         """What all its batches have in common: sizes, shape and type of the images, and
-        what comes with them."""
+        what comes with them; numbered, how many images there are."""
         source = self.passed
         sizes = self.batch_size, self.labelled_batch_size
-        parts = source.has_labels, self.has_weights, self._label_shapes()
+        count = source.num_images() if self.has_numbers else None
+        parts = source.has_labels, self.has_weights, count, self._label_shapes()
         return (*sizes, tuple(source.image_shape), str(source.dtype), *parts)
 
     def _label_shapes(self) -> list[tuple[int, ...]]:
         sources = (self.passed, self.beside)
         return [source.label_shape for source in sources if source is not None]
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All unlabelled images, all labelled ones and their labels, of a feed whose
+        images are numbered."""
+        return self.unlabelled.images, self.labelled.images, self.labelled.labels
 
     @property
     def num_batches(self) -> int:
@@ -129,17 +136,17 @@ class Feed(keras.utils.PyDataset):
         """What a step gets: images of each part, and what is known of them by name.
 
         Args:
-            passed, beside: (images, labels or None, weights or None) of each part.
+            passed, beside: `Batch` of each part.
         """
-        images, labels, weights = passed
         named = {
-            "label" if self.unlabelled is None else "hidden_label": labels,
-            "weight": weights,
+            "label" if self.unlabelled is None else "hidden_label": passed.labels,
+            "weight": passed.weights,
+            "number": passed.numbers,
         }
-        x: tuple[Any, ...] = (images,)
+        x: tuple[Any, ...] = (passed.images,)
         if beside is not None:
-            x = (images, beside[0])
-            named["label"] = beside[1]
+            x = (passed.images, beside.images)
+            named["label"] = beside.labels
         return x, {name: part for name, part in named.items() if part is not None}
 
     def _own(self, values: np.ndarray) -> np.ndarray:
@@ -154,6 +161,7 @@ def make_feed(
     spec: ImageSpec,
     *,
     labels_required: bool = True,
+    numbered: bool = False,
     batch_size: int | None = None,
     labelled_batch_size: int | None = None,
     images_per_class: int | None = None,
@@ -168,6 +176,8 @@ def make_feed(
         labelled: (images, labels), the same; or None, where labels are not required.
         spec: `ImageSpec`, what the model takes.
         labels_required: bool; where False, `labelled` may be images alone, too.
+        numbered: bool, whether batches tell which of the unlabelled images they hold,
+            which is for arrays alone.
         batch_size: int or None, unlabelled images per step; that of the dataset's
             own batches where None, or 96, at most as many as there are.
         labelled_batch_size: int or None, labelled images per step; that of the
@@ -209,6 +219,8 @@ def make_feed(
                 f"{shapes[0]} and {shapes[1]} (height, width, channels). Resize one "
                 "of them."
             )
+    if numbered:
+        _number(source, labelled_source)
     batch_size = _batch_size(source, batch_size, steps_per_epoch, num_replicas)
     if labelled_source is None:
         labelled_batch_size = 0
@@ -265,6 +277,19 @@ def _on_this_backend(feed: Feed, unlabelled: Any, labelled: Any) -> Any:
 
         return TFFeed(feed, unlabelled, labelled)
     return feed
+
+
+def _number(*sources: Any) -> None:
+    """Numbers the images of arrays; raises a TypeError for those of datasets."""
+    for source in sources:
+        if not isinstance(source, ArraySource):
+            raise TypeError(
+                f"`{source.name}` must be arrays where labels are propagated "
+                '(labeller="propagation"): all images are joined in a graph, and each '
+                "is found again by its place. Received: a dataset, whose images have "
+                'none. Load them as arrays, or take labeller="memory".'
+            )
+    sources[0].number_images()
 
 
 def _check_counts(**values: Any) -> None:

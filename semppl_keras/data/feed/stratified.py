@@ -29,6 +29,9 @@ class StratifiedSource:
         ValueError: if the numbers do not fit each other.
     """
 
+    has_labels, has_weights = True, False
+    numbers = None
+
     def __init__(
         self, source: Source | None, images_per_class: int, batch_size: int, seed: int
     ) -> None:
@@ -61,10 +64,9 @@ class StratifiedSource:
                 f"{batch_size} of images_per_class={images_per_class} each, "
                 f"{self._per_batch} classes."
             )
-        self._images, self._labels = source.images, source.labels
+        self.images, self.labels = source.images, source.labels
         self._seed = seed
         self.name = source.name
-        self.has_labels = True
         self.label_shape = source.label_shape
         self.image_shape = source.image_shape
         self.dtype = source.dtype
@@ -78,7 +80,7 @@ class StratifiedSource:
             order = self._generator(0, number).permutation(len(self._rows))
             classes = order[index * self._per_batch : (index + 1) * self._per_batch]
             rows = np.concatenate([self._of_class(number, c) for c in classes])
-            yield self._images[rows], self._labels[rows], None
+            yield Batch(self.images[rows], self.labels[rows])
             step += 1
 
     def _of_class(self, number: int, index: int) -> np.ndarray:

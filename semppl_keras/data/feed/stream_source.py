@@ -32,9 +32,11 @@ class StreamSource:
     """Batches, or single images, from an iterable; in the order in which they come.
 
     Each is checked when it is drawn, the first one at once, and where that is too dark
-    to tell the range of the images, those after it. A batch is (images, labels or None,
-    weights or None).
+    to tell the range of the images, those after it.
     """
+
+    # Images of a stream have no place to be found again.
+    numbers = None
 
     def __init__(
         self,
@@ -60,13 +62,13 @@ class StreamSource:
             raise ValueError(f"`{name}` is empty: it yields no batch.")
         if self._one_shot:
             self._pending = opening
-        images, labels, weights = opening[0]
-        self.has_labels = labels is not None
-        self.label_shape = () if labels is None else labels.shape[1:]
-        self.has_weights = weights is not None
-        self.image_shape = images.shape[1:]
-        self.dtype = images.dtype
-        self.native_batch_size = len(images) if self._batched else None
+        first = opening[0]
+        self.has_labels = first.labels is not None
+        self.label_shape = () if first.labels is None else first.labels.shape[1:]
+        self.has_weights = first.weights is not None
+        self.image_shape = first.images.shape[1:]
+        self.dtype = first.images.dtype
+        self.native_batch_size = len(first.images) if self._batched else None
 
     def _opening(self) -> list[Batch]:
         """The first batch, and those after it up to one that is not dark."""
@@ -79,7 +81,7 @@ class StreamSource:
                 return opening
         if self._brightness.dark_images and self.spec.value_range:
             # A whole pass, and none of them is bright.
-            images = np.concatenate([batch[0].ravel() for batch in opening])
+            images = np.concatenate([batch.images.ravel() for batch in opening])
             check_not_unit_range(
                 self.name,
                 images.min(),
@@ -113,12 +115,12 @@ class StreamSource:
         if self._count is None:
             self._count = self._known_count()
         if self._count is None:
-            self._count = sum(len(batch[0]) for batch in self._pass())
+            self._count = sum(len(batch.images) for batch in self._pass())
         return self._count
 
     def all_labels(self) -> np.ndarray:
         """Labels of one pass, `(N,)` or `(N, num_classes)`, which is read for them."""
-        return np.concatenate([labels for _, labels, _ in self._pass()])
+        return np.concatenate([batch.labels for batch in self._pass()])
 
     def _known_count(self) -> int | None:
         if self.native_batch_size is None:
@@ -214,7 +216,7 @@ class StreamSource:
     def checked(
         self, elements: collections.abc.Iterable[Any]
     ) -> collections.abc.Iterator[Batch]:
-        """Batches (images, labels or None, weights or None) of what the data yields."""
+        """Batches of what the data yields."""
         for element in elements:
             element = named_parts(self.name, element)
             images, labels, weights = split(
@@ -244,7 +246,7 @@ class StreamSource:
                 weights = check_weights(self.name, weights, len(images))
             weights = weighted(labels, weights, self.class_weight)
             if len(images):
-                yield images, labels, weights
+                yield Batch(images, labels, weights)
 
     def _checked_labels(self, labels: np.ndarray) -> np.ndarray:
         self.given_label_shape = labels.shape[1:]

@@ -102,6 +102,10 @@ class TFFeed:
         # restored the model.
         yield self._step
 
+    def arrays(self) -> tuple[Any, Any, Any]:
+        """As `Feed.arrays`."""
+        return self._feed.arrays()
+
     def explain(self, error: BaseException) -> BaseException | None:
         """The error in the data behind one that Keras reports, or None."""
         return explanation_of(error) or self._error
@@ -169,6 +173,8 @@ class TFFeed:
             signature.append(tf.TensorSpec((size, *source.label_shape), dtype))
         if source.has_weights:
             signature.append(tf.TensorSpec((size,), tf.float32))
+        if source.numbers is not None:
+            signature.append(tf.TensorSpec((size,), tf.int32))
 
         def generate() -> collections.abc.Iterator[tuple[Any, ...]]:
             try:
@@ -188,9 +194,10 @@ class TFFeed:
         feed = self._feed
         labels = passed[1] if feed.passed.has_labels else None
         weights = passed[2] if self.has_weights else None
+        numbers = passed[-1] if feed.has_numbers else None
         if feed.beside is not None:
-            beside = beside[0], beside[1] if feed.beside.has_labels else None
-        return feed.step_data((passed[0], labels, weights), beside)
+            beside = Batch(beside[0], beside[1] if feed.beside.has_labels else None)
+        return feed.step_data(Batch(passed[0], labels, weights, numbers), beside)
 
 
 def checked_dataset(dataset: Any, source: StreamSource) -> Any:

@@ -1,5 +1,6 @@
 """The training step on JAX."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,10 @@ class ViewTrainer(keras.Model):
     def num_processes(self) -> int:
         """Processes that share the training."""
         return jax.process_count()
+
+    def variable_scope(self) -> Any:
+        """The context in which variables of the model are made."""
+        return contextlib.nullcontext()
 
     def fit_arguments(self, feed: Any) -> dict[str, Any]:
         """What Keras' `fit` is given of a feed; of several processes each its part."""

@@ -42,6 +42,10 @@ class ViewTrainer(keras.Model):
         """Equal parts into which every batch is divided."""
         return self.distribute_strategy.num_replicas_in_sync
 
+    def variable_scope(self) -> Any:
+        """The context in which variables of the model are made."""
+        return self.distribute_strategy.scope()
+
     @property
     def num_processes(self) -> int:
         """Processes that share the training."""
