@@ -2,10 +2,12 @@
 
 import keras
 import numpy as np
+import pytest
 from consistency_references import softmax
 from references import unit
 
-from semppl_keras.consistency import Bank, Context, Step
+from semppl_keras import consistency
+from semppl_keras.consistency import Bank, Context, Refinement, Step, Targets, Term
 from semppl_keras.training.global_batch import GlobalBatch
 
 UNLABELLED, LABELLED, CLASSES, DIM, FEATURES, STRONG, ENTRIES = 9, 5, 4, 6, 7, 2, 16
@@ -93,3 +95,61 @@ def context_of(inputs, step):
         weights=given["weights"],
         step=step,
     )
+
+
+# Each strategy with settings other than its own: a new one is a line here, and a test
+# against its reference.
+MADE = [
+    ("DistributionAlignment", {"target": "labelled", "queue": 3}),
+    ("DistributionAlignment", {"momentum": 0.5, "changes_targets": False}),
+    ("DistributionAlignment", {"target": (3.0, 1.0, 2.0, 1.0)}),
+    ("Debiasing", {"strength": 0.7, "momentum": 0.5}),
+    ("MemorySmoothing", {"weight": 0.6, "temperature": 0.3}),
+    ("Propagation", {"neighbours": 4, "alpha": 0.2, "temperature": 0.3}),
+    ("FixedThreshold", {"threshold": 0.5}),
+    ("SelfAdaptiveThreshold", {"momentum": 0.5}),
+    ("RelativeThreshold", {"share": 0.8}),
+    ("TruncatedGaussian", {"width": 1.5, "momentum": 0.5}),
+    ("HardLabels", {"smoothing": 0.1}),
+    ("SoftLabels", {"temperature": 0.4}),
+    ("InstanceSimilarity", {"weight": 5.0, "temperature": 0.2}),
+    ("MaxEntropy", {"weight": 0.01, "momentum": 0.5}),
+    ("BalancedHead", {"class_counts": (4.0, 1.0, 2.0, 3.0), "threshold": 0.3}),
+    ("OutlierDetection", {"projection_dim": 3, "threshold": 0.4, "warm_up": 0.0}),
+    ("PseudoMixup", {"cutmix_probability": 0.3}),
+    ("OnlineTeacher", {}),
+    ("EMATeacher", {"momentum": 0.9, "statistics": "copy"}),
+]
+every_strategy = pytest.mark.parametrize(("name", "settings"), MADE)
+# The others are asked about views, with the trainer.
+OF_VIEWS = {"PseudoMixup", "OnlineTeacher", "EMATeacher"}
+RULES = [(name, settings) for name, settings in MADE if name not in OF_VIEWS]
+every_rule = pytest.mark.parametrize(("name", "settings"), RULES)
+
+
+def make(name, settings, classes=CLASSES):
+    strategy = getattr(consistency, name)(**settings)
+    build(strategy, classes)
+    return strategy
+
+
+def build(strategy, classes=CLASSES):
+    if isinstance(strategy, Term):
+        strategy.build_for(classes, FEATURES, seed=3)
+    else:
+        strategy.build_for(classes)
+
+
+def answer(strategy, inputs, writes=None, number=1):
+    """What a rule says, as an array."""
+    step = step_of(inputs, writes or Writes(), number)
+    given = tensors(inputs)
+    if isinstance(strategy, Term):
+        return as_numpy(strategy.call(context_of(inputs, step)))
+    if isinstance(strategy, Refinement):
+        result = strategy.call(given["probabilities"], given["embeddings"], step)
+    elif isinstance(strategy, Targets):
+        result = strategy.call(given["probabilities"])
+    else:
+        result = strategy.call(given["probabilities"], step)
+    return as_numpy(result)

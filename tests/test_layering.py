@@ -24,7 +24,7 @@ LAYERS = {
     "networks": ["data"],
     "memory": [],
     "losses": [],
-    "optimizers": [],
+    "optimizers": ["checks"],
     "training": ["checks", "data", "networks", "optimizers"],
     "consistency": ["checks", "losses", "memory", "networks", "training"],
     "evaluation": [],

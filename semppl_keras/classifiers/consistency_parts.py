@@ -7,7 +7,11 @@ import keras
 import numpy as np
 
 from semppl_keras.checks import check_not_negative, check_share
-from semppl_keras.classifiers.starting_point import chosen_views, encoder_within
+from semppl_keras.classifiers.starting_point import (
+    chosen_views,
+    classifier_within,
+    encoder_within,
+)
 from semppl_keras.consistency import (
     Alignment,
     Mixing,
@@ -20,8 +24,8 @@ from semppl_keras.consistency import (
 from semppl_keras.memory import LabelledMemory
 from semppl_keras.networks import copy_model
 from semppl_keras.networks.heads import mlp_head
-from semppl_keras.views import CachedViews, MultiCrop, RandAugment, WeakStrong
-from semppl_keras.views.multi_crop import changed
+from semppl_keras.views import CachedViews, MultiCrop, WeakStrong
+from semppl_keras.views.multi_crop import changed, crop_and_flip
 
 _KINDS: dict[str, Any] = {
     "teacher": Teacher,
@@ -169,16 +173,35 @@ def weak_and_strong(views: Any, own: Any) -> WeakStrong:
             "`start` must take pictures: what is kept of them has no strong views. "
             f"Received: a model of {type(own).__name__}. Call its `on_pictures` first."
         )
-    if views is None:
-        own = changed(
-            own,
-            large_area=(1.0, 1.0),
-            aspect_ratio=(1.0, 1.0),
-            shift=0.125,
-            rotation=0.0,
-            shear=0.0,
+    return WeakStrong(_mild(own) if views is None else own)
+
+
+def mild_views(start: Any) -> MultiCrop:
+    """The weak views of a training that nobody gave any, of what it starts from.
+
+    Raises:
+        ValueError: if it has no views of pictures.
+    """
+    views = getattr(classifier_within(start), "views", None)
+    if not isinstance(views, MultiCrop):
+        raise ValueError(
+            "`views` must be given where `start` has none of pictures, such as a bare "
+            "backbone: a WeakStrong, a MultiCrop, or the name of a recipe of "
+            f"semppl_keras.views. Received: start of type {type(start).__name__}."
         )
-    return WeakStrong(own, RandAugment())
+    return _mild(crop_and_flip(views))
+
+
+def _mild(views: MultiCrop) -> MultiCrop:
+    """Views of whole images, shifted and flipped at most."""
+    return changed(
+        views,
+        large_area=(1.0, 1.0),
+        aspect_ratio=(1.0, 1.0),
+        shift=0.125,
+        rotation=0.0,
+        shear=0.0,
+    )
 
 
 def make_projector(

@@ -92,7 +92,9 @@ class ConsistencyStep(ClassifierTrainer):
                 made["strong"], pseudo["targets"], pseudo["weights"] = mixed
             # What is written is written after the loss, which sees what was before,
             # on every backend. The variables are the same for all replicas.
-            self._written = [variable for variable, _ in writes]
+            # Behind a function: a list of variables Keras would take for the model's.
+            written = [variable for variable, _ in writes]
+            self._written = lambda: written
             made["written"] = [value for _, value in writes]
             made["pseudo"] = {**pseudo, "seen": seen}
         if self.labelled_strong:
@@ -255,7 +257,7 @@ class ConsistencyStep(ClassifierTrainer):
         for term in self.terms:
             loss = loss + term.weight * terms[term.name]
         if "written" in outputs:
-            self.write_states(self._written, outputs["written"])
+            self.write_states(self._written(), outputs["written"])
         for variable, value in writes:
             self.write_state(variable, value)
         parts = {

@@ -199,6 +199,8 @@ class ConsistencyTrainer(ConsistencyStep):
             self.projector = make_projector(
                 projector, start, features, head_seeds[0], self.dtype_policy
             )
+            # What only a refinement compares has no gradient.
+            self.projector.trainable = any(comparing)
             dim = self.projector.output_shape[-1]
             self.memory = make_memory(memory, (projector, start), dim, num_classes)
         elif projector is not None or memory is not None:

@@ -27,7 +27,7 @@ def dense_head(
                 seed=None if seed is None else seed + layer
             ),
             dtype="float32",
-            name=f"dense_{layer}",
+            name=f"{name}_{layer}",
         )
         for layer, width in enumerate(widths[1:])
     ]

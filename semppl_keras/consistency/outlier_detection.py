@@ -10,6 +10,7 @@ from semppl_keras.consistency.dense_head import dense_head
 from semppl_keras.consistency.open_set import one_against_rest, open_targets
 from semppl_keras.consistency.term import Context, Term
 from semppl_keras.losses.classification import cross_entropy
+from semppl_keras.networks.image_classifier import ImageClassifier
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -20,6 +21,7 @@ class OutlierDetection(Term):
     classifier of two outputs for each class tells its images from all others, see
     `one_against_rest`, and one of C + 1 classes learns from both what is none of them,
     see `open_targets`. Unlabelled images that are rather none do not count.
+    `open_classifier` tells of any image whether it is none of them.
 
     Args:
         weight: float, its share of the loss.
@@ -66,16 +68,24 @@ class OutlierDetection(Term):
         logits = self.pairs(self.projection(features))
         return ops.log_softmax(ops.reshape(logits, (-1, 2, logits.shape[-1] // 2)), 1)
 
-    def none_of_them(self, features: Any) -> Any:
-        """How probable it is that images are none of the classes.
+    def open_classifier(self, classifier: ImageClassifier) -> ImageClassifier:
+        """A classifier of C + 1 classes, of which the last is none of the others.
 
         Args:
-            features: `(B, F)`, the backbone's.
-
-        Returns:
-            `(B,)` float32 in [0, 1].
+            classifier: the trainer's `online`, whose backbone it shares.
         """
-        return ops.softmax(self.open(self.projection(features)), axis=-1)[:, -1]
+        layers = [*self.projection.layers, *self.open.layers]
+        head = keras.Sequential(
+            [keras.layers.Input(self.projection.input_shape[1:]), *layers], name="head"
+        )
+        names = classifier.class_names
+        return ImageClassifier(
+            classifier.backbone,
+            head,
+            classifier.views,
+            class_names=None if names is None else (*names, "none of them"),
+            name="open_classifier",
+        )
 
     def reweighted(self, weights: Any, context: Context) -> Any:
         targets = self._open_targets(context)

@@ -1,9 +1,11 @@
 from .choice import for_backbone as for_backbone
 from .choice import for_dataset as for_dataset
+from .consistency_recipe import ConsistencyRecipe as ConsistencyRecipe
 from .digits import digits as digits
 from .imagenet import imagenet as imagenet
 from .named import RECIPES as RECIPES
 from .named import get as get
+from .named_consistency import consistency as consistency
 from .own_images import BACKBONES as BACKBONES
 from .own_images import own_images as own_images
 from .own_images import usual_epochs as usual_epochs
