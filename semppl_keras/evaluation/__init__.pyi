@@ -3,6 +3,8 @@ from .corruption_names import SEVERITIES as SEVERITIES
 from .corruptions import corrupt as corrupt
 from .cross_validation import cross_validated_predictions as cross_validated_predictions
 from .features import encode_dataset as encode_dataset
+from .hog import hog_features as hog_features
+from .image_graph import image_graph_accuracy as image_graph_accuracy
 from .knn import knn_accuracy as knn_accuracy
 from .knn import knn_predict as knn_predict
 from .knn import knn_probabilities as knn_probabilities
@@ -23,3 +25,5 @@ from .sgd_probe import SGDProbe as SGDProbe
 from .sgd_probe import sgd_linear_probe as sgd_linear_probe
 from .supervised import SupervisedAccuracy as SupervisedAccuracy
 from .supervised import supervised_accuracy as supervised_accuracy
+from .supervised import supervised_steps as supervised_steps
+from .svm import fit_svm as fit_svm

@@ -71,6 +71,7 @@ class NeighbourGraph:
         k = min(neighbours, len(joined))
         nearest, similarities = _nearest(joined, unit_rows(features[rest]), k, count)
         self._attachment = self._edges(nearest, similarities, len(joined))
+        self._joined, self._k = joined, k
 
     def attached(self, shares: np.ndarray) -> np.ndarray:
         """What all rows have, where the joined ones have it.
@@ -84,10 +85,24 @@ class NeighbourGraph:
         """
         of_all = np.zeros((self._length, shares.shape[1]))
         of_all[self.rows] = shares
-        means = self._attachment @ shares
-        sums = means.sum(axis=1, keepdims=True)
-        of_all[self._rest] = means / np.where(sums > 0, sums, 1)
+        of_all[self._rest] = _means(self._attachment, shares)
         return of_all
+
+    def near(self, features: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """What others have that are not of the graph, where all of its rows have it.
+
+        Args:
+            features: `(M, F)`, finite.
+            shares: `(N, C)`, rows that sum to 1 or to 0.
+
+        Returns:
+            `(M, C)`, the mean of the nearest joined rows, as `attached` takes it.
+        """
+        count = Count("neighbours of images", len(features))
+        queries = unit_rows(features)
+        nearest, similarities = _nearest(self._joined, queries, self._k, count)
+        edges = self._edges(nearest, similarities, len(self._joined))
+        return _means(edges, shares[self.rows])
 
     def _edges(self, nearest: np.ndarray, similarities: np.ndarray, size: int) -> Any:
         """`(rows, size)` sparse matrix of the weights of nearest rows."""
@@ -97,6 +112,13 @@ class NeighbourGraph:
         weights = np.maximum(similarities, 0) ** self._power
         starts = np.arange(0, rows * k + 1, k) if k else np.zeros(rows + 1, int)
         return csr_array((weights.ravel(), nearest.ravel(), starts), shape=(rows, size))
+
+
+def _means(edges: Any, shares: np.ndarray) -> np.ndarray:
+    """Weighted by the edges, of those of which something is known; 0 for none."""
+    means = edges @ shares
+    sums = means.sum(axis=1, keepdims=True)
+    return means / np.where(sums > 0, sums, 1)
 
 
 def _joined(needed: np.ndarray, max_exact: int, seed: int) -> np.ndarray:

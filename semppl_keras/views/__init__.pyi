@@ -7,6 +7,7 @@ from .augmentations import solarize as solarize
 from .cached_views import CachedViews as CachedViews
 from .cutout import Cutout as Cutout
 from .multi_crop import MultiCrop as MultiCrop
+from .named import mild_views as mild_views
 from .named import recipe as recipe
 from .rand_augment import RandAugment as RandAugment
 from .settings import OPERATIONS as OPERATIONS

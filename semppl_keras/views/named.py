@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from semppl_keras.views.multi_crop import MultiCrop
+from semppl_keras.views.multi_crop import MultiCrop, changed
 from semppl_keras.views.settings import RECIPES
 
 
@@ -25,3 +25,23 @@ def recipe(name: str, **changes: Any) -> MultiCrop:
             f"{name!r}."
         )
     return MultiCrop(**{**RECIPES[name], **changes})
+
+
+def mild_views(views: MultiCrop) -> MultiCrop:
+    """Views of the same images that are mild enough to learn labels alone from.
+
+    Args:
+        views: whose size, ranges and centre view they have, and what says which images
+            are taken for the same: they are mirrored where these are, and turned and
+            slanted half as far.
+
+    Returns:
+        A `MultiCrop` like "mild".
+    """
+    alike = {
+        "large_size": views.large_size,
+        "flip": views.flip,
+        "rotation": views.rotation / 2,
+        "shear": views.shear / 2,
+    }
+    return changed(views, **{**RECIPES["mild"], **alike})
