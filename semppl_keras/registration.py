@@ -53,6 +53,7 @@ CLASSES = {
     "MultiCrop": "semppl_keras.views.multi_crop",
     "OnlineTeacher": "semppl_keras.consistency.online_teacher",
     "OutlierDetection": "semppl_keras.consistency.outlier_detection",
+    "PatchActivations": "semppl_keras.backbones.patch_layers",
     "Propagation": "semppl_keras.consistency.propagation",
     "PseudoMixup": "semppl_keras.consistency.pseudo_mixup",
     "QuarterCosine": "semppl_keras.optimizers.quarter_cosine",

@@ -2,6 +2,7 @@ from .conv_net import ConvNet as ConvNet
 from .files import features_of as features_of
 from .hub import from_hub as from_hub
 from .missing_weights import MissingWeights as MissingWeights
+from .patch_network import fit_patch_network as fit_patch_network
 from .pretrained import pretrained as pretrained
 from .resnet import ResNet as ResNet
 from .resnet import ResNet18 as ResNet18

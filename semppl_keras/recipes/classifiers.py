@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from semppl_keras.classifiers.defaults import TEMPERATURE
+from semppl_keras.recipes.named_consistency import CONSISTENCY_METHODS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,16 +73,7 @@ class ClassifierTraining:
 # Of fine-tuning: on the labels alone, as `FINE_TUNING`, or on all images by a recipe of
 # `recipes.consistency`.
 LABELS = "labels"
-METHODS = (
-    LABELS,
-    "fixmatch",
-    "uda",
-    "freematch",
-    "softmatch",
-    "adamatch",
-    "simmatch",
-    "semi_vit",
-)
+METHODS = (LABELS, *CONSISTENCY_METHODS)
 CONSISTENCY_STEPS = 2000
 
 # How both were found: docs/results/settings.md.

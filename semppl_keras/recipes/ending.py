@@ -40,7 +40,7 @@ class StudentEnding(Ending):
 
     Args:
         histograms: bool, whether there are histograms of gradients among the features.
-        neighbours: int, of the graph.
+        neighbours, power: of the graph, see `evaluation.propagate_labels`.
         sharpness: float, the power of the shares.
         labelled_weight: float, what a labelled image counts, where another counts 1.
         certainty: float, the power of the largest share as which another one counts; 0
@@ -55,6 +55,7 @@ class StudentEnding(Ending):
 
     histograms: bool = True
     neighbours: int = 20
+    power: float = 3.0
     sharpness: float = 1.0
     labelled_weight: float = 1.0
     certainty: float = 0.0

@@ -74,7 +74,7 @@ def train_consistently(
         trainer = recipe.make_trainer(
             start, data.num_classes, from_layer=from_layer, seed=seed
         )
-        trainer.compile(recipe.make_optimizer(steps))
+        trainer.compile(recipe.make_optimizer())
         return trainer
 
     usual = Schedule.of_steps(steps, steps_in_pass)

@@ -5,10 +5,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from semppl_keras import backbones, evaluation
+from semppl_keras import backbones
 from semppl_keras.classifiers import FineTuner
+from semppl_keras.classifiers.consistency_parts import mild_views
 from semppl_keras.data import FewLabels
 from semppl_keras.data.few_labels import rows_of
+from semppl_keras.evaluation import hog_features
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.propagation import spread_labels
 from semppl_keras.networks import ImageClassifier
@@ -18,7 +20,6 @@ from semppl_keras.runs.embedded import Embedded
 from semppl_keras.runs.fitted_training import fitted_training
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.schedule import Schedule
-from semppl_keras.views.multi_crop import mild
 
 
 def train_student(
@@ -51,7 +52,7 @@ def train_student(
     order = np.argsort(of.rows)
     images = rows_of(data.x_train, of.rows[order])
     shares, weights = soft_labels(ending, data, of)
-    views = mild(model.views)
+    views = mild_views(model)
 
     def make_compiled(steps: int) -> FineTuner:
         keras.utils.set_random_seed(seed)
@@ -106,13 +107,14 @@ def soft_labels(
     assert of.rows is not None
     features = unit(of.learned)
     if ending.histograms:
-        gradients = evaluation.hog_features(data.x_train[of.rows])
+        gradients = hog_features(data.x_train[of.rows])
         features = np.concatenate([features, unit(gradients)], axis=1)
     labelled = np.arange(len(features)) < len(of.labels)
     graph = NeighbourGraph(
         features,
         labelled,
         neighbours=ending.neighbours,
+        power=ending.power,
         max_exact=max(2, len(features)),
         progress=Progress("Measuring,"),
     )

@@ -541,19 +541,6 @@ def crop_and_flip(views: Any) -> Any:
     )
 
 
-def mild(views: Any) -> Any:
-    """The same with the image as it is, mirrored as they mirror, and moved by up to an
-    eighth of its side: what a network is trained on labels with."""
-    return changed(
-        crop_and_flip(views),
-        large_area=(1.0, 1.0),
-        aspect_ratio=(1.0, 1.0),
-        shift=0.125,
-        rotation=0.0,
-        shear=0.0,
-    )
-
-
 def changed(views: Any, **changes: Any) -> Any:
     """The views like others but for those of the arguments that they have."""
     config = views.get_config()

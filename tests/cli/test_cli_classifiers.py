@@ -196,14 +196,6 @@ def test_another_method_refuses_what_it_has_no_use_for(run, tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
-def test_every_method_has_a_recipe():
-    from semppl_keras.recipes.classifiers import LABELS, METHODS
-
-    for method in METHODS:
-        if method != LABELS:
-            assert recipes.consistency(method, 100).batch_size >= 1
-
-
 def test_another_network_learns_from_the_linear_probe(
     run, quick, tmp_path, monkeypatch
 ):
