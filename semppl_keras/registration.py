@@ -41,6 +41,7 @@ CLASSES = {
     "ImageEmbedder": "semppl_keras.networks.image_embedder",
     "ImageLabels": "semppl_keras.memory.image_labels",
     "InstanceSimilarity": "semppl_keras.consistency.instance_similarity",
+    "KernelScores": "semppl_keras.networks.kernel_head",
     "LARS": "semppl_keras.optimizers.lars",
     "LabelledMemory": "semppl_keras.memory.queue",
     "Latest": "semppl_keras.training.metrics",

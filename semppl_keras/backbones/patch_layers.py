@@ -39,7 +39,7 @@ class PatchActivations(keras.layers.Layer):
         self.grid = grid
         self.contrast_floor = contrast_floor
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Any) -> None:
         """Makes the dictionary, which `fit_patch_network` fills."""
         values = self.size**2 * input_shape[-1]
         self.kernel = self.add_weight(name="kernel", shape=(values, self.entries))
@@ -60,6 +60,7 @@ class PatchActivations(keras.layers.Layer):
         return patches / ops.sqrt(variance + self.contrast_floor)
 
     def call(self, images: Any) -> Any:
+        """See the class."""
         patches = self.patches(ops.cast(images, "float32"))
         active = ops.relu(ops.matmul(patches, self.kernel) + self.bias)
         height, width = active.shape[1:3]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from semppl_keras.backbones.directions import fit_directions
 from semppl_keras.backbones.patch_layers import PatchActivations
 from semppl_keras.backbones.resnet import is_count
 
@@ -28,7 +29,7 @@ def fit_patch_network(
     images: Any,
     *,
     sizes: Sequence[int] = (4, 6),
-    entries: int = 256,
+    entries: int = 128,
     grids: Sequence[int] = (3, 4),
     components: int = 192,
     whitening: float = 0.7,
@@ -144,27 +145,15 @@ def _some_patches(
 def _fit_directions(
     activations: PatchActivations, images: np.ndarray, components: int, whitening: float
 ) -> keras.layers.Dense:
-    """A linear layer that keeps the directions of largest variance, evened out."""
-    from sklearn.decomposition import PCA
-
+    """The directions of what a layer makes of images."""
     values = np.concatenate(
         [
             ops.convert_to_numpy(activations(images[start : start + _ROWS_AT_ONCE]))
             for start in range(0, len(images), _ROWS_AT_ONCE)
         ]
     )
-    components = min(components, *values.shape)
-    pca = PCA(components, svd_solver="randomized", random_state=0).fit(values)
-    deviations = np.sqrt(pca.explained_variance_)
-    # Directions of no variance say nothing, and are not blown up.
-    scale = np.maximum(deviations, 1e-3 * deviations[0] + 1e-12) ** -whitening
-    kernel = pca.components_.T * scale
-    project = layers.Dense(
-        components, dtype="float32", name=f"directions_{activations.size}"
-    )
-    project.build((None, values.shape[1]))
-    project.set_weights([kernel, -pca.mean_ @ kernel])
-    return project
+    name = f"directions_{activations.size}"
+    return fit_directions(values, components, whitening, name)
 
 
 def _check(

@@ -3,6 +3,7 @@
 # The one first that is expected to be best: among classifiers that a few labels cannot
 # tell apart it is taken.
 TITLES = {
+    "combined": "all networks together",
     "consistency": "consistency training",
     "student": "student of propagated labels",
     "linear": "linear probe",

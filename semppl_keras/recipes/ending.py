@@ -8,6 +8,35 @@ _FEW = 30
 
 
 @dataclasses.dataclass(frozen=True)
+class Combination:
+    """What several networks say together: a graph over their features, side by side,
+    and kernel ridge regression on what the labels become over it.
+
+    Args:
+        largest_side: int, pixels of a side up to which there are patches among the
+            features, see `backbones.fit_patch_network`.
+        directions: int, of the features of each trained network.
+        whitening: float in [0, 1], of these.
+        semppl_weight, network_weight: floats, of SemPPL's features and of those of
+            the network that is trained after it, where those of patches have 1.
+        neighbours, power: of the graph, see `evaluation.propagate_labels`.
+        rows: int, of the images that the regression keeps, labelled ones first.
+        width, penalty: floats, of the regression, see `evaluation.KernelRidge`.
+    """
+
+    largest_side: int = 64
+    directions: int = 64
+    whitening: float = 0.5
+    semppl_weight: float = 0.45
+    network_weight: float = 0.85
+    neighbours: int = 15
+    power: float = 6.0
+    rows: int = 6000
+    width: float = 1.0
+    penalty: float = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
 class Ending:
     """A classifier that is trained after SemPPL.
 
@@ -21,6 +50,7 @@ class Ending:
             training unlabelled ones, with labelled ones in proportion.
         backbone: a function of `semppl_keras.backbones` and its arguments, of the
             network that is trained from nothing; None for the run's, from its weights.
+        combination: what it says together with the others.
     """
 
     name: str
@@ -28,20 +58,14 @@ class Ending:
     share: float
     batch_size: int
     backbone: tuple[str, dict[str, Any]] | None = None
+    combination: Combination = Combination()
 
 
 @dataclasses.dataclass(frozen=True)
 class StudentEnding(Ending):
-    """A network that learns what labels become over a graph of all images, softly.
-
-    The graph is over the features that SemPPL has given, beside histograms of gradients
-    where wanted; what it says is balanced to how frequent the classes are among the
-    labels.
+    """A network that learns what the others say of all images, softly.
 
     Args:
-        histograms: bool, whether there are histograms of gradients among the features.
-        neighbours, power: of the graph, see `evaluation.propagate_labels`.
-        sharpness: float, the power of the shares.
         labelled_weight: float, what a labelled image counts, where another counts 1.
         certainty: float, the power of the largest share as which another one counts; 0
             for all alike.
@@ -53,12 +77,8 @@ class StudentEnding(Ending):
             predicts, or None.
     """
 
-    histograms: bool = True
-    neighbours: int = 20
-    power: float = 3.0
-    sharpness: float = 1.0
     labelled_weight: float = 1.0
-    certainty: float = 0.0
+    certainty: float = 1.0
     learning_rate: float = 0.05
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0

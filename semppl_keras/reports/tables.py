@@ -22,6 +22,7 @@ _ROWS = {
     "memory": "SemPPL, nearest in its memory",
     "linear": "SemPPL, linear probe",
     "propagation": "SemPPL, propagation",
+    "combined": "SemPPL, all networks together",
     "student": "SemPPL, student of propagation",
     "consistency": "SemPPL, consistency training",
 }
@@ -32,6 +33,7 @@ _TRAINED = (
     "propagation",
     "tuned_linear",
     "tuned_propagation",
+    "combined",
     "student",
     "consistency",
 )
@@ -109,6 +111,7 @@ def _test_lines(metrics: Mapping[str, Any]) -> list[str]:
         ("SemPPL, nearest in its memory", metrics["knn_accuracy"], ""),
         ("SemPPL, linear probe", metrics["linear_accuracy"], ""),
         ("SemPPL, propagation", metrics.get("propagation_accuracy"), ""),
+        ("SemPPL, all networks together", metrics.get("combined_accuracy"), ""),
         ("SemPPL, student of propagation", metrics.get("student_accuracy"), ""),
         ("SemPPL, consistency training", metrics.get("consistency_accuracy"), ""),
     ]

@@ -88,7 +88,7 @@ def linear_candidate(
         known = labels >= 0
         return refitted(probe, of.labelled[known], labels[known])
 
-    return _candidate(of, fit, probe, seed, keep_head=keep_head)
+    return fitted_candidate(of, fit, probe, seed, keep_head=keep_head)
 
 
 def propagated_candidate(of: Embedded, seed: int) -> Candidate:
@@ -98,7 +98,7 @@ def propagated_candidate(of: Embedded, seed: int) -> Candidate:
         labels = of.of_learned(labels)
         return propagated_probe(of.graph, of.learned, labels, of.num_classes)
 
-    return _candidate(of, fit, fit(of.labels), seed, keep_head=True)
+    return fitted_candidate(of, fit, fit(of.labels), seed, keep_head=True)
 
 
 def memory_candidate(
@@ -163,7 +163,7 @@ def frozen_probe(of: Embedded, seed: int) -> Any:
     return unit_probe(of.labelled, of.labels, seed=seed)
 
 
-def _candidate(
+def fitted_candidate(
     of: Embedded,
     fit: Callable[[np.ndarray], Any],
     probe: Any,
@@ -171,6 +171,16 @@ def _candidate(
     *,
     keep_head: bool = False,
 ) -> Candidate:
+    """A classifier of features that can be fitted to some of the labels.
+
+    Args:
+        of: `Embedded`.
+        fit: Function of labels `(n,)`, -1 for those that are held out, that gives a
+            fitted classifier with scikit-learn's methods.
+        probe: What it gives of all labels.
+        seed: Of the folds.
+        keep_head: Whether the candidate has a head, which is linear.
+    """
     others = of.others[_watched(len(of.others), seed)] if of.saw_labels else None
 
     def shares(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,12 +19,13 @@ from semppl_keras.recipes.ending import (
 from semppl_keras.runs.budget import Budget, TooShort
 from semppl_keras.runs.candidate_notes import read_note, write_note
 from semppl_keras.runs.candidates import Candidate, linear_candidate, trained_probe
+from semppl_keras.runs.combination import Combined, network_part, patch_part
 from semppl_keras.runs.consistency_training import train_consistently
 from semppl_keras.runs.embedded import Embedded, embedded
 from semppl_keras.runs.ending_student import train_student
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
-from semppl_keras.runs.run_models import network_path
+from semppl_keras.runs.run_models import COMBINED, network_path
 from semppl_keras.runs.safety.json_files import read_json
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.whole_files import save_model
@@ -93,32 +94,68 @@ def train_ending(
     if ending is None:
         return Ended({})
     noted = read_note(folder / _NOTE, settings["labels"])
-    if noted is not None and network_path(folder, ending.name).is_file():
+    if noted is not None and network_path(folder, COMBINED).is_file():
         return Ended(noted[0], read_json(folder / _NOTE).get("settings"))
-    arguments: dict[str, Any] = {
-        "steps": min(ending.steps, most_steps),
-        "batch_size": ending.batch_size,
-        "seed": settings["seed"],
-        "budget": budget,
-        "checkpoints": folder / CHECKPOINTS,
-        "depends_on": {"ending": ending.name, "labels": settings["labels"]},
-        "trust": trust,
-    }
+    seed, how = settings["seed"], ending.combination
+    tell("Looking for what all images have in common ...")
+    parts = [
+        network_part(model.backbone, how.semppl_weight, how, data, model.views, of)
+    ]
+    if model.views.large_size <= how.largest_side:
+        parts.append(patch_part(data, model.views, of, seed))
+    candidates: dict[str, Candidate] = {}
+    trained = _train(
+        ending,
+        data,
+        model,
+        of,
+        Combined(parts, how, model.views, seed),
+        steps=min(ending.steps, most_steps),
+        batch_size=ending.batch_size,
+        seed=seed,
+        budget=budget,
+        checkpoints=folder / CHECKPOINTS,
+        depends_on={"ending": ending.name, "labels": settings["labels"]},
+        trust=trust,
+    )
+    as_trained: dict[str, Any] = {}
+    if trained is not None:
+        classifier, as_trained = trained
+        classifier.class_names = data.class_names
+        candidates[ending.name] = _measured(classifier, data, seed)
+        save_model(classifier, network_path(folder, ending.name))
+        parts.append(
+            network_part(
+                classifier.backbone, how.network_weight, how, data, model.views, of
+            )
+        )
+    tell("Measuring all networks together ...")
+    combined = Combined(parts, how, model.views, seed)
+    candidates[COMBINED], head = combined.candidate()
+    save_model(combined.classifier(head, data), network_path(folder, COMBINED))
+    write_note(folder / _NOTE, settings["labels"], candidates, settings=as_trained)
+    return Ended(candidates, as_trained)
+
+
+def _train(
+    ending: Ending,
+    data: FewLabels,
+    model: SemPPL,
+    of: Embedded,
+    combined: Combined,
+    **training: Any,
+) -> tuple[ImageClassifier, dict[str, Any]] | None:
+    """The network of an ending and how it was trained; None without time for it."""
     try:
         if isinstance(ending, StudentEnding):
-            classifier, how = train_student(ending, data, model, of, **arguments)
-        else:
-            assert isinstance(ending, ConsistencyEnding)
-            trainer, how = train_consistently(ending.method, model, data, **arguments)
-            classifier = trainer.classifier
+            shares = combined.soft_labels()
+            return train_student(ending, data, model, of, shares, **training)
+        assert isinstance(ending, ConsistencyEnding)
+        trainer, how = train_consistently(ending.method, model, data, **training)
+        return trainer.classifier, how
     except TooShort as error:
         tell(f"Note: the run ends without a {ending.name} classifier. {error}")
-        return Ended({})
-    classifier.class_names = data.class_names
-    candidates = {ending.name: _measured(classifier, data, settings["seed"])}
-    save_model(classifier, network_path(folder, ending.name))
-    write_note(folder / _NOTE, settings["labels"], candidates, settings=how)
-    return Ended(candidates, how)
+        return None
 
 
 def _measured(classifier: ImageClassifier, data: FewLabels, seed: int) -> Candidate:

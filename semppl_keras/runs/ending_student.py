@@ -1,4 +1,4 @@
-"""A network that learns what a few labels become over a graph of all images."""
+"""A network that learns softly what others take all images for."""
 
 from typing import Any
 
@@ -10,15 +10,11 @@ from semppl_keras.classifiers import FineTuner
 from semppl_keras.classifiers.consistency_parts import mild_views
 from semppl_keras.data import FewLabels
 from semppl_keras.data.few_labels import rows_of
-from semppl_keras.evaluation import hog_features
-from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
-from semppl_keras.evaluation.propagation import spread_labels
 from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes.ending import StudentEnding
 from semppl_keras.runs.embedded import Embedded
 from semppl_keras.runs.fitted_training import fitted_training
-from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.schedule import Schedule
 
 
@@ -27,6 +23,7 @@ def train_student(
     data: FewLabels,
     model: SemPPL,
     of: Embedded,
+    shares: np.ndarray,
     *,
     steps: int,
     batch_size: int,
@@ -40,6 +37,7 @@ def train_student(
         data: What the run is trained on.
         model: A trained `SemPPL`.
         of: Features of those of the images that are learned from.
+        shares: `(n + m, C)` float32, what these are taken for, in their order.
         steps: Of a training that no time is given.
         batch_size: Images per step, where there are as many.
         seed: Of the views, the order and a new network.
@@ -51,7 +49,8 @@ def train_student(
     assert of.rows is not None
     order = np.argsort(of.rows)
     images = rows_of(data.x_train, of.rows[order])
-    shares, weights = soft_labels(ending, data, of)
+    weights = shares.max(axis=1) ** ending.certainty
+    weights[: len(of.labels)] = ending.labelled_weight
     views = mild_views(model)
 
     def make_compiled(steps: int) -> FineTuner:
@@ -90,53 +89,6 @@ def train_student(
         **training,
     )
     return tuner.classifier, how
-
-
-def soft_labels(
-    ending: StudentEnding, data: FewLabels, of: Embedded
-) -> tuple[np.ndarray, np.ndarray]:
-    """What the labels become over a graph.
-
-    Args:
-        ending, data, of: As for `train_student`.
-
-    Returns:
-        Shares `(n + m, C)` float32 of the classes, rows that sum to 1, of the images in
-        the order of the features; and what each counts, `(n + m,)` float32.
-    """
-    assert of.rows is not None
-    features = unit(of.learned)
-    if ending.histograms:
-        gradients = hog_features(data.x_train[of.rows])
-        features = np.concatenate([features, unit(gradients)], axis=1)
-    labelled = np.arange(len(features)) < len(of.labels)
-    graph = NeighbourGraph(
-        features,
-        labelled,
-        neighbours=ending.neighbours,
-        power=ending.power,
-        max_exact=max(2, len(features)),
-        progress=Progress("Measuring,"),
-    )
-    counts = np.bincount(of.labels, minlength=of.num_classes)
-    shares = spread_labels(
-        graph,
-        of.of_learned(of.labels),
-        of.num_classes,
-        class_prior=counts / counts.sum(),
-    )
-    shares = shares**ending.sharpness
-    shares /= shares.sum(axis=1, keepdims=True)
-    weights = np.where(
-        labelled, ending.labelled_weight, shares.max(axis=1) ** ending.certainty
-    )
-    return shares.astype("float32"), weights.astype("float32")
-
-
-def unit(features: np.ndarray) -> np.ndarray:
-    """Rows of length 1; those of zeros stay."""
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.where(lengths > 0, lengths, 1)
 
 
 def _start(ending: StudentEnding, model: SemPPL) -> keras.Model:

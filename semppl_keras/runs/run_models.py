@@ -18,7 +18,8 @@ CLASSIFIER = "classifier.keras"
 # its views.
 FROZEN, TUNED = "frozen.keras", "tuned.keras"
 # Classifiers with a network of their own, a file each.
-OF_THEIR_OWN = ("student", "consistency")
+COMBINED = "combined"
+OF_THEIR_OWN = (COMBINED, "student", "consistency")
 # What classifiers have beside their network, a small file each.
 _HEADS = "heads"
 
