@@ -27,7 +27,7 @@ LAYERS = {
     "optimizers": ["checks"],
     "training": ["checks", "data", "networks", "optimizers"],
     "consistency": ["checks", "losses", "memory", "networks", "training"],
-    "evaluation": [],
+    "evaluation": ["checks"],
     "pretraining": [
         "checks",
         "data",
@@ -55,6 +55,7 @@ LAYERS = {
     "checkpoints": ["views", "backbones", "networks"],
     "export": ["data", "networks", "pretraining"],
     "recipes": [
+        "checks",
         "data",
         "views",
         "backbones",

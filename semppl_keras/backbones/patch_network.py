@@ -1,4 +1,4 @@
-"""A network that is fitted to images without labels in seconds: patches, no gradient."""
+"""A network that is fitted to images without labels, in seconds: patches."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -178,7 +178,7 @@ def _check(
         )
     if not sizes or len(sizes) != len(grids):
         raise ValueError(
-            "`sizes` must be at least one, with a number of `grids` for each. Received: "
+            "`sizes` must be at least one, each with one of `grids`. Received: "
             f"sizes={sizes!r}, grids={grids!r}."
         )
     for size, grid in zip(sizes, grids, strict=True):
