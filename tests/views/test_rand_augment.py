@@ -250,14 +250,26 @@ def test_every_operation_of_a_list_is_drawn():
     assert groups.max() < 3 * 600 / 14
 
 
-@pytest.mark.parametrize("channels", [1, 4])
-def test_images_of_any_channels(channels):
-    images = bytes_of_images(channels)[:4].astype("float32") / 255
-    layer = RandAugment(2)
+def test_operations_follow_each_other():
+    images = bytes_of_images(4)[:4].astype("float32") / 255
+    drawn = drawn_by(RandAugment(2), images)
+    assert drawn.shape == images.shape
+    assert drawn.dtype == np.float32
+    assert 0 <= drawn.min() <= drawn.max() <= 1
+    # Invert, of which the first two images have an odd number.
+    u = np.full((4, 2, 4), 0.1, "float32")
+    u[:2, 0, 0] = u[3, :, 0] = 0.9
+    layer = RandAugment(2, ("identity", "invert"))
+    draws = keras.ops.convert_to_tensor(u)
+    twice = as_numpy(layer(images, uniform=lambda shape, seed: draws))
+    expected = np.concatenate([1 - images[:2], images[2:]])
+    np.testing.assert_allclose(twice, expected, atol=1e-6)
+
+
+def test_operations_follow_the_seed():
+    images = bytes_of_images()[:4].astype("float32") / 255
+    layer = RandAugment(2, ("brightness", "solarize"))
     first, again, other = (drawn_by(layer, images, seed) for seed in (0, 0, 1))
-    assert first.shape == images.shape
-    assert first.dtype == np.float32
-    assert 0 <= first.min() <= first.max() <= 1
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.1
 
@@ -292,8 +304,8 @@ def test_compiled_operations_equal_eager_ones(xla):
 @pytest.mark.parametrize(
     "layer",
     [
-        RandAugment(0),
-        RandAugment(1, "imagenet", probability=0.5, magnitude=0.9, fill=0.5),
+        RandAugment(0, "imagenet"),
+        RandAugment(1, ("rotate",), probability=0.5, magnitude=0.9, fill=0.5),
         RandAugment(2, ("invert", "solarize"), magnitude=(0.2, 0.4)),
     ],
 )
