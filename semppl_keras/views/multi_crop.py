@@ -1,17 +1,16 @@
 """Random views of images: L large and S small ones of each."""
 
 import math
-import numbers
 from typing import Any
 
 import keras
 from keras import ops
 
+from semppl_keras.checks import check_integers
 from semppl_keras.views import color, spatial
+from semppl_keras.views.center import center_square
+from semppl_keras.views.checks import is_number, is_pair
 from semppl_keras.views.settings import FITS
-
-# Beside an image, in the unit range: a middle grey.
-_BARS = 127 / 255
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -124,10 +123,9 @@ class MultiCrop(keras.layers.Layer):
     ) -> None:
         # Views are made in float32 under every policy; the networks cast them.
         super().__init__(**{"dtype": "float32", **kwargs})
-        _check_count("num_large", num_large, 1)
-        _check_count("num_small", num_small, 0)
-        _check_count("large_size", large_size, 1)
-        _check_count("small_size", small_size, 1)
+        check_integers(1, num_large=num_large, large_size=large_size)
+        check_integers(0, num_small=num_small)
+        check_integers(1, small_size=small_size)
         for name, value, low, high in (
             ("shift", shift, 0, 1),
             ("flip", flip, 0, 1),
@@ -141,7 +139,7 @@ class MultiCrop(keras.layers.Layer):
             ("grayscale", grayscale, 0, 1),
             ("background_removal", background_removal, 0, 1),
         ):
-            if not _is_number(value) or not low <= value <= high:
+            if not is_number(value) or not low <= value <= high:
                 raise ValueError(
                     f"`{name}` must lie in [{low}, {high}]. Received: {name}={value!r}."
                 )
@@ -149,7 +147,7 @@ class MultiCrop(keras.layers.Layer):
             ("blur", blur, 0, 1),
             ("solarize", solarize, 0, 1),
         ):
-            if not _is_pair(pair) or not all(low <= value <= high for value in pair):
+            if not is_pair(pair) or not all(low <= value <= high for value in pair):
                 raise ValueError(
                     f"`{name}` must be two probabilities, of the even and of the odd "
                     f"views. Received: {name}={pair}."
@@ -163,13 +161,13 @@ class MultiCrop(keras.layers.Layer):
             "output_range": (output_range, -math.inf, math.inf),
         }
         for name, (pair, least, most) in bounds.items():
-            ordered = _is_pair(pair) and least < pair[0] <= pair[1] <= most
+            ordered = is_pair(pair) and least < pair[0] <= pair[1] <= most
             if not ordered or (name.endswith("value_range") and pair[0] == pair[1]):
                 raise ValueError(
                     f"`{name}` must be a pair (lowest, highest) above {least} and at "
                     f"most {most}. Received: {name}={pair}."
                 )
-        if not _is_number(center_crop) or not 0 < center_crop <= 1:
+        if not is_number(center_crop) or not 0 < center_crop <= 1:
             raise ValueError(
                 "`center_crop` must be above 0 and at most 1. Received: "
                 f"center_crop={center_crop!r}."
@@ -328,41 +326,14 @@ class MultiCrop(keras.layers.Layer):
         """
         if self.background_removal and images.shape[-1] in (2, 4):
             images = images[..., :-1]
-        images = self._to_unit_range(images, centred=True)
-        # Images of several sizes pass one compiled function with sizes unknown.
-        batch_size, _, height, width = ops.shape(images)
-        bicubic = self.center_interpolation == "bicubic"
-        resize_matrix = spatial.bicubic_matrix if bicubic else spatial.resize_matrix
-        if self.fit == "pad":
-            resize_matrix = spatial.pad_matrix
-            # The matrices leave zeros beside the image.
-            images = images - _BARS
-            side = ops.cast(ops.maximum(height, width), "float32")
-        else:
-            side = ops.cast(ops.minimum(height, width), "float32") * self.center_crop
-        if bicubic:
-            side = ops.maximum(ops.floor(side), 1.0)
-        # The same for every image, and yet one for each: TensorFlow 2.21 on CPUs
-        # writes past its memory where (B, 1, n, m) is multiplied by (1, 1, m, k)
-        # (its issue 117700).
-        for_each = ops.ones((batch_size, 1))
-
-        def part(length: Any) -> Any:
-            whole = ops.cast(length, "float32")
-            shown = whole if self.fit == "stretch" else side
-            start = (whole - shown) / 2
-            if bicubic:
-                start = ops.ceil(start)
-            return resize_matrix(
-                start * for_each, shown * for_each, self.large_size, length
-            )
-
-        views = spatial.resample(images, part(height), part(width))
-        if bicubic:
-            views = ops.clip(views, 0.0, 1.0)
-        if self.fit == "pad":
-            views = views + _BARS
-        return self._to_output_range(views)[:, 0]
+        view = center_square(
+            self._to_unit_range(images, centred=True),
+            self.large_size,
+            self.fit,
+            self.center_crop,
+            self.center_interpolation,
+        )
+        return self._to_output_range(view)[:, 0]
 
     def _draw(self, images: Any, views: Any, size: int, seed: Any, uniform: Any) -> Any:
         """Draws some of the views, a range of 0 .. V - 1, all of one size."""
@@ -546,20 +517,3 @@ def changed(views: Any, **changes: Any) -> Any:
     config = views.get_config()
     changes = {name: value for name, value in changes.items() if name in config}
     return type(views).from_config({**config, **changes})
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and math.isfinite(value)
-
-
-def _is_pair(value: Any) -> bool:
-    pair = hasattr(value, "__len__") and len(value) == 2
-    return pair and all(_is_number(part) for part in value)
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"`{name}` must be an integer of at least {least}. Received: "
-            f"{name}={value}."
-        )

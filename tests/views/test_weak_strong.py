@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from semppl_keras.training.global_batch import GlobalBatch
-from semppl_keras.views import CachedViews, Cutout, MultiCrop, WeakStrong, recipe
+from semppl_keras.views import (
+    CachedViews,
+    Cutout,
+    MultiCrop,
+    RandAugment,
+    WeakStrong,
+    recipe,
+)
 
 
 def as_numpy(tensor):
@@ -81,13 +88,16 @@ def test_images_to_cut_have_four_axes():
 # -- weak and strong ------------------------------------------------------------------
 
 
+NOTHING = RandAugment(0)
+
+
 def mild(**changes):
     return recipe("mild", large_size=12, **changes)
 
 
 def test_views_have_shapes_and_ranges():
     images = 255 * random_images()
-    layer = WeakStrong(mild(output_range=(-1, 1)), num_strong=3)
+    layer = WeakStrong(mild(output_range=(-1, 1)), NOTHING, num_strong=3)
     drawn = {name: as_numpy(view) for name, view in layer(images, seed=0).items()}
     assert drawn["weak"].shape == (4, 12, 12, 3)
     assert drawn["strong"].shape == (4, 3, 12, 12, 3)
@@ -102,7 +112,7 @@ def test_views_have_shapes_and_ranges():
 
 def test_no_two_views_of_an_image_are_alike():
     images = np.repeat(255 * random_images(1), 5, axis=0)
-    drawn = WeakStrong(mild(), cutout=0.0, num_strong=2)(images, seed=0)
+    drawn = WeakStrong(mild(), NOTHING, 0.0, num_strong=2)(images, seed=0)
     weak = as_numpy(drawn["weak"])[:, None]
     together = np.concatenate([weak, as_numpy(drawn["strong"])], 1).reshape(15, -1)
     distances = np.abs(together[:, None] - together).max(-1) + np.eye(15)
@@ -111,7 +121,7 @@ def test_no_two_views_of_an_image_are_alike():
 
 def test_each_strong_view_lacks_a_square_of_its_own():
     images = np.full((50, 12, 12, 1), 255, "float32")
-    drawn = WeakStrong(mild(), num_strong=2)(images, seed=0)
+    drawn = WeakStrong(mild(), NOTHING, num_strong=2)(images, seed=0)
     np.testing.assert_allclose(as_numpy(drawn["weak"]), 1.0, atol=1e-5)
     cut = as_numpy(drawn["strong"]) < 0.75
     assert cut.any(axis=(2, 3, 4)).all()
@@ -133,7 +143,9 @@ def test_strong_views_may_be_those_of_another_crop():
     WeakStrong(mild()).check_channels(4)
 
 
-@pytest.mark.parametrize("strong", [None, MultiCrop(1, 0, 12), Cutout(0.2)])
+@pytest.mark.parametrize(
+    "strong", [RandAugment(2, ("rotate", "brightness")), MultiCrop(1, 0, 12)]
+)
 def test_replicas_together_see_what_one_device_would(strong):
     images = 255 * random_images(6)
     layer = WeakStrong(mild(), strong, num_strong=2)
@@ -155,7 +167,7 @@ def test_replicas_together_see_what_one_device_would(strong):
     [
         Cutout(),
         Cutout((0.0, 0.5), fill=0.0, probability=0.25),
-        WeakStrong(),
+        WeakStrong(mild(), RandAugment(1, ("color",)), num_strong=2),
         WeakStrong(mild(), MultiCrop(1, 0, 12), cutout=0.0, num_strong=2),
         WeakStrong(mild(), Cutout(0.1)),
     ],
@@ -171,6 +183,20 @@ def test_views_are_saved_with_a_model(layer):
     )
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(as_numpy(one), as_numpy(other))
+
+
+def test_strong_views_are_augmented_at_random_unless_given():
+    layer = WeakStrong()
+    assert layer.strong.get_config() == {
+        **RandAugment(2).get_config(),
+        "name": layer.strong.name,
+    }
+    images = 255 * random_images(30)
+    drawn = WeakStrong(mild(), RandAugment(1, ("invert",)), 0.0)(images, seed=0)
+    nothing = WeakStrong(mild(), NOTHING, 0.0)(images, seed=0)
+    inverted = 1 - as_numpy(nothing["strong"])
+    np.testing.assert_allclose(as_numpy(drawn["strong"]), inverted, atol=1e-5)
+    np.testing.assert_array_equal(drawn["weak"], nothing["weak"])
 
 
 @pytest.mark.parametrize(

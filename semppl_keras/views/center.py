@@ -1,0 +1,58 @@
+"""The view without randomness."""
+
+from typing import Any
+
+from keras import ops
+
+from semppl_keras.views import spatial
+
+# Beside an image, in the unit range: a middle grey.
+_BARS = 127 / 255
+
+
+def center_square(
+    images: Any, size: int, fit: str, share: float, interpolation: str
+) -> Any:
+    """Squares of images, which may be of a height and width that are not known yet.
+
+    Args:
+        images: `(B, C, H, W)` in [0, 1], channels first.
+        size: int, pixels of a side of the result.
+        fit: "crop", the central square; "pad", all of the image between bars of a
+            middle grey; "stretch", all of it, out of shape.
+        share: float in (0, 1], how much of the central square's side is shown.
+        interpolation: "bilinear", antialiased, or "bicubic" of whole pixels.
+
+    Returns:
+        `(B, 1, C, size, size)` float32 in [0, 1].
+    """
+    # Images of several sizes pass one compiled function with sizes unknown.
+    batch_size, _, height, width = ops.shape(images)
+    bicubic = interpolation == "bicubic"
+    resize_matrix = spatial.bicubic_matrix if bicubic else spatial.resize_matrix
+    if fit == "pad":
+        resize_matrix = spatial.pad_matrix
+        # The matrices leave zeros beside the image.
+        images = images - _BARS
+        side = ops.cast(ops.maximum(height, width), "float32")
+    else:
+        side = ops.cast(ops.minimum(height, width), "float32") * share
+    if bicubic:
+        side = ops.maximum(ops.floor(side), 1.0)
+    # The same for every image, and yet one for each: TensorFlow 2.21 on CPUs writes
+    # past its memory where (B, 1, n, m) is multiplied by (1, 1, m, k) (its issue
+    # 117700).
+    for_each = ops.ones((batch_size, 1))
+
+    def part(length: Any) -> Any:
+        whole = ops.cast(length, "float32")
+        shown = whole if fit == "stretch" else side
+        start = (whole - shown) / 2
+        if bicubic:
+            start = ops.ceil(start)
+        return resize_matrix(start * for_each, shown * for_each, size, length)
+
+    view = spatial.resample(images, part(height), part(width))
+    if bicubic:
+        view = ops.clip(view, 0.0, 1.0)
+    return view + _BARS if fit == "pad" else view
