@@ -1,1 +1,1 @@
-"""A function for each method of consistency training; `named_consistency` lists them."""
+"""A function for each method of consistency training."""
