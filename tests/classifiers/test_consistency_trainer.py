@@ -225,7 +225,7 @@ def test_it_learns_from_what_it_says_and_leaves_the_start_alone():
     assert_same_weights(before, weights_of(start))
     # Two stripes and none: a third by chance.
     assert history["val_accuracy"][-1] > 0.6
-    assert history["loss"][-1] < history["loss"][0]
+    assert history["supervised"][-1] < history["supervised"][0]
     views = trainer.views.center_view(IMAGES)
     for classifier, same in ((trainer.classifier, True), (trainer.online, False)):
         said = numpy(keras.ops.softmax(classifier.logits(views)))
