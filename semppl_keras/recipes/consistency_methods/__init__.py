@@ -1,1 +1,1 @@
-"""A function for each method of consistency training; their list is `CONSISTENCY_METHODS`."""
+"""A function for each method of consistency training."""
