@@ -54,6 +54,7 @@ LAYERS = {
     "checkpoints": ["views", "backbones", "networks"],
     "export": ["data", "networks", "pretraining"],
     "recipes": [
+        "checks",
         "data",
         "views",
         "backbones",

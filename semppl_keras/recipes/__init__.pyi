@@ -5,6 +5,7 @@ from .digits import digits as digits
 from .imagenet import imagenet as imagenet
 from .named import RECIPES as RECIPES
 from .named import get as get
+from .named_consistency import CONSISTENCY_METHODS as CONSISTENCY_METHODS
 from .named_consistency import consistency as consistency
 from .own_images import BACKBONES as BACKBONES
 from .own_images import own_images as own_images

@@ -43,7 +43,7 @@ def consistency(name: str, steps: int | None = None) -> ConsistencyRecipe:
     """
     if name not in CONSISTENCY_METHODS:
         raise ValueError(
-            f"A method of consistency training is one of {sorted(CONSISTENCY_METHODS)}. Received: "
-            f"{name!r}."
+            "A method of consistency training is one of "
+            f"{sorted(CONSISTENCY_METHODS)}. Received: {name!r}."
         )
     return CONSISTENCY_METHODS[name](steps)
