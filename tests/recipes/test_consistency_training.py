@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from toys import QUICK, slow_on_jax, toy_backbone, toy_images, toy_views
 
-from semppl_keras import consistency, recipes
+from semppl_keras import recipes
 from semppl_keras.recipes.named_consistency import CONSISTENCY_METHODS
 
 IMAGES, LABELS = toy_images(24)
