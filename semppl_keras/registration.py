@@ -57,6 +57,7 @@ CLASSES = {
     "RandAugment": "semppl_keras.views.rand_augment",
     "ReLICv2": "semppl_keras.pretraining.relicv2",
     "RelativeThreshold": "semppl_keras.consistency.relative_threshold",
+    "SGDL2": "semppl_keras.optimizers.sgd_l2",
     "SelfAdaptiveThreshold": "semppl_keras.consistency.self_adaptive_threshold",
     "SemPPL": "semppl_keras.pretraining.semppl",
     "SimCLR": "semppl_keras.pretraining.simclr",

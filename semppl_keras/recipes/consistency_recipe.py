@@ -120,9 +120,8 @@ class ConsistencyRecipe:
         Args:
             steps: int, those that are made; None for the recipe's.
         """
-        import keras
-
         from semppl_keras.optimizers import (
+            SGDL2,
             LayerwiseAdamW,
             QuarterCosine,
             warmup_cosine,
@@ -138,15 +137,7 @@ class ConsistencyRecipe:
         name, arguments = self.optimizer
         if name == "layerwise_adamw":
             return LayerwiseAdamW(rate, **arguments)
-        momentum = 0.9
-        # Keras' decay does not pass through the momentum, which would add up
-        # 1 / (1 - momentum) of it.
-        decay = arguments["l2"] / (1.0 - momentum)
-        optimizer = keras.optimizers.SGD(
-            rate, momentum=momentum, nesterov=True, weight_decay=decay
-        )
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        return optimizer
+        return SGDL2(rate, momentum=0.9, nesterov=True, **arguments)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain containers, to be written down."""

@@ -2,14 +2,22 @@
 
 from collections.abc import Callable
 
+from semppl_keras.recipes.consistency_methods.adamatch import adamatch
 from semppl_keras.recipes.consistency_methods.fixmatch import fixmatch
+from semppl_keras.recipes.consistency_methods.freematch import freematch
 from semppl_keras.recipes.consistency_methods.semi_vit import semi_vit
+from semppl_keras.recipes.consistency_methods.simmatch import simmatch
+from semppl_keras.recipes.consistency_methods.softmatch import softmatch
 from semppl_keras.recipes.consistency_methods.uda import uda
 from semppl_keras.recipes.consistency_recipe import ConsistencyRecipe
 
 CONSISTENCY_METHODS: dict[str, Callable[[int | None], ConsistencyRecipe]] = {
     "fixmatch": fixmatch,
     "uda": uda,
+    "freematch": freematch,
+    "softmatch": softmatch,
+    "adamatch": adamatch,
+    "simmatch": simmatch,
     "semi_vit": semi_vit,
 }
 
