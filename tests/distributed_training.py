@@ -22,6 +22,7 @@ from toys import toy_backbone, toy_images, toy_model, toy_views
 
 from semppl_keras import (
     BYOL,
+    ConsistencyTrainer,
     Distiller,
     FineTuner,
     ReLICv2,
@@ -29,7 +30,9 @@ from semppl_keras import (
     SimCLR,
     SuNCEt,
 )
+from semppl_keras import consistency as parts
 from semppl_keras.optimizers import LARS
+from semppl_keras.views import RandAugment, WeakStrong
 
 BACKEND = keras.backend.backend()
 IMAGES, LABELS = toy_images(40)
@@ -111,6 +114,23 @@ def distiller():
     return train(student, UNLABELLED, LABELLED, labelled_batch_size=8)
 
 
+def consistency():
+    """With what counts over all images: averages, the memory, a permutation."""
+    trainer = ConsistencyTrainer(
+        make_semppl(),
+        views=WeakStrong(VIEWS, RandAugment(0), cutout=0.5),
+        teacher=parts.EMATeacher(0.9),
+        alignment=parts.DistributionAlignment("labelled"),
+        refinement=parts.MemorySmoothing(0.8),
+        weighting=parts.TruncatedGaussian(),
+        targets=parts.SoftLabels(0.5),
+        mixing=parts.PseudoMixup(),
+        logit_interpolation=True,
+        seed=0,
+    )
+    return pretrain(trainer, hidden=True)
+
+
 def bfloat16():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -169,6 +189,7 @@ SCENARIOS = {
     "byol": lambda: pretrain(BYOL(toy_backbone(), **SETTINGS)),
     "fine_tuner": fine_tuner,
     "distiller": distiller,
+    "consistency": consistency,
     "lars": lambda: semppl(optimizer=LARS(0.5, weight_decay=1e-3)),
     "accumulation": lambda: semppl(
         optimizer=keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), epochs=4

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 from consistency_steps import Writes, answer, as_numpy, every_rule, inputs_of, make
+from toys import slow_on_jax
 
 from semppl_keras.consistency import Term
 from semppl_keras.training.backends import replicas
@@ -71,6 +72,8 @@ def whole(first, second):
     return np.concatenate([first, second])
 
 
+# JAX, which has no replicas of its own, would compile each operation by itself.
+@slow_on_jax
 @every_rule
 def test_two_replicas_are_one(name, settings, in_replicas):
     alone, shared = make(name, settings), [make(name, settings) for _ in range(2)]

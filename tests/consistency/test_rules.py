@@ -85,9 +85,9 @@ def test_memory_smoothing(filled):
 
 
 @pytest.mark.parametrize(
-    ("neighbours", "filled"), [(1, 1.0), (6, 0.5), (10, 0.5), (16, 1.0), (128, 1.0)]
+    ("neighbours", "filled", "alpha"),
+    [(1, 1.0, 0.1), (6, 0.5, 0.1), (10, 0.5, 0.1), (128, 1.0, 0.1), (128, 1.0, 0.0)],
 )
-@pytest.mark.parametrize("alpha", [0.0, 0.1])
 def test_propagation(neighbours, filled, alpha):
     inputs = inputs_of(2, filled=filled)
     given = tensors(inputs)
@@ -201,7 +201,7 @@ def test_outlier_detection(threshold):
         inputs["labels"],
         pairs["weak"],
         inputs["probabilities"],
-        linear(term.open, projections["strong"]),
+        linear(term.open_head, projections["strong"]),
         threshold,
     )
     assert number_of(term.call(context)) == pytest.approx(expected, rel=1e-5)

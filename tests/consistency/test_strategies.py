@@ -17,6 +17,7 @@ from consistency_steps import (
     inputs_of,
     make,
 )
+from toys import slow_on_jax
 
 from semppl_keras import consistency
 from semppl_keras.consistency import (
@@ -146,6 +147,7 @@ def test_state_is_saved_and_goes_on(name, settings, tmp_path):
         assert not strategy.trainable_weights
 
 
+@slow_on_jax
 @every_rule
 def test_one_image_is_enough(name, settings):
     inputs = inputs_of(8)

@@ -1,113 +1,116 @@
-"""Recipes of consistency training: settings, and a few steps of each."""
+"""Recipes of consistency training: those of the papers, and scaled ones."""
 
+import json
+
+import keras
 import numpy as np
 import pytest
-from toys import QUICK, slow_on_jax, toy_backbone, toy_images, toy_views
+from toy_classifiers import dense_backbone, plain_views
+from toys import toy_views
 
-from semppl_keras import consistency, recipes
-from semppl_keras.recipes.named_consistency import CONSISTENCY_METHODS
+from semppl_keras import FineTuner, consistency, recipes
+from semppl_keras.optimizers import LayerwiseAdamW, QuarterCosine
+from semppl_keras.views import MultiCrop, WeakStrong
 
-IMAGES, LABELS = toy_images(24)
-every_method = pytest.mark.parametrize("name", sorted(CONSISTENCY_METHODS))
+pytestmark = pytest.mark.any_backend
+
+# steps, unlabelled and labelled images per step, highest rate.
+PUBLISHED = {
+    "fixmatch": (1_048_576, 448, 64, 0.03),
+    "uda": (500_000, 448, 64, 0.03),
+    "freematch": (1_048_576, 448, 64, 0.03),
+    "softmatch": (1_048_576, 448, 64, 0.03),
+    "adamatch": (1_048_576, 192, 64, 0.03),
+    "simmatch": (1_600_000, 320, 64, 0.03),
+    "semi_vit": (200_000, 640, 128, 5e-4),
+}
 
 
-def trained(name, views=None, **fit):
-    recipe = recipes.consistency(name, steps=40)
-    trainer = recipe.make_trainer(
-        toy_backbone(), 3, views=views or toy_views(num_large=1, num_small=0), seed=0
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_papers_settings(name):
+    recipe = recipes.consistency(name)
+    sizes = recipe.batch_size, recipe.labelled_batch_size
+    assert (recipe.steps, *sizes, recipe.learning_rate) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", recipes.CONSISTENCY_METHODS)
+def test_scaled_settings_make_a_trainer(name):
+    recipe = recipes.consistency(name, steps=1000)
+    assert recipe.steps == 1000
+    assert recipe.batch_size <= 4 * recipe.labelled_batch_size <= 128
+    start = FineTuner(dense_backbone(size=8), 3, views=toy_views())
+    trainer = recipe.make_trainer(start, seed=4)
+    for argument, value in recipe.trainer.items():
+        if isinstance(value, tuple) and argument != "terms":
+            part = getattr(trainer, argument)
+            assert isinstance(part, getattr(consistency, value[0]))
+            momentum = getattr(part, "momentum", None)
+            assert momentum is None or momentum <= 0.98
+    assert trainer.weight_average == pytest.approx(0.98)
+    assert (trainer.seed, trainer.num_classes) == (4, 3)
+    assert isinstance(trainer.views, WeakStrong)
+    assert trainer.views.weak.large_area == (1, 1)
+    json.dumps(recipe.to_dict())
+    # Where others are wanted.
+    weak = MultiCrop.from_config(plain_views(size=8).get_config())
+    trainer = recipe.make_trainer(start, views=weak, weight_average=None)
+    assert trainer.views.weak.shift == 0
+    assert trainer.classifier is trainer.online
+
+
+def test_long_averages_stay_where_the_training_is_long():
+    recipe = recipes.consistency("semi_vit", steps=10**6)
+    assert recipe.trainer["teacher"] == ("EMATeacher", {"momentum": 0.9999})
+    assert recipe.trainer["weight_average"] == 0.9999
+
+
+def test_l2_of_kernels_goes_through_the_momentum():
+    layer = keras.layers.Dense(2, bias_initializer="ones")
+    layer.build((None, 3))
+    recipe = recipes.consistency("fixmatch")
+    optimizer = recipe.make_optimizer()
+    optimizer.build(layer.trainable_variables)
+    kernel, bias = (variable.numpy() for variable in layer.trainable_variables)
+    nothing = [keras.ops.zeros_like(v.value) for v in layer.trainable_variables]
+    optimizer.apply(nothing, layer.trainable_variables)
+    # Nesterov's first step is of the gradient and of 0.9 of it once more.
+    decayed = kernel * (1 - 0.03 * 5e-4 * (1 + 0.9))
+    np.testing.assert_allclose(layer.kernel.numpy(), decayed, rtol=1e-6)
+    np.testing.assert_array_equal(layer.bias.numpy(), bias)
+
+
+def test_the_schedules():
+    recipe = recipes.consistency("fixmatch").with_learning_rate(0.5)
+    rate = recipe.make_optimizer(160)._learning_rate
+    assert isinstance(rate, QuarterCosine)
+    for step in (0, 1, 80, 160, 200):
+        expected = 0.5 * np.cos(7 * np.pi * min(step, 160) / (16 * 160))
+        assert float(rate(step)) == pytest.approx(expected, rel=1e-5)
+    again = QuarterCosine.from_config(rate.get_config())
+    assert float(again(80)) == float(rate(80))
+    rate = recipes.consistency("fixmatch", 1000).make_optimizer(100)._learning_rate
+    expected = [0.0, 0.006, 0.03, 0.015, 0.0]
+    given = [float(rate(step)) for step in (0, 1, 5, 52.5, 100)]
+    np.testing.assert_allclose(given, expected, atol=1e-6)
+    assert isinstance(
+        recipes.consistency("semi_vit", 9).make_optimizer(), LayerwiseAdamW
     )
-    trainer.compile(recipe.make_optimizer(4), **QUICK)
-    history = trainer.fit(
-        IMAGES,
-        (IMAGES[:6], LABELS[:6]),
-        batch_size=12,
-        labelled_batch_size=6,
-        epochs=2,
-        verbose=0,
-        **fit,
-    ).history
-    return trainer, history
 
 
-@slow_on_jax
-@every_method
-def test_each_recipe_trains(name):
-    trainer, history = trained(name)
-    assert all(np.isfinite(values).all() for values in history.values())
-    probabilities = trainer.predict(IMAGES, verbose=0)
-    np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, rtol=1e-5)
+def test_epochs_are_as_long_as_the_steps():
+    recipe = recipes.consistency("fixmatch", 1000)
+    assert recipe.batch_size == 128
+    # Eight steps of a pass, the last one filled up.
+    assert recipe.epochs_of(1000) == 125
+    assert recipe.epochs_of(100) == 1000
 
 
-@pytest.mark.any_backend
-@every_method
-def test_recipes_of_the_papers_and_of_some_thousand_steps(name):
-    published, short = recipes.consistency(name), recipes.consistency(name, 3000)
-    assert published.name == short.name == name
-    assert short.steps == 3000 < 10**5 < published.steps
-    assert short.batch_size < published.batch_size
-    for recipe in (published, short):
-        assert recipe.batch_size % recipe.labelled_batch_size == 0
-        # Written down, and inert: of names and numbers alone.
-        assert "keras" not in repr(recipe.to_dict())
-        for value in recipe.trainer.values():
-            if isinstance(value, tuple) and isinstance(value[0], str):
-                assert hasattr(consistency, value[0])
-
-
-def test_what_the_recipes_differ_in():
-    made = {
-        name: recipes.consistency(name, 1000).make_trainer(
-            toy_backbone(), 3, views=toy_views(num_large=1, num_small=0), seed=0
-        )
-        for name in ("freematch", "softmatch", "adamatch", "simmatch")
-    }
-    parts = {
-        name: [
-            type(part).__name__
-            for part in (
-                trainer.teacher,
-                trainer.alignment,
-                trainer.refinement,
-                trainer.weighting,
-                trainer.targets,
-                *trainer.terms,
-            )
-            if part is not None
-        ]
-        for name, trainer in made.items()
-    }
-    assert parts == {
-        "freematch": ["OnlineTeacher", "SelfAdaptiveThreshold", "HardLabels"],
-        "softmatch": [
-            "OnlineTeacher",
-            "DistributionAlignment",
-            "TruncatedGaussian",
-            "HardLabels",
-        ],
-        "adamatch": [
-            "OnlineTeacher",
-            "DistributionAlignment",
-            "RelativeThreshold",
-            "SoftLabels",
-        ],
-        "simmatch": [
-            "EMATeacher",
-            "DistributionAlignment",
-            "MemorySmoothing",
-            "FixedThreshold",
-            "SoftLabels",
-            "InstanceSimilarity",
-        ],
-    }
-    assert not made["softmatch"].alignment.changes_targets
-    assert made["adamatch"].labelled_strong
-    # A 50th of the training.
-    assert made["freematch"].weighting.momentum == pytest.approx(0.95)
-
-
-@pytest.mark.any_backend
-def test_what_is_no_recipe_is_refused():
-    with pytest.raises(ValueError, match="one of.*adamatch.*Received: 'mixmatch'"):
+def test_what_there_is_none_of_is_named():
+    with pytest.raises(ValueError, match="one of.*'fixmatch'.*'mixmatch'"):
         recipes.consistency("mixmatch")
-    with pytest.raises(ValueError, match="`steps` must be an integer"):
-        recipes.consistency("adamatch", 0)
+    with pytest.raises(ValueError, match="`steps` must be an integer of at least 1"):
+        recipes.consistency("fixmatch", steps=0)
+    with pytest.raises(ValueError, match="`views` must be given where `start`"):
+        recipes.consistency("fixmatch", 9).make_trainer(dense_backbone(), 3)
+    with pytest.raises(ValueError, match="`peak` must be positive"):
+        QuarterCosine(0.0, 10)

@@ -1,0 +1,89 @@
+"""Recipes of consistency training: what they differ in, and a few steps of each."""
+
+import numpy as np
+import pytest
+from toys import QUICK, slow_on_jax, toy_backbone, toy_images, toy_views
+
+from semppl_keras import recipes
+from semppl_keras.recipes.named_consistency import CONSISTENCY_METHODS
+
+IMAGES, LABELS = toy_images(24)
+every_method = pytest.mark.parametrize("name", sorted(CONSISTENCY_METHODS))
+
+
+def trained(name, views=None, **fit):
+    recipe = recipes.consistency(name, steps=40)
+    trainer = recipe.make_trainer(
+        toy_backbone(), 3, views=views or toy_views(num_large=1, num_small=0), seed=0
+    )
+    trainer.compile(recipe.make_optimizer(4), **QUICK)
+    history = trainer.fit(
+        IMAGES,
+        (IMAGES[:6], LABELS[:6]),
+        batch_size=12,
+        labelled_batch_size=6,
+        epochs=2,
+        verbose=0,
+        **fit,
+    ).history
+    return trainer, history
+
+
+@slow_on_jax
+@every_method
+def test_each_recipe_trains(name):
+    trainer, history = trained(name)
+    assert all(np.isfinite(values).all() for values in history.values())
+    probabilities = trainer.predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, rtol=1e-5)
+
+
+def test_what_the_recipes_differ_in():
+    made = {
+        name: recipes.consistency(name, 1000).make_trainer(
+            toy_backbone(), 3, views=toy_views(num_large=1, num_small=0), seed=0
+        )
+        for name in ("freematch", "softmatch", "adamatch", "simmatch")
+    }
+    parts = {
+        name: [
+            type(part).__name__
+            for part in (
+                trainer.teacher,
+                trainer.alignment,
+                trainer.refinement,
+                trainer.weighting,
+                trainer.targets,
+                *trainer.terms,
+            )
+            if part is not None
+        ]
+        for name, trainer in made.items()
+    }
+    assert parts == {
+        "freematch": ["OnlineTeacher", "SelfAdaptiveThreshold", "HardLabels"],
+        "softmatch": [
+            "OnlineTeacher",
+            "DistributionAlignment",
+            "TruncatedGaussian",
+            "HardLabels",
+        ],
+        "adamatch": [
+            "OnlineTeacher",
+            "DistributionAlignment",
+            "RelativeThreshold",
+            "SoftLabels",
+        ],
+        "simmatch": [
+            "EMATeacher",
+            "DistributionAlignment",
+            "MemorySmoothing",
+            "FixedThreshold",
+            "SoftLabels",
+            "InstanceSimilarity",
+        ],
+    }
+    assert not made["softmatch"].alignment.changes_targets
+    assert made["adamatch"].labelled_strong
+    # A 50th of the training.
+    assert made["freematch"].weighting.momentum == pytest.approx(0.95)
