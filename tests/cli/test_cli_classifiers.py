@@ -1,5 +1,6 @@
 """`semppl finetune` and `semppl distil`: what they write, and who takes it."""
 
+import itertools
 import json
 import shutil
 
@@ -21,6 +22,7 @@ from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.speed import Speed
+from semppl_keras.views import RandAugment
 
 pytestmark = pytest.mark.any_backend
 
@@ -109,6 +111,60 @@ def test_an_interrupted_classifier_goes_on(run, quick, command, tmp_path, monkey
     for first, second in zip(one.weights, two.weights, strict=True):
         np.testing.assert_array_equal(
             keras.ops.convert_to_numpy(first), keras.ops.convert_to_numpy(second)
+        )
+
+
+@slow_on_jax
+def test_rounds_of_noisy_student_go_on_in_the_round_that_was_interrupted(
+    run, quick, tmp_path, monkeypatch, capsys
+):
+    made = []
+    distiller = classifier_training.Distiller
+
+    def recorded(student, teacher, **keywords):
+        made.append((student, teacher, keywords))
+        return distiller(student, teacher, **keywords)
+
+    monkeypatch.setattr(classifier_training, "Distiller", recorded)
+    options = ["distil", str(run), "--epochs", "1", "--rounds", "2", "--balance"]
+    options += ["--student-views", "rand_augment", "--min-confidence", "30%", "--out"]
+    assert main([*options, str(tmp_path / "whole")]) == 0
+    assert "Round 2 of 2" in capsys.readouterr().out
+    first, second = made
+    # The student of the first is student and teacher of the second.
+    assert second[0] is second[1]
+    assert second[1] is not first[1]
+    assert second[2]["seed"] == first[2]["seed"] + 1
+    for *_, keywords in made:
+        assert isinstance(keywords["student_views"], RandAugment)
+        assert (keywords["min_confidence"], keywords["balance"]) == (0.3, True)
+    settings = _note(tmp_path / "whole")["settings"]
+    expected = {"student_views": "rand_augment", "min_confidence": 0.3, "rounds": 2}
+    assert {name: settings[name] for name in expected} == expected
+    assert settings["balance"] is True
+
+    # Interrupted when the second begins: the first is not trained again.
+    parts, calls = tmp_path / "parts", itertools.count(1)
+
+    def interrupted(*arguments, **keywords):
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return distiller(*arguments, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(classifier_training, "Distiller", interrupted)
+        assert main([*options, str(parts)]) == 130
+    made.clear()
+    assert main([*options, str(parts)]) == 0
+    assert len(made) == 1
+    assert not (parts / "classifier_checkpoints").exists()
+    one, two = (
+        keras.models.load_model(folder / "classifier.keras")
+        for folder in (tmp_path / "whole", parts)
+    )
+    for own, other in zip(one.weights, two.weights, strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(own), keras.ops.convert_to_numpy(other)
         )
 
 
