@@ -1,6 +1,5 @@
 """`semppl finetune` and `semppl distil`: what they write, and who takes it."""
 
-import itertools
 import json
 import shutil
 
@@ -17,12 +16,12 @@ from semppl_keras.cli import main
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.runs import budget, classifier_files, classifier_training
+from semppl_keras.runs import classifiers as runs_classifiers
 from semppl_keras.runs import resuming as safe_training
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.speed import Speed
-from semppl_keras.views import RandAugment
 
 pytestmark = pytest.mark.any_backend
 
@@ -114,58 +113,27 @@ def test_an_interrupted_classifier_goes_on(run, quick, command, tmp_path, monkey
         )
 
 
-@slow_on_jax
-def test_rounds_of_noisy_student_go_on_in_the_round_that_was_interrupted(
-    run, quick, tmp_path, monkeypatch, capsys
-):
-    made = []
-    distiller = classifier_training.Distiller
+def test_options_of_noisy_student_arrive(run, tmp_path, monkeypatch):
+    received = {}
 
-    def recorded(student, teacher, **keywords):
-        made.append((student, teacher, keywords))
-        return distiller(student, teacher, **keywords)
+    def recorded(student, teacher, images, **keywords):
+        received.update(keywords)
+        raise RunError("Enough.")
 
-    monkeypatch.setattr(classifier_training, "Distiller", recorded)
-    options = ["distil", str(run), "--epochs", "1", "--rounds", "2", "--balance"]
-    options += ["--student-views", "rand_augment", "--min-confidence", "30%", "--out"]
-    assert main([*options, str(tmp_path / "whole")]) == 0
-    assert "Round 2 of 2" in capsys.readouterr().out
-    first, second = made
-    # The student of the first is student and teacher of the second.
-    assert second[0] is second[1]
-    assert second[1] is not first[1]
-    assert second[2]["seed"] == first[2]["seed"] + 1
-    for *_, keywords in made:
-        assert isinstance(keywords["student_views"], RandAugment)
-        assert (keywords["min_confidence"], keywords["balance"]) == (0.3, True)
-    settings = _note(tmp_path / "whole")["settings"]
-    expected = {"student_views": "rand_augment", "min_confidence": 0.3, "rounds": 2}
-    assert {name: settings[name] for name in expected} == expected
-    assert settings["balance"] is True
-
-    # Interrupted when the second begins: the first is not trained again.
-    parts, calls = tmp_path / "parts", itertools.count(1)
-
-    def interrupted(*arguments, **keywords):
-        if next(calls) == 2:
-            raise KeyboardInterrupt
-        return distiller(*arguments, **keywords)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(classifier_training, "Distiller", interrupted)
-        assert main([*options, str(parts)]) == 130
-    made.clear()
-    assert main([*options, str(parts)]) == 0
-    assert len(made) == 1
-    assert not (parts / "classifier_checkpoints").exists()
-    one, two = (
-        keras.models.load_model(folder / "classifier.keras")
-        for folder in (tmp_path / "whole", parts)
-    )
-    for own, other in zip(one.weights, two.weights, strict=True):
-        np.testing.assert_array_equal(
-            keras.ops.convert_to_numpy(own), keras.ops.convert_to_numpy(other)
-        )
+    monkeypatch.setattr(runs_classifiers, "teach_in_rounds", recorded)
+    options = ["distil", str(run), "--rounds", "2", "--balance", "--minutes", "3"]
+    options += ["--student-views", "rand_augment", "--min-confidence", "30%"]
+    assert main([*options, "--out", str(tmp_path)]) == 1
+    expected = {
+        "rounds": 2,
+        "balance": True,
+        "minutes": 3.0,
+        "student_views": "rand_augment",
+        "min_confidence": 0.3,
+        "goes_on": True,
+    }
+    assert {name: received[name] for name in expected} == expected
+    assert received["depends_on"]["rounds"] == 2
 
 
 def test_options_of_fine_tuning_arrive(run, quick, tmp_path, monkeypatch):
