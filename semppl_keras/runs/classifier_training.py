@@ -15,6 +15,7 @@ from semppl_keras.recipes.classifiers import ClassifierTraining
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.fitted_training import fitted_training
 from semppl_keras.runs.schedule import Schedule
+from semppl_keras.runs.student_views import make_student_views
 
 
 def fine_tune(
@@ -154,6 +155,9 @@ def teach(
     images: np.ndarray,
     *,
     temperature: float,
+    student_views: str | None = None,
+    min_confidence: float = 0.0,
+    balance: bool = False,
     epochs: int | None = None,
     budget: Budget | None = None,
     learning_rate: float | None = None,
@@ -169,6 +173,9 @@ def teach(
         teacher: `ImageClassifier`.
         images: `(N, h, w, c)`.
         temperature: Positive.
+        student_views: What the student alone sees, a name of `STUDENT_VIEWS`; None
+            for what its teacher sees.
+        min_confidence, balance: As for `Distiller`.
         epochs, budget, learning_rate, seed, checkpoints, depends_on, trust: As for
             `fine_tune`.
 
@@ -179,15 +186,33 @@ def teach(
         ValueError, TypeError: The student cannot learn from this teacher.
     """
 
+    noise: dict[str, Any] = {
+        "student_views": student_views,
+        "min_confidence": min_confidence,
+        "balance": balance,
+    }
+    # What makes no difference stands in no settings: the training is the one that it
+    # was before there was a choice.
+    noise = {name: value for name, value in noise.items() if value}
+
     def make_distiller() -> Distiller:
-        return Distiller(student, teacher, temperature=temperature, seed=seed)
+        views = make_student_views(student_views, teacher.views)
+        return Distiller(
+            student,
+            teacher,
+            temperature=temperature,
+            student_views=views,
+            min_confidence=min_confidence,
+            balance=balance,
+            seed=seed,
+        )
 
     return _trained(
         "Distilling",
         make_distiller,
         recipes.DISTILLATION,
         (images,),
-        {"temperature": temperature},
+        {"temperature": temperature, **noise},
         shorten="A lower --epochs, or a smaller --student, takes less.",
         epochs=epochs,
         budget=budget,

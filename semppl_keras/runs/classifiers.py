@@ -18,7 +18,7 @@ from semppl_keras.runs.classifier_files import (
     file_digest,
     keep_classifier,
 )
-from semppl_keras.runs.classifier_training import fine_tune, teach
+from semppl_keras.runs.classifier_training import fine_tune
 from semppl_keras.runs.consistency_training import train_consistently
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.options.classifier import (
@@ -32,6 +32,7 @@ from semppl_keras.runs.run_backbone import backbone_file, new_backbone
 from semppl_keras.runs.run_models import CLASSIFIER
 from semppl_keras.runs.safety.lock import locked
 from semppl_keras.runs.safety.out_paths import check_can_write
+from semppl_keras.runs.teaching_rounds import teach_in_rounds
 from semppl_keras.runs.telling import told
 
 
@@ -195,6 +196,10 @@ def distil(
     *,
     student: str | os.PathLike[str] = DistillationOptions.student,
     temperature: float = DistillationOptions.temperature,
+    student_views: str | None = None,
+    min_confidence: float = DistillationOptions.min_confidence,
+    balance: bool = False,
+    rounds: int = DistillationOptions.rounds,
     classifier: str | os.PathLike[str] | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
@@ -211,6 +216,13 @@ def distil(
         student: "same", which goes on from what the teacher has learned, or another
             network, as `train` takes it for `backbone`.
         temperature: Of what the teacher says.
+        student_views: Harder views for the student alone, while the teacher sees the
+            images as they are (Noisy Student): "rand_augment", or a recipe of
+            `semppl_keras.views`; None for the same for both.
+        min_confidence: In [0, 1), below which the probability of the teacher's class
+            leaves an image without weight.
+        balance: Whether images are weighted so that the teacher's classes count alike.
+        rounds: How often, the student of one being the teacher of the next.
         classifier: Another one as the teacher: its name, such as "linear", or a
             `classifier.keras`; None for the run's.
         epochs: Passes over the images; None for those of
@@ -232,12 +244,17 @@ def distil(
 
     Example:
         >>> distil("runs/photos", student="small", out="runs/photos_small")
+        >>> distil("runs/photos", student_views="rand_augment", balance=True, rounds=2)
     """
     return distil_with(
         DistillationOptions.of(
             run=run,
             student=student,
             temperature=temperature,
+            student_views=student_views,
+            min_confidence=min_confidence,
+            balance=balance,
+            rounds=rounds,
             classifier=classifier,
             epochs=epochs,
             minutes=minutes,
@@ -251,7 +268,7 @@ def distil(
 
 def distil_with(options: DistillationOptions) -> TrainedClassifier:
     """The same, of options that are filled already."""
-    budget = _budget(options)
+    asked = time.monotonic()
     with _run_to_train(options) as finished:
         teacher, how = finished.classifier(options.classifier)
         student: dict[str, str] = {}
@@ -272,17 +289,25 @@ def distil_with(options: DistillationOptions) -> TrainedClassifier:
             "seed": _seed(options, finished),
             "num_images": len(images),
         }
+        if options.rounds > 1:
+            chosen["rounds"] = options.rounds
         kept = pathlib.Path(options.classifier or finished.folder / CLASSIFIER)
         teaching = kept if kept.exists() else finished.folder / "model.keras"
         begun = time.monotonic()
-        distiller, settings = teach(
+        distiller, settings = teach_in_rounds(
             pupil,
             teacher,
             # All of them: a teacher can say something of labelled images, too.
             images,
+            rounds=options.rounds,
+            goes_on=options.student == SAME,
+            begun=asked,
+            minutes=options.minutes,
             temperature=options.temperature,
+            student_views=options.student_views,
+            min_confidence=options.min_confidence,
+            balance=options.balance,
             epochs=options.epochs,
-            budget=budget,
             learning_rate=options.learning_rate,
             seed=_seed(options, finished),
             checkpoints=checkpoint_folder(options.out, finished),

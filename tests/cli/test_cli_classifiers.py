@@ -16,6 +16,7 @@ from semppl_keras.cli import main
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.runs import budget, classifier_files, classifier_training
+from semppl_keras.runs import classifiers as runs_classifiers
 from semppl_keras.runs import resuming as safe_training
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.errors import RunError
@@ -110,6 +111,29 @@ def test_an_interrupted_classifier_goes_on(run, quick, command, tmp_path, monkey
         np.testing.assert_array_equal(
             keras.ops.convert_to_numpy(first), keras.ops.convert_to_numpy(second)
         )
+
+
+def test_options_of_noisy_student_arrive(run, tmp_path, monkeypatch):
+    received = {}
+
+    def recorded(student, teacher, images, **keywords):
+        received.update(keywords)
+        raise RunError("Enough.")
+
+    monkeypatch.setattr(runs_classifiers, "teach_in_rounds", recorded)
+    options = ["distil", str(run), "--rounds", "2", "--balance", "--minutes", "3"]
+    options += ["--student-views", "rand_augment", "--min-confidence", "30%"]
+    assert main([*options, "--out", str(tmp_path)]) == 1
+    expected = {
+        "rounds": 2,
+        "balance": True,
+        "minutes": 3.0,
+        "student_views": "rand_augment",
+        "min_confidence": 0.3,
+        "goes_on": True,
+    }
+    assert {name: received[name] for name in expected} == expected
+    assert received["depends_on"]["rounds"] == 2
 
 
 def test_options_of_fine_tuning_arrive(run, quick, tmp_path, monkeypatch):

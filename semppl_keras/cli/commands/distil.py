@@ -8,10 +8,12 @@ from semppl_keras.cli.arguments import (
     add_classifier,
     add_run,
     add_training,
+    integer,
     number,
+    share,
 )
 from semppl_keras.recipes.classifiers import DISTILLATION
-from semppl_keras.runs.options.classifier import DistillationOptions
+from semppl_keras.runs.options.classifier import STUDENT_VIEWS, DistillationOptions
 
 OPTIONS = DistillationOptions
 
@@ -20,7 +22,8 @@ SUMMARY = "teach a network what a run's classifier says of its images"
 DESCRIPTION = """\
 Teach a network what a run's classifier says of all of its images, labelled or not, the
 third step of SimCLRv2: a smaller one, to be quicker, or one like it. The teacher is
-what semppl label uses, or --classifier."""
+what semppl label uses, or --classifier. With harder views for the student alone, and
+rounds, it is Noisy Student."""
 
 EPILOG = (
     TRAINED_EPILOG
@@ -28,7 +31,9 @@ EPILOG = (
 
 examples:
   semppl distil runs/flowers
-  semppl distil runs/flowers --student small --out runs/flowers_small"""
+  semppl distil runs/flowers --student small --out runs/flowers_small
+  semppl distil runs/flowers --student-views rand_augment --min-confidence 0.3
+    --balance --rounds 2"""
 )
 
 
@@ -50,6 +55,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         default=DistillationOptions.temperature,
         help=f"of what the teacher says (default: {DistillationOptions.temperature:g})",
+    )
+    noise = parser.add_argument_group("Noisy Student")
+    noise.add_argument(
+        "--student-views",
+        choices=STUDENT_VIEWS,
+        help="harder views for the student alone, while its teacher sees the images as "
+        "they are: two random operations of RandAugment, or the views of a recipe "
+        "(default: the same for both)",
+    )
+    noise.add_argument(
+        "--min-confidence",
+        type=share,
+        metavar="P",
+        default=DistillationOptions.min_confidence,
+        help="leave images out of which the teacher is less sure, such as 0.3 "
+        f"(default: {DistillationOptions.min_confidence:g})",
+    )
+    noise.add_argument(
+        "--balance",
+        action="store_true",
+        help="weight the images so that the classes that the teacher names count alike",
+    )
+    noise.add_argument(
+        "--rounds",
+        type=integer,
+        metavar="N",
+        default=DistillationOptions.rounds,
+        help="how often, the student of one round being the teacher of the next "
+        f"(default: {DistillationOptions.rounds})",
     )
     add_training(training, parser.add_argument_group("output"), DISTILLATION)
 

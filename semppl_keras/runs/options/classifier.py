@@ -13,10 +13,17 @@ from semppl_keras.runs.options.checks import (
     flag,
     integer,
     one_of,
+    option,
     output,
     path,
     positive,
+    share,
 )
+from semppl_keras.views.settings import RECIPES
+
+# Views of a student alone: two operations of RandAugment, or a recipe's views.
+RAND_AUGMENT = "rand_augment"
+STUDENT_VIEWS = (RAND_AUGMENT, *sorted(RECIPES))
 
 # The student that goes on from what the teacher has learned.
 SAME = "same"
@@ -58,6 +65,16 @@ class FineTuningOptions(ClassifierOptions):
             )
 
 
+def _below_one(name: str, value: Any) -> float:
+    number = share(name, value)
+    if number == 1:
+        raise RunError(
+            f"{option(name)} must be below 1, of which no teacher is sure. Received: "
+            f"{value}."
+        )
+    return number
+
+
 def _student(name: str, value: Any) -> str:
     if value == SAME:
         return SAME
@@ -73,4 +90,8 @@ class DistillationOptions(ClassifierOptions):
 
     student: str = checked(_student, SAME)
     temperature: float = checked(positive, DISTILLATION.temperature)
+    student_views: str | None = checked(one_of(STUDENT_VIEWS), None)
+    min_confidence: float = checked(_below_one, 0.0)
+    balance: bool = checked(flag, False)
+    rounds: int = checked(integer(1), 1)
     classifier: str | None = checked(path, None)
