@@ -2,17 +2,18 @@
 
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py digits
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py fashion-mnist \
-        --data fashion_mnist.npz
+        --data fashion_mnist.npz --rows graph_hog supervised SemPPL
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py ablations
 
-Every row has the same backbone, the same random views, the same optimiser, the same
-number of steps and of images in each; the labelled images are those that `semppl
-train` takes for the same seed. Objectives without labels are trained once per seed, on
-all training images. The settings are the recipe's, which were tuned for SemPPL: the
-other objectives share them, and were not tuned by themselves.
+The labelled images are those that `semppl train` takes for the same seed. Rows without
+training, a network on the labels alone and consistency training are what they are when
+somebody takes some care; pre-training has, in every row, the recipe's backbone, random
+views, optimiser, number of steps and of images in each, which were tuned for SemPPL
+alone. Objectives without labels are trained once per seed, on all training images.
 
-A run is kept in the JSON file as soon as it is done, so that an interrupted study
-goes on where it stopped; `--table` prints what is there.
+A run is kept in the JSON file as soon as it is done, with the CPU seconds of all that
+it needs, so that an interrupted study goes on where it stopped; `--table` prints what
+is there: where SemPPL is behind, then all rows.
 """
 
 import os
@@ -20,53 +21,23 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import argparse
-import dataclasses
 import json
-import math
 import pathlib
-import time
 
 import keras
 import numpy as np
-
-from semppl_keras import (
-    BYOL,
-    Distiller,
-    FineTuner,
-    ReLICv2,
-    SemPPL,
-    SimCLR,
-    SuNCEt,
-    data,
-    recipes,
-    views,
+from accuracy_rows import (
+    ROWS,
+    TITLES,
+    Study,
+    is_ours,
+    linear,
+    measured,
+    of_semppl,
+    train,
 )
-from semppl_keras.evaluation import linear_probe, supervised_accuracy
 
-# What is pre-trained, and how it differs from the recipe.
-METHODS = {
-    "SimCLR": (SimCLR, {}),
-    "BYOL": (BYOL, {}),
-    "ReLICv2": (ReLICv2, {}),
-    "SuNCEt": (SuNCEt, {}),
-    "SemPPL-BYOL": (SemPPL, {"objective": "byol"}),
-    "SemPPL": (SemPPL, {}),
-}
-
-ROWS = {
-    "supervised": "supervised only",
-    "SimCLR/linear": "SimCLR, linear probe",
-    "BYOL/linear": "BYOL, linear probe",
-    "ReLICv2/linear": "ReLICv2, linear probe",
-    "SuNCEt/linear": "SuNCEt, linear probe",
-    "SimCLR/fine-tuned": "SimCLRv2, fine-tuned",
-    "SimCLR/distilled": "SimCLRv2, fine-tuned and distilled",
-    "SemPPL-BYOL/linear": "SemPPL on BYOL, linear probe",
-    "SemPPL/knn": "SemPPL, nearest in its memory",
-    "SemPPL/linear": "SemPPL, linear probe",
-    "SemPPL/fine-tuned": "SemPPL, fine-tuned",
-    "SemPPL/distilled": "SemPPL, fine-tuned and distilled",
-}
+from semppl_keras import SemPPL, recipes, views
 
 # One change each of the digits recipe, with 10 labels per class.
 ABLATIONS = {
@@ -101,51 +72,6 @@ ABLATIONS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Study:
-    """A data set and how much of it is looked at.
-
-    Args:
-        dataset: as `semppl train --dataset` takes it.
-        recipe: `Recipe`.
-        labels_per_class: tuple of int, the columns.
-        unlabelled: int or None, images that are trained on (drawn by seed); all
-            where None.
-        label_steps: int, steps of what learns from the labels alone (fine-tuning, the
-            supervised baseline); more where there are so many labels that this would
-            not be 15 passes.
-        distil_epochs: int, passes over the unlabelled images.
-    """
-
-    dataset: str
-    recipe: recipes.Recipe
-    labels_per_class: tuple
-    unlabelled: int | None
-    label_steps: int
-    distil_epochs: int
-
-    def steps_on(self, num_labelled):
-        """Steps of 64 images of what learns from this many labelled ones alone."""
-        return max(self.label_steps, 15 * num_labelled // 64)
-
-    def load(self, labels_per_class, seed):
-        """The data set at the recipe's size, a few of its images labelled."""
-        loaded = data.load(self.dataset, labels_per_class, seed)
-        if self.unlabelled is not None:
-            rest = loaded.unlabelled_indices
-            chosen = np.random.default_rng(seed).permutation(rest)[: self.unlabelled]
-            kept = np.sort(np.concatenate([loaded.labelled_indices, chosen]))
-            loaded = dataclasses.replace(
-                loaded,
-                x_train=loaded.x_train[kept],
-                y_train=loaded.y_train[kept],
-                labelled_indices=np.searchsorted(kept, loaded.labelled_indices),
-            )
-        if self.recipe.image_size is None:
-            return loaded
-        return loaded.enlarged(self.recipe.image_size)
-
-
 class Results:
     """Accuracies by run, in a file that is complete after each."""
 
@@ -164,155 +90,18 @@ class Results:
         print(f"{key}: {shown}", flush=True)
 
 
-def share(predicted, labels):
-    """The accuracy, rounded to what the size of the test set can tell."""
-    return round(float(np.mean(predicted == labels)), 4)
-
-
-def train(study, loaded, model_class, seed, **changes):
-    """A trained model, and the seconds it took."""
-    recipe = study.recipe
-    budget = recipe.epochs * math.ceil(len(loaded.x_train) / recipe.batch_size)
-    images, labelled, labelled_batch_size = loaded.x_train, None, 0
-    if model_class.needs_labels:
-        images, labelled = loaded.x_unlabelled, (loaded.x_labelled, loaded.y_labelled)
-        labelled_batch_size = min(recipe.labelled_batch_size, len(loaded.x_labelled))
-    # Unlabelled images take the place of labelled ones that there are not: every step
-    # holds as many images.
-    batch_size = recipe.batch_size + recipe.labelled_batch_size - labelled_batch_size
-    batch_size = min(batch_size, len(images))
-    steps = math.ceil(len(images) / batch_size)
-    epochs = round(budget / steps)
-    recipe = dataclasses.replace(
-        recipe, epochs=epochs, model={**recipe.model, **changes}
-    )
-    keras.utils.set_random_seed(seed)
-    model = recipe.make_model(
-        loaded.x_train.shape[-1],
-        loaded.num_classes,
-        steps,
-        seed=seed,
-        objective=model_class,
-    )
-    begun = time.monotonic()
-    model.fit(
-        images,
-        labelled,
-        epochs=epochs,
-        batch_size=batch_size,
-        labelled_batch_size=labelled_batch_size or None,
-        verbose=0,
-    )
-    return model, round(time.monotonic() - begun, 1)
-
-
-def linear(model, loaded, seed):
-    """A linear probe's accuracy on the test images."""
-    features = model.embed(loaded.x_labelled)
-    probe = linear_probe(features, loaded.y_labelled, seed=seed)
-    return share(probe.predict(model.embed(loaded.x_test)), loaded.y_test)
-
-
-def fine_tuned_and_distilled(study, model, loaded, seed):
-    """The second and third step of SimCLRv2; their accuracies on the test images."""
-    batch_size = min(64, len(loaded.x_labelled))
-    tuner = FineTuner(model, loaded.num_classes, seed=seed)
-    steps = study.steps_on(len(loaded.x_labelled))
-    tuner.compile(decayed_adam(steps))
-    tuner.fit(
-        loaded.x_labelled,
-        loaded.y_labelled,
-        epochs=math.ceil(steps / math.ceil(len(loaded.x_labelled) / batch_size)),
-        batch_size=batch_size,
-        verbose=0,
-    )
-    tuned = tuner.predict(loaded.x_test, verbose=0).argmax(axis=1)
-
-    student = Distiller(tuner, tuner, seed=seed)
-    steps = math.ceil(len(loaded.x_unlabelled) / 128)
-    student.compile(decayed_adam(study.distil_epochs * steps))
-    student.fit(
-        loaded.x_unlabelled, epochs=study.distil_epochs, batch_size=128, verbose=0
-    )
-    distilled = student.predict(loaded.x_test, verbose=0).argmax(axis=1)
-    return {
-        "fine-tuned": share(tuned, loaded.y_test),
-        "distilled": share(distilled, loaded.y_test),
-    }
-
-
-def decayed_adam(steps):
-    """Adam from 1e-3 down to 0 along a cosine."""
-    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
-
-
-def supervised(study, loaded, seed):
-    """The better of logistic regression on pixels and the backbone on labels alone."""
-    keras.utils.set_random_seed(seed)
-    random_views = study.recipe.make_views()
-    view_seed = keras.random.SeedGenerator(seed)
-    return supervised_accuracy(
-        loaded.x_labelled,
-        loaded.y_labelled,
-        loaded.x_test,
-        loaded.y_test,
-        make_backbone=lambda: study.recipe.make_backbone(loaded.x_train.shape[-1]),
-        augment=lambda images: random_views(images, seed=view_seed)["large"][:, 0],
-        prepare=random_views.center_view,
-        # What `semppl train` gives it, or more.
-        steps=max(300, study.steps_on(len(loaded.x_labelled))),
-        seed=seed,
-    )
-
-
-def objectives(study, results, seeds, methods):
-    """The rows of these methods, seed by seed."""
+def objectives(study, results, seeds, rows):
+    """These rows, seed by seed."""
     for seed in seeds:
-        free = {}
+        kept = {}
         for count in study.labels_per_class:
-            loaded = study.load(count, seed)
-            for name in methods:
+            for name in rows:
                 key = f"{name}/{count}/{seed}"
                 if key not in results.runs:
-                    results.add(key, measured(study, loaded, name, seed, free))
+                    results.add(key, measured(study, name, count, seed, kept))
                     keras.utils.clear_session(free_memory=False)
-
-
-def measured(study, loaded, name, seed, free):
-    """What one run gives by measure.
-
-    Args:
-        free: dict of name to (model, seconds), of what was trained without labels with
-            this seed: on all training images, the same whichever are labelled.
-    """
-    if name == "supervised":
-        baseline = supervised(study, loaded, seed)
-        return {
-            "supervised": round(baseline.best, 4),
-            "logistic_regression": round(baseline.logistic_regression, 4),
-            "network": round(baseline.network, 4),
-        }
-    objective, changes = METHODS[name]
-    model, seconds = free.get(name) or train(study, loaded, objective, seed, **changes)
-    if not objective.needs_labels:
-        free[name] = model, seconds
-    values = {"linear": linear(model, loaded, seed), "seconds": seconds}
-    if name == "SemPPL":
-        values |= of_semppl(model, loaded)
-    if name in ("SimCLR", "SemPPL"):
-        values |= fine_tuned_and_distilled(study, model, loaded, seed)
-    return values
-
-
-def of_semppl(model, loaded):
-    """What SemPPL's own memory says of test and of unlabelled images."""
-    pseudo_labels, _ = model.pseudo_label(loaded.x_unlabelled)
-    hidden = loaded.y_train[loaded.unlabelled_indices]
-    shares = model.predict(loaded.x_test, verbose=0)
-    return {
-        "knn": share(shares.argmax(axis=1), loaded.y_test),
-        "pseudo": share(pseudo_labels, hidden),
-    }
+            # What has learned from labels is of no use with others.
+            kept = {which: model for which, model in kept.items() if which[1] is None}
 
 
 def ablations(study, results, seeds):
@@ -341,21 +130,74 @@ def mean_and_deviation(values):
     return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
 
 
-def objectives_table(study, results, seeds):
-    """Markdown: a row per method, a column per number of labels."""
-    counts = study.labels_per_class
-    lines = ["| labels per class | " + " | ".join(map(str, counts)) + " |"]
-    lines.append("| --- |" + " --- |" * len(counts))
-    for row, title in ROWS.items():
+def runs_of(method, counts, results, seeds):
+    """What there is of a method, run by run."""
+    keys = [f"{method}/{count}/{seed}" for count in counts for seed in seeds]
+    return [results.runs[key] for key in keys if key in results.runs]
+
+
+def accuracies(study, results, seeds):
+    """By row and number of labels the accuracies of the seeds that there are."""
+    found = {}
+    for row in TITLES:
         method, _, measure = row.partition("/")
-        cells = []
-        for count in counts:
-            runs = [results.runs.get(f"{method}/{count}/{seed}") for seed in seeds]
-            values = [run[measure or method] for run in runs if run]
-            cells.append(mean_and_deviation(values) if values else "")
+        name = measure or method
+        for count in study.labels_per_class:
+            runs = runs_of(method, [count], results, seeds)
+            values = [run[name] for run in runs if name in run]
+            if values:
+                found[row, count] = values
+    return found
+
+
+def standing(study, results, seeds):
+    """Lines: in which columns the best row of SemPPL is behind, those first."""
+    found = accuracies(study, results, seeds)
+    lines = []
+    for count in study.labels_per_class:
+        best = {}
+        for (row, of), values in found.items():
+            if of == count:
+                mean = (float(np.mean(values)), row)
+                best[is_ours(row)] = max(best.get(is_ours(row), mean), mean)
+        if len(best) == 2:
+            (rival, theirs), (own, ours) = best[False], best[True]
+            lines.append(
+                (
+                    own >= rival,
+                    f"- {count} labels a class: SemPPL is "
+                    f"{'ahead' if own >= rival else 'behind'}, {100 * own:.1f} "
+                    f"({TITLES[ours]}) to {100 * rival:.1f} ({TITLES[theirs]})",
+                )
+            )
+    return "\n".join(line for _, line in sorted(lines, key=lambda line: line[0]))
+
+
+def objectives_table(study, results, seeds):
+    """Markdown: a row per method, a column per number of labels, CPU seconds."""
+    counts = study.labels_per_class
+    found = accuracies(study, results, seeds)
+    lines = ["| labels per class | " + " | ".join(map(str, counts)) + " | CPU s |"]
+    lines.append("| --- |" + " --- |" * (len(counts) + 1))
+    for row, title in TITLES.items():
+        cells = [
+            mean_and_deviation(found[row, count]) if (row, count) in found else ""
+            for count in counts
+        ]
         if any(cells):
+            cells.append(seconds_of(row.partition("/")[0], counts, results, seeds))
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def seconds_of(method, counts, results, seeds):
+    """From the least to the most CPU seconds of a method's runs, for a table."""
+    runs = runs_of(method, counts, results, seeds)
+    known = [run["cpu_seconds"] for run in runs if "cpu_seconds" in run]
+    if not known:
+        return ""
+    least, most = f"{min(known):.0f}", f"{max(known):.0f}"
+    return least if least == most else f"{least} to {most}"
 
 
 def ablations_table(results, seeds):
@@ -382,13 +224,18 @@ def main():
     parser.add_argument("--labels-per-class", type=int, nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
-        "--methods",
-        choices=["supervised", *METHODS],
-        default=["supervised", *METHODS],
+        "--rows",
+        choices=ROWS,
+        default=ROWS,
         nargs="+",
-        help="rows of the table of objectives; default: all",
+        metavar="ROW",
+        help=f"what is measured, of {', '.join(ROWS)}; default: all",
     )
-    parser.add_argument("--epochs", type=int, help="of the recipe")
+    parser.add_argument("--epochs", type=int, help="of pre-training")
+    parser.add_argument("--steps", type=int, help="of consistency training, at least")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="of semppl train; default: 10"
+    )
     parser.add_argument(
         "--unlabelled", type=int, help="train on this many images, drawn by seed"
     )
@@ -407,6 +254,8 @@ def main():
             unlabelled=arguments.unlabelled,
             label_steps=300,
             distil_epochs=2,
+            consistency_steps=arguments.steps or 2000,
+            minutes=arguments.minutes,
         )
     else:
         study = Study(
@@ -416,6 +265,8 @@ def main():
             unlabelled=arguments.unlabelled,
             label_steps=200,
             distil_epochs=10,
+            consistency_steps=arguments.steps or 1000,
+            minutes=arguments.minutes,
         )
     results = Results(arguments.results or f"{arguments.study}.json")
     if arguments.study == "ablations":
@@ -424,7 +275,8 @@ def main():
         print(ablations_table(results, arguments.seeds))
         return
     if not arguments.table:
-        objectives(study, results, arguments.seeds, arguments.methods)
+        objectives(study, results, arguments.seeds, arguments.rows)
+    print(standing(study, results, arguments.seeds))
     print(objectives_table(study, results, arguments.seeds))
 
 

@@ -15,7 +15,8 @@ import argparse
 
 import keras
 import numpy as np
-from accuracy import Results, Study, linear, mean_and_deviation, train
+from accuracy import Results, mean_and_deviation
+from accuracy_rows import Study, linear, train
 from keras import ops
 
 from semppl_keras import ReLICv2, SimCLR, recipes

@@ -8,6 +8,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 
 import keras
 import pytest
@@ -224,3 +225,45 @@ def test_multiplications_are_those_counted_by_hand():
     other = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.DepthwiseConv2D(3)])
     with pytest.raises(ValueError, match="Conv2D and Dense.*DepthwiseConv2D"):
         multiply_adds(other, (8, 8, 1))
+
+
+@pytest.mark.any_backend
+def test_accuracies_without_training(tmp_path):
+    rows = ("graph_hog", "graph_pixels", "svm", "logistic_regression")
+    options = ("--labels-per-class", 4, 10, "--seeds", 0, "--results", tmp_path / "all")
+    output = run("accuracy.py", "digits", "--rows", *rows, *options)
+    runs = json.loads((tmp_path / "all").read_text())
+    assert set(runs) == {f"{row}/{count}/0" for row in rows for count in (4, 10)}
+    for name, values in runs.items():
+        assert 0.5 < values[name.partition("/")[0]] < 1
+        assert values["cpu_seconds"] > 0
+    assert "| HOG, label propagation | " in output
+
+
+@pytest.mark.any_backend
+def test_where_semppl_is_behind_stands_first(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    accuracy = benchmark("accuracy")
+    results = types.SimpleNamespace(
+        runs={
+            "graph_hog/4/0": {"graph_hog": 0.6, "cpu_seconds": 12.3},
+            "SemPPL/4/0": {"knn": 0.7, "linear": 0.65, "cpu_seconds": 100.0},
+            "SemPPL/4/1": {"knn": 0.8, "linear": 0.65, "cpu_seconds": 120.0},
+            "graph_hog/10/0": {"graph_hog": 0.9, "cpu_seconds": 12.3},
+            "SemPPL/10/0": {"knn": 0.7, "linear": 0.75, "cpu_seconds": 100.0},
+            "SemPPL+fixmatch/10/0": {"SemPPL+fixmatch": 0.8, "cpu_seconds": 150.0},
+        }
+    )
+    study = types.SimpleNamespace(labels_per_class=(4, 10, 60))
+    assert accuracy.standing(study, results, [0, 1]).splitlines() == [
+        "- 10 labels a class: SemPPL is behind, 80.0 (SemPPL, then FixMatch) to 90.0 "
+        "(HOG, label propagation)",
+        "- 4 labels a class: SemPPL is ahead, 75.0 (SemPPL, nearest in its memory) to "
+        "60.0 (HOG, label propagation)",
+    ]
+    table = accuracy.objectives_table(study, results, [0, 1]).splitlines()
+    assert table[0] == "| labels per class | 4 | 10 | 60 | CPU s |"
+    assert "| HOG, label propagation | 60.0 | 90.0 |  | 12 |" in table
+    assert (
+        "| SemPPL, nearest in its memory | 75.0 ± 7.1 | 70.0 |  | 100 to 120 |" in table
+    )

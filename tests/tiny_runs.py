@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from semppl_keras import recipes
+from semppl_keras.backbones import SmallResNet
 from semppl_keras.cli import main
 from semppl_keras.evaluation import supervised_accuracy
 from semppl_keras.recipes import choice
@@ -48,8 +49,14 @@ def tiny_runs():
         model.compile(model.optimizer, jit_compile=keras.backend.backend() == "jax")
         return model
 
-    def train_network_for_a_moment(*arguments, **keywords):
-        return supervised_accuracy(*arguments, **keywords, steps=2)
+    def train_network_for_a_moment(*arguments, make_backbone, **keywords):
+        shape = (None, None, arguments[0].shape[-1])
+        return supervised_accuracy(
+            *arguments,
+            **keywords,
+            make_backbone=lambda: SmallResNet((4,), input_shape=shape),
+            steps=2,
+        )
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (recipes, choice):

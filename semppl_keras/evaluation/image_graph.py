@@ -12,8 +12,6 @@ from semppl_keras.evaluation.inputs import UNKNOWN, known_rows
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.propagation import spread_labels
 
-# Chosen on Fashion-MNIST, seeds 10 to 14 (docs/results/settings.md).
-_POWER = 6.0
 # Rows from which the axes are found: more would not turn the first ones.
 _MOST_ROWS_FOR_AXES = 4000
 
@@ -27,6 +25,7 @@ def image_graph_accuracy(
     *,
     features: Callable[[Any], np.ndarray] = hog_features,
     dimensions: int | None = 64,
+    power: float = 6.0,
     max_images: int = 20_000,
     seed: int = 0,
     progress: Progress | None = None,
@@ -47,6 +46,7 @@ def image_graph_accuracy(
         features: Function of images to `(N, F)`: `hog_features`, `as_pixels`.
         dimensions: How many principal components of the features are kept; None for
             the features as they are.
+        power: Of the similarity, as for `propagate_labels`.
         max_images: How many the graph joins, at least 2: all labelled ones, and
             unlabelled ones drawn by the seed. Time goes with its square.
         seed: Draws them.
@@ -94,7 +94,7 @@ def image_graph_accuracy(
     graph = NeighbourGraph(
         joined,
         labels != UNKNOWN,
-        power=_POWER,
+        power=power,
         max_exact=max(2, len(joined)),
         progress=progress,
     )

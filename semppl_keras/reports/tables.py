@@ -103,6 +103,11 @@ def _test_lines(metrics: Mapping[str, Any]) -> list[str]:
             metrics["supervised_accuracy"],
             "logistic regression on pixels" if network is None else note,
         ),
+        (
+            "a graph over all images",
+            metrics.get("hog_propagation_accuracy"),
+            "no training: labels propagated over oriented gradients",
+        ),
         ("frozen, nearest neighbours", metrics.get("frozen_knn_accuracy"), ""),
         ("frozen, logistic regression", metrics.get("frozen_linear_accuracy"), ""),
         ("frozen, propagation", metrics.get("frozen_propagation_accuracy"), ""),

@@ -63,6 +63,7 @@ _CHOICE = {
 }
 _CV_ACCURACY = {"mean": number(0, 1), "std_error": number(0, 1)}
 _MORE_ACCURACIES = (
+    "hog_propagation_accuracy",
     "propagation_accuracy",
     "frozen_knn_accuracy",
     "frozen_linear_accuracy",

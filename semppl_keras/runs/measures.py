@@ -14,6 +14,7 @@ from semppl_keras.evaluation import (
     corrupt,
     cross_validated_predictions,
     fit_probe,
+    image_graph_accuracy,
     knn_probabilities,
     mean_corruption_error,
     summarize,
@@ -24,13 +25,14 @@ from semppl_keras.evaluation.pixels import PIXEL_PROBE
 from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.pretraining.base import Pretraining
+from semppl_keras.recipes.defaults import SMALL
 from semppl_keras.runs.classifier_training import fine_tune as tuned_network
 from semppl_keras.runs.embedded import Embedded
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.tasks import Task
 from semppl_keras.runs.telling import tell
-from semppl_keras.views import MultiCrop
+from semppl_keras.views import MultiCrop, mild_views
 
 # Images `(N, h, w, c)` to probabilities `(N, classes)`.
 _Classifier = Callable[[np.ndarray], np.ndarray]
@@ -55,7 +57,7 @@ def measure_training(
     *,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measures what a training has come to, and the supervised-only baseline.
+    """Measures what a training has come to, and what is had without it.
 
     Without test images: by cross-validation on the labelled ones, of the classes with
     at least two. That flatters the model, whose network has trained with all of these
@@ -64,15 +66,16 @@ def measure_training(
     Args:
         model: A trained `SemPPL`.
         data: `FewLabels` with test labels, or without test images.
-        make_backbone: Gives a backbone as the model had it before its training: the
-            baseline's. None where that comes with weights, which are more than the
-            labels alone; then nothing is measured of it.
+        make_backbone: Gives a new backbone for the labels alone. None where that of
+            the model came with weights, which are more than these; then nothing is
+            measured of it.
         of: Features of the model.
         predictions: `probe_predictions` of them.
         seed: Of the baseline and of cross-validation.
 
     Returns:
         Dict of `supervised_accuracy` (and the two that it is the better of),
+        `hog_propagation_accuracy` (None of images above 64 pixels, too),
         `knn_accuracy`, `linear_accuracy`, all on the test images and None without any;
         `cross_validated`, None or a dict of `supervised_logistic_regression_accuracy`,
         `linear_accuracy` and `num_labelled`; and `pseudo_label_accuracy` on the
@@ -110,7 +113,8 @@ def measure_labels_alone(
     *,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measures the supervised-only baseline.
+    """Measures what is had without pre-training: from the labels alone, and over a
+    graph of all images.
 
     Args:
         data, make_backbone, seed: As for `measure_training`.
@@ -124,6 +128,7 @@ def measure_labels_alone(
             "supervised_accuracy",
             "supervised_logistic_regression_accuracy",
             "supervised_network_accuracy",
+            "hog_propagation_accuracy",
             "knn_accuracy",
             "linear_accuracy",
             "pseudo_label_accuracy",
@@ -131,10 +136,25 @@ def measure_labels_alone(
             "cross_validated",
         )
     )
-    if data.x_test is None or make_backbone is None:
+    if data.x_test is None:
+        return metrics
+    progress = Progress("Measuring,")
+    # Of larger images histograms of gradients take longer and say less.
+    if max(data.x_test.shape[1:3]) <= SMALL:
+        metrics["hog_propagation_accuracy"] = image_graph_accuracy(
+            data.x_labelled,
+            data.y_labelled,
+            data.x_unlabelled,
+            data.x_test,
+            data.y_test,
+            seed=seed,
+            progress=progress,
+        )
+    if make_backbone is None:
         return metrics
     keras.utils.set_random_seed(seed)
-    # The baseline gets SemPPL's own augmentation, with a random state of its own.
+    mild = mild_views(views)
+    # A random state of its own: the training's is left as it is.
     view_seed = keras.random.SeedGenerator(seed)
     supervised = supervised_accuracy(
         data.x_labelled,
@@ -142,10 +162,10 @@ def measure_labels_alone(
         data.x_test,
         data.y_test,
         make_backbone=make_backbone,
-        augment=lambda images: views(images, seed=view_seed)["large"][:, 0],
-        prepare=views.center_view,
+        augment=lambda images: mild(images, seed=view_seed)["large"][:, 0],
+        prepare=mild.center_view,
         seed=seed,
-        progress=Progress("Measuring,"),
+        progress=progress,
     )
     return {
         **metrics,

@@ -50,6 +50,21 @@ def new_backbone(
     return backbones.features_of(model, channels=channels)
 
 
+def network_for_labels_alone(
+    recipe: Recipe, channels: int, folder: pathlib.Path | None, *, trust: bool = False
+) -> Any:
+    """A new backbone for what is trained on the labels alone, beside a recipe's run.
+
+    The recipe's own, but a plain network in place of the small residual one: that is
+    better so (docs/results/accuracy.md).
+
+    Args, Returns, Raises: As for `new_backbone`.
+    """
+    if recipe.backbone[0] == "SmallResNet":
+        return backbones.ConvNet(input_shape=(None, None, channels))
+    return new_backbone(recipe, channels, folder, trust=trust)
+
+
 def backbone_file(recipe: Recipe) -> pathlib.Path | None:
     """The file that a recipe's backbone is, or None."""
     name, arguments = recipe.backbone

@@ -50,7 +50,12 @@ from semppl_keras.runs.outcome import (
 )
 from semppl_keras.runs.results.trained_run import TrainedRun
 from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
-from semppl_keras.runs.run_backbone import BACKBONE, backbone_file, new_backbone
+from semppl_keras.runs.run_backbone import (
+    BACKBONE,
+    backbone_file,
+    network_for_labels_alone,
+    new_backbone,
+)
 from semppl_keras.runs.run_files import RunFiles, write_run_files
 from semppl_keras.runs.safety.loading import check_folder
 from semppl_keras.runs.safety.lock import locked
@@ -242,9 +247,13 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     seed = settings["seed"]
     _keep_backbone(recipe, folder)
 
+    channels = data.x_train.shape[-1]
+
     def make_backbone() -> keras.Model:
-        channels = data.x_train.shape[-1]
         return new_backbone(recipe, channels, folder, trust=options.trust)
+
+    def make_baseline() -> keras.Model:
+        return network_for_labels_alone(recipe, channels, folder, trust=options.trust)
 
     def begin() -> tuple[SemPPL, TrainingState, Start]:
         return _begun(folder, settings, data, recipe, make_backbone, options)
@@ -316,7 +325,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         tuned,
         features,
         ended.candidates,
-        None if recipe.from_weights else make_backbone,
+        None if recipe.from_weights else make_baseline,
     )
     metrics = {
         **outcome.metrics,

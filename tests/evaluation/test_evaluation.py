@@ -34,6 +34,7 @@ from semppl_keras.evaluation import (
     sgd_linear_probe,
     summarize,
     supervised_accuracy,
+    supervised_steps,
     top_k_accuracy,
 )
 
@@ -822,12 +823,25 @@ def test_supervised_accuracy_without_a_network():
     assert SupervisedAccuracy(0.5, 0.75).best == 0.75
 
 
+def test_the_network_on_labels_alone_is_trained_longer_on_more():
+    assert [supervised_steps(n) for n in (1, 960, 1600, 6000, 10**6)] == [
+        300,
+        300,
+        500,
+        1875,
+        4000,
+    ]
+    assert supervised_steps(6000, batch_size=32) == 3750
+
+
 def test_supervised_accuracy_with_wrong_input():
     images, labels = _bars(2)
     with pytest.raises(ValueError, match="images of one shape"):
         supervised_accuracy(images, labels, images[:, :4], labels)
     with pytest.raises(ValueError, match="steps=0"):
         supervised_accuracy(images, labels, images, labels, steps=0)
+    with pytest.raises(ValueError, match="learning_rate=0"):
+        supervised_accuracy(images, labels, images, labels, learning_rate=0)
 
 
 def _read(folder):
