@@ -19,7 +19,7 @@ _KEPT_SHARE = 0.05
 # For so long the first steps are timed: a share of the budget, up to some seconds.
 _TIMED_SHARE, _TIMED_SECONDS = 0.02, 10.0
 # Of few images a pass is too short to count as an epoch, which takes a moment itself.
-_LEAST_STEPS_IN_EPOCH = 50
+LEAST_STEPS_IN_EPOCH = 50
 
 
 class TooShort(RunError):
@@ -103,7 +103,7 @@ class Budget:
         """
         least_steps = LEAST_STEPS if least_steps is None else least_steps
         tell(f"Timing the first steps of {doing} ...")
-        most_in_epoch = max(steps_in_pass, _LEAST_STEPS_IN_EPOCH)
+        most_in_epoch = max(steps_in_pass, LEAST_STEPS_IN_EPOCH)
         speed = measured_speed(
             make_model(),
             *data,

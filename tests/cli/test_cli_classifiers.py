@@ -176,7 +176,7 @@ def test_a_classifier_that_fits_the_minutes_goes_on_with_what_was_found(
 
     monkeypatch.setattr(budget, "measured_speed", speed)
     monkeypatch.setattr(budget, "LEAST_STEPS", 2)
-    monkeypatch.setattr(budget, "_LEAST_STEPS_IN_EPOCH", 3)
+    monkeypatch.setattr(budget, "LEAST_STEPS_IN_EPOCH", 3)
     monkeypatch.setattr(Budget, "seconds_to_train", lambda self, share=1.0: 6.0)
     monkeypatch.setattr(safe_training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
     options = ["finetune", str(run), "--minutes", "2", "--out", str(tmp_path)]

@@ -171,7 +171,7 @@ def test_a_run_ends_with_a_classifier_of_its_own(
     # What is done is not done again.
     (parts / "metrics.json").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(run_ending, "_measured", None)
+        patch.setattr(run_ending, "linear_candidate", None)
         assert main(["train", "--resume", str(parts)]) == 0
     assert_same_results(whole, parts)
 

@@ -151,7 +151,7 @@ def test_a_run_goes_on_with_the_steps_that_were_found(
         return timed(**arguments)
 
     monkeypatch.setattr(budget, "measured_speed", trained)
-    monkeypatch.setattr(budget, "_LEAST_STEPS_IN_EPOCH", 7)
+    monkeypatch.setattr(budget, "LEAST_STEPS_IN_EPOCH", 7)
     options = ["train", *archive, "--minutes", "1", "--out"]
     parts = tmp_path / "parts"
     with monkeypatch.context() as patch:
