@@ -210,6 +210,8 @@ def figures_of(logs: Mapping[str, Any], seconds_left: float | None) -> list[str]
         figures.append(f"{spoken_duration(seconds_left)} left")
     if logs.get("memory_fill", 1.0) < 1.0:
         figures.append(f"memory {math.floor(100 * logs['memory_fill'])}% full")
+    if logs.get("propagation_seconds", 0.0) >= 1:
+        figures.append(f"graph {spoken_duration(logs['propagation_seconds'])}")
     return figures
 
 

@@ -476,7 +476,8 @@ class SemPPL(Pretraining):
                 start=self.propagation_start,
                 every=self.propagation_every,
             )
-            callbacks = [*as_list(callbacks), propagation]
+            # Before those that show what it tells.
+            callbacks = [propagation, *as_list(callbacks)]
         history = super().fit_feed(feed, callbacks=callbacks, **training)
         # Before it could be full, there is nothing to wonder about.
         step = int(ops.convert_to_numpy(self.step))

@@ -27,6 +27,13 @@ def digits(epochs: int = 60) -> Recipe:
             "hidden_dim": 256,
             "memory_size": 640,
             "neighbours": 10,
+            # What the first votes get wrong holds the less the less they count, and
+            # is found by a graph as soon as the features are worth one.
+            "weight_positives": True,
+            "labeller": "propagation",
+            "propagation_start": epochs / 2,
+            "propagation_every": epochs / 10,
+            "balance_labels": True,
             "temperature": 0.5,
             "semantic_weight": 1.0,
             # Some hundred steps: a target slower than this is always far behind.

@@ -244,6 +244,8 @@ def test_figures_are_those_that_there_are():
     ]
     # It is full when it is.
     assert figures_of({"memory_fill": 0.9999}, None) == ["memory 99% full"]
+    assert figures_of({"propagation_seconds": 7.6}, None) == ["graph 8 s"]
+    assert figures_of({"propagation_seconds": 0.4}, None) == []
 
 
 @pytest.mark.any_backend

@@ -174,24 +174,25 @@ def test_labels_and_weights_by_number_reach_the_loss(monkeypatch, objective):
         np.testing.assert_allclose(plain(parts[name]), value, rtol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("balance", [False, True])
-def test_fit_takes_what_the_graph_says_of_each_image(balance):
+def test_fit_takes_what_the_graph_says_of_each_image():
     # A backbone that stays as it is: what the graph is made of is known.
     model = propagating(
         propagation_start=0,
-        balance_labels=balance,
+        balance_labels=True,
         trainable="heads",
         batch_norm="inference",
     )
-    history = fit(model, (IMAGES[12:], LABELS[12:])).history
+    # Some of them right by chance: which images are told is in the metric.
+    hidden = np.random.default_rng(0).integers(0, 3, 48)
+    history = fit(model, (IMAGES[12:], hidden)).history
     features = model.embed(np.concatenate([IMAGES[:12], IMAGES[12:]]))
     known = np.concatenate([LABELS[:12], np.full(48, -1)])
-    shares = propagate_labels(features, known, balance=balance)[12:]
+    shares = propagate_labels(features, known, balance=True)[12:]
     kept = model.image_labels
     np.testing.assert_array_equal(plain(kept.labels.value), shares.argmax(axis=1))
     np.testing.assert_allclose(plain(kept.shares.value), shares.max(axis=1), rtol=1e-4)
     # 48 images in three batches of 20: twelve of them come twice.
-    right = np.mean(shares.argmax(axis=1) == LABELS[12:])
+    right = np.mean(shares.argmax(axis=1) == hidden)
     assert 0 < right < 1
     times = history["pseudo_label_accuracy"][0] * 60
     assert abs(times - round(times)) < 1e-3
@@ -261,7 +262,7 @@ def test_it_goes_on_as_if_uninterrupted(tmp_path, place):
     fit(model, epochs=2, callbacks=[Save(tmp_path / "part.keras", *place)])
     part = keras.models.load_model(tmp_path / "part.keras")
     assert part.image_labels.num_images == 48
-    assert (place[1] > 0) == (plain(part.image_labels.labels.value) >= 0).all()
+    assert (plain(part.image_labels.labels.value) >= 0).all()
     fit(part, epochs=2, initial_epoch=place[0], initial_batch=place[1])
     assert_same_weights(weights_of(model), weights_of(part))
     assert (plain(model.image_labels.labels.value) >= 0).all()
