@@ -13,6 +13,7 @@ from toy_classifiers import (
 from toys import (
     QUICK,
     assert_same_weights,
+    slow_on_jax,
     toy_backbone,
     toy_images,
     toy_views,
@@ -150,6 +151,7 @@ def test_the_best_mixture_is_the_best_of_all():
     assert np.isfinite(wrong["cross_entropy"])
 
 
+@slow_on_jax
 def test_a_saved_model_keeps_its_mixture(tmp_path):
     model = make(weight_average=0.9, min_confidence=0.3, balance=True)
     fit(model)

@@ -15,6 +15,7 @@ from toy_classifiers import (
 from toys import (
     QUICK,
     assert_same_weights,
+    slow_on_jax,
     toy_backbone,
     toy_images,
     toy_views,
@@ -209,6 +210,7 @@ def fit(student, **arguments):
     )
 
 
+@slow_on_jax
 def test_a_saved_student_goes_on_as_if_uninterrupted(tmp_path):
     student = make_student()
     fit(student)
@@ -224,6 +226,7 @@ def test_a_saved_student_goes_on_as_if_uninterrupted(tmp_path):
     assert_same_weights(weights_of(student), weights_of(loaded), **tolerance)
 
 
+@slow_on_jax
 def test_a_student_becomes_the_teacher():
     student = make_student()
     fit(student)
@@ -245,6 +248,7 @@ def test_a_student_becomes_the_teacher():
         np.testing.assert_array_equal(numpy(weight), same)
 
 
+@slow_on_jax
 def test_all_rounds_at_once():
     teacher = FineTuner(toy_backbone(), 3, views=toy_views(), seed=6)
     made = []
