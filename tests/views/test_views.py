@@ -531,6 +531,16 @@ def test_recipes_and_their_configuration(name):
         views.recipe("cifar")
 
 
+def test_mild_views_are_mirrored_and_turned_where_the_others_are():
+    own = views.recipe("digits", large_size=20, fit="pad", value_range=(0, 1))
+    mild = views.mild_views(own)
+    assert (mild.num_large, mild.num_small, mild.large_size) == (1, 0, 20)
+    assert (mild.flip, mild.rotation, mild.shear) == (0.0, 10.0, 0.1)
+    assert (mild.large_area, mild.shift, mild.blur) == ((1.0, 1.0), 0.125, (0.0, 0.0))
+    assert (mild.fit, mild.value_range) == ("pad", (0, 1))
+    assert views.mild_views(views.recipe("imagenet")).flip == 0.5
+
+
 def test_the_views_of_the_paper():
     layer = views.recipe("imagenet")
     assert (layer.num_large, layer.large_size, layer.large_area) == (4, 224, (0.14, 1))
