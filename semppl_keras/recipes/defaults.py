@@ -18,4 +18,4 @@ LEAST_STEPS = 50
 
 # Of the minutes that a command may take, what is kept for measuring in the end: of a
 # whole run, of which graphs and cross-validation are a part, and of one classifier.
-RUN_MEASURING_SHARE, CLASSIFIER_MEASURING_SHARE = 0.2, 0.1
+RUN_MEASURING_SHARE, CLASSIFIER_MEASURING_SHARE = 0.4, 0.1
