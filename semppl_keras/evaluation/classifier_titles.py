@@ -13,5 +13,6 @@ TITLES = {
     "memory": "nearest in its memory",
     "frozen_propagation": "propagation on frozen features",
     "frozen_linear": "logistic regression on frozen features",
+    "patches": "a graph over patches, without training",
     "pixels": "logistic regression on pixels",
 }

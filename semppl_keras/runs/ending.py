@@ -25,7 +25,7 @@ from semppl_keras.runs.embedded import Embedded, embedded
 from semppl_keras.runs.ending_student import train_student
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
-from semppl_keras.runs.run_models import COMBINED, network_path
+from semppl_keras.runs.run_models import COMBINED, PATCHES, network_path
 from semppl_keras.runs.safety.json_files import read_json
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.whole_files import save_model
@@ -98,12 +98,15 @@ def train_ending(
         return Ended(noted[0], read_json(folder / _NOTE).get("settings"))
     seed, how = settings["seed"], ending.combination
     tell("Looking for what all images have in common ...")
-    parts = [
-        network_part(model.backbone, how.semppl_weight, how, data, model.views, of)
-    ]
+    parts, candidates = [], {}
     if model.views.large_size <= how.largest_side:
         parts.append(patch_part(data, model.views, of, seed))
-    candidates: dict[str, Candidate] = {}
+        alone = Combined(parts, how, model.views, seed)
+        candidates[PATCHES] = _kept(alone, PATCHES, folder, data)
+    parts = [
+        *parts,
+        network_part(model.backbone, how.semppl_weight, how, data, model.views, of),
+    ]
     trained = _train(
         ending,
         data,
@@ -124,17 +127,24 @@ def train_ending(
         classifier.class_names = data.class_names
         candidates[ending.name] = _measured(classifier, data, seed)
         save_model(classifier, network_path(folder, ending.name))
+        network = classifier.backbone
         parts.append(
-            network_part(
-                classifier.backbone, how.network_weight, how, data, model.views, of
-            )
+            network_part(network, how.network_weight, how, data, model.views, of)
         )
     tell("Measuring all networks together ...")
     combined = Combined(parts, how, model.views, seed)
-    candidates[COMBINED], head = combined.candidate()
-    save_model(combined.classifier(head, data), network_path(folder, COMBINED))
+    candidates[COMBINED] = _kept(combined, COMBINED, folder, data)
     write_note(folder / _NOTE, settings["labels"], candidates, settings=as_trained)
     return Ended(candidates, as_trained)
+
+
+def _kept(
+    combined: Combined, name: str, folder: pathlib.Path, data: FewLabels
+) -> Candidate:
+    """A combination, measured and kept as one network."""
+    candidate, head = combined.candidate()
+    save_model(combined.classifier(head, data), network_path(folder, name))
+    return candidate
 
 
 def _train(

@@ -18,8 +18,8 @@ CLASSIFIER = "classifier.keras"
 # its views.
 FROZEN, TUNED = "frozen.keras", "tuned.keras"
 # Classifiers with a network of their own, a file each.
-COMBINED = "combined"
-OF_THEIR_OWN = (COMBINED, "student", "consistency")
+COMBINED, PATCHES = "combined", "patches"
+OF_THEIR_OWN = (COMBINED, "student", "consistency", PATCHES)
 # What classifiers have beside their network, a small file each.
 _HEADS = "heads"
 
