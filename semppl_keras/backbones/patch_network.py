@@ -1,5 +1,6 @@
 """A network that is fitted to images without labels, in seconds: patches."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ _WHITENING_FLOOR = 0.1
 # Of the similarity of a patch and an entry, which counts above it.
 _THRESHOLD = 0.5
 _ROWS_AT_ONCE = 250
+
+# Pixels of a side of usual patches, and cells of the grid over which each is averaged.
+_USUAL = ((4, 3), (6, 4))
 
 # Function of (what is done: str, how many, of how many).
 Progress = Callable[[str, int, int], None]
@@ -96,11 +100,23 @@ def fit_patch_network(
     return network
 
 
+def usual_patches(side: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Sizes of patches, and grids for each, that images of a size have room for.
+
+    Args:
+        side: pixels of the shorter side, at least 2.
+    """
+    fitting = [(size, grid) for size, grid in _USUAL if side - size + 1 >= grid]
+    sizes, grids = zip(*(fitting or [(2, 1)]), strict=True)
+    return sizes, grids
+
+
 def _fit_dictionary(
     layer: PatchActivations, images: np.ndarray, generator: np.random.Generator
 ) -> None:
     """Fills a layer's dictionary with the centres of whitened patches."""
     from sklearn.cluster import MiniBatchKMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     patches = _some_patches(layer, images, generator)
     mean = patches.mean(axis=0)
@@ -113,7 +129,11 @@ def _fit_dictionary(
         max_iter=10,
         batch_size=2000,
         random_state=int(generator.integers(2**31)),
-    ).fit((patches - mean) @ whiten)
+    )
+    with warnings.catch_warnings():
+        # Drawings may have fewer different patches than there are entries.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clusters.fit((patches - mean) @ whiten)
     centres = clusters.cluster_centers_
     lengths = np.linalg.norm(centres, axis=1, keepdims=True)
     kernel = whiten @ (centres / np.maximum(lengths, 1e-9)).T

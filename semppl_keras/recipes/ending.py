@@ -15,6 +15,7 @@ class Combination:
     Args:
         largest_side: int, pixels of a side up to which there are patches among the
             features, see `backbones.fit_patch_network`.
+        entries: int, of each dictionary of patches.
         directions: int, of the features of each trained network.
         whitening: float in [0, 1], of these.
         semppl_weight, network_weight: floats, of SemPPL's features and of those of
@@ -25,6 +26,7 @@ class Combination:
     """
 
     largest_side: int = 64
+    entries: int = 128
     directions: int = 64
     whitening: float = 0.5
     semppl_weight: float = 0.45
@@ -108,7 +110,7 @@ def ending_of(labels_per_class: float, *, pretrained: bool = False) -> Ending | 
         An `Ending`, or None for none.
 
     Example:
-        >>> ending_of(4).name, ending_of(600).name
+        >>> ending_of(4).name, ending_of(4).backbone
         ('student', 'consistency')
     """
     if pretrained:

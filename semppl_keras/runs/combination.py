@@ -9,7 +9,7 @@ import numpy as np
 
 from semppl_keras.backbones.directions import fit_directions
 from semppl_keras.backbones.joined import joined_backbone
-from semppl_keras.backbones.patch_network import fit_patch_network
+from semppl_keras.backbones.patch_network import fit_patch_network, usual_patches
 from semppl_keras.data import FewLabels
 from semppl_keras.data.few_labels import rows_of
 from semppl_keras.evaluation.kernel_ridge import FLOOR, KernelProbe, KernelRidge
@@ -45,10 +45,13 @@ class Part:
     of: Embedded
 
 
-def patch_part(data: FewLabels, views: MultiCrop, like: Embedded, seed: int) -> Part:
+def patch_part(
+    how: Combination, data: FewLabels, views: MultiCrop, like: Embedded, seed: int
+) -> Part:
     """A network of the patches that the images have, which no label is needed for.
 
     Args:
+        how: `Combination`.
         data: What the run is trained on.
         views: Of which images see the central one.
         like: Features of the images by another network.
@@ -65,14 +68,21 @@ def patch_part(data: FewLabels, views: MultiCrop, like: Embedded, seed: int) -> 
         for start in range(0, len(chosen), 1000)
     ]
     images = (np.concatenate(viewed) - low) / (high - low)
+    sizes, grids = usual_patches(min(images.shape[1:3]))
     network = fit_patch_network(
-        np.clip(images, 0, 1), seed=seed, progress=Progress("Fitting,")
+        np.clip(images, 0, 1),
+        sizes=sizes,
+        grids=grids,
+        entries=how.entries,
+        seed=seed,
+        progress=Progress("Fitting,"),
     )
     return _part(network, None, 1.0, data, views, like)
 
 
 def network_part(
     network: keras.Model,
+    name: str,
     weight: float,
     how: Combination,
     data: FewLabels,
@@ -83,14 +93,16 @@ def network_part(
 
     Args:
         network: From views to features `(B, F)` or feature maps; a copy is taken.
+        name: Of the copy: no two parts have the same.
         weight: How much it counts.
         how: `Combination`.
         data, views, like: As for `patch_part`.
     """
     network = copy_model(network, views.large_size)
+    network.name = name
     features = _embed(network, data, views, like)
     directions = fit_directions(
-        features.learned, how.directions, how.whitening, f"directions_{network.name}"
+        features.learned, how.directions, how.whitening, f"directions_{name}"
     )
     return _part(network, directions, weight, data, views, features)
 

@@ -100,12 +100,14 @@ def train_ending(
     tell("Looking for what all images have in common ...")
     parts, candidates = [], {}
     if model.views.large_size <= how.largest_side:
-        parts.append(patch_part(data, model.views, of, seed))
+        parts.append(patch_part(how, data, model.views, of, seed))
         alone = Combined(parts, how, model.views, seed)
         candidates[PATCHES] = _kept(alone, PATCHES, folder, data)
     parts = [
         *parts,
-        network_part(model.backbone, how.semppl_weight, how, data, model.views, of),
+        network_part(
+            model.backbone, "semppl", how.semppl_weight, how, data, model.views, of
+        ),
     ]
     trained = _train(
         ending,
@@ -121,7 +123,7 @@ def train_ending(
         depends_on={"ending": ending.name, "labels": settings["labels"]},
         trust=trust,
     )
-    as_trained: dict[str, Any] = {}
+    as_trained: dict[str, Any] | None = None
     if trained is not None:
         classifier, as_trained = trained
         classifier.class_names = data.class_names
@@ -129,7 +131,9 @@ def train_ending(
         save_model(classifier, network_path(folder, ending.name))
         network = classifier.backbone
         parts.append(
-            network_part(network, how.network_weight, how, data, model.views, of)
+            network_part(
+                network, ending.name, how.network_weight, how, data, model.views, of
+            )
         )
     tell("Measuring all networks together ...")
     combined = Combined(parts, how, model.views, seed)

@@ -1,6 +1,5 @@
 """What a run ends with: a student of propagated labels, or a consistency training."""
 
-import dataclasses
 import json
 
 import keras
@@ -14,21 +13,26 @@ from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import main
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation.classifier_titles import TITLES
-from semppl_keras.recipes.ending import ConsistencyEnding, StudentEnding, ending_of
+from semppl_keras.recipes.ending import (
+    Combination,
+    ConsistencyEnding,
+    StudentEnding,
+    ending_of,
+)
 from semppl_keras.runs import budget, resuming
 from semppl_keras.runs import ending as run_ending
 from semppl_keras.runs.budget import Budget
+from semppl_keras.runs.combination import Combined, Part
 from semppl_keras.runs.embedded import embedded
-from semppl_keras.runs.ending_student import soft_labels, unit
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.speed import Speed
 
 pytestmark = pytest.mark.any_backend
 
 TINY = {"steps": 4, "share": 0.5, "batch_size": 12}
-STUDENT = StudentEnding(
-    "student", **TINY, backbone=("SmallResNet", {"widths": (4,)}), neighbours=5
-)
+COMBINATION = Combination(entries=8, directions=4, neighbours=5, rows=40)
+TINY["combination"] = COMBINATION
+STUDENT = StudentEnding("student", **TINY, backbone=("SmallResNet", {"widths": (4,)}))
 CONSISTENCY = ConsistencyEnding("consistency", **TINY, method="fixmatch")
 
 
@@ -57,13 +61,11 @@ def _few_labels():
     )
 
 
-def test_soft_labels_are_balanced_and_weighted():
-    data = _few_labels()
-    generator = np.random.default_rng(0)
-    # Features that tell the classes, roughly.
+def _embedded(data, seed=0):
+    """Features that tell the classes, roughly."""
+    generator = np.random.default_rng(seed)
     centres = generator.normal(size=(3, 6))
-    noise = generator.normal(scale=0.4, size=(60, 6))
-    features = centres[data.y_train] + noise
+    features = centres[data.y_train] + generator.normal(scale=0.4, size=(60, 6))
 
     def embed(images, what):
         rows = [
@@ -71,30 +73,25 @@ def test_soft_labels_are_balanced_and_weighted():
         ]
         return features[rows]
 
-    of = embedded(embed, data)
-    np.testing.assert_array_equal(np.sort(of.rows), np.arange(60))
-    np.testing.assert_array_equal(of.learned, features[of.rows])
-    ending = dataclasses.replace(
-        STUDENT, histograms=False, labelled_weight=5.0, certainty=2.0
-    )
-    shares, weights = soft_labels(ending, data, of)
+    return embedded(embed, data)
+
+
+def test_a_combination_says_of_all_images_what_the_labels_become():
+    data = _few_labels()
+    one, other = _embedded(data, 0), _embedded(data, 1)
+    parts = [Part(None, None, 1.0, one), Part(None, None, 1.0, other)]
+    combined = Combined(parts, COMBINATION, None, seed=0)
+    expected = np.concatenate([one.learned, other.learned], axis=1)
+    np.testing.assert_array_equal(combined.of.learned, expected)
+    shares = combined.soft_labels()
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
-    # Those of the labels, and of all together as many of each class.
     np.testing.assert_array_equal(shares[:6], np.eye(3)[data.y_labelled])
-    np.testing.assert_allclose(shares.sum(axis=0), [20, 20, 20], rtol=1e-3)
-    np.testing.assert_array_equal(weights[:6], 5)
-    np.testing.assert_allclose(weights[6:], shares[6:].max(axis=1) ** 2, rtol=1e-6)
-    right = shares.argmax(axis=1) == data.y_train[of.rows]
+    right = shares.argmax(axis=1) == data.y_train[one.rows]
     assert right.mean() > 0.9
-    sharper, _ = soft_labels(dataclasses.replace(ending, sharpness=3.0), data, of)
-    assert np.all(sharper.max(axis=1) >= shares.max(axis=1) - 1e-6)
-    with_gradients, _ = soft_labels(
-        dataclasses.replace(ending, histograms=True), data, of
-    )
-    # Stripes lie or stand, or there are none.
-    right = with_gradients.argmax(axis=1) == data.y_train[of.rows]
-    assert right.mean() > 0.9
-    np.testing.assert_array_equal(unit(np.zeros((2, 3))), 0)
+    # A label that is held out is hidden.
+    hidden = np.array([-1, 0, 0, 1, 1, 2])
+    hidden[1:] = data.y_labelled[1:]
+    assert combined.fit(hidden).predict(combined.of.learned[:1]).shape == (1,)
 
 
 @pytest.fixture(scope="module")
@@ -125,37 +122,36 @@ def test_a_run_ends_with_a_classifier_of_its_own(
     assert main([*options, str(whole)]) == 0
     table = capsys.readouterr().out
     metrics = json.loads((whole / "metrics.json").read_text())
-    accuracy = metrics[f"{ending.name}_accuracy"]
-    assert f"{accuracy:.1%}" in table
-    assert ending.name in metrics["classifier_cv_accuracies"]
+    names = (ending.name, "combined", "patches")
+    for name in names:
+        assert f"{metrics[f'{name}_accuracy']:.1%}" in table
+        assert name in metrics["classifier_cv_accuracies"]
     assert metrics["ending"]["epochs"] >= 1
     assert not (whole / "ending").exists()
 
     finished = FinishedRun(whole)
-    assert ending.name in finished.classifier_names
-    classifier, how = finished.classifier(ending.name)
-    assert how == TITLES[ending.name]
-    assert classifier.class_names == finished.class_names
-    shares = classifier.predict(finished.test.images, verbose=0)
-    measured = np.mean(shares.argmax(axis=1) == finished.test.labels)
-    assert measured == pytest.approx(accuracy)
+    for name in names:
+        accuracy = metrics[f"{name}_accuracy"]
+        assert name in finished.classifier_names
+        classifier, how = finished.classifier(name)
+        assert how == TITLES[name]
+        assert classifier.class_names == finished.class_names
+        shares = classifier.predict(finished.test.images, verbose=0)
+        measured = np.mean(shares.argmax(axis=1) == finished.test.labels)
+        assert measured == pytest.approx(accuracy)
     (evaluation,) = runs.evaluate(
-        whole, classifier=ending.name, out=tmp_path / "measured", verbose=0
+        whole, classifier=name, out=tmp_path / "measured", verbose=0
     )
     row = evaluation["rows"]["classifier"]
     assert (row["classifier"], row["top1"]) == (how, pytest.approx(accuracy))
     exported = runs.export(
-        whole,
-        format="keras",
-        classifier=ending.name,
-        out=tmp_path / "e.keras",
-        verbose=0,
+        whole, format="keras", classifier=name, out=tmp_path / "e.keras", verbose=0
     )
     np.testing.assert_allclose(
         keras.models.load_model(exported).predict(finished.test.images, verbose=0),
         shares,
-        rtol=1e-5,
-        atol=1e-6,
+        rtol=1e-4,
+        atol=1e-5,
     )
 
     # Interrupted in the ending, it goes on there.
