@@ -79,14 +79,15 @@ TITLES = {
         f"{AFTER_SEMPPL}{name}": f"SemPPL, then {title}"
         for name, title in CONSISTENCY.items()
     },
-    "pipeline": "`semppl train`, the classifier that it chooses",
+    "pipeline/patches_accuracy": "patches, a graph over them, kernel ridge regression",
+    "pipeline/pipeline": "`semppl train`, the classifier that it chooses",
 }
 ROWS = tuple(dict.fromkeys(title.partition("/")[0] for title in TITLES))
 
 
 def is_ours(title):
     """Whether a row is of SemPPL, with whatever follows it."""
-    return title.startswith(("SemPPL", "pipeline"))
+    return title.startswith(("SemPPL", "pipeline/pipeline"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Which of several classifiers is best, by the labelled images alone."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,19 +112,24 @@ def cross_validate(
 
 
 def choose(
-    measured: Mapping[str, CrossValidation | None], preference: Sequence[str]
+    measured: Mapping[str, CrossValidation | None],
+    preference: Sequence[str],
+    trained: Collection[str] = (),
 ) -> str:
     """The best of several classifiers that were measured on the same labels.
 
     Of a few labels a small difference says nothing: among those that are behind the
     best one by no more than the standard error of the difference, image by image, the
-    one that is preferred wins.
+    one that is preferred wins. What was trained with these labels is flattered by them,
+    each classifier by as much as its features fit them: such numbers tell nothing of
+    which of these is best, so that the one that is preferred stands for all of them.
 
     Args:
         measured: By name what `cross_validate` gave, all of them of the same labels and
             seed, or all None.
         preference: Names, the one that is expected to be best first; names that are not
             in `measured` are passed over.
+        trained: Names of those whose features were trained with the labels.
 
     Returns:
         A name.
@@ -141,6 +146,9 @@ def choose(
     known = {name: one for name in named if (one := measured[name]) is not None}
     if not known:
         return named[0]
+    of_trained = [name for name in known if name in trained]
+    for name in of_trained[1:]:
+        del known[name]
     best = max(known.values(), key=lambda one: one.mean)
     return next(name for name, one in known.items() if not _is_behind(one, best))
 

@@ -16,3 +16,17 @@ TITLES = {
     "patches": "a graph over patches, without training",
     "pixels": "logistic regression on pixels",
 }
+
+# Their features were trained with the labels that they are measured by.
+TRAINED = frozenset(
+    (
+        "combined",
+        "consistency",
+        "student",
+        "linear",
+        "tuned_linear",
+        "propagation",
+        "tuned_propagation",
+        "memory",
+    )
+)

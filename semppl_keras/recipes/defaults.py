@@ -17,5 +17,7 @@ OWN_STEPS, PRETRAINED_STEPS = 3000, 80
 LEAST_STEPS = 50
 
 # Of the minutes that a command may take, what is kept for measuring in the end: of a
-# whole run, of which graphs and cross-validation are a part, and of one classifier.
-RUN_MEASURING_SHARE, CLASSIFIER_MEASURING_SHARE = 0.4, 0.1
+# whole run, of which graphs and cross-validation are a part; of the run when its ending
+# begins to be trained, by when half of that is done; and of one classifier.
+RUN_MEASURING_SHARE, ENDING_MEASURING_SHARE = 0.4, 0.2
+CLASSIFIER_MEASURING_SHARE = 0.1

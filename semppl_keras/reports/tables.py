@@ -9,7 +9,7 @@ import numpy as np
 
 from semppl_keras.data import dataset, dataset_name
 from semppl_keras.evaluation import confidence_interval
-from semppl_keras.evaluation.classifier_titles import TITLES
+from semppl_keras.evaluation.classifier_titles import TITLES, TRAINED
 from semppl_keras.reports.shown import shown
 
 # Without test images: by classifier what its row is called.
@@ -27,17 +27,6 @@ _ROWS = {
     "student": "SemPPL, student of propagation",
     "consistency": "SemPPL, consistency training",
 }
-# Their features were trained with the labels.
-_TRAINED = (
-    "memory",
-    "linear",
-    "propagation",
-    "tuned_linear",
-    "tuned_propagation",
-    "combined",
-    "student",
-    "consistency",
-)
 
 
 def format_run(metrics: Mapping[str, Any], folder: str | os.PathLike[str]) -> str:
@@ -158,7 +147,7 @@ def _label_lines(metrics: Mapping[str, Any]) -> list[str]:
     for name in _ROWS:
         if name in known:
             note = f"standard error {known[name]['std_error']:.1%}"
-            if name in _TRAINED:
+            if name in TRAINED:
                 note += ", without what knowing these labels flatters it by"
             lines.append(_run_row(_ROWS[name], known[name]["mean"], note))
     return lines
@@ -171,7 +160,7 @@ def _choice_lines(metrics: Mapping[str, Any]) -> list[str]:
         return []
     by_name = metrics["classifier_cv_accuracies"]
     lines = ["", f"Classifier: {chosen_by(metrics)}"]
-    trained = [other for other in by_name if other in _TRAINED]
+    trained = [other for other in by_name if other in TRAINED]
     if trained and name not in trained:
         lost_to = "the labels alone" if name == "pixels" else "the frozen features"
         lines.append(
@@ -205,11 +194,11 @@ def chosen_by(metrics: Mapping[str, Any]) -> str:
             f"{TITLES[name]}, which is expected to be the best: too few labels to "
             "measure it by"
         )
-    kind = name in _TRAINED
+    kind = name in TRAINED
     others = {
         other: one["mean"]
         for other, one in by_name.items()
-        if one is not None and other != name and (other in _TRAINED) != kind
+        if one is not None and other != name and (other in TRAINED) != kind
     } or {
         other: one["mean"]
         for other, one in by_name.items()

@@ -50,6 +50,11 @@ class Budget:
         self._measuring_share = measuring_share
         self._begun = clock() - spent
 
+    def with_measuring_share(self, share: float) -> "Budget":
+        """The same minutes, of which another share is kept for measuring."""
+        minutes = self.minutes
+        return Budget(minutes, share, spent=self.spent, clock=self.clock)
+
     @property
     def timed_seconds(self) -> float:
         """For how long the first steps of a training are to be timed."""

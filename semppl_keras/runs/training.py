@@ -18,7 +18,10 @@ from semppl_keras.data.images.decoding import TooManyUnreadable
 from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes import Recipe
-from semppl_keras.recipes.defaults import RUN_MEASURING_SHARE
+from semppl_keras.recipes.defaults import (
+    ENDING_MEASURING_SHARE,
+    RUN_MEASURING_SHARE,
+)
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
 from semppl_keras.runs.budget import Budget
@@ -313,7 +316,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             model,
             features,
             most_steps=settings["epochs"] * _steps_in_epoch(settings, data, recipe),
-            budget=budget,
+            budget=budget and budget.with_measuring_share(ENDING_MEASURING_SHARE),
             trust=options.trust,
         )
     outcome = outcome_of(

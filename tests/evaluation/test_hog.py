@@ -69,7 +69,7 @@ def test_features_are_those_of_a_loop(shape, settings):
 def test_images_are_taken_in_parts(monkeypatch):
     images = np.random.default_rng(0).uniform(0, 255, (7, 8, 8, 1))
     whole = hog_features(images)
-    monkeypatch.setattr(hog, "_PIXELS_AT_ONCE", 3 * 64)
+    monkeypatch.setattr(hog, "PIXELS_AT_ONCE", 3 * 64)
     np.testing.assert_allclose(hog_features(images), whole, atol=1e-6)
     # Neither the range nor the unit of brightness matters.
     np.testing.assert_allclose(hog_features(images / 255), whole, atol=1e-5)
