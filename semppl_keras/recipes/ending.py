@@ -119,7 +119,7 @@ def ending_of(labels_per_class: float, *, pretrained: bool = False) -> Ending | 
         return StudentEnding(
             name="student",
             steps=1500,
-            share=0.4,
+            share=0.5,
             batch_size=128,
             backbone=("ConvNet", {}),
         )

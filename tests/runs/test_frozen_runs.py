@@ -200,7 +200,7 @@ def test_a_head_of_something_else_is_refused(frozen, tmp_path):
     metrics = json.loads((copy / "metrics.json").read_text())
     metrics["classifier"] = "../elsewhere"
     (copy / "metrics.json").write_text(json.dumps(metrics))
-    with pytest.raises(RunError, match="'classifier' that is one of linear"):
+    with pytest.raises(RunError, match="'classifier' that is one of combined"):
         FinishedRun(copy, trust=True).classifier()
 
 
