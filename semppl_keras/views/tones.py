@@ -32,7 +32,8 @@ def posterize(images: Any, dropped: Any) -> Any:
     step = sum(
         ops.where(dropped == float(bits), float(2**bits), 0.0) for bits in range(9)
     )
-    kept = ops.floor(levels(images) / step) * step / 255.0
+    # Half a level above, no rounding of a compiler's makes the quotient too small.
+    kept = ops.floor((levels(images) + 0.5) / step) * step / 255.0
     return ops.where(dropped > 0, kept, images)
 
 
