@@ -60,7 +60,7 @@ class OutlierDetection(Term):
         self.pairs = dense_head(
             width, 2 * num_classes, name="pairs", seed=seed, use_bias=False
         )
-        self.open = dense_head(width, num_classes + 1, name="open", seed=seed)
+        self.open_head = dense_head(width, num_classes + 1, name="open", seed=seed)
         super().build_for(num_classes, features, seed)
 
     def log_pairs(self, features: Any) -> Any:
@@ -74,7 +74,7 @@ class OutlierDetection(Term):
         Args:
             classifier: the trainer's `online`, whose backbone it shares.
         """
-        layers = [*self.projection.layers, *self.open.layers]
+        layers = [*self.projection.layers, *self.open_head.layers]
         head = keras.Sequential(
             [keras.layers.Input(self.projection.input_shape[1:]), *layers], name="head"
         )
@@ -101,7 +101,9 @@ class OutlierDetection(Term):
         counts = ops.max(targets, axis=-1) >= self.threshold
         counts = counts & (ops.cast(step.step, "float32") >= length)
         strong = context.features["strong"]
-        logits = self.open(self.projection(ops.reshape(strong, (-1, strong.shape[-1]))))
+        logits = self.open_head(
+            self.projection(ops.reshape(strong, (-1, strong.shape[-1])))
+        )
         logits = ops.reshape(logits, (*strong.shape[:2], -1))
         losses = cross_entropy(targets[:, None], logits)
         return loss + ops.mean(ops.cast(counts, "float32")[:, None] * losses)

@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterable
 from typing import Any, Self
 
+from semppl_keras.checks import check_integers
+
 # Of how many averages a short training is long: of weights, and of statistics.
 _WEIGHTS, _STATISTICS = 20, 50
 _SCALED_BATCH = 32
@@ -57,8 +59,6 @@ class ConsistencyRecipe:
         Args:
             steps: int, at least 1.
         """
-        from semppl_keras.checks import check_integers
-
         check_integers(1, steps=steps)
         ratio = min(_LARGEST_RATIO, round(self.batch_size / self.labelled_batch_size))
         labelled = min(_SCALED_BATCH, self.labelled_batch_size)

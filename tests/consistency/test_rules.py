@@ -201,7 +201,7 @@ def test_outlier_detection(threshold):
         inputs["labels"],
         pairs["weak"],
         inputs["probabilities"],
-        linear(term.open, projections["strong"]),
+        linear(term.open_head, projections["strong"]),
         threshold,
     )
     assert number_of(term.call(context)) == pytest.approx(expected, rel=1e-5)

@@ -126,5 +126,5 @@ def test_an_open_classifier_names_none_of_the_classes():
     assert shares.shape == (32, 4)
     np.testing.assert_allclose(shares.sum(axis=-1), 1.0, rtol=1e-5)
     features = trainer.online.features(trainer.online.views.center_view(IMAGES))
-    logits = keras.ops.convert_to_numpy(term.open(term.projection(features)))
+    logits = keras.ops.convert_to_numpy(term.open_head(term.projection(features)))
     np.testing.assert_array_equal(shares.argmax(axis=-1), logits.argmax(axis=-1))

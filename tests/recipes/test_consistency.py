@@ -1,4 +1,4 @@
-"""Recipes of consistency training: published settings, scaled ones, what they make."""
+"""Recipes of consistency training: those of the papers, and scaled ones."""
 
 import json
 
