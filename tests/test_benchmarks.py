@@ -224,3 +224,19 @@ def test_multiplications_are_those_counted_by_hand():
     other = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.DepthwiseConv2D(3)])
     with pytest.raises(ValueError, match="Conv2D and Dense.*DepthwiseConv2D"):
         multiply_adds(other, (8, 8, 1))
+
+
+@pytest.mark.slow
+def test_the_cost_of_consistency_training(tmp_path):
+    path = tmp_path / "seconds.json"
+    output = run(
+        *("consistency.py", "--methods", "fixmatch", "simmatch", "--size", 8),
+        *("--labelled", 4, "--steps", 1, "--rounds", 2, "--json", path),
+    )
+    seconds = json.loads(path.read_text(encoding="utf-8"))
+    assert list(seconds) == ["supervised", "fixmatch", "simmatch"]
+    lines = re.findall(r"^(\w+) +([\d.]+) ms +([\d.]+)$", output, re.MULTILINE)
+    for (name, step, ratio), taken in zip(lines, seconds.values(), strict=True):
+        assert taken == seconds[name]
+        assert float(step) == pytest.approx(500 * sum(taken), abs=0.06)
+        assert (float(ratio) == 1) == (name == "supervised")
