@@ -236,7 +236,7 @@ def test_accuracies_without_training(tmp_path):
     assert set(runs) == {f"{row}/4/0" for row in rows}
     for name, values in runs.items():
         assert 0.5 < values[name.partition("/")[0]] < 1
-        assert values["cpu_seconds"] > 0
+        assert values["cpu_seconds"] >= 0
     assert "| HOG, label propagation | " in output
 
 
@@ -267,3 +267,19 @@ def test_where_semppl_is_behind_stands_first(monkeypatch):
     assert (
         "| SemPPL, nearest in its memory | 75.0 ± 7.1 | 70.0 |  | 100 to 120 |" in table
     )
+
+
+@pytest.mark.slow
+def test_the_cost_of_consistency_training(tmp_path):
+    path = tmp_path / "seconds.json"
+    output = run(
+        *("consistency.py", "--methods", "fixmatch", "simmatch", "--size", 8),
+        *("--labelled", 4, "--steps", 1, "--rounds", 2, "--json", path),
+    )
+    seconds = json.loads(path.read_text(encoding="utf-8"))
+    assert list(seconds) == ["supervised", "fixmatch", "simmatch"]
+    lines = re.findall(r"^(\w+) +([\d.]+) ms +([\d.]+)$", output, re.MULTILINE)
+    for (name, step, ratio), taken in zip(lines, seconds.values(), strict=True):
+        assert taken == seconds[name]
+        assert float(step) == pytest.approx(500 * sum(taken), abs=0.06)
+        assert (float(ratio) == 1) == (name == "supervised")
