@@ -47,6 +47,7 @@ def test_distances_are_those_of_directions():
 
 
 def test_a_step_lowers_the_loss_that_numpy_computes():
+    keras.utils.set_random_seed(0)
     images, _ = toy_images(6, size=3)
     teacher = dense_backbone(features=5)
     model = RepresentationDistiller(
@@ -78,7 +79,7 @@ def test_a_step_lowers_the_loss_that_numpy_computes():
     expected = cosine64(dense(hidden, fourth), taught).mean()
     history = model.fit(images, verbose=0).history
     assert history["loss"][0] == pytest.approx(expected, rel=1e-3)
-    assert history["regression"] == history["loss"]
+    assert history["regression"][0] == pytest.approx(expected, rel=1e-3)
     model.compile(keras.optimizers.Adam(1e-2), **QUICK)
     losses = model.fit(images, epochs=20, verbose=0).history["loss"]
     assert losses[-1] < 0.7 * losses[0]
