@@ -123,7 +123,7 @@ def test_options_of_noisy_student_arrive(run, tmp_path, monkeypatch):
     monkeypatch.setattr(runs_classifiers, "teach_in_rounds", recorded)
     options = ["distil", str(run), "--rounds", "2", "--balance", "--minutes", "3"]
     options += ["--student-views", "rand_augment", "--min-confidence", "30%"]
-    assert main([*options, "--out", str(tmp_path)]) == 1
+    assert main([*options, "--out", str(tmp_path)]) == 2
     expected = {
         "rounds": 2,
         "balance": True,
