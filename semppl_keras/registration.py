@@ -53,6 +53,7 @@ CLASSES = {
     "MixedLogits": "semppl_keras.networks.two_heads",
     "MultiCrop": "semppl_keras.views.multi_crop",
     "OnlineTeacher": "semppl_keras.consistency.online_teacher",
+    "OrientedGradients": "semppl_keras.backbones.gradient_layers",
     "OutlierDetection": "semppl_keras.consistency.outlier_detection",
     "PatchActivations": "semppl_keras.backbones.patch_layers",
     "Propagation": "semppl_keras.consistency.propagation",

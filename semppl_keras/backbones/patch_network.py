@@ -1,5 +1,6 @@
 """A network that is fitted to images without labels, in seconds: patches."""
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from semppl_keras.backbones.directions import fit_directions
+from semppl_keras.backbones.gradient_layers import OrientedGradients
 from semppl_keras.backbones.patch_layers import PatchActivations
 from semppl_keras.backbones.resnet import is_count
 
@@ -21,6 +23,9 @@ _WHITENING_FLOOR = 0.1
 # Of the similarity of a patch and an entry, which counts above it.
 _THRESHOLD = 0.5
 _ROWS_AT_ONCE = 250
+
+# Of the directions of gradients, see `fit_directions`.
+_GRADIENT_COMPONENTS, _GRADIENT_WHITENING = 128, 0.5
 
 # Pixels of a side of usual patches, and cells of the grid over which each is averaged.
 _USUAL = ((4, 3), (6, 4))
@@ -37,6 +42,7 @@ def fit_patch_network(
     grids: Sequence[int] = (3, 4),
     components: int = 192,
     whitening: float = 0.7,
+    gradients: bool = True,
     seed: int = 0,
     name: str = "patches",
     progress: Progress | None = None,
@@ -48,8 +54,9 @@ def fit_patch_network(
     patches are like the centres is averaged over the cells of a grid, and of these
     numbers the directions of largest variance are kept. Each is divided by its
     deviation to the power `whitening`, so that a few do not outweigh the others, and
-    the result has length 1: a graph of nearest neighbours over it follows shapes better
-    than one over pixels or gradients (docs/results/accuracy.md).
+    the result has length 1. Histograms of oriented gradients stand beside the patches,
+    and count as much as all of them. A graph of nearest neighbours over it follows
+    shapes better than one over pixels or gradients (docs/results/accuracy.md).
 
     Args:
         images: `(N, h, w, C)` in [0, 1], at least 2, of at most some 64 pixels a side.
@@ -58,6 +65,7 @@ def fit_patch_network(
         grids: cells along a side of the image, for each size.
         components: directions that are kept for each size.
         whitening: in [0, 1]; 1 for directions that count alike.
+        gradients: whether there are histograms of gradients.
         seed: of the images and patches that are looked at, and of the clusters.
         name: of the model.
         progress: function of (what is done: str, how many, of how many).
@@ -90,6 +98,14 @@ def fit_patch_network(
         parts.append(
             layers.UnitNormalization(name=f"unit_{size}")(project(activations(inputs)))
         )
+    if gradients:
+        of_gradients = OrientedGradients(name="gradients")
+        project = _fit_directions(
+            of_gradients, chosen, _GRADIENT_COMPONENTS, _GRADIENT_WHITENING
+        )
+        unit = layers.UnitNormalization(name="unit_gradients")
+        weighted = layers.Rescaling(math.sqrt(len(parts)), name="weighted_gradients")
+        parts.append(weighted(unit(project(of_gradients(inputs)))))
     outputs = parts[0] if len(parts) == 1 else layers.Concatenate(name="sizes")(parts)
     if len(parts) > 1:
         outputs = layers.UnitNormalization(name="features")(outputs)
@@ -163,17 +179,16 @@ def _some_patches(
 
 
 def _fit_directions(
-    activations: PatchActivations, images: np.ndarray, components: int, whitening: float
+    layer: keras.layers.Layer, images: np.ndarray, components: int, whitening: float
 ) -> keras.layers.Dense:
     """The directions of what a layer makes of images."""
     values = np.concatenate(
         [
-            ops.convert_to_numpy(activations(images[start : start + _ROWS_AT_ONCE]))
+            ops.convert_to_numpy(layer(images[start : start + _ROWS_AT_ONCE]))
             for start in range(0, len(images), _ROWS_AT_ONCE)
         ]
     )
-    name = f"directions_{activations.size}"
-    return fit_directions(values, components, whitening, name)
+    return fit_directions(values, components, whitening, f"directions_{layer.name}")
 
 
 def _check(

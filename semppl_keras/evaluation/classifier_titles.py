@@ -13,7 +13,7 @@ TITLES = {
     "memory": "nearest in its memory",
     "frozen_propagation": "propagation on frozen features",
     "frozen_linear": "logistic regression on frozen features",
-    "patches": "a graph over patches, without training",
+    "patches": "a graph over patches and gradients, without training",
     "pixels": "logistic regression on pixels",
 }
 

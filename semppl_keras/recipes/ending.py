@@ -29,8 +29,8 @@ class Combination:
     entries: int = 128
     directions: int = 64
     whitening: float = 0.5
-    semppl_weight: float = 0.45
-    network_weight: float = 0.85
+    semppl_weight: float = 0.3
+    network_weight: float = 0.5
     neighbours: int = 15
     power: float = 6.0
     rows: int = 6000

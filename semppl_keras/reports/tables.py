@@ -15,7 +15,7 @@ from semppl_keras.reports.shown import shown
 # Without test images: by classifier what its row is called.
 _ROWS = {
     "pixels": "supervised only, regression",
-    "patches": "a graph over patches, untrained",
+    "patches": "patches and gradients, untrained",
     "frozen_linear": "frozen, logistic regression",
     "frozen_propagation": "frozen, propagation",
     "tuned_linear": "fine-tuned, linear probe",
@@ -98,7 +98,7 @@ def _test_lines(metrics: Mapping[str, Any]) -> list[str]:
             metrics.get("hog_propagation_accuracy"),
             "no training: labels propagated over oriented gradients",
         ),
-        ("a graph over patches, untrained", metrics.get("patches_accuracy"), ""),
+        ("patches and gradients, untrained", metrics.get("patches_accuracy"), ""),
         ("frozen, nearest neighbours", metrics.get("frozen_knn_accuracy"), ""),
         ("frozen, logistic regression", metrics.get("frozen_linear_accuracy"), ""),
         ("frozen, propagation", metrics.get("frozen_propagation_accuracy"), ""),

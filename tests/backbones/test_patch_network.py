@@ -6,8 +6,10 @@ import pytest
 
 from semppl_keras.backbones import fit_patch_network
 from semppl_keras.backbones.directions import fit_directions
+from semppl_keras.backbones.gradient_layers import OrientedGradients
 from semppl_keras.backbones.joined import joined_backbone
 from semppl_keras.backbones.patch_layers import PatchActivations
+from semppl_keras.evaluation import hog_features
 
 
 def pictures(count=40, side=10, channels=1, seed=0):
@@ -52,9 +54,13 @@ def test_activations_are_those_of_each_patch(channels):
 def test_features_have_length_1_and_are_the_same_for_a_seed(tmp_path):
     images = pictures()
     make = {"entries": 8, "sizes": (3, 4), "grids": (2, 3), "components": 6}
+    alone = fit_patch_network(images, seed=1, gradients=False, **make)
+    assert alone.output_shape == (None, 12)
     network = fit_patch_network(images, seed=1, **make)
     features = network.predict(images, verbose=0)
-    assert features.shape == (40, 12)
+    # As many directions of gradients as there are images.
+    assert features.shape == (40, 12 + 40)
+    np.testing.assert_allclose(np.linalg.norm(features[:, :12], axis=1), 0.5**0.5, 1e-4)
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
     again = fit_patch_network(images, seed=1, **make).predict(images, verbose=0)
     np.testing.assert_allclose(features, again, atol=1e-4)
@@ -62,6 +68,15 @@ def test_features_have_length_1_and_are_the_same_for_a_seed(tmp_path):
     network.save(tmp_path / "patches.keras")
     loaded = keras.saving.load_model(tmp_path / "patches.keras")
     np.testing.assert_allclose(loaded.predict(images, verbose=0), features, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gradients_are_those_of_the_evaluation(channels):
+    images = pictures(3, 10, channels)
+    images[0] = 0.5
+    given = keras.ops.convert_to_numpy(OrientedGradients(4, 8)(images))
+    expected = hog_features(images, cell_size=4, orientations=8)
+    np.testing.assert_allclose(given, expected, atol=2e-3)
 
 
 @pytest.mark.any_backend
