@@ -6,6 +6,7 @@ import pytest
 from toys import (
     QUICK,
     assert_same_weights,
+    slow_on_jax,
     toy_backbone,
     toy_images,
     toy_views,
@@ -79,6 +80,7 @@ def fit(trainer, **epochs):
     ).history
 
 
+@slow_on_jax
 @pytest.mark.parametrize("parts", [of_an_average, of_itself])
 def test_what_strategies_keep_is_saved_and_training_goes_on(parts, tmp_path):
     trainer = made(parts)
