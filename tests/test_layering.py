@@ -27,7 +27,7 @@ LAYERS = {
     "optimizers": [],
     "training": ["checks", "data", "networks", "optimizers"],
     "consistency": ["checks", "losses", "memory", "training"],
-    "evaluation": [],
+    "evaluation": ["checks"],
     "pretraining": [
         "checks",
         "data",
