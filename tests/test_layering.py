@@ -26,11 +26,7 @@ LAYERS = {
     "losses": [],
     "optimizers": ["checks"],
     "training": ["checks", "data", "networks", "optimizers"],
-<<<<<<< HEAD
     "consistency": ["checks", "losses", "memory", "networks", "training"],
-=======
-    "consistency": ["checks", "losses", "memory", "training"],
->>>>>>> baselines
     "evaluation": ["checks"],
     "pretraining": [
         "checks",
