@@ -38,8 +38,12 @@ class OrientedGradients(keras.layers.Layer):
         padded = ops.concatenate([images[:, :, :1], images, images[:, :, -1:]], axis=2)
         right = (padded[:, :, 2:] - padded[:, :, :-2]) / 2
         lengths = ops.sqrt(down * down + right * right)
-        # Of several channels that of the longest gradient.
-        longest = ops.one_hot(ops.argmax(lengths, axis=-1), images.shape[-1])
+        # Of several channels that of the longest gradient, the first of equal ones.
+        # (Without argmax, which not every served format has.)
+        longest = ops.cast(
+            lengths >= ops.max(lengths, axis=-1, keepdims=True), "float32"
+        )
+        longest = longest * ops.cast(ops.cumsum(longest, axis=-1) < 1.5, "float32")
         down, right, lengths = (
             ops.sum(values * longest, axis=-1) for values in (down, right, lengths)
         )

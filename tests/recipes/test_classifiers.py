@@ -56,7 +56,7 @@ def test_help_tells_the_recipe(command, recipe, lengths, capsys):
         main([command, "--help"])
     assert stopped.value.code == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert f"passes over the images (default: {lengths})" in told
+    assert f"passes over the images (default: {lengths}" in told
     assert f"(default: {recipe.learning_rate:g})" in told
     if command == "distil":
         assert f"what the teacher says (default: {recipe.temperature:g})" in told

@@ -241,7 +241,7 @@ class Watched(keras.utils.PyDataset):
 def test_the_workers_of_a_dataset_draw_ahead_in_order(workers):
     data = Watched(workers, workers=workers, max_queue_size=workers)
     source = make_source("x", data, SPEC, labelled=False, seed=0)
-    drawn = [images for images, _, _ in source.batches()]
+    drawn = [batch.images for batch in source.batches()]
     np.testing.assert_array_equal(np.concatenate(drawn), IMAGES)
     assert data.ends == 1
 
