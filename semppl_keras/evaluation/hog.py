@@ -10,7 +10,7 @@ from semppl_keras.evaluation.inputs import as_array
 
 # Pixels of the images that are looked at together: all that is made of them stays in
 # some megabytes.
-PIXELS_AT_ONCE = 200_000
+_PIXELS_AT_ONCE = 200_000
 
 
 def hog_features(
@@ -57,7 +57,7 @@ def hog_features(
     count, height, width, _ = images.shape
     rows, columns = (_nearness(side, cell_size) for side in (height, width))
     features = np.empty((count, orientations * len(rows) * len(columns)), "float32")
-    at_once = max(1, PIXELS_AT_ONCE // (height * width))
+    at_once = max(1, _PIXELS_AT_ONCE // (height * width))
     for start in range(0, count, at_once):
         chunk = images[start : start + at_once].astype("float32")
         votes = np.empty((len(chunk), orientations, height, width), "float32")
