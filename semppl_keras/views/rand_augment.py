@@ -111,6 +111,10 @@ class RandAugment(keras.layers.Layer):
             u: `(B, 4)` in [0, 1).
         """
         drawn = _Drawn(self._strengths, self.magnitude, self.probability, u)
+        # Their order is free; what reads neighbours first has compilers compute least
+        # of it again.
+        if "sharpness" in drawn:
+            images = spatial.sharpen(images, 1.0 + drawn("sharpness"))
         images = self._moved(images, drawn)
         images = _recolored(images, drawn)
         if "solarize" in drawn:
@@ -120,8 +124,6 @@ class RandAugment(keras.layers.Layer):
         if "posterize" in drawn:
             dropped = ops.minimum(ops.floor(drawn("posterize")), 4.0)
             images = tones.posterize(images, dropped)
-        if "sharpness" in drawn:
-            images = spatial.sharpen(images, 1.0 + drawn("sharpness"))
         if "equalize" in drawn:
             equal = drawn.has("equalize")[:, None, None, None]
             images = ops.where(equal, tones.equalize(images), images)

@@ -27,14 +27,10 @@ def posterize(images: Any, dropped: Any) -> Any:
     Returns:
         `(..., C, h, w)`.
     """
-    dropped = dropped[..., None, None, None]
-    # Exact, as a power need not be.
-    step = sum(
-        ops.where(dropped == float(bits), float(2**bits), 0.0) for bits in range(9)
-    )
-    # Half a level above, no rounding of a compiler's makes the quotient too small.
-    kept = ops.floor((levels(images) + 0.5) / step) * step / 255.0
-    return ops.where(dropped > 0, kept, images)
+    bits = ops.cast(dropped, "int32")[..., None, None, None]
+    kept = ops.right_shift(ops.cast(levels(images), "int32"), bits)
+    kept = ops.cast(ops.left_shift(kept, bits), "float32") / 255.0
+    return ops.where(bits > 0, kept, images)
 
 
 def add_below(images: Any, added: Any, threshold: float = 0.5) -> Any:
