@@ -51,6 +51,7 @@ def test_activations_are_those_of_each_patch(channels):
     np.testing.assert_allclose(given, naive_activations(layer, images), atol=2e-5)
 
 
+@pytest.mark.any_backend
 def test_features_have_length_1_and_are_the_same_for_a_seed(tmp_path):
     images = pictures()
     make = {"entries": 8, "sizes": (3, 4), "grids": (2, 3), "components": 6}

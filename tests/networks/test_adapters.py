@@ -99,6 +99,7 @@ def test_plain_keras_reads_the_merged_backbone(tmp_path):
     )
 
 
+@pytest.mark.any_backend
 def test_a_classifier_on_adapters_is_saved_and_merged(tmp_path):
     images, labels = toy_images(12)
     tuner = FineTuner(model_of(adapted(), VIEWS), 3, from_layer=0, seed=0)
