@@ -38,9 +38,9 @@ CONSISTENCY = ConsistencyEnding("consistency", **TINY, method="fixmatch")
 
 def test_the_ending_follows_from_the_labels():
     assert isinstance(ending_of(4), StudentEnding)
-    assert isinstance(ending_of(29.9), StudentEnding)
-    assert isinstance(ending_of(30), ConsistencyEnding)
-    for labels in (1, 10, 60, 600):
+    assert isinstance(ending_of(999), StudentEnding)
+    assert isinstance(ending_of(1000), ConsistencyEnding)
+    for labels in (1, 10, 600, 6000):
         ending = ending_of(labels)
         assert ending.name in TITLES
         assert 0 < ending.share < 1
