@@ -1,5 +1,7 @@
 """Naive float64 references: loops over images and pairs, as the papers write them."""
 
+import math
+
 import numpy as np
 
 
@@ -197,3 +199,35 @@ def suncet_loss(embeddings, labels, *, temperature):
 
 def unit(array):
     return array / np.maximum(np.linalg.norm(array, axis=-1, keepdims=True), 1e-6)
+
+
+def oriented_gradients(image, cell_size, orientations):
+    """Histograms of the gradients of one image, pixel by pixel."""
+    height, width, channels = image.shape
+    image = image.astype("float64")
+    rows, columns = (max(1, round(side / cell_size)) for side in (height, width))
+    cells = np.zeros((orientations, rows, columns))
+    for y in range(height):
+        for x in range(width):
+            gradients = []
+            for channel in range(channels):
+                above, below = max(y - 1, 0), min(y + 1, height - 1)
+                left, right = max(x - 1, 0), min(x + 1, width - 1)
+                down = (image[below, x, channel] - image[above, x, channel]) / 2
+                along = (image[y, right, channel] - image[y, left, channel]) / 2
+                gradients.append((math.hypot(down, along), down, along))
+            # Of equally long ones the first.
+            length, down, along = max(gradients, key=lambda gradient: gradient[0])
+            angle = math.atan2(down, along) % (2 * math.pi)
+            place = angle / (2 * math.pi) * orientations
+            for step in (0, 1):
+                direction = (math.floor(place) + step) % orientations
+                nearness = 1 - abs(place - math.floor(place) - step)
+                for row in range(rows):
+                    off_row = abs((y + 0.5) * rows / height - (row + 0.5))
+                    for column in range(columns):
+                        off_column = abs((x + 0.5) * columns / width - (column + 0.5))
+                        if off_row < 1 and off_column < 1:
+                            share = (1 - off_row) * (1 - off_column)
+                            cells[direction, row, column] += length * nearness * share
+    return np.sqrt(cells / (cells.sum() or 1)).ravel()

@@ -27,7 +27,7 @@ LAYERS = {
     "optimizers": ["checks"],
     "training": ["checks", "data", "networks", "optimizers"],
     "consistency": ["checks", "losses", "memory", "networks", "training"],
-    "evaluation": ["checks"],
+    "evaluation": ["checks", "backbones"],
     "pretraining": [
         "checks",
         "data",

@@ -9,7 +9,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class OrientedGradients(keras.layers.Layer):
-    """Histograms of oriented gradients, as `evaluation.hog_features` has them.
+    """Histograms of oriented gradients: see `evaluation.hog_features`, which is this.
 
     Of each cell of the image, how long the gradients are in each direction: the square
     root of the share of the whole.

@@ -22,7 +22,8 @@ _LEAST_DEVIATION = 0.02
 _WHITENING_FLOOR = 0.1
 # Of the similarity of a patch and an entry, which counts above it.
 _THRESHOLD = 0.5
-_ROWS_AT_ONCE = 250
+# Pixels of the images that pass a layer together: some hundred numbers of each.
+_PIXELS_AT_ONCE = 200_000
 
 # Of the directions of gradients, see `fit_directions`.
 _GRADIENT_COMPONENTS, _GRADIENT_WHITENING = 128, 0.5
@@ -182,10 +183,11 @@ def _fit_directions(
     layer: keras.layers.Layer, images: np.ndarray, components: int, whitening: float
 ) -> keras.layers.Dense:
     """The directions of what a layer makes of images."""
+    at_once = max(1, _PIXELS_AT_ONCE // math.prod(images.shape[1:3]))
     values = np.concatenate(
         [
-            ops.convert_to_numpy(layer(images[start : start + _ROWS_AT_ONCE]))
-            for start in range(0, len(images), _ROWS_AT_ONCE)
+            ops.convert_to_numpy(layer(images[start : start + at_once]))
+            for start in range(0, len(images), at_once)
         ]
     )
     return fit_directions(values, components, whitening, f"directions_{layer.name}")

@@ -24,8 +24,8 @@ from semppl_keras.consistency import (
 from semppl_keras.memory import LabelledMemory
 from semppl_keras.networks import copy_model
 from semppl_keras.networks.heads import mlp_head
-from semppl_keras.views import CachedViews, MultiCrop, WeakStrong
-from semppl_keras.views.multi_crop import changed, crop_and_flip
+from semppl_keras.views import CachedViews, MultiCrop, WeakStrong, mild_views
+from semppl_keras.views.multi_crop import crop_and_flip
 
 _KINDS: dict[str, Any] = {
     "teacher": Teacher,
@@ -173,10 +173,10 @@ def weak_and_strong(views: Any, own: Any) -> WeakStrong:
             "`start` must take pictures: what is kept of them has no strong views. "
             f"Received: a model of {type(own).__name__}. Call its `on_pictures` first."
         )
-    return WeakStrong(_mild(own) if views is None else own)
+    return WeakStrong(mild_views(own) if views is None else own)
 
 
-def mild_views(start: Any) -> MultiCrop:
+def views_of_start(start: Any) -> MultiCrop:
     """The weak views of a training that nobody gave any, of what it starts from.
 
     Raises:
@@ -189,19 +189,7 @@ def mild_views(start: Any) -> MultiCrop:
             "backbone: a WeakStrong, a MultiCrop, or the name of a recipe of "
             f"semppl_keras.views. Received: start of type {type(start).__name__}."
         )
-    return _mild(crop_and_flip(views))
-
-
-def _mild(views: MultiCrop) -> MultiCrop:
-    """Views of whole images, shifted and flipped at most."""
-    return changed(
-        views,
-        large_area=(1.0, 1.0),
-        aspect_ratio=(1.0, 1.0),
-        shift=0.125,
-        rotation=0.0,
-        shear=0.0,
-    )
+    return mild_views(crop_and_flip(views))
 
 
 def make_projector(

@@ -104,11 +104,11 @@ class ConsistencyRecipe:
         """
         # The settings are to be had without any backend.
         from semppl_keras.classifiers import ConsistencyTrainer
-        from semppl_keras.classifiers.consistency_parts import mild_views
+        from semppl_keras.classifiers.consistency_parts import views_of_start
         from semppl_keras.views import RandAugment, WeakStrong
 
         if not isinstance(views, WeakStrong):
-            weak = mild_views(start) if views is None else views
+            weak = views_of_start(start) if views is None else views
             views = WeakStrong(weak, RandAugment(**self.strong), self.cutout)
         arguments = {name: _made(value) for name, value in self.trainer.items()}
         arguments = {**arguments, "views": views, "seed": seed, **changes}

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from semppl_keras.recipes.defaults import SMALL
+
 # Of fewer labels a class a student of the others was better in the time there was, as
 # far as that was measured (docs/results/accuracy.md).
 _FEW = 1000
@@ -14,9 +16,7 @@ class Combination:
     and kernel ridge regression on what the labels become over it.
 
     Args:
-        largest_side: int, pixels of a side up to which there are patches among the
-            features, see `backbones.fit_patch_network`.
-        entries: int, of each dictionary of patches.
+        entries: int, of each dictionary of patches, see `backbones.fit_patch_network`.
         directions: int, of the features of each trained network.
         whitening: float in [0, 1], of these.
         semppl_weight, network_weight: floats, of SemPPL's features and of those of
@@ -26,7 +26,6 @@ class Combination:
         width, penalty: floats, of the regression, see `evaluation.KernelRidge`.
     """
 
-    largest_side: int = 64
     entries: int = 128
     directions: int = 64
     whitening: float = 0.5
@@ -99,11 +98,17 @@ class ConsistencyEnding(Ending):
     method: str = "freematch"
 
 
-def ending_of(labels_per_class: float, *, pretrained: bool = False) -> Ending | None:
+def ending_of(
+    labels_per_class: float, image_size: int, *, pretrained: bool = False
+) -> Ending | None:
     """The ending of a run.
+
+    Images that are not small have none: it would take longer than SemPPL, and nobody
+    has measured it.
 
     Args:
         labels_per_class: float, labelled images divided by classes.
+        image_size: int, pixels of a side.
         pretrained: bool, whether the backbone came with weights: it was fine-tuned on
             propagated labels in the beginning.
 
@@ -111,10 +116,10 @@ def ending_of(labels_per_class: float, *, pretrained: bool = False) -> Ending | 
         An `Ending`, or None for none.
 
     Example:
-        >>> ending_of(4).name, ending_of(4000).name
+        >>> ending_of(4, 28).name, ending_of(4000, 28).name
         ('student', 'consistency')
     """
-    if pretrained:
+    if pretrained or image_size > SMALL:
         return None
     if labels_per_class < _FEW:
         return StudentEnding(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -19,8 +18,7 @@ from semppl_keras.networks import ImageClassifier, ImageEmbedder, copy_model
 from semppl_keras.networks.kernel_head import kernel_head
 from semppl_keras.recipes.ending import Combination
 from semppl_keras.runs.candidates import Candidate, fitted_candidate
-from semppl_keras.runs.embedded import Embedded
-from semppl_keras.runs.prediction_progress import PredictionProgress
+from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.progress import Progress
 from semppl_keras.views import MultiCrop
 
@@ -45,22 +43,18 @@ class Part:
     of: Embedded
 
 
-def patch_part(
-    how: Combination, data: FewLabels, views: MultiCrop, like: Embedded, seed: int
-) -> Part:
+def patch_part(how: Combination, data: FewLabels, views: MultiCrop, seed: int) -> Part:
     """A network of the patches that the images have, which no label is needed for.
 
     Args:
         how: `Combination`.
         data: What the run is trained on.
         views: Of which images see the central one.
-        like: Features of the images by another network.
         seed: Of the dictionaries.
     """
-    assert like.rows is not None
     low, high = views.output_range
     generator = np.random.default_rng(seed)
-    chosen = np.sort(generator.permutation(like.rows)[:_MOST_FITTED])
+    chosen = np.sort(generator.permutation(len(data.x_train))[:_MOST_FITTED])
     viewed = [
         keras.ops.convert_to_numpy(
             views.center_view(rows_of(data.x_train, chosen[start : start + 1000]))
@@ -77,7 +71,8 @@ def patch_part(
         seed=seed,
         progress=Progress("Fitting,"),
     )
-    return _part(network, None, 1.0, data, views, like)
+    embedder = ImageEmbedder(network, views, name="embedder")
+    return Part(network, None, 1.0, embedded_by(embedder, data, seed=seed))
 
 
 def network_part(
@@ -85,9 +80,8 @@ def network_part(
     name: str,
     weight: float,
     how: Combination,
-    data: FewLabels,
-    views: MultiCrop,
-    like: Embedded,
+    of: Embedded,
+    image_size: int,
 ) -> Part:
     """A trained network, its features evened out.
 
@@ -96,22 +90,34 @@ def network_part(
         name: Of the copy: no two parts have the same.
         weight: How much it counts.
         how: `Combination`.
-        data, views, like: As for `patch_part`.
+        of: What it makes of the images of the run.
+        image_size: Of the views, pixels of a side.
     """
-    network = copy_model(network, views.large_size)
+    network = copy_model(network, image_size)
     network.name = name
-    features = _embed(network, data, views, like)
     directions = fit_directions(
-        features.learned, how.directions, how.whitening, f"directions_{name}"
+        of.learned, how.directions, how.whitening, f"directions_{name}"
     )
-    return _part(network, directions, weight, data, views, features)
+    kernel, bias = directions.get_weights()
+
+    def evened(values: np.ndarray) -> np.ndarray:
+        values = values @ kernel + bias
+        lengths = np.linalg.norm(values, axis=1, keepdims=True)
+        return (weight * values / np.maximum(lengths, 1e-12)).astype("float32")
+
+    of = dataclasses.replace(
+        of,
+        learned=evened(of.learned),
+        test=None if of.test is None else evened(of.test),
+    )
+    return Part(network, directions, weight, of)
 
 
 class Combined:
     """A classifier of the features of several networks, for labels of several kinds.
 
     Args:
-        parts: At least one.
+        parts: At least one, of the same images.
         how: `Combination`.
         views: Those of the run.
         seed: Of the rows that are kept, and of the folds.
@@ -120,18 +126,15 @@ class Combined:
     def __init__(
         self, parts: list[Part], how: Combination, views: MultiCrop, seed: int
     ) -> None:
-        self._parts, self._how, self._views, self._seed = parts, how, views, seed
-        first = parts[0].of
-
-        def joined(choose: Callable[[Embedded], np.ndarray | None]) -> np.ndarray:
-            values = [choose(part.of) for part in parts]
-            return np.concatenate([one for one in values if one is not None], axis=1)
-
+        self._parts, self._how = tuple(parts), how
+        self._views, self._seed = views, seed
+        of_parts = [part.of for part in parts]
+        tests = [of.test for of in of_parts if of.test is not None]
         self.of = dataclasses.replace(
-            first,
-            learned=joined(lambda of: of.learned),
-            test=None if first.test is None else joined(lambda of: of.test),
-            saw_labels=any(part.directions is not None for part in parts),
+            of_parts[0],
+            learned=np.concatenate([of.learned for of in of_parts], axis=1),
+            test=np.concatenate(tests, axis=1) if tests else None,
+            saw_labels=any(of.saw_labels for of in of_parts),
         )
 
     @functools.cached_property
@@ -205,55 +208,3 @@ class Combined:
             class_names=data.class_names,
             name="classifier",
         )
-
-
-def _part(
-    network: keras.Model,
-    directions: keras.layers.Layer | None,
-    weight: float,
-    data: FewLabels,
-    views: MultiCrop,
-    like: Embedded,
-) -> Part:
-    """A part, of which `like` has the features already where there are directions."""
-    features = like
-    if directions is None:
-        features = _embed(network, data, views, like)
-
-    def weighted(values: np.ndarray | None) -> np.ndarray | None:
-        if values is None:
-            return None
-        if directions is not None:
-            kernel, bias = directions.get_weights()
-            values = values @ kernel + bias
-        lengths = np.linalg.norm(values, axis=1, keepdims=True)
-        return (weight * values / np.maximum(lengths, 1e-12)).astype("float32")
-
-    learned = weighted(features.learned)
-    assert learned is not None
-    of = dataclasses.replace(
-        features, learned=learned, test=weighted(features.test), saw_labels=False
-    )
-    return Part(network, directions, weight, of)
-
-
-def _embed(
-    network: keras.Model, data: FewLabels, views: MultiCrop, like: Embedded
-) -> Embedded:
-    """What a network makes of the images that another one has seen."""
-    assert like.rows is not None
-    embedder = ImageEmbedder(network, views, name="embedder")
-
-    def embed(images: np.ndarray, what: str) -> np.ndarray:
-        told = PredictionProgress(Progress("Measuring,"), what, len(images))
-        return embedder.predict(images, verbose=0, callbacks=[told])
-
-    count = len(like.labels)
-    learned = [embed(rows_of(data.x_train, like.rows[:count]), "labelled images")]
-    if len(like.rows) > count:
-        others = rows_of(data.x_train, like.rows[count:])
-        learned.append(embed(others, "unlabelled images"))
-    test = None
-    if like.test is not None and data.x_test is not None:
-        test = embed(data.x_test, "images to test on")
-    return dataclasses.replace(like, learned=np.concatenate(learned), test=test)

@@ -9,6 +9,8 @@ import numpy as np
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation.inputs import UNKNOWN
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
+from semppl_keras.networks import ImageEmbedder
+from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 
 # Of the images to learn from, labelled ones among them: the graph over more would take
@@ -123,3 +125,20 @@ def embedded(
         saw_labels,
         np.concatenate([data.labelled_indices, others]),
     )
+
+
+def embedded_by(
+    embedder: ImageEmbedder, data: FewLabels, *, saw_labels: bool = False, seed: int = 0
+) -> Embedded:
+    """What a network behind its views makes of the images of a run.
+
+    Args:
+        embedder: `ImageEmbedder`.
+        data, saw_labels, seed: As for `embedded`.
+    """
+
+    def embed(images: np.ndarray, what: str) -> np.ndarray:
+        told = PredictionProgress(Progress("Measuring,"), what, len(images))
+        return embedder.predict(images, verbose=0, callbacks=[told])
+
+    return embedded(embed, data, saw_labels=saw_labels, seed=seed)

@@ -1,11 +1,9 @@
-"""One more classifier after SemPPL: a network that is trained to classify."""
+"""What a run ends with after SemPPL: classifiers with a network of their own."""
 
 import dataclasses
 import pathlib
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from semppl_keras.data import FewLabels
 from semppl_keras.networks import ImageClassifier, ImageEmbedder
@@ -21,10 +19,8 @@ from semppl_keras.runs.candidate_notes import read_note, write_note
 from semppl_keras.runs.candidates import Candidate, linear_candidate, trained_probe
 from semppl_keras.runs.combination import Combined, network_part, patch_part
 from semppl_keras.runs.consistency_training import train_consistently
-from semppl_keras.runs.embedded import Embedded, embedded
+from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.ending_student import train_student
-from semppl_keras.runs.prediction_progress import PredictionProgress
-from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.run_models import COMBINED, PATCHES, network_path
 from semppl_keras.runs.safety.json_files import read_json
 from semppl_keras.runs.telling import tell
@@ -48,15 +44,16 @@ class Ended:
     settings: dict[str, Any] | None = None
 
 
-def ending_for(data: FewLabels, *, pretrained: bool) -> Ending | None:
+def ending_for(data: FewLabels, image_size: int, *, pretrained: bool) -> Ending | None:
     """What a run on some data ends with, if it is trained at all.
 
     Args:
         data: What it is trained on.
+        image_size: Of its views, pixels of a side.
         pretrained: Whether its backbone came with weights.
     """
     labels_per_class = len(data.labelled_indices) / data.num_classes
-    return ending_of(labels_per_class, pretrained=pretrained)
+    return ending_of(labels_per_class, image_size, pretrained=pretrained)
 
 
 def train_ending(
@@ -71,7 +68,7 @@ def train_ending(
     budget: Budget | None = None,
     trust: bool = False,
 ) -> Ended:
-    """Trains a classifier by the recipe of the ending, measures and keeps it.
+    """Fits and trains the classifiers of the ending, measures and keeps them.
 
     Args:
         ending: Of `ending_for`, or None for none.
@@ -98,17 +95,12 @@ def train_ending(
         return Ended(noted[0], read_json(folder / _NOTE).get("settings"))
     seed, how = settings["seed"], ending.combination
     tell("Looking for what all images have in common ...")
-    parts, candidates = [], {}
-    if model.views.large_size <= how.largest_side:
-        parts.append(patch_part(how, data, model.views, of, seed))
-        alone = Combined(parts, how, model.views, seed)
-        candidates[PATCHES] = _kept(alone, PATCHES, folder, data)
-    parts = [
-        *parts,
-        network_part(
-            model.backbone, "semppl", how.semppl_weight, how, data, model.views, of
-        ),
-    ]
+    size = model.views.large_size
+    patches = patch_part(how, data, model.views, seed)
+    alone = Combined([patches], how, model.views, seed)
+    candidates = {PATCHES: _kept(alone, PATCHES, folder, data)}
+    semppl = network_part(model.backbone, "semppl", how.semppl_weight, how, of, size)
+    parts = [patches, semppl]
     trained = _train(
         ending,
         data,
@@ -127,14 +119,11 @@ def train_ending(
     if trained is not None:
         classifier, as_trained = trained
         classifier.class_names = data.class_names
-        candidates[ending.name] = _measured(classifier, data, seed)
+        candidates[ending.name], of_network = _measured(classifier, data, seed)
         save_model(classifier, network_path(folder, ending.name))
+        name, weight = ending.name, how.network_weight
         network = classifier.backbone
-        parts.append(
-            network_part(
-                network, ending.name, how.network_weight, how, data, model.views, of
-            )
-        )
+        parts.append(network_part(network, name, weight, how, of_network, size))
     tell("Measuring all networks together ...")
     combined = Combined(parts, how, model.views, seed)
     candidates[COMBINED] = _kept(combined, COMBINED, folder, data)
@@ -172,8 +161,10 @@ def _train(
         return None
 
 
-def _measured(classifier: ImageClassifier, data: FewLabels, seed: int) -> Candidate:
-    """How good a network is.
+def _measured(
+    classifier: ImageClassifier, data: FewLabels, seed: int
+) -> tuple[Candidate, Embedded]:
+    """How good a network is, and what it makes of the images.
 
     By cross-validation that is a linear probe of its features, without what knowing
     the labels flatters these by: the network would have to be trained anew for each
@@ -181,19 +172,13 @@ def _measured(classifier: ImageClassifier, data: FewLabels, seed: int) -> Candid
     """
     tell("Measuring the last classifier ...")
     embedder = ImageEmbedder(classifier.backbone, classifier.views, name="embedder")
-
-    def embed(images: np.ndarray, what: str) -> np.ndarray:
-        told = PredictionProgress(Progress("Measuring,"), what, len(images))
-        return embedder.predict(images, verbose=0, callbacks=[told])
-
-    of = embedded(embed, data, saw_labels=True, test=False, seed=seed)
+    of = embedded_by(embedder, data, saw_labels=True, seed=seed)
     measured = linear_candidate(of, trained_probe(of, seed), seed)
     predictions = None
-    if data.x_test is not None:
-        what = "images to test on"
-        told = PredictionProgress(Progress("Measuring,"), what, len(data.x_test))
-        shares = classifier.predict(data.x_test, verbose=0, callbacks=[told])
-        predictions = shares.argmax(axis=1)
-    return dataclasses.replace(
+    if of.test is not None:
+        logits = classifier.head.predict(of.test, verbose=0)
+        predictions = logits.argmax(axis=1)
+    measured = dataclasses.replace(
         measured, accuracy=of.accuracy(predictions), predictions=predictions
     )
+    return measured, of

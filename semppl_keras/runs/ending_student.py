@@ -7,7 +7,6 @@ import numpy as np
 
 from semppl_keras import backbones
 from semppl_keras.classifiers import FineTuner
-from semppl_keras.classifiers.consistency_parts import mild_views
 from semppl_keras.data import FewLabels
 from semppl_keras.data.few_labels import rows_of
 from semppl_keras.networks import ImageClassifier
@@ -16,6 +15,7 @@ from semppl_keras.recipes.ending import StudentEnding
 from semppl_keras.runs.embedded import Embedded
 from semppl_keras.runs.fitted_training import fitted_training
 from semppl_keras.runs.schedule import Schedule
+from semppl_keras.views import mild_views
 
 
 def train_student(
@@ -51,7 +51,7 @@ def train_student(
     images = rows_of(data.x_train, of.rows[order])
     weights = shares.max(axis=1) ** ending.certainty
     weights[: len(of.labels)] = ending.labelled_weight
-    views = mild_views(model)
+    views = mild_views(model.views)
 
     def make_compiled(steps: int) -> FineTuner:
         keras.utils.set_random_seed(seed)

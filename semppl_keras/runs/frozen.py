@@ -5,8 +5,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation import knn_accuracy
 from semppl_keras.networks import ImageEmbedder
@@ -17,10 +15,8 @@ from semppl_keras.runs.candidates import (
     linear_candidate,
     propagated_candidate,
 )
-from semppl_keras.runs.embedded import Embedded, embedded
+from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.measures import KNN_TEMPERATURE, usual_neighbours
-from semppl_keras.runs.prediction_progress import PredictionProgress
-from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.run_backbone import BACKBONE
 from semppl_keras.runs.run_models import FROZEN, save_heads
 from semppl_keras.runs.telling import tell
@@ -78,12 +74,7 @@ def measure_frozen(
     """
     tell("Measuring the frozen backbone ...")
     seed = settings["seed"]
-
-    def embed(images: np.ndarray, what: str) -> np.ndarray:
-        told = PredictionProgress(Progress("Measuring,"), what, len(images))
-        return embedder.predict(images, verbose=0, callbacks=[told])
-
-    of = embedded(embed, data, saw_labels=False, seed=seed)
+    of = embedded_by(embedder, data, seed=seed)
     candidates = {
         "frozen_linear": linear_candidate(
             of, frozen_probe(of, seed), seed, keep_head=True

@@ -264,7 +264,9 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     model, state, start = begin()
     ending = None
     if settings["epochs"]:
-        ending = ending_for(data, pretrained=recipe.from_weights)
+        ending = ending_for(
+            data, model.views.large_size, pretrained=recipe.from_weights
+        )
     budget = None
     if settings.get("minutes") is not None:
         spent = state.seconds + time.monotonic() - begun

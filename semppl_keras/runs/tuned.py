@@ -4,8 +4,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation.propagated_probe import propagated_probe
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_head
@@ -18,10 +16,8 @@ from semppl_keras.runs.candidates import (
     with_one_optimism,
 )
 from semppl_keras.runs.classifier_training import self_train
-from semppl_keras.runs.embedded import Embedded, embedded
+from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.kept_features import KeptFeatures, Start
-from semppl_keras.runs.prediction_progress import PredictionProgress
-from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.run_models import TUNED, save_heads
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.whole_files import save_model
@@ -121,12 +117,7 @@ def tuned_candidates(
     seed = settings["seed"]
     classifier = start.whole(classifier)
     embedder = ImageEmbedder(classifier.backbone, classifier.views, name="embedder")
-
-    def embed(images: np.ndarray, what: str) -> np.ndarray:
-        told = PredictionProgress(Progress("Measuring,"), what, len(images))
-        return embedder.predict(images, verbose=0, callbacks=[told])
-
-    of = embedded(embed, data, saw_labels=True, seed=seed)
+    of = embedded_by(embedder, data, saw_labels=True, seed=seed)
     candidates = with_one_optimism(
         {
             "tuned_linear": linear_candidate(

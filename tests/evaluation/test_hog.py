@@ -1,9 +1,8 @@
 """Histograms of gradients against loops in float64, and the graph over them."""
 
-import math
-
 import numpy as np
 import pytest
+from references import oriented_gradients
 
 from semppl_keras.evaluation import (
     as_pixels,
@@ -13,38 +12,6 @@ from semppl_keras.evaluation import (
 )
 
 pytestmark = pytest.mark.any_backend
-
-
-def _reference(image, cell_size, orientations):
-    """The features of one image, pixel by pixel."""
-    height, width, channels = image.shape
-    image = image.astype("float64")
-    rows, columns = (max(1, round(side / cell_size)) for side in (height, width))
-    cells = np.zeros((orientations, rows, columns))
-    for y in range(height):
-        for x in range(width):
-            gradients = []
-            for channel in range(channels):
-                above, below = max(y - 1, 0), min(y + 1, height - 1)
-                left, right = max(x - 1, 0), min(x + 1, width - 1)
-                down = (image[below, x, channel] - image[above, x, channel]) / 2
-                along = (image[y, right, channel] - image[y, left, channel]) / 2
-                gradients.append((math.hypot(down, along), down, along))
-            # Of equally long ones the first.
-            length, down, along = max(gradients, key=lambda gradient: gradient[0])
-            angle = math.atan2(down, along) % (2 * math.pi)
-            place = angle / (2 * math.pi) * orientations
-            for step in (0, 1):
-                direction = (math.floor(place) + step) % orientations
-                nearness = 1 - abs(place - math.floor(place) - step)
-                for row in range(rows):
-                    off_row = abs((y + 0.5) * rows / height - (row + 0.5))
-                    for column in range(columns):
-                        off_column = abs((x + 0.5) * columns / width - (column + 0.5))
-                        if off_row < 1 and off_column < 1:
-                            share = (1 - off_row) * (1 - off_column)
-                            cells[direction, row, column] += length * nearness * share
-    return np.sqrt(cells / (cells.sum() or 1)).ravel()
 
 
 @pytest.mark.parametrize(
@@ -60,7 +27,7 @@ def test_features_are_those_of_a_loop(shape, settings):
     images = np.random.default_rng(0).integers(0, 256, (3, *shape)).astype("uint8")
     features = hog_features(images, **settings)
     settings = {"cell_size": 4, "orientations": 16, **settings}
-    expected = [_reference(image, **settings) for image in images]
+    expected = [oriented_gradients(image, **settings) for image in images]
     assert features.dtype == np.float32
     np.testing.assert_allclose(features, expected, atol=1e-5)
 

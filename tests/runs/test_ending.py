@@ -37,14 +37,15 @@ CONSISTENCY = ConsistencyEnding("consistency", **TINY, method="fixmatch")
 
 
 def test_the_ending_follows_from_the_labels():
-    assert isinstance(ending_of(4), StudentEnding)
-    assert isinstance(ending_of(999), StudentEnding)
-    assert isinstance(ending_of(1000), ConsistencyEnding)
+    assert isinstance(ending_of(4, 28), StudentEnding)
+    assert isinstance(ending_of(999, 28), StudentEnding)
+    assert isinstance(ending_of(1000, 28), ConsistencyEnding)
     for labels in (1, 10, 600, 6000):
-        ending = ending_of(labels)
+        ending = ending_of(labels, 28)
         assert ending.name in TITLES
         assert 0 < ending.share < 1
-        assert ending_of(labels, pretrained=True) is None
+        assert ending_of(labels, 28, pretrained=True) is None
+        assert ending_of(labels, 96) is None
 
 
 def _few_labels():
@@ -104,7 +105,7 @@ def tiny(monkeypatch):
     """Tiny runs, and a function that says what they end with."""
     with tiny_runs():
         yield lambda ending: monkeypatch.setattr(
-            run_ending, "ending_of", lambda labels, *, pretrained: ending
+            run_ending, "ending_of", lambda labels, size, *, pretrained: ending
         )
 
 
