@@ -1,5 +1,6 @@
 """The suite runs once per backend: `KERAS_BACKEND=jax pytest`."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -19,6 +20,9 @@ if os.environ["KERAS_BACKEND"] == "torch":
 
 import keras
 import pytest
+
+# What is imported stays: no collection of garbage need look through it again.
+gc.freeze()
 
 # The key by which runs are known as one's own is not that of whoever runs the tests.
 _HOME = tempfile.TemporaryDirectory()

@@ -20,7 +20,7 @@ LAYERS = {
     "own_output": [],
     "data": ["checks", "own_output"],
     "views": ["checks"],
-    "backbones": [],
+    "backbones": ["checks"],
     "networks": ["data"],
     "memory": ["checks"],
     "losses": [],

@@ -6,7 +6,8 @@ import keras
 from keras import layers
 
 from semppl_keras.backbones.blocks import DATA_FORMAT, activated, convolution
-from semppl_keras.backbones.resnet import check_input_shape, is_count
+from semppl_keras.backbones.resnet import check_input_shape, check_widths
+from semppl_keras.checks import check_integers
 
 # Half the side is gone before the first stage, which is where the time is saved.
 _STEM_SIZE, _STEM_STRIDES = 4, 2
@@ -44,20 +45,8 @@ def ConvNet(
         >>> backbone(keras.ops.zeros((4, 28, 28, 1))).shape
         (4, 128)
     """
-    if (
-        not isinstance(widths, (tuple, list))
-        or len(widths) == 0
-        or not all(is_count(width) for width in widths)
-    ):
-        raise ValueError(
-            "`widths` must be a tuple of positive integers, one for each stage. "
-            f"Received: widths={widths!r}."
-        )
-    if not is_count(convolutions_per_stage):
-        raise ValueError(
-            "`convolutions_per_stage` must be an integer of at least 1. "
-            f"Received: convolutions_per_stage={convolutions_per_stage!r}."
-        )
+    check_widths(widths)
+    check_integers(1, convolutions_per_stage=convolutions_per_stage)
     check_input_shape(input_shape)
 
     images = keras.Input(input_shape, name="images")

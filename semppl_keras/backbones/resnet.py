@@ -212,6 +212,19 @@ def check_input_shape(input_shape: Any) -> None:
         )
 
 
+def check_widths(widths: Any) -> None:
+    """Raises a ValueError unless `widths` are the filters of at least one stage."""
+    if (
+        not isinstance(widths, (tuple, list))
+        or len(widths) == 0
+        or not all(is_count(width) for width in widths)
+    ):
+        raise ValueError(
+            "`widths` must be a tuple of positive integers, one for each stage. "
+            f"Received: widths={widths!r}."
+        )
+
+
 def is_count(value: Any) -> bool:
     return (
         not isinstance(value, bool)

@@ -13,7 +13,8 @@ from semppl_keras.backbones.blocks import (
     residual_stage,
     small_stem,
 )
-from semppl_keras.backbones.resnet import check_input_shape, is_count
+from semppl_keras.backbones.resnet import check_input_shape, check_widths
+from semppl_keras.checks import check_integers
 
 
 def SmallResNet(
@@ -49,25 +50,8 @@ def SmallResNet(
         >>> backbone(keras.ops.zeros((4, 16, 16, 1))).shape
         (4, 128)
     """
-    if (
-        not isinstance(widths, (tuple, list))
-        or len(widths) == 0
-        or not all(is_count(width) for width in widths)
-    ):
-        raise ValueError(
-            "`widths` must be a tuple of positive integers, one for each stage. "
-            f"Received: widths={widths!r}."
-        )
-    if not is_count(blocks_per_stage):
-        raise ValueError(
-            "`blocks_per_stage` must be an integer of at least 1. "
-            f"Received: blocks_per_stage={blocks_per_stage!r}."
-        )
-    if not is_count(stem_strides):
-        raise ValueError(
-            "`stem_strides` must be an integer of at least 1. "
-            f"Received: stem_strides={stem_strides!r}."
-        )
+    check_widths(widths)
+    check_integers(1, blocks_per_stage=blocks_per_stage, stem_strides=stem_strides)
     check_input_shape(input_shape)
 
     wiring = Wiring()

@@ -143,8 +143,10 @@ def merge_adapters(network: Any) -> None:
         if not _has_adapter(layer):
             continue
         merged = keras.ops.convert_to_numpy(layer.kernel)
-        # Keras forgets them with the attributes.
-        del layer.lora_kernel_a, layer.lora_kernel_b
+        for name in ("lora_kernel_a", "lora_kernel_b"):
+            layer._untrack_variable(getattr(layer, name))
+            # Keras' own would collect all garbage of the process each time.
+            super(keras.layers.Layer, layer).__delattr__(name)
         layer.lora_enabled, layer.lora_rank, layer.lora_alpha = False, None, None
         vars(layer).pop("load_own_variables", None)
         layer._kernel.assign(merged)

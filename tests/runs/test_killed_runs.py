@@ -51,6 +51,7 @@ def _run(when, *arguments):
     return printed
 
 
+@pytest.mark.any_backend
 def test_a_run_that_is_killed_three_times(options, finished, tmp_path, capsys):
     folder = tmp_path / "run"
     # A checkpoint after every step.
