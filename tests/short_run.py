@@ -76,7 +76,7 @@ def short_run(folder, *options, num_small=0):
             patch.setattr(module, "own_images", own_images)
         patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
         # A further training, which tests/runs/test_ending.py is for.
-        patch.setattr(run_ending, "ending_of", lambda labels, *, pretrained: None)
+        patch.setattr(run_ending, "ending_of", lambda labels, size, *, pretrained: None)
         # The views are no part of what is tested, and no plain container.
         patch.setattr(recipes.Recipe, "to_dict", lambda self: {"name": self.name})
         patch.setattr(run_metrics, "supervised_accuracy", measure_regression_alone)

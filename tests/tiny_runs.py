@@ -66,7 +66,7 @@ def tiny_runs():
             patch.setattr(module, "own_images", tiny_recipe)
         patch.setattr(recipes.Recipe, "make_model", make_uncompiled_model)
         # A further training, which tests/runs/test_ending.py is for.
-        patch.setattr(run_ending, "ending_of", lambda labels, *, pretrained: None)
+        patch.setattr(run_ending, "ending_of", lambda labels, size, *, pretrained: None)
         patch.setattr(run_metrics, "supervised_accuracy", train_network_for_a_moment)
         patch.setattr(safe_training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
         yield

@@ -16,6 +16,7 @@ class Combination:
     and kernel ridge regression on what the labels become over it.
 
     Args:
+        images: int, that are joined at the most, labelled ones among them.
         entries: int, of each dictionary of patches, see `backbones.fit_patch_network`.
         directions: int, of the features of each trained network.
         whitening: float in [0, 1], of these.
@@ -26,13 +27,14 @@ class Combination:
         width, penalty: floats, of the regression, see `evaluation.KernelRidge`.
     """
 
+    images: int = 60_000
     entries: int = 128
     directions: int = 64
     whitening: float = 0.5
     semppl_weight: float = 0.3
     network_weight: float = 0.5
-    neighbours: int = 15
-    power: float = 6.0
+    neighbours: int = 10
+    power: float = 10.0
     rows: int = 6000
     width: float = 1.0
     penalty: float = 0.1
@@ -68,9 +70,8 @@ class StudentEnding(Ending):
     """A network that learns what the others say of all images, softly.
 
     Args:
-        labelled_weight: float, what a labelled image counts, where another counts 1.
-        certainty: float, the power of the largest share as which another one counts; 0
-            for all alike.
+        sharpness: float, the power that the shares of an image that is not labelled are
+            raised to: of shares as soft as a regression gives them it learned less.
         learning_rate: float, of SGD with Nesterov's momentum of 0.9, where it begins;
             it falls along a cosine.
         weight_decay: float.
@@ -79,8 +80,7 @@ class StudentEnding(Ending):
             predicts, or None.
     """
 
-    labelled_weight: float = 1.0
-    certainty: float = 1.0
+    sharpness: float = 4.0
     learning_rate: float = 0.05
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0

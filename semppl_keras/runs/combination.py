@@ -72,7 +72,9 @@ def patch_part(how: Combination, data: FewLabels, views: MultiCrop, seed: int) -
         progress=Progress("Fitting,"),
     )
     embedder = ImageEmbedder(network, views, name="embedder")
-    return Part(network, None, 1.0, embedded_by(embedder, data, seed=seed))
+    return Part(
+        network, None, 1.0, embedded_by(embedder, data, most=how.images, seed=seed)
+    )
 
 
 def network_part(

@@ -14,7 +14,7 @@ from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 
 # Of the images to learn from, labelled ones among them: the graph over more would take
-# minutes, and so would their features.
+# minutes, and so would the features of a large network.
 MOST_IMAGES = 20_000
 
 # Images, and what they are, to features `(N, F)`.
@@ -56,11 +56,11 @@ class Embedded:
 
     @functools.cached_property
     def graph(self) -> NeighbourGraph:
-        """Over all that there is to learn from."""
+        """Over what there is to learn from, of which `MOST_IMAGES` are joined."""
         return NeighbourGraph(
             self.learned,
             np.arange(len(self.learned)) < len(self.labels),
-            max_exact=max(2, len(self.learned)),
+            max_exact=MOST_IMAGES,
             progress=Progress("Measuring,"),
         )
 
@@ -128,17 +128,22 @@ def embedded(
 
 
 def embedded_by(
-    embedder: ImageEmbedder, data: FewLabels, *, saw_labels: bool = False, seed: int = 0
+    embedder: ImageEmbedder,
+    data: FewLabels,
+    *,
+    saw_labels: bool = False,
+    most: int = MOST_IMAGES,
+    seed: int = 0,
 ) -> Embedded:
     """What a network behind its views makes of the images of a run.
 
     Args:
         embedder: `ImageEmbedder`.
-        data, saw_labels, seed: As for `embedded`.
+        data, saw_labels, most, seed: As for `embedded`.
     """
 
     def embed(images: np.ndarray, what: str) -> np.ndarray:
         told = PredictionProgress(Progress("Measuring,"), what, len(images))
         return embedder.predict(images, verbose=0, callbacks=[told])
 
-    return embedded(embed, data, saw_labels=saw_labels, seed=seed)
+    return embedded(embed, data, saw_labels=saw_labels, most=most, seed=seed)

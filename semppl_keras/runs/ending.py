@@ -76,7 +76,7 @@ def train_ending(
         settings: What `run.json` holds.
         data: What the run is trained on.
         model: A trained `SemPPL` of images.
-        of: Its features.
+        of: Its features, of as many images as the combination joins.
         most_steps: Of a training that no time is given.
         budget: What is left of the run's time, of which as many steps are made as fit,
             or None.
@@ -119,7 +119,9 @@ def train_ending(
     if trained is not None:
         classifier, as_trained = trained
         classifier.class_names = data.class_names
-        candidates[ending.name], of_network = _measured(classifier, data, seed)
+        candidates[ending.name], of_network = _measured(
+            classifier, data, how.images, seed
+        )
         save_model(classifier, network_path(folder, ending.name))
         name, weight = ending.name, how.network_weight
         network = classifier.backbone
@@ -162,7 +164,7 @@ def _train(
 
 
 def _measured(
-    classifier: ImageClassifier, data: FewLabels, seed: int
+    classifier: ImageClassifier, data: FewLabels, most: int, seed: int
 ) -> tuple[Candidate, Embedded]:
     """How good a network is, and what it makes of the images.
 
@@ -172,7 +174,7 @@ def _measured(
     """
     tell("Measuring the last classifier ...")
     embedder = ImageEmbedder(classifier.backbone, classifier.views, name="embedder")
-    of = embedded_by(embedder, data, saw_labels=True, seed=seed)
+    of = embedded_by(embedder, data, saw_labels=True, most=most, seed=seed)
     measured = linear_candidate(of, trained_probe(of, seed), seed)
     predictions = None
     if of.test is not None:

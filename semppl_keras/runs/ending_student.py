@@ -49,8 +49,8 @@ def train_student(
     assert of.rows is not None
     order = np.argsort(of.rows)
     images = rows_of(data.x_train, of.rows[order])
-    weights = shares.max(axis=1) ** ending.certainty
-    weights[: len(of.labels)] = ending.labelled_weight
+    shares = shares**ending.sharpness
+    shares /= shares.sum(axis=1, keepdims=True)
     views = mild_views(model.views)
 
     def make_compiled(steps: int) -> FineTuner:
@@ -85,7 +85,6 @@ def train_student(
         usual=Schedule.of_steps(steps, steps_in_pass),
         steps_in_pass=steps_in_pass,
         batch_size=batch_size,
-        sample_weight=weights[order],
         **training,
     )
     return tuner.classifier, how

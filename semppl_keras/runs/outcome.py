@@ -20,7 +20,7 @@ from semppl_keras.runs.candidates import (
     trained_probe,
 )
 from semppl_keras.runs.choice import chosen, trained_candidates
-from semppl_keras.runs.embedded import Embedded, embedded
+from semppl_keras.runs.embedded import MOST_IMAGES, Embedded, embedded
 from semppl_keras.runs.frozen import Frozen, frozen_before, measure_frozen
 from semppl_keras.runs.measures import (
     measure_labels_alone,
@@ -153,17 +153,20 @@ def outcome_of(
     return Outcome(metrics, *of.shown(), predictions, TITLES[name])
 
 
-def trained_features(model: SemPPL, data: FewLabels, seed: int) -> Embedded:
+def trained_features(
+    model: SemPPL, data: FewLabels, seed: int, most: int = MOST_IMAGES
+) -> Embedded:
     """What a trained network makes of the images of a run.
 
     Args:
         model: Of images.
         data: What it was trained on.
-        seed: Draws some, where there are many.
+        seed: Draws some, where there are more.
+        most: To learn from.
     """
 
     def embed(images: np.ndarray, what: str) -> np.ndarray:
         told = PredictionProgress(Progress("Measuring,"), what, len(images))
         return model.embed(images, callbacks=[told])
 
-    return embedded(embed, data, saw_labels=True, seed=seed)
+    return embedded(embed, data, saw_labels=True, most=most, seed=seed)

@@ -26,6 +26,7 @@ from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.candidates import Candidate
+from semppl_keras.runs.embedded import MOST_IMAGES
 from semppl_keras.runs.ending import CHECKPOINTS as ENDING_CHECKPOINTS
 from semppl_keras.runs.ending import Ended, ending_for, train_ending
 from semppl_keras.runs.errors import RunError
@@ -309,7 +310,8 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     features, ended = None, Ended({})
     if settings["epochs"]:
         tell("Measuring ...")
-        features = trained_features(model, data, seed)
+        most = ending.combination.images if ending else MOST_IMAGES
+        features = trained_features(model, data, seed, most)
         ended = train_ending(
             ending,
             folder,
