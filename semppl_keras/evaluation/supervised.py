@@ -23,7 +23,7 @@ _WEIGHT_DECAY = 5e-4
 _LABEL_SMOOTHING = 0.1
 # Over a 20th of the steps, and at most 100 of them.
 _AVERAGES, _LONGEST_AVERAGE = 20, 100
-_LEAST_STEPS, _MOST_STEPS, _PASSES = 300, 4000, 20
+_LEAST_STEPS, _MOST_STEPS, _PASSES = 1000, 4000, 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +177,7 @@ def supervised_steps(num_labelled: int, batch_size: int = 64) -> int:
         batch_size: Images per step.
 
     Returns:
-        int, steps that are 20 passes, at least 300 and at most 4,000.
+        int, steps that are 20 passes, at least 1,000 and at most 4,000.
     """
     passes = _PASSES * num_labelled // batch_size
     return min(_MOST_STEPS, max(_LEAST_STEPS, passes))

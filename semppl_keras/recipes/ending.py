@@ -81,7 +81,7 @@ class StudentEnding(Ending):
     """
 
     sharpness: float = 4.0
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     weight_average: float | None = 0.99

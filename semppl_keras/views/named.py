@@ -27,13 +27,14 @@ def recipe(name: str, **changes: Any) -> MultiCrop:
     return MultiCrop(**{**RECIPES[name], **changes})
 
 
-def mild_views(views: MultiCrop) -> MultiCrop:
+def mild_views(views: MultiCrop, **changes: Any) -> MultiCrop:
     """Views of the same images that are mild enough to learn labels alone from.
 
     Args:
         views: whose size, ranges and centre view they have, and what says which images
-            are taken for the same: they are mirrored where these are, and turned and
-            slanted half as far.
+            are taken for the same: they are mirrored where these are, and turned by 10
+            degrees and slanted by 0.1 less.
+        changes: arguments of `MultiCrop` that differ.
 
     Returns:
         A `MultiCrop` like "mild".
@@ -41,7 +42,8 @@ def mild_views(views: MultiCrop) -> MultiCrop:
     alike = {
         "large_size": views.large_size,
         "flip": views.flip,
-        "rotation": views.rotation / 2,
-        "shear": views.shear / 2,
+        # Only where images turn by themselves: turning blurs small ones.
+        "rotation": max(0.0, views.rotation - 10),
+        "shear": max(0.0, views.shear - 0.1),
     }
-    return changed(views, **{**RECIPES["mild"], **alike})
+    return changed(views, **{**RECIPES["mild"], **alike, **changes})

@@ -56,7 +56,7 @@ RECIPES = {
         "large_size": 28,
         "large_area": (1.0, 1.0),
         "aspect_ratio": (1.0, 1.0),
-        "shift": 0.125,
+        "shift": 0.075,
         "color_jitter": 0.0,
         "grayscale": 0.0,
         "blur": (0.0, 0.0),

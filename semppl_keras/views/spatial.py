@@ -164,7 +164,7 @@ def random_boxes(
         area: `(..., 2)` in (0, 1], the range of the share of the image.
         aspect_ratio: pair of positive floats, the range of width / height.
         shift: float, by which share of the image's side a box may reach beyond it, on
-            each side.
+            each side; with one the place is a whole number of pixels.
 
     Returns:
         top, left, box height, box width: each `(...)`, in pixels.
@@ -182,7 +182,11 @@ def random_boxes(
     box_width = ops.minimum(ops.sqrt(share * ratio), 1.0)
     top = (1.0 - box_height + 2.0 * shift) * u[..., 2] - shift
     left = (1.0 - box_width + 2.0 * shift) * u[..., 3] - shift
-    return top * height, left * width, box_height * height, box_width * width
+    top, left = top * height, left * width
+    if shift:
+        # Between pixels an image would be blurred, which no image to predict is.
+        top, left = ops.round(top), ops.round(left)
+    return top, left, box_height * height, box_width * width
 
 
 def resample(images: Any, rows: Any, columns: Any) -> Any:
