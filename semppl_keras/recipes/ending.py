@@ -23,11 +23,14 @@ class Combination:
         semppl_weight, network_weight: floats, of SemPPL's features and of those of
             the network that is trained after it, where those of patches have 1.
         neighbours, power: of the graph, see `evaluation.propagate_labels`.
+        restart: float, times the square root of the labels a class, and 0.1 at the
+            most: 1 - alpha of the walk over the graph, which is to be the longer the
+            fewer labels there are.
         rows: int, of the images that the regression keeps, labelled ones first.
         width, penalty: floats, of the regression, see `evaluation.KernelRidge`.
     """
 
-    images: int = 60_000
+    images: int = 40_000
     entries: int = 128
     directions: int = 64
     whitening: float = 0.5
@@ -35,6 +38,7 @@ class Combination:
     network_weight: float = 0.5
     neighbours: int = 10
     power: float = 10.0
+    restart: float = 0.01
     rows: int = 6000
     width: float = 1.0
     penalty: float = 0.1
