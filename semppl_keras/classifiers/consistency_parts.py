@@ -44,8 +44,8 @@ TOLD = (
 )
 _KNOWN = {*TOLD, "loss", "pseudo_label_accuracy"}
 _PROJECTION_DIM = 128
-# FixMatch's weak views: moved by as much of a side.
-_SHIFT = 0.125
+# FixMatch's weak views: moved by as much of a side, and not turned.
+_WEAK: dict[str, Any] = {"shift": 0.125, "rotation": 0.0, "shear": 0.0}
 
 
 def check_parts(parts: dict[str, Any], terms: Iterable[Any]) -> None:
@@ -175,7 +175,7 @@ def weak_and_strong(views: Any, own: Any) -> WeakStrong:
             "`start` must take pictures: what is kept of them has no strong views. "
             f"Received: a model of {type(own).__name__}. Call its `on_pictures` first."
         )
-    return WeakStrong(mild_views(own, shift=_SHIFT) if views is None else own)
+    return WeakStrong(mild_views(own, **_WEAK) if views is None else own)
 
 
 def views_of_start(start: Any) -> MultiCrop:
@@ -191,7 +191,7 @@ def views_of_start(start: Any) -> MultiCrop:
             "backbone: a WeakStrong, a MultiCrop, or the name of a recipe of "
             f"semppl_keras.views. Received: start of type {type(start).__name__}."
         )
-    return mild_views(crop_and_flip(views), shift=_SHIFT)
+    return mild_views(crop_and_flip(views), **_WEAK)
 
 
 def make_projector(
