@@ -1,6 +1,7 @@
 """What a run ends with: one more classifier, by how many labels there are."""
 
 import dataclasses
+import math
 from typing import Any
 
 from semppl_keras.recipes.defaults import SMALL
@@ -42,6 +43,10 @@ class Combination:
     rows: int = 6000
     width: float = 1.0
     penalty: float = 0.1
+
+    def alpha(self, labels_per_class: float) -> float:
+        """Of the walk over the graph, see `evaluation.propagate_labels`."""
+        return 1 - min(0.1, self.restart * math.sqrt(labels_per_class))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 
 import keras
 import numpy as np
@@ -175,12 +174,11 @@ class Combined:
         """
         known = labels[labels >= 0]
         counts = np.bincount(known, minlength=self.of.num_classes)
-        restart = min(0.1, self._how.restart * math.sqrt(counts.mean()))
         shares = spread_labels(
             self._graph,
             self.of.of_learned(labels),
             self.of.num_classes,
-            alpha=1 - restart,
+            alpha=self._how.alpha(counts.mean()),
             class_prior=counts / counts.sum(),
         )
         return self._ridge.fit(shares[self._kept])

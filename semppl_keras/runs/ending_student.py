@@ -49,8 +49,7 @@ def train_student(
     assert of.rows is not None
     order = np.argsort(of.rows)
     images = rows_of(data.x_train, of.rows[order])
-    shares = shares**ending.sharpness
-    shares /= shares.sum(axis=1, keepdims=True)
+    shares = sharpened(shares, ending.sharpness)
     views = mild_views(model.views)
 
     def make_compiled(steps: int) -> FineTuner:
@@ -88,6 +87,12 @@ def train_student(
         **training,
     )
     return tuner.classifier, how
+
+
+def sharpened(shares: np.ndarray, power: float) -> np.ndarray:
+    """Shares `(N, C)` to a power, of a sum of 1 again."""
+    shares = shares**power
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def _start(ending: StudentEnding, model: SemPPL) -> keras.Model:

@@ -1,5 +1,6 @@
 """What a run ends with: a student of propagated labels, or a consistency training."""
 
+import dataclasses
 import json
 
 import keras
@@ -19,11 +20,12 @@ from semppl_keras.recipes.ending import (
     StudentEnding,
     ending_of,
 )
-from semppl_keras.runs import budget, resuming
+from semppl_keras.runs import budget, combination, resuming
 from semppl_keras.runs import ending as run_ending
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.combination import Combined, Part
 from semppl_keras.runs.embedded import embedded
+from semppl_keras.runs.ending_student import sharpened
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.speed import Speed
 
@@ -93,6 +95,40 @@ def test_a_combination_says_of_all_images_what_the_labels_become():
     hidden = np.array([-1, 0, 0, 1, 1, 2])
     hidden[1:] = data.y_labelled[1:]
     assert combined.fit(hidden).predict(combined.of.learned[:1]).shape == (1,)
+
+
+def test_the_walk_is_longer_with_fewer_labels():
+    how = Combination(restart=0.01)
+    assert how.alpha(1) == pytest.approx(0.99)
+    assert how.alpha(25) == pytest.approx(0.95)
+    assert how.alpha(100) == how.alpha(6000) == pytest.approx(0.9)
+
+
+def test_a_combination_walks_by_the_labels_that_it_is_given(monkeypatch):
+    alphas = []
+    spread = combination.spread_labels
+
+    def watched(*args, alpha, **arguments):
+        alphas.append(alpha)
+        return spread(*args, alpha=alpha, **arguments)
+
+    monkeypatch.setattr(combination, "spread_labels", watched)
+    of = _embedded(_few_labels())
+    how = dataclasses.replace(COMBINATION, restart=0.02)
+    combined = Combined([Part(None, None, 1.0, of)], how, None, seed=0)
+    for labels in (of.labels, np.where(np.arange(6) % 2, of.labels, -1)):
+        combined.fit(labels)
+        per_class = np.sum(labels >= 0) / of.num_classes
+        assert alphas.pop() == pytest.approx(1 - 0.02 * per_class**0.5)
+
+
+def test_shares_are_sharpened():
+    shares = np.array([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0]])
+    sharp = sharpened(shares, 4.0)
+    for row, expected in zip(sharp, shares, strict=True):
+        powers = [value**4 for value in expected]
+        np.testing.assert_allclose(row, np.array(powers) / sum(powers))
+    np.testing.assert_allclose(sharpened(shares, 1.0), shares)
 
 
 @pytest.fixture(scope="module")
