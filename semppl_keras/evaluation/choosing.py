@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,7 @@ def choose(
     measured: Mapping[str, CrossValidation | None],
     preference: Sequence[str],
     trained: Collection[str] = (),
+    contained: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The best of several classifiers that were measured on the same labels.
 
@@ -123,6 +125,9 @@ def choose(
     one that is preferred wins. What was trained with these labels is flattered by them,
     each classifier by as much as its features fit them: such numbers tell nothing of
     which of these is best, so that the one that is preferred stands for all of them.
+    Nor do they tell one from what it contains that is not flattered, unless it is not
+    even ahead of it: else it is expected to be the better of the two, and is compared
+    with all others by the number of what it contains.
 
     Args:
         measured: By name what `cross_validate` gave, all of them of the same labels and
@@ -130,6 +135,8 @@ def choose(
         preference: Names, the one that is expected to be best first; names that are not
             in `measured` are passed over.
         trained: Names of those whose features were trained with the labels.
+        contained: By name of one of these the name of another that is not, and that it
+            contains.
 
     Returns:
         A name.
@@ -146,6 +153,12 @@ def choose(
     known = {name: one for name in named if (one := measured[name]) is not None}
     if not known:
         return named[0]
+    for whole, part in contained.items():
+        if whole in known and part in known:
+            ahead = np.mean(known[whole].correct) > np.mean(known[part].correct)
+            if ahead:
+                known[whole] = known[part]
+            del known[part if ahead else whole]
     of_trained = [name for name in known if name in trained]
     for name in of_trained[1:]:
         del known[name]

@@ -30,3 +30,6 @@ TRAINED = frozenset(
         "memory",
     )
 )
+
+# What one of these contains that knew no labels.
+CONTAINED = {"combined": "patches"}

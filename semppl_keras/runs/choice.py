@@ -6,7 +6,7 @@ from typing import Any
 
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation.choosing import choose
-from semppl_keras.evaluation.classifier_titles import TITLES, TRAINED
+from semppl_keras.evaluation.classifier_titles import CONTAINED, TITLES, TRAINED
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.runs.candidates import (
     Candidate,
@@ -66,7 +66,7 @@ def chosen(candidates: Mapping[str, Candidate]) -> dict[str, Any]:
         and `std_error`, or None where too few labels could be held out.
     """
     measured = {name: one.cross_validation for name, one in candidates.items()}
-    name = choose(measured, tuple(TITLES), TRAINED)
+    name = choose(measured, tuple(TITLES), TRAINED, CONTAINED)
     return {
         "classifier": name,
         "classifier_accuracy": candidates[name].accuracy,

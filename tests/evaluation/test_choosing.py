@@ -108,6 +108,29 @@ def test_the_best_is_chosen_and_the_preferred_where_nobody_could_tell():
         choose(measured, ["unheard of"])
 
 
+def test_what_contains_another_is_judged_by_it():
+    labels = np.tile(np.arange(3), 30)
+    part = cross_validate(_answers(labels, wrong=range(9)), labels)
+    rival = cross_validate(_answers(labels, wrong=range(9, 24)), labels)
+    ahead = CrossValidation(
+        cross_validate(_answers(labels, wrong=range(6)), labels).correct, optimism=0.5
+    )
+    names, of_parts = ["whole", "part", "rival"], {"whole": "part"}
+
+    def chosen(whole, rival=rival):
+        measured = {"whole": whole, "part": part, "rival": rival}
+        return choose(measured, names, {"whole"}, of_parts)
+
+    # Far behind once that is taken off which flatters it, and ahead with it.
+    assert chosen(ahead) == "whole"
+    assert choose({"whole": ahead, "part": part}, names, {"whole"}) == "part"
+    # Not ahead even so.
+    assert chosen(CrossValidation(part.correct)) == "part"
+    # What is better than the part is taken for better than the whole.
+    assert chosen(ahead, cross_validate(_answers(labels), labels)) == "rival"
+    assert choose({"whole": ahead}, names, {"whole"}, of_parts) == "whole"
+
+
 def test_a_unit_probe_sees_directions_alone():
     features, labels = _clusters(12)
     probe = unit_probe(features, labels)
