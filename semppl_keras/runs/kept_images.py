@@ -69,11 +69,9 @@ class KeptImages:
 
     parts: Mapping[str, KeptPart]
 
-    @property
-    def measures_whole(self) -> bool:
-        """Whether none of those is left out that a run is measured with."""
-        measured = (self.parts.get(role) for role in (LABELLED, TEST))
-        return all(part is None or part.whole for part in measured)
+    def has_all(self, roles: Sequence[str]) -> bool:
+        """Whether they are all that the run had of some kinds."""
+        return all(part.whole for role, part in self.parts.items() if role in roles)
 
     def labelled(self) -> LabelledImages:
         """Those with labels, all of them unless there were very many."""

@@ -15,7 +15,14 @@ from semppl_keras.recipes import Recipe
 from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import MissingPictures, RunError
 from semppl_keras.runs.folder import dataset_of, load_data, read_metrics, value_range_of
-from semppl_keras.runs.kept_images import IMAGES, ROLES, KeptImages, read_kept
+from semppl_keras.runs.kept_images import (
+    IMAGES,
+    LABELLED,
+    ROLES,
+    TEST,
+    KeptImages,
+    read_kept,
+)
 from semppl_keras.runs.picture_places import is_there, moved, root_of
 from semppl_keras.runs.run_images import LabelledImages, RunImages
 from semppl_keras.runs.safety.own_runs import check_sources
@@ -59,7 +66,7 @@ class RunData:
         self._recipe, self._shape = recipe, shape
         self._photos, self._trust, self._own = photos, trust, own
         self._told_changes = False
-        self._told_missing = False
+        self._told_roles: set[str] = set()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -86,6 +93,10 @@ class RunData:
             RunError: They are others.
         """
         dataset = self._followed()
+        as_trained = labels_per_class == self.settings["labels_per_class"]
+        if self._photos is not None and not as_trained:
+            # Which tells whether they are those of the training.
+            _ = self.all
         with self._missing_told(*dataset.sources):
             data = load_data(
                 dataset,
@@ -102,15 +113,21 @@ class RunData:
                 f"{listed(names)}. Received: {listed(data.class_names)}. Bring the "
                 "labels back, or train again."
             )
-        if labels_per_class == self.settings["labels_per_class"]:
+        if as_trained:
             if self._photos is not None:
                 self._check_same(data)
             self._tell_changes(data.y_labelled, names)
         return data
 
-    def whole(self, labels_per_class: int | str) -> FewLabels:
-        """The same, of a run to be measured on its own images: those that it keeps
-        will do if they are all of the labelled ones and of those to test on.
+    def whole(
+        self, labels_per_class: int | str, roles: Sequence[str] = (LABELLED, TEST)
+    ) -> FewLabels:
+        """The same, for measuring: those that the run keeps will do if they are all
+        that it had of some kinds.
+
+        Args:
+            labels_per_class: As for `read`.
+            roles: The kinds.
 
         Raises:
             MissingPictures: Others are needed.
@@ -122,7 +139,7 @@ class RunData:
             if (
                 labels_per_class != self.settings["labels_per_class"]
                 or kept is None
-                or not kept.measures_whole
+                or not kept.has_all(roles)
             ):
                 raise self._needed(missing, kept) from missing
         return self.all
@@ -228,11 +245,11 @@ class RunData:
                 raise
             gone = [role for role in roles if not is_there(self.dataset, role)]
             missing = ", ".join(
-                f"{role}, {self.dataset.sources[role]!r}" for role in gone
+                f"{self.dataset.sources[role]} ({role})" for role in gone
             )
             raise MissingPictures(
                 f"The images of {str(self.named)!r} must be where it says. Received: "
-                + (f"nothing there ({missing}). {error}" if gone else f"{error}")
+                + (f"nothing at {missing}." if gone else f"{error}")
             ) from error
 
     def _has_kept(self) -> bool:
@@ -241,7 +258,7 @@ class RunData:
     def _kept_instead(
         self, missing: MissingPictures, roles: Sequence[str]
     ) -> KeptImages:
-        """What the run keeps in the place of what is missing, which is told once.
+        """What the run keeps in the place of what is missing, told once of each kind.
 
         Raises:
             MissingPictures: It keeps nothing, or a person has said where they are.
@@ -249,8 +266,10 @@ class RunData:
         kept = None if self._photos is not None else self.kept
         if kept is None:
             raise self._needed(missing, None) from missing
-        if not self._told_missing:
-            self._told_missing = True
+        if not set(roles) & set(kept.parts):
+            raise self._needed(missing, kept) from missing
+        if not set(roles) <= self._told_roles:
+            self._told_roles |= set(roles)
             tell(f"Note: {missing} What the run keeps is used: {kept.told(roles)}.")
         return kept
 
@@ -260,8 +279,11 @@ class RunData:
         """The error of what needs the images that are missing."""
         if self._photos is not None:
             return missing
-        keeps = "" if kept is None else f" The run keeps {kept.told()}."
-        return MissingPictures(f"{missing}{keeps} If they are elsewhere: --photos DIR.")
+        more = "" if kept is None else f" The run keeps {kept.told()}."
+        cause = missing.__cause__
+        if cause is not None and str(cause) not in str(missing):
+            more += f" ({cause})"
+        return MissingPictures(f"{missing}{more} If they are elsewhere: --photos DIR.")
 
     def _check_same(self, data: FewLabels) -> None:
         check_same(

@@ -18,6 +18,7 @@ from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import load_data
+from semppl_keras.runs.kept_images import LABELLED, TEST
 from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.telling import tell
@@ -95,7 +96,8 @@ def task_of_run(finished: FinishedRun, options: EvaluateOptions) -> tuple[Task, 
 
     if other is None or options.same_classes:
         # The split that the run was trained on: the same seed.
-        data = finished.images.whole(labels_per_class)
+        needed = (LABELLED,) if options.same_classes else (LABELLED, TEST)
+        data = finished.images.whole(labels_per_class, needed)
     else:
         data = load_data(other, labels_per_class, seed, recipe)
     kind = "own" if other is None else "transfer"

@@ -28,6 +28,7 @@ from semppl_keras.runs import evaluating as evaluate_command
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import tasks as evaluation_task
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.results.evaluation import Evaluation
 
 pytestmark = pytest.mark.any_backend
@@ -353,9 +354,7 @@ def test_classes_are_matched_by_name_or_by_number():
 
 def test_nothing_is_chosen_on_test_labels(run, quick):
     arguments = semppl_keras.cli.parser().parse_args(["evaluate", str(run)])
-    task, seed = evaluation_task.task_of_run(
-        json.loads((run / "run.json").read_text()), arguments, run
-    )
+    task, seed = evaluation_task.task_of_run(FinishedRun(run), arguments)
     wrong = dataclasses.replace(task, y_test=np.roll(task.y_test, 7))
     model = keras.models.load_model(run / "model.keras")
     own, other = (
