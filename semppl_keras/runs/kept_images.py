@@ -30,7 +30,7 @@ ROLES = (LABELLED, UNLABELLED, TEST)
 MOST_IMAGES = {LABELLED: 2**20, UNLABELLED: 400, TEST: 1000}
 MOST_BYTES = {LABELLED: 2**28, UNLABELLED: 2**26, TEST: 2**26}
 # What names and labels take beside them.
-_FREE_BYTES = 2**26
+FREE_BYTES = 2**26
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -177,7 +177,7 @@ def read_kept(folder: pathlib.Path, num_classes: int) -> KeptImages | None:
     path = folder / IMAGES
     if not path.is_file():
         return None
-    most = sum(MOST_BYTES.values()) + _FREE_BYTES
+    most = sum(MOST_BYTES.values()) + FREE_BYTES
     arrays = read_arrays(path, _ARRAYS, [f"{TEST}_{name}" for name in _OF_PART], most)
     parts = {
         role: KeptPart(

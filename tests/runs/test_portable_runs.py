@@ -275,7 +275,7 @@ def test_hostile_files_are_refused_by_name(
     file, place = tmp_path / "run.zip", tmp_path / "place"
     place.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(place))
-    monkeypatch.setattr(packed_runs, "_FREE_BYTES", 0)
+    monkeypatch.setattr(packed_runs, "FREE_BYTES", 0)
     pairs = entries.items() if isinstance(entries, dict) else entries
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w") as archive:
         # Of what stands there twice.
@@ -388,7 +388,7 @@ def test_hostile_images_are_refused(tmp_path, name, value, told):
 def test_more_images_than_are_kept_are_refused(tmp_path, monkeypatch):
     keep_images(tmp_path, {"dataset": "npz:a.npz", "seed": 1}, _few_labels(30, 3))
     monkeypatch.setattr(kept_images, "MOST_BYTES", {"labelled": 100})
-    monkeypatch.setattr(kept_images, "_FREE_BYTES", 28)
+    monkeypatch.setattr(kept_images, "FREE_BYTES", 28)
     with pytest.raises(RunError, match="must have at most 128 bytes of arrays"):
         read_kept(tmp_path, 3)
 

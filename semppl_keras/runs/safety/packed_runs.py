@@ -45,7 +45,7 @@ FILES = (
 MOST_BYTES = 2**33
 # Networks and images are packed as they are; texts become no more than this smaller.
 _MOST_COMPRESSION = 10
-_FREE_BYTES = 2**26
+FREE_BYTES = 2**26
 _READ_AT_ONCE = 2**20
 
 
@@ -119,7 +119,7 @@ def _check_entries(
         raise _refused(
             path, f"hold at most {MOST_BYTES:,} bytes", f"{announced:,} when unpacked"
         )
-    if announced > _MOST_COMPRESSION * held + _FREE_BYTES:
+    if announced > _MOST_COMPRESSION * held + FREE_BYTES:
         raise _refused(
             path,
             "hold what it announces",
