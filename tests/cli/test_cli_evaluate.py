@@ -26,6 +26,7 @@ from semppl_keras.reports.evaluation_plots import write_plots
 from semppl_keras.runs import classifier_training
 from semppl_keras.runs import evaluating as evaluate_command
 from semppl_keras.runs import measures as run_metrics
+from semppl_keras.runs import run_data
 from semppl_keras.runs import tasks as evaluation_task
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
@@ -550,14 +551,14 @@ def test_errors_are_one_line_and_leave_nothing_behind(run, tmp_path, capsys):
 
 
 def test_a_test_set_without_labels(run, monkeypatch, capsys):
-    load = evaluation_task.load_data
+    load = run_data.load_data
 
     def load_without_labels(*arguments, **options):
         data = load(*arguments, **options)
         object.__setattr__(data, "y_test", None)
         return data
 
-    monkeypatch.setattr(evaluation_task, "load_data", load_without_labels)
+    monkeypatch.setattr(run_data, "load_data", load_without_labels)
     assert main(["evaluate", str(run)]) == 2
     assert "labelled test images" in capsys.readouterr().err
 
