@@ -23,10 +23,9 @@ from semppl_keras.evaluation import (
     expected_calibration_error,
 )
 from semppl_keras.reports.evaluation_plots import write_plots
-from semppl_keras.runs import classifier_training
+from semppl_keras.runs import classifier_training, run_data
 from semppl_keras.runs import evaluating as evaluate_command
 from semppl_keras.runs import measures as run_metrics
-from semppl_keras.runs import run_data
 from semppl_keras.runs import tasks as evaluation_task
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
