@@ -34,6 +34,7 @@ _COMMANDS = (
     "report",
     "finetune",
     "distil",
+    "pack",
 )
 # A keyword cannot be imported.
 _MODULES = {"import": "import_checkpoint"}

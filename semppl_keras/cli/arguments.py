@@ -24,6 +24,9 @@ BACKBONE_FORMS = (
 )
 
 
+RUN_HELP = "folder of a run that is finished, or FILE.zip of semppl pack"
+
+
 class Options(Protocol):
     """A parser, or a group of its options."""
 
@@ -159,10 +162,26 @@ def add_run(parser: argparse.ArgumentParser) -> Options:
     Returns:
         The group of the options that say how the run is taken.
     """
-    parser.add_argument("run", metavar="RUN", help="folder of a run that is finished")
+    add_packed_run(parser)
     options = parser.add_argument_group("the run")
+    add_photos(options)
     add_trust(options)
     return options
+
+
+def add_packed_run(parser: argparse.ArgumentParser) -> None:
+    """Adds the run of a command, without the options of how it is taken."""
+    parser.add_argument("run", metavar="RUN", help=RUN_HELP)
+
+
+def add_photos(options: Options) -> None:
+    """Adds the option for where the images of a run are now."""
+    options.add_argument(
+        "--photos",
+        metavar="DIR",
+        help="folder in which the images of the run are now, called as they were "
+        "(default: where they were; what is gone is taken from what the run keeps)",
+    )
 
 
 def add_trust(options: Options, run: str = "RUN") -> None:

@@ -5,6 +5,7 @@ from .evaluating import evaluate as evaluate
 from .exporting import export as export
 from .importing import import_checkpoint as import_checkpoint
 from .labelling import label as label
+from .packing import pack as pack
 from .reporting import report as report
 from .training import train as train
 from .viewing import views as views

@@ -48,13 +48,14 @@ def finetune(
     learning_rate: float | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
+    photos: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
 ) -> TrainedClassifier:
     """Fine-tunes a copy of a run's network on its labelled images.
 
     Args:
-        run: Run folder.
+        run: Run folder, or a file that `pack` has written.
         method: "labels" for these alone; or a name of `recipes.consistency`, of a
             training on the unlabelled images, too.
         from_layer: Integer, the layer of the projection head to fine-tune from, 0 for
@@ -68,6 +69,7 @@ def finetune(
         learning_rate: At the beginning; None for the recipe's.
         seed: Integer; None for the run's.
         out: Folder to write `classifier.keras` to; None for the run's.
+        photos: Folder in which the images of the run are now; None for where they were.
         trust: Whether the run may be somebody else's.
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
@@ -93,6 +95,7 @@ def finetune(
             learning_rate=learning_rate,
             seed=seed,
             out=out,
+            photos=photos,
             trust=trust,
         )
     )
@@ -206,13 +209,14 @@ def distil(
     learning_rate: float | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
+    photos: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
 ) -> TrainedClassifier:
     """Teaches a network what a run's classifier says of all of its images.
 
     Args:
-        run: Run folder.
+        run: Run folder, or a file that `pack` has written.
         student: "same", which goes on from what the teacher has learned, or another
             network, as `train` takes it for `backbone`.
         temperature: Of what the teacher says.
@@ -232,6 +236,7 @@ def distil(
         learning_rate: At the beginning; None for the recipe's.
         seed: Integer; None for the run's.
         out: Folder to write `classifier.keras` to; None for the run's.
+        photos: Folder in which the images of the run are now; None for where they were.
         trust: Whether the run may be somebody else's.
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
@@ -261,6 +266,7 @@ def distil(
             learning_rate=learning_rate,
             seed=seed,
             out=out,
+            photos=photos,
             trust=trust,
         )
     )
@@ -329,7 +335,8 @@ def distil_with(options: DistillationOptions) -> TrainedClassifier:
 def _run_to_train(options: ClassifierOptions) -> Iterator[FinishedRun]:
     """The run; nothing else writes to the folder of the classifier meanwhile."""
     check_can_write(options.out, folder=True)
-    finished = FinishedRun(options.run, trust=options.trust)
+    finished = FinishedRun(options.run, trust=options.trust, photos=options.photos)
+    finished.check_can_be_written(options.out)
     with locked(pathlib.Path(options.out or finished.folder)):
         yield finished
 

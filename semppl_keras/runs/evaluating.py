@@ -16,9 +16,10 @@ from semppl_keras.reports.tables import (
 )
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.folder import read_finished_run, versions
+from semppl_keras.runs.folder import versions
 from semppl_keras.runs.measures import measure
 from semppl_keras.runs.options.evaluate import EvaluateOptions
+from semppl_keras.runs.options.pack import ENDING
 from semppl_keras.runs.results.evaluation import Evaluation
 from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.tasks import Task, check_images_fit, task_of_run
@@ -50,13 +51,15 @@ def evaluate(
     classifier: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     seed: int | None = None,
+    photos: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
 ) -> list[Evaluation]:
     """Measures finished runs on test images: their own, or those of other data.
 
     Args:
-        runs: Run folder, or a list of them; several should differ in the seed alone.
+        runs: Run folder, or a file that `pack` has written, or a list of them; several
+            should differ in the seed alone.
         data: Another data set, as `dataset` of `train`. None for the run's.
         test: Your own images of the run's classes to test on: a folder for each class,
             or another source with labels that `semppl evaluate --help` names.
@@ -80,6 +83,7 @@ def evaluate(
         out: Folder to write to, in the place of the run's.
         seed: At least 0; draws cross-validation, fine-tuning, corruptions and the
             labelled images of another data set. None for the run's.
+        photos: Folder in which the images of the run are now; None for where they were.
         trust: Whether a run may be somebody else's.
         verbose: 0 to say nothing, 1 as the command does, 2 for more.
 
@@ -115,6 +119,7 @@ def evaluate(
             classifier=classifier,
             out=out,
             seed=seed,
+            photos=photos,
             trust=trust,
         )
     )
@@ -123,17 +128,20 @@ def evaluate(
 def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
     """The same, of options that are filled already."""
     check_can_write(options.out, folder=True)
-    folders = [pathlib.Path(name) for name in options.runs]
-    settings_of = {folder: read_finished_run(folder) for folder in folders}
-    _check_alike(settings_of)
-    targets = _targets(folders, options.out)
+    runs = [
+        FinishedRun(name, trust=options.trust, photos=options.photos)
+        for name in options.runs
+    ]
+    _check_alike({finished.named: finished.settings for finished in runs})
+    for finished in runs:
+        finished.check_can_be_written(options.out)
+    targets = _targets([finished.named for finished in runs], options.out)
     corruptions = (options.corruptions or CORRUPTIONS) if options.robustness else ()
 
     evaluations = []
-    for folder, settings in settings_of.items():
-        begun = time.monotonic()
-        finished = FinishedRun(folder, trust=options.trust)
-        task, seed = task_of_run(settings, options, folder)
+    for finished in runs:
+        begun, folder = time.monotonic(), finished.named
+        task, seed = task_of_run(finished, options)
         tell(
             f"{folder}: {task.name}, {len(task.x_labelled):,} labelled images of "
             f"{len(task.class_names)} classes, {len(task.x_test):,} to test on, "
@@ -154,7 +162,7 @@ def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
         )
         entries = {
             "run": str(folder.resolve()),
-            "run_settings": settings,
+            "run_settings": finished.settings,
             "data": task.dataset,
             "kind": task.kind,
             "labels_per_class": task.labels_per_class,
@@ -239,7 +247,8 @@ def _targets(
     target = pathlib.Path(out)
     if len(folders) == 1:
         return {folders[0]: target}
-    names = [folder.resolve().name for folder in folders]
+    # A packed run is called as its folder was.
+    names = [folder.resolve().name.removesuffix(ENDING) for folder in folders]
     if len(set(names)) < len(names):
         raise RunError(
             "With --out the folders of several runs must differ in their names. "

@@ -23,18 +23,20 @@ def export(
     what: str = ExportOptions.what,
     classifier: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
+    photos: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
 ) -> pathlib.Path:
     """Writes a finished run so that it can be served without this package.
 
     Args:
-        run: Run folder.
+        run: Run folder, or a file that `pack` has written.
         format: "saved_model", "keras", "onnx" or "litert".
         what: "classifier", images to probabilities, or "backbone", to features.
         classifier: Another one: its name, such as "linear", or a `classifier.keras`;
             None for the run's.
         out: Where to write it; None for `exported` in the run folder.
+        photos: Folder in which the images of the run are now; None for where they were.
         trust: Whether the run may be somebody else's.
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
@@ -55,6 +57,7 @@ def export(
             what=what,
             classifier=classifier,
             out=out,
+            photos=photos,
             trust=trust,
         )
     )
@@ -62,7 +65,8 @@ def export(
 
 def export_with(options: ExportOptions) -> pathlib.Path:
     """The same, of options that are filled already."""
-    finished = FinishedRun(options.run, trust=options.trust)
+    finished = FinishedRun(options.run, trust=options.trust, photos=options.photos)
+    finished.check_can_be_written(options.out)
     if options.out is None:
         name = f"{options.what}{FORMATS[options.format]}"
         target = finished.folder / "exported" / name

@@ -3,12 +3,11 @@
 import functools
 import os
 import pathlib
-from collections.abc import Sequence
+import shutil
+import tempfile
+import weakref
 from typing import Any
 
-import numpy as np
-
-from semppl_keras.checks import listed
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.evaluation import fit_probe
 from semppl_keras.evaluation.classifier_titles import TITLES
@@ -17,11 +16,8 @@ from semppl_keras.pretraining import Pretraining, SemPPL
 from semppl_keras.pretraining.memory_classifier import memory_classifier
 from semppl_keras.recipes import Recipe
 from semppl_keras.reports.tables import chosen_by
-from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
-    dataset_of,
-    load_data,
     read_finished_run,
     read_metrics,
     recipe_of,
@@ -29,7 +25,8 @@ from semppl_keras.runs.folder import (
 )
 from semppl_keras.runs.pixel_classifier import fit_pixel_probe, pixel_embedder
 from semppl_keras.runs.run_backbone import BACKBONE, new_backbone
-from semppl_keras.runs.run_images import LabelledImages, RunImages
+from semppl_keras.runs.run_data import RunData
+from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.run_models import (
     CLASSIFIER,
     FROZEN,
@@ -43,7 +40,7 @@ from semppl_keras.runs.run_models import (
     network_path,
 )
 from semppl_keras.runs.safety.loading import check_folder, load_model
-from semppl_keras.runs.safety.own_runs import check_sources
+from semppl_keras.runs.safety.packed_runs import is_packed, unpack
 from semppl_keras.runs.telling import tell
 
 
@@ -51,21 +48,62 @@ class FinishedRun:
     """The folder that `semppl train` has written, read as it is needed.
 
     Args:
-        folder: path.
+        run: Path of the folder, or of a file that `pack` has written, which is
+            unpacked for as long as this lives.
         trust: Whether what it names is followed and imported, whoever has written it.
+        photos: Folder in which its images are now; None for where it says.
 
     Raises:
         RunError: There is no run, none that is finished, or one that holds
             something that could be executed.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, trust: bool = False) -> None:
-        self.folder = pathlib.Path(folder)
+    def __init__(
+        self,
+        run: str | os.PathLike[str],
+        *,
+        trust: bool = False,
+        photos: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.named = pathlib.Path(run)
         self.trust = trust
+        self.packed = is_packed(self.named)
+        self.folder = self._unpacked() if self.packed else self.named
         self.settings = read_finished_run(self.folder)
         check_folder(self.folder, trust=trust)
-        self._told = False
-        self._use_of_labels = "those of now are used"
+        self.images = RunData(
+            self.folder,
+            self.settings,
+            lambda: self.recipe,
+            lambda: (self.image_size, self.channels),
+            photos=photos,
+            trust=trust,
+            own=not self.packed,
+            named=self.named,
+        )
+
+    def _unpacked(self) -> pathlib.Path:
+        """A folder that goes with this."""
+        place = pathlib.Path(tempfile.mkdtemp(prefix="semppl_"))
+        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        folder = place / (self.named.stem.strip(".") or "run")
+        unpack(self.named, folder)
+        return folder
+
+    def check_can_be_written(self, out: str | os.PathLike[str] | None) -> None:
+        """Fails where results would go to a packed run.
+
+        Args:
+            out: Where they go; None for the run.
+
+        Raises:
+            RunError: That is so.
+        """
+        if self.packed and out is None:
+            raise RunError(
+                "Nothing is written to a packed run. Received: "
+                f"{str(self.named)!r} without --out. Name a place with --out."
+            )
 
     @functools.cached_property
     def model(self) -> Pretraining:
@@ -84,26 +122,11 @@ class FinishedRun:
         """The `Recipe` it was trained by."""
         return recipe_of(self.settings)
 
-    @functools.cached_property
+    @property
     def data(self) -> FewLabels:
-        """`FewLabels`, split and labelled as in training."""
-        data = load_data(
-            self._followed(),
-            self.settings["labels_per_class"],
-            self.settings["seed"],
-            self.recipe,
-            folder=self.folder,
-            value_range=self.value_range,
-        )
-        names = tuple(self.settings.get("class_names") or data.class_names)
-        if names != data.class_names:
-            raise RunError(
-                f"The run in {str(self.folder)!r} was trained with the classes "
-                f"{listed(names)}. Received: {listed(data.class_names)}. Bring the "
-                "labels back, or train again."
-            )
-        self._tell_changed_labels(data.y_labelled, names)
-        return data
+        """`FewLabels`, split and labelled as in training; where the images are not
+        there, as much as the run keeps."""
+        return self.images.all
 
     @property
     def channels(self) -> int:
@@ -128,70 +151,22 @@ class FinishedRun:
     @property
     def class_names(self) -> tuple[str, ...]:
         """One text for each class."""
-        return tuple(self.settings.get("class_names") or self.data.class_names)
+        return self.images.class_names
 
-    @functools.cached_property
+    @property
     def labelled(self) -> LabelledImages:
-        """The `LabelledImages` that it was trained with.
+        """The `LabelledImages` that it was trained with, as `RunData` has them."""
+        return self.images.labelled
 
-        Of a person's own images the labelled ones alone are read: there are few.
-
-        Raises:
-            RunError: They are no longer what they were.
-        """
-        if self._followed().in_parts:
-            labelled = self._images().labelled()
-            self._tell_changed_labels(labelled.labels, self.class_names)
-            return labelled
-        data = self.data
-        names = [f"labelled image {index}" for index in range(len(data.x_labelled))]
-        return LabelledImages(data.x_labelled, data.y_labelled, names)
-
-    @functools.cached_property
+    @property
     def test(self) -> LabelledImages | None:
         """The `LabelledImages` to test on, or None where there are none."""
-        dataset = self._followed()
-        if not dataset.has_test:
-            return None
-        if dataset.in_parts:
-            return self._images().test()
-        data = self.data
-        if data.x_test is None or data.y_test is None:
-            return None
-        names = [f"test image {index}" for index in range(len(data.x_test))]
-        return LabelledImages(data.x_test, data.y_test, names)
+        return self.images.test
 
-    @functools.cached_property
+    @property
     def dataset(self) -> Dataset:
         """The `Dataset` that it was trained on, which knows its classes."""
-        return dataset_of(self.settings)
-
-    def _followed(self) -> Dataset:
-        """The same, if it may be read."""
-        check_sources(self.folder, self.settings, trust=self.trust)
-        return self.dataset
-
-    def _images(self) -> RunImages:
-        return RunImages(
-            self.folder,
-            self.settings,
-            self.dataset,
-            self.class_names,
-            self.image_size,
-            self.channels,
-        )
-
-    def _tell_changed_labels(
-        self, labels: np.ndarray, class_names: Sequence[str]
-    ) -> None:
-        """Says once that they are not those of the training."""
-        if not self._told:
-            self._told = tell_changed_labels(
-                self.settings,
-                labels_of(class_names, labels),
-                "trained",
-                self._use_of_labels,
-            )
+        return self.images.dataset
 
     def embedder(self) -> ImageEmbedder:
         """The backbone with its preprocessing, an `ImageEmbedder`."""
@@ -275,7 +250,7 @@ class FinishedRun:
         if name == "pixels":
             return self._pixel_classifier()
         # Those of now would have to be propagated, or remembered, anew.
-        self._use_of_labels = "the classifier knows those of the training"
+        self.images.use_of_labels = "the classifier knows those of the training"
         if name == "memory":
             return self._memory_classifier()
         if name in OF_THEIR_OWN:

@@ -53,13 +53,14 @@ def label(
     move: bool = False,
     overwrite: bool = False,
     classifier: str | os.PathLike[str] | None = None,
+    photos: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
 ) -> Labels:
     """Labels images with the classifier of a finished run.
 
     Args:
-        run: Run folder.
+        run: Run folder, or a file that `pack` has written.
         source: Folder of images, or another source of them.
         out: The table to write: path, label, confidence, second choice, neighbours.
         min_confidence: Share from 0 to 1; less certain images are left out.
@@ -70,6 +71,7 @@ def label(
         overwrite: Whether files that are there already are replaced.
         classifier: Another one: its name, such as "linear", or a `classifier.keras`;
             None for the run's.
+        photos: Folder in which the images of the run are now; None for where they were.
         trust: Whether the run may be somebody else's.
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
@@ -100,6 +102,7 @@ def label(
             move=move,
             overwrite=overwrite,
             classifier=classifier,
+            photos=photos,
             trust=trust,
         )
     )
@@ -109,12 +112,12 @@ def label_with(options: LabelOptions) -> Labels:
     """The same, of options that are filled already."""
     table, sheet = table_and_page(options)
     files = [table, skipped_path(table), *([] if sheet is None else [sheet])]
-    finished = FinishedRun(options.run, trust=options.trust)
+    finished = FinishedRun(options.run, trust=options.trust, photos=options.photos)
     check_sources(options.source, finished, files)
     check_options(options, files)
     network, how = finished.classifier(options.classifier)
     tell(
-        f"Labelling {shown(options.source)} with {shown(finished.folder)} "
+        f"Labelling {shown(options.source)} with {shown(finished.named)} "
         f"({shown(how)}) ..."
     )
     finished.tell_classifier(options.classifier)

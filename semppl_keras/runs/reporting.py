@@ -32,17 +32,19 @@ def report(
     *,
     classifier: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
+    photos: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
 ) -> pathlib.Path:
     """Writes one HTML page about a finished run.
 
     Args:
-        run: Run folder.
+        run: Run folder, or a file that `pack` has written.
         classifier: Another one: its name, such as "linear", or a `classifier.keras`;
             None for the run's.
         out: The page to write; None for `report.html` in the run folder, which is
             replaced if it is there.
+        photos: Folder in which the images of the run are now; None for where they were.
         trust: Whether the run may be somebody else's.
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
@@ -57,13 +59,16 @@ def report(
         >>> report("runs/photos")
     """
     return report_with(
-        ReportOptions.of(run=run, classifier=classifier, out=out, trust=trust)
+        ReportOptions.of(
+            run=run, classifier=classifier, out=out, photos=photos, trust=trust
+        )
     )
 
 
 def report_with(options: ReportOptions) -> pathlib.Path:
     """The same, of options that are filled already."""
-    finished = FinishedRun(options.run, trust=options.trust)
+    finished = FinishedRun(options.run, trust=options.trust, photos=options.photos)
+    finished.check_can_be_written(options.out)
     target = finished.folder / "report.html"
     if options.out is not None:
         target = pathlib.Path(options.out)
@@ -74,7 +79,7 @@ def report_with(options: ReportOptions) -> pathlib.Path:
     read_metrics(finished.folder)
     _history(finished.folder / "history.json")
     network, how = finished.classifier(options.classifier)
-    tell(f"Reporting {finished.folder} ({how}) ...")
+    tell(f"Reporting {finished.named} ({how}) ...")
     finished.tell_classifier(options.classifier)
     text = report_page(finished, network, how)
     write_whole(target, text, errors="backslashreplace")

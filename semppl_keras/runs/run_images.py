@@ -13,7 +13,7 @@ from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges
 from semppl_keras.data.images.progress import told_of
 from semppl_keras.data.images.spreadsheets import content_of
-from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.errors import MissingPictures, RunError
 from semppl_keras.runs.folder import value_range_of
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.safety.json_files import integer, read_json
@@ -47,6 +47,7 @@ class RunImages:
         class_names: One text for each class.
         image_size: Pixels of a side, to which images are brought.
         channels: 1 or 3, to which they are.
+        moved: Whether they are elsewhere than in training.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class RunImages:
         class_names: Sequence[str],
         image_size: int,
         channels: int,
+        *,
+        moved: bool = False,
     ) -> None:
         self.folder = folder
         self.settings = settings
@@ -64,6 +67,7 @@ class RunImages:
         self.class_names = class_names
         self.image_size = image_size
         self.channels = channels
+        self.moved = moved
 
     def test(self) -> LabelledImages | None:
         """Those to test on, or None where none is of the run's classes."""
@@ -135,6 +139,9 @@ class RunImages:
 
     def _lost_since(self, skipped: Sequence[Any]) -> list[str]:
         """Of the `Skipped` the names that could be read in training."""
+        if self.moved:
+            # They were called otherwise; how many there are tells what is gone.
+            return []
         path = self.folder / "skipped.tsv"
         earlier: set[str] = set()
         if path.is_file():
@@ -160,7 +167,7 @@ class RunImages:
         if len(short):
             names = [repr(self.class_names[int(number)]) for number in short]
             source = self.dataset.sources["labelled"]
-            raise RunError(
+            raise MissingPictures(
                 f"Every class of the run in {str(self.folder)!r} must have the "
                 f"labelled images that it was trained with, at least {needed}. "
                 f"Received: {counts[short[0]]} of {names[0]} in {source}"

@@ -23,6 +23,7 @@ from semppl_keras.recipes.defaults import (
 from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of, read_settings, versions
+from semppl_keras.runs.kept_images import IMAGES
 from semppl_keras.runs.options.checks import option
 from semppl_keras.runs.options.table_fields import TABLE_OPTIONS
 from semppl_keras.runs.options.train import (
@@ -69,6 +70,7 @@ _FILES = (
     "metrics.json",
     "report.png",
     "skipped.tsv",
+    IMAGES,
     "logs",
     "frozen.json",
     FROZEN,

@@ -1,8 +1,7 @@
 """What a finished run is tested on: its own data, or other."""
 
 import dataclasses
-import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,10 @@ from semppl_keras.evaluation import SEVERITIES, corrupt
 from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.folder import (
-    dataset_of,
-    load_data,
-    recipe_of,
-    value_range_of,
-)
+from semppl_keras.runs.folder import load_data
+from semppl_keras.runs.kept_images import LABELLED, TEST
 from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.progress import Progress
-from semppl_keras.runs.safety.own_runs import check_sources
 from semppl_keras.runs.telling import tell
 
 
@@ -67,15 +61,12 @@ class Task:
     num_left_out: int = 0
 
 
-def task_of_run(
-    settings: Mapping[str, Any], options: EvaluateOptions, folder: pathlib.Path
-) -> tuple[Task, int]:
+def task_of_run(finished: FinishedRun, options: EvaluateOptions) -> tuple[Task, int]:
     """What the options of an evaluation name for a run.
 
     Args:
-        settings: Dict, what `run.json` holds.
+        finished: The run.
         options: `EvaluateOptions`.
-        folder: Path of the run.
 
     Returns:
         The `Task`, and the seed to work with.
@@ -83,12 +74,12 @@ def task_of_run(
     Raises:
         RunError: There is no such task, or none for this run.
     """
+    settings = finished.settings
     seed = settings["seed"] if options.seed is None else options.seed
     if options.test is not None:
-        finished = FinishedRun(folder, trust=options.trust)
         tables = options.asked_tables(finished.dataset.table_options)
         return _own_test(options.test, finished, tables), seed
-    own, other = dataset_of(settings), None
+    own, other = finished.dataset, None
     if options.data is not None:
         named = NamedDataset(options.data, fit=own.fit).resolved()
         other = None if named == own else named
@@ -97,23 +88,16 @@ def task_of_run(
             "--same-classes is for another data set than the run's. Received: --data "
             f"{options.data}, which the run was trained on."
         )
-    recipe = recipe_of(settings)
+    recipe = finished.recipe
     if options.labels_per_class is None:
         labels_per_class = settings["labels_per_class"]
     else:
         labels_per_class = options.labels_per_class
 
     if other is None or options.same_classes:
-        check_sources(folder, settings, trust=options.trust)
         # The split that the run was trained on: the same seed.
-        data = load_data(
-            own,
-            labels_per_class,
-            settings["seed"],
-            recipe,
-            folder=folder,
-            value_range=value_range_of(settings),
-        )
+        needed = (LABELLED,) if options.same_classes else (LABELLED, TEST)
+        data = finished.images.whole(labels_per_class, needed)
     else:
         data = load_data(other, labels_per_class, seed, recipe)
     kind = "own" if other is None else "transfer"
@@ -123,7 +107,7 @@ def task_of_run(
         tested = other.load_test(
             seed,
             image_size=recipe.image_size,
-            value_range=value_range_of(settings),
+            value_range=finished.value_range,
         )
         name, x_test, y_test = tested.name, tested.images, named_alike(tested, data)
     if x_test is None or y_test is None:

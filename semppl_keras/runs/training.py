@@ -45,6 +45,7 @@ from semppl_keras.runs.kept_features import (
     keep_features,
     start_of,
 )
+from semppl_keras.runs.kept_images import keep_images
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.outcome import (
     frozen_of,
@@ -370,6 +371,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         seed=seed,
     )
     write_json(folder / "history.json", state.history)
+    keep_images(folder, settings, data)
     # Last: it marks the run as finished.
     write_json(folder / "metrics.json", metrics)
     # The models have all that is in them.

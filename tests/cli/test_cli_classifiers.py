@@ -21,6 +21,7 @@ from semppl_keras.runs import resuming as safe_training
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.kept_images import IMAGES
 from semppl_keras.runs.speed import Speed
 
 pytestmark = pytest.mark.any_backend
@@ -364,6 +365,10 @@ def test_labelled_images_that_are_gone_are_told(tmp_path, capsys):
             assert (str(gone) in printed) == (source == table)
             for path in (few / "dark").iterdir():
                 path.rename(tmp_path / path.name)
+            labels, printed = labelled(folder)
+            assert labels == [0, 0, 0, 1, 1, 1]
+            assert "What the run keeps is used: 6 of 6 labelled images." in printed
+            (folder / IMAGES).unlink()
             assert main(["label", str(folder), str(photos / "many")]) == 2
             error = capsys.readouterr().err
             assert f"Received: 0 of 'dark' in {source}" in error

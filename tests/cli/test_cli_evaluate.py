@@ -23,11 +23,12 @@ from semppl_keras.evaluation import (
     expected_calibration_error,
 )
 from semppl_keras.reports.evaluation_plots import write_plots
-from semppl_keras.runs import classifier_training
+from semppl_keras.runs import classifier_training, run_data
 from semppl_keras.runs import evaluating as evaluate_command
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import tasks as evaluation_task
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.results.evaluation import Evaluation
 
 pytestmark = pytest.mark.any_backend
@@ -353,9 +354,7 @@ def test_classes_are_matched_by_name_or_by_number():
 
 def test_nothing_is_chosen_on_test_labels(run, quick):
     arguments = semppl_keras.cli.parser().parse_args(["evaluate", str(run)])
-    task, seed = evaluation_task.task_of_run(
-        json.loads((run / "run.json").read_text()), arguments, run
-    )
+    task, seed = evaluation_task.task_of_run(FinishedRun(run), arguments)
     wrong = dataclasses.replace(task, y_test=np.roll(task.y_test, 7))
     model = keras.models.load_model(run / "model.keras")
     own, other = (
@@ -551,14 +550,14 @@ def test_errors_are_one_line_and_leave_nothing_behind(run, tmp_path, capsys):
 
 
 def test_a_test_set_without_labels(run, monkeypatch, capsys):
-    load = evaluation_task.load_data
+    load = run_data.load_data
 
     def load_without_labels(*arguments, **options):
         data = load(*arguments, **options)
         object.__setattr__(data, "y_test", None)
         return data
 
-    monkeypatch.setattr(evaluation_task, "load_data", load_without_labels)
+    monkeypatch.setattr(run_data, "load_data", load_without_labels)
     assert main(["evaluate", str(run)]) == 2
     assert "labelled test images" in capsys.readouterr().err
 

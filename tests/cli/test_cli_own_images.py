@@ -609,9 +609,7 @@ def test_pictures_become_squares_as_when_the_run_was_begun(
         expected = read_image(path, run.image_size, fit=fit)
         labels = label_images(run, classifier, str(path.parent))
         tested, _ = task_of_run(
-            run.settings,
-            EvaluateOptions.of(runs=run.folder, test=photos / "few"),
-            run.folder,
+            run, EvaluateOptions.of(runs=run.folder, test=photos / "few")
         )
         for images, names in (
             (run.labelled.images, run.labelled.names),

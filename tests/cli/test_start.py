@@ -35,6 +35,7 @@ COMMANDS = {
     "report": ["RUN"],
     "finetune": ["RUN"],
     "distil": ["RUN"],
+    "pack": ["RUN", "FILE.zip"],
 }
 
 # What parsing must not need: it is not even installed.
@@ -138,8 +139,8 @@ def test_a_wrong_value_is_told_before_the_backend_is_loaded():
         assert told.getvalue().startswith(f"semppl {{command}}: error: {{words[-2]}} ")
         assert words[-1] in told.getvalue()
     """
-    # The options of a report are paths: nothing is wrong with any text.
-    assert {*WRONG, "report"} == {*COMMANDS}
+    # The options of the others are paths: nothing is wrong with most texts.
+    assert {*WRONG, "report", "pack"} == {*COMMANDS}
     assert (
         printed(OTHERS.format(code=textwrap.dedent(code)), missing=HEAVY)
         == "['lazy_loader', 'semppl_keras']\n"

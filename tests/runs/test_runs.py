@@ -23,6 +23,7 @@ from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.options.export import ExportOptions
 from semppl_keras.runs.options.importing import ImportOptions
 from semppl_keras.runs.options.label import LabelOptions
+from semppl_keras.runs.options.pack import PackOptions
 from semppl_keras.runs.options.report import ReportOptions
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.options.views import ViewsOptions
@@ -39,6 +40,7 @@ COMMANDS = {
     "finetune": ["RUN"],
     "distil": ["RUN"],
     "export": ["RUN", "--format", "onnx"],
+    "pack": ["RUN", "FILE.zip"],
     "import": ["CHECKPOINT"],
 }
 OPTIONS = {
@@ -50,6 +52,7 @@ OPTIONS = {
     "finetune": FineTuningOptions,
     "distil": DistillationOptions,
     "export": ExportOptions,
+    "pack": PackOptions,
     "import": ImportOptions,
 }
 

@@ -4,7 +4,9 @@ import argparse
 import textwrap
 
 from semppl_keras.cli.arguments import (
+    RUN_HELP,
     add_classifier,
+    add_photos,
     add_table_options,
     add_trust,
     integer,
@@ -76,10 +78,10 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument(
-        "runs", nargs="+", metavar="RUN", help="folder of a run that is finished"
-    )
-    add_trust(parser.add_argument_group("the runs"))
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
+    of_runs = parser.add_argument_group("the runs")
+    add_photos(of_runs)
+    add_trust(of_runs)
     data = parser.add_argument_group("test images")
     data.add_argument(
         "--data",

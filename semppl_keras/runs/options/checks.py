@@ -20,7 +20,13 @@ from semppl_keras.runs.errors import RunError
 Check = Callable[[str, Any], Any]
 
 # What stands on the command line without an option's name.
-_POSITIONAL = {"run": "RUN", "runs": "RUN", "source": "DIR", "checkpoint": "CHECKPOINT"}
+_POSITIONAL = {
+    "run": "RUN",
+    "runs": "RUN",
+    "source": "DIR",
+    "checkpoint": "CHECKPOINT",
+    "file": "FILE",
+}
 
 # What NumPy takes for a seed, and more than anything else is counted to.
 _MOST = 2**32 - 1

@@ -39,6 +39,7 @@ class ClassifierOptions(Options):
     learning_rate: float | None = checked(positive, None)
     seed: int | None = checked(integer(0), None)
     out: str | None = checked(output, None)
+    photos: str | None = checked(path, None)
     trust: bool = checked(flag, False)
 
     def __post_init__(self) -> None:

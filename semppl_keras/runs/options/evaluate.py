@@ -62,6 +62,7 @@ class EvaluateOptions(TableFields):
     out: str | None = checked(output, None)
     classifier: str | None = checked(path, None)
     seed: int | None = checked(integer(0), None)
+    photos: str | None = checked(path, None)
     trust: bool = checked(flag, False)
 
     def __post_init__(self) -> None:

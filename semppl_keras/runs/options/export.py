@@ -24,4 +24,5 @@ class ExportOptions(Options):
     what: str = checked(one_of((CLASSIFIER, BACKBONE)), CLASSIFIER)
     classifier: str | None = checked(path, None)
     out: str | None = checked(output, None)
+    photos: str | None = checked(path, None)
     trust: bool = checked(flag, False)

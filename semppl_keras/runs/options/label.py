@@ -27,4 +27,5 @@ class LabelOptions(Options):
     move: bool = checked(flag, False)
     overwrite: bool = checked(flag, False)
     classifier: str | None = checked(path, None)
+    photos: str | None = checked(path, None)
     trust: bool = checked(flag, False)

@@ -12,4 +12,5 @@ class ReportOptions(Options):
     run: str = checked(path)
     classifier: str | None = checked(path, None)
     out: str | None = checked(output, None)
+    photos: str | None = checked(path, None)
     trust: bool = checked(flag, False)

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.errors import MissingPictures
 from semppl_keras.runs.folder import dataset_of
 from semppl_keras.runs.telling import tell
 
@@ -46,7 +46,11 @@ def signed(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_sources(
-    folder: pathlib.Path, settings: Mapping[str, Any], *, trust: bool = False
+    folder: pathlib.Path,
+    settings: Mapping[str, Any],
+    *,
+    trust: bool = False,
+    own: bool = True,
 ) -> None:
     """Refuses to follow what somebody else's run folder names.
 
@@ -54,9 +58,10 @@ def check_sources(
         folder: The run's, for the message.
         settings: Dict, what `run.json` holds.
         trust: Whether the user has said that it may be followed.
+        own: Whether it can be one that was written here: what was packed is not.
 
     Raises:
-        RunError: It names sources of images, and was not written here.
+        MissingPictures: It names sources of images, and was not written here.
     """
     sources = dataset_of(settings).sources
     if trust or not sources:
@@ -67,9 +72,9 @@ def check_sources(
         key = b""
     given = settings.get(_SIGNATURE)
     signature = _signature(key, settings["dataset"]).encode()
-    if key and hmac.compare_digest(str(given).encode(), signature):
+    if own and key and hmac.compare_digest(str(given).encode(), signature):
         return
-    raise RunError(
+    raise MissingPictures(
         f"The images of a run are read where run.json says, if it was written by you "
         f"and on this machine. Received: {str(folder)!r}, which was not, or by an "
         f"earlier version, or was changed since; it names "
