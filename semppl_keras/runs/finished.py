@@ -21,6 +21,7 @@ from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     dataset_of,
+    goes_on,
     load_data,
     read_finished_run,
     read_metrics,
@@ -301,7 +302,7 @@ class FinishedRun:
     @property
     def is_trained(self) -> bool:
         """Whether its network is another than it was in the beginning."""
-        return self.settings["epochs"] > 0
+        return self.settings["epochs"] > 0 or goes_on(self.settings)
 
     @property
     def classifier_names(self) -> list[str]:

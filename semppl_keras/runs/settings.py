@@ -23,6 +23,7 @@ from semppl_keras.recipes.defaults import (
 from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of, read_settings, versions
+from semppl_keras.runs.noted_files import LABELLED, TESTED, UNLABELLED
 from semppl_keras.runs.options.checks import option
 from semppl_keras.runs.options.table_fields import TABLE_OPTIONS
 from semppl_keras.runs.options.train import (
@@ -31,7 +32,13 @@ from semppl_keras.runs.options.train import (
     TrainOptions,
 )
 from semppl_keras.runs.run_backbone import BACKBONE
-from semppl_keras.runs.run_models import FROZEN, OF_THEIR_OWN, TUNED
+from semppl_keras.runs.run_models import (
+    CLASSIFIER,
+    EARLIER,
+    FROZEN,
+    OF_THEIR_OWN,
+    TUNED,
+)
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.skipped_files import names_skipped
 from semppl_keras.runs.telling import tell
@@ -70,6 +77,12 @@ _FILES = (
     "report.png",
     "skipped.tsv",
     "logs",
+    "classifier.json",
+    CLASSIFIER,
+    EARLIER,
+    LABELLED,
+    UNLABELLED,
+    TESTED,
     "frozen.json",
     FROZEN,
     TUNED,
