@@ -17,7 +17,11 @@ from semppl_keras.pretraining import Pretraining, SemPPL
 from semppl_keras.pretraining.memory_classifier import memory_classifier
 from semppl_keras.recipes import Recipe
 from semppl_keras.reports.tables import chosen_by
-from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
+from semppl_keras.runs.changed_labels import (
+    labels_of,
+    tell_changed_images,
+    tell_changed_labels,
+)
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     dataset_of,
@@ -104,6 +108,9 @@ class FinishedRun:
                 "labels back, or train again."
             )
         self._tell_changed_labels(data.y_labelled, names)
+        tell_changed_images(
+            self.settings, getattr(data, "digest", None), "those of now are used"
+        )
         return data
 
     @property

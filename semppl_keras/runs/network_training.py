@@ -12,9 +12,9 @@ import numpy as np
 from semppl_keras.callbacks import ScalarLogs, TargetEMA, TrainingState
 from semppl_keras.data import FewLabels
 from semppl_keras.pretraining import SemPPL
+from semppl_keras.pretraining.continued import take_over
 from semppl_keras.recipes import Recipe
 from semppl_keras.runs.budget import Budget
-from semppl_keras.runs.earlier_network import take_over
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of
 from semppl_keras.runs.kept_features import KeptFeatures, Start, start_of
@@ -83,8 +83,13 @@ def begin_training(
             backbone=start.part,
             kept=start.lower is not None,
         )
-        if earlier is not None:
-            take_over(model, earlier, start)
+        if earlier is not None and not take_over(
+            model, earlier, cut=start.lower is not None
+        ):
+            tell(
+                "Note: projector, predictor and memory begin anew: the recipe has "
+                "others than the earlier run."
+            )
     check_fits(folder / "checkpoints", model, state, data, epochs)
     if epochs:
         check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)

@@ -279,12 +279,18 @@ def with_data(
             f"{', '.join(begun)}. Received: {', '.join(names)}. Bring the labels back, "
             "or begin another run with another --out."
         )
+    changed: dict[str, Any] = {}
     if digest != settings.get("images_digest", digest):
         tell(
             "Note: the images are not those that the run was begun with; it goes on, "
             "but not as if it had not been interrupted."
         )
-    tell_changed_labels(settings, labels, "begun", "it goes on with those of now")
+        changed["images_digest"] = digest
+    if tell_changed_labels(settings, labels, "begun", "it goes on with those of now"):
+        changed["labels"] = labels
+    if changed:
+        # What it was begun with stays: later commands compare with that.
+        settings = {**settings, "changed_since": changed}
     settings = {
         "class_names": names,
         "images_digest": digest,

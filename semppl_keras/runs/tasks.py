@@ -16,6 +16,11 @@ from semppl_keras.data.images.files import resize_image
 from semppl_keras.data.images.source_names import own_name, resolved_source
 from semppl_keras.evaluation import SEVERITIES, corrupt
 from semppl_keras.pretraining.base import Pretraining
+from semppl_keras.runs.changed_labels import (
+    labels_of,
+    tell_changed_images,
+    tell_changed_labels,
+)
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import (
@@ -114,6 +119,11 @@ def task_of_run(
             folder=folder,
             value_range=value_range_of(settings),
         )
+        if labels_per_class == settings["labels_per_class"]:
+            labels = labels_of(data.class_names, data.y_labelled)
+            tell_changed_labels(settings, labels, "trained", "those of now are used")
+        digest = getattr(data, "digest", None)
+        tell_changed_images(settings, digest, "those of now are used")
     else:
         data = load_data(other, labels_per_class, seed, recipe)
     kind = "own" if other is None else "transfer"

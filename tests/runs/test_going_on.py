@@ -229,8 +229,15 @@ def test_a_run_that_goes_on_is_resumed_without_the_other(
             )
     shutil.rmtree(copy)
     assert (out / "earlier.keras").is_file()
+    assert "changed_since" not in _settings(out)
+    table = out / "labelled.csv"
+    table.write_text(table.read_text().replace("/8.png,c", "/8.png,a"))
     resumed = runs.train(resume=out, verbose=0)
     assert resumed["num_labelled"] == 16
+    # What has changed meanwhile is told and noted.
+    begun = _settings(out)["labels"]["counts"]
+    changed = _settings(out)["changed_since"]["labels"]["counts"]
+    assert changed == {**begun, "a": begun["a"] + 1, "c": begun["c"] - 1}
     assert _settings(out)["from"]["run"] == str(copy)
 
 
