@@ -54,7 +54,11 @@ def memory_classifier(model: SemPPL, class_names: Any = None) -> ImageClassifier
 
 
 def memory_embeddings(
-    model: SemPPL, images: np.ndarray, callbacks: Any = None
+    model: SemPPL,
+    images: np.ndarray,
+    callbacks: Any = None,
+    *,
+    network: str | None = None,
 ) -> np.ndarray:
     """What of images is compared with the memory.
 
@@ -62,18 +66,20 @@ def memory_embeddings(
         model: a `SemPPL`.
         images: `(N, H, W, C)`.
         callbacks: as in `keras.Model.predict`.
+        network: "target", which makes what the memory holds, or "online"; None for
+            that which is compared with it.
 
     Returns:
         `(N, D)` float32, of any length.
     """
-    network = getattr(model, model.predict_with)
-    embedder = ImageEmbedder(network.backbone, model.views)
+    encoder = getattr(model, network or model.predict_with)
+    embedder = ImageEmbedder(encoder.backbone, model.views)
     features = embedder.predict(images, verbose=0, callbacks=callbacks)
     parts = []
     # Without `predict`, which would trace a small function anew.
     for start in range(0, len(features), _ROWS_AT_ONCE):
         embeddings = features[start : start + _ROWS_AT_ONCE]
-        for head in network.heads:
+        for head in encoder.heads:
             embeddings = head(embeddings, training=False)
         parts.append(ops.convert_to_numpy(ops.cast(embeddings, "float32")))
     return np.concatenate(parts)

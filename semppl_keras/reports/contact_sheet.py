@@ -17,11 +17,13 @@ def write_contact_sheet(
     class_names: Sequence[str],
     table: str,
     title: str,
+    given: Sequence[tuple[str, str]] = (),
+    command: str | None = None,
 ) -> None:
     """Writes a page with a picture of each image and a list of classes below it.
 
-    What is chosen there a button saves as a table of path,label, which `semppl train
-    --labelled` takes.
+    What is chosen there a button saves as a table of path,label, together with the
+    labels that there were, which `semppl train --labelled` takes.
 
     Args:
         path: `pathlib.Path` of the file.
@@ -31,29 +33,50 @@ def write_contact_sheet(
         class_names: Of all classes.
         table: Name of the file beside which that table belongs.
         title: Headline.
+        given: Pairs of a path and a class: the labels that there were.
+        command: What is to be done with the table that the page saves, or None.
     """
+    saved = saved_table(path)
+    what_next = ""
+    if command is not None:
+        what_next = (
+            '<p class="soft">The table has all labels: those that the run was trained '
+            "with, and those of this page. Then train on with it:</p>"
+            f"<pre>{html.escape(command)}</pre>"
+        )
     figures = "".join(_figure(entry) for entry in entries)
     body = (
         '<p class="soft">Least certain first. Choose what each image shows; what has '
         f"no label is left out of the table. Save it beside {html.escape(table)}: its "
         "paths are relative to there.</p>"
+        f"{what_next}"
         '<div class="top"><button id="guesses">Take the guesses for the rest</button>'
-        '<button id="save">Save the labels</button><span id="told"></span></div>'
+        '<button id="save">Save the labels</button><span id="told"></span>'
+        '<div id="ask" role="alert" hidden><span id="expected"></span> '
+        '<button id="take">Take them</button> '
+        '<button id="leave">Leave them</button></div></div>'
         f'<div class="sheet">{figures}</div>'
     )
     script = script_of(
         "contact_sheet",
         PATHS=[entry["path"] for entry in entries],
         NAMES=list(class_names),
+        CONFIDENCES=[round(entry["confidence"], 4) for entry in entries],
+        GIVEN=[list(one) for one in given],
         # As `inert` writes other tables.
         EVALUATED=list(EVALUATED),
-        FILE=f"{path.stem}_labels.csv",
+        FILE=saved,
     )
     path.write_text(
         page(title, body, style_of("contact_sheet"), script),
         encoding="utf-8",
         errors="backslashreplace",
     )
+
+
+def saved_table(page: pathlib.Path) -> str:
+    """What a page calls the table that it saves."""
+    return f"{page.stem}_labels.csv"
 
 
 def _figure(entry: Mapping[str, Any]) -> str:

@@ -33,6 +33,26 @@ def labels_of(class_names: Sequence[str], labels: ArrayLike) -> dict[str, Any]:
     }
 
 
+def tell_changed_images(
+    settings: Mapping[str, Any], digest: str | None, now: str
+) -> bool:
+    """Says where images are not those that a run was trained with.
+
+    Args:
+        settings: Dict, what `run.json` holds.
+        digest: Of those of now, or None where there is none.
+        now: What becomes of those of now.
+
+    Returns:
+        Whether it was said.
+    """
+    before = settings.get("images_digest")
+    if digest is None or before is None or before == digest:
+        return False
+    tell(f"Note: the images are not those that the run was trained with; {now}.")
+    return True
+
+
 def tell_changed_labels(
     settings: Mapping[str, Any], labels: Mapping[str, Any], done: str, now: str
 ) -> bool:

@@ -3,10 +3,10 @@
 import dataclasses
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from semppl_keras.data import FewLabels
-from semppl_keras.networks import ImageClassifier, ImageEmbedder
+from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_head
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes.ending import (
     ConsistencyEnding,
@@ -21,8 +21,14 @@ from semppl_keras.runs.combination import Combined, network_part, patch_part
 from semppl_keras.runs.consistency_training import train_consistently
 from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.ending_student import train_student
-from semppl_keras.runs.run_models import COMBINED, PATCHES, network_path
+from semppl_keras.runs.run_models import (
+    COMBINED,
+    PATCHES,
+    TRAINED_AT_THE_END,
+    network_path,
+)
 from semppl_keras.runs.safety.json_files import read_json
+from semppl_keras.runs.safety.loading import load_model
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.whole_files import save_model
 
@@ -77,7 +83,8 @@ def train_ending(
         data: What the run is trained on.
         model: A trained `SemPPL` of images.
         of: Its features, of as many images as the combination joins.
-        most_steps: Of a training that no time is given.
+        most_steps: Of a training that no time is given. Of none the network that an
+            earlier run has ended with gets a classifier, if there is a copy of it.
         budget: What is left of the run's time, of which as many steps are made as fit,
             or None.
         trust: As for `load_model`, of the checkpoints.
@@ -101,30 +108,35 @@ def train_ending(
     candidates = {PATCHES: _kept(alone, PATCHES, folder, data)}
     semppl = network_part(model.backbone, "semppl", how.semppl_weight, how, of, size)
     parts = [patches, semppl]
-    trained = _train(
-        ending,
-        data,
-        model,
-        of,
-        Combined(parts, how, model.views, seed),
-        steps=min(ending.steps, most_steps),
-        batch_size=ending.batch_size,
-        seed=seed,
-        budget=budget,
-        checkpoints=folder / CHECKPOINTS,
-        depends_on={"ending": ending.name, "labels": settings["labels"]},
-        trust=trust,
-    )
+    trained: tuple[ImageClassifier, dict[str, Any]] | None = None
     as_trained: dict[str, Any] | None = None
+    name = ending.name
+    if most_steps:
+        trained = _train(
+            ending,
+            data,
+            model,
+            of,
+            Combined(parts, how, model.views, seed),
+            steps=min(ending.steps, most_steps),
+            batch_size=ending.batch_size,
+            seed=seed,
+            budget=budget,
+            checkpoints=folder / CHECKPOINTS,
+            depends_on={"ending": ending.name, "labels": settings["labels"]},
+            trust=trust,
+        )
+    else:
+        again = _of_earlier(folder, data, how.images, seed, trust=trust)
+        if again is not None:
+            name, candidates[again.name], of_network, classifier = again
     if trained is not None:
         classifier, as_trained = trained
         classifier.class_names = data.class_names
-        candidates[ending.name], of_network = _measured(
-            classifier, data, how.images, seed
-        )
-        save_model(classifier, network_path(folder, ending.name))
-        name, weight = ending.name, how.network_weight
-        network = classifier.backbone
+        candidates[name], of_network = _measured(classifier, data, how.images, seed)
+        save_model(classifier, network_path(folder, name))
+    if name in candidates:
+        network, weight = classifier.backbone, how.network_weight
         parts.append(network_part(network, name, weight, how, of_network, size))
     tell("Measuring all networks together ...")
     combined = Combined(parts, how, model.views, seed)
@@ -161,6 +173,41 @@ def _train(
     except TooShort as error:
         tell(f"Note: the run ends without a {ending.name} classifier. {error}")
         return None
+
+
+class _Again(NamedTuple):
+    """A network that was trained before, with a classifier for the labels of now."""
+
+    name: str
+    candidate: Candidate
+    of: Embedded
+    classifier: ImageClassifier
+
+
+def _of_earlier(
+    folder: pathlib.Path, data: FewLabels, most: int, seed: int, *, trust: bool
+) -> _Again | None:
+    """The network that an earlier run has ended with, or None without a copy of it."""
+    for name in TRAINED_AT_THE_END:
+        path = network_path(folder, name)
+        if path.is_file():
+            break
+    else:
+        return None
+    tell("Measuring the last network of the earlier run ...")
+    earlier = load_model(path, ImageClassifier, trust=trust)
+    embedder = ImageEmbedder(earlier.backbone, earlier.views, name="embedder")
+    of = embedded_by(embedder, data, saw_labels=True, most=most, seed=seed)
+    probe = trained_probe(of, seed)
+    classifier = ImageClassifier(
+        earlier.backbone,
+        linear_head(probe, data.num_classes),
+        earlier.views,
+        class_names=data.class_names,
+        name="classifier",
+    )
+    save_model(classifier, path)
+    return _Again(name, linear_candidate(of, probe, seed), of, classifier)
 
 
 def _measured(

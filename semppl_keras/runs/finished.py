@@ -18,6 +18,7 @@ from semppl_keras.recipes import Recipe
 from semppl_keras.reports.tables import chosen_by
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
+    goes_on,
     read_finished_run,
     read_metrics,
     recipe_of,
@@ -276,7 +277,7 @@ class FinishedRun:
     @property
     def is_trained(self) -> bool:
         """Whether its network is another than it was in the beginning."""
-        return self.settings["epochs"] > 0
+        return self.settings["epochs"] > 0 or goes_on(self.settings)
 
     @property
     def classifier_names(self) -> list[str]:

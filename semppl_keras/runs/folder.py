@@ -116,6 +116,15 @@ def recipe_of(settings: Mapping[str, Any]) -> recipes.Recipe:
     )
 
 
+def goes_on(settings: Mapping[str, Any]) -> bool:
+    """Whether a run began with a network that another run has trained.
+
+    Args:
+        settings: What `run.json` holds.
+    """
+    return bool(settings.get("from") and settings["from"].get("trained"))
+
+
 def value_range_of(settings: Mapping[str, Any]) -> Any:
     """By which range the deep images of a run are read.
 

@@ -152,7 +152,7 @@ def label_with(options: LabelOptions) -> Labels:
                 write_table(table, labels, labelled.names)
     if sheet is not None:
         count = options.review or 0
-        chosen = write_review(sheet, table, labels, labelled, count)
+        chosen = write_review(sheet, table, labels, finished, count)
         labels = dataclasses.replace(labels, review=chosen)
         tell(f"To look through and label by hand: {sheet}")
     return labels

@@ -21,6 +21,7 @@ from semppl_keras.runs.candidates import (
 )
 from semppl_keras.runs.choice import chosen, trained_candidates
 from semppl_keras.runs.embedded import MOST_IMAGES, Embedded, embedded
+from semppl_keras.runs.folder import goes_on
 from semppl_keras.runs.frozen import Frozen, frozen_before, measure_frozen
 from semppl_keras.runs.measures import (
     measure_labels_alone,
@@ -29,6 +30,8 @@ from semppl_keras.runs.measures import (
 )
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
+from semppl_keras.runs.run_models import FROZEN
+from semppl_keras.runs.safety.loading import load_model
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.tuned import tuned_before
 
@@ -74,6 +77,8 @@ def frozen_of(
     data: FewLabels,
     recipe: Recipe,
     make_backbone: Callable[[], keras.Model],
+    *,
+    trust: bool = False,
 ) -> Frozen:
     """How good the backbone of a run is before it is trained.
 
@@ -83,8 +88,12 @@ def frozen_of(
         data: What it is trained on.
         recipe: By which.
         make_backbone: Gives a backbone as it was before.
+        trust: As for `load_model`, of the copy that a run which goes on has of it.
     """
-    trains = settings["epochs"] > 0
+    trains, kept = settings["epochs"] > 0 or goes_on(settings), folder / FROZEN
+    if goes_on(settings) and kept.is_file():
+        embedder = load_model(kept, ImageEmbedder, trust=trust)
+        return measure_frozen(folder, embedder, data, settings, keep_network=False)
     embedder = ImageEmbedder(make_backbone(), recipe.make_views(), name="embedder")
     return measure_frozen(folder, embedder, data, settings, keep_network=trains)
 

@@ -1,16 +1,19 @@
 """Which images a person should look through, and the page to do so."""
 
+import itertools
 import os
 import pathlib
+import re
+import shlex
 
 import numpy as np
 
 from semppl_keras.data.images.files import UnreadableImage, read_image
-from semppl_keras.reports.contact_sheet import write_contact_sheet
+from semppl_keras.reports.contact_sheet import saved_table, write_contact_sheet
 from semppl_keras.reports.tables import counted
+from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.label_table import path_from
 from semppl_keras.runs.results.labels import Labels
-from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.telling import tell
 
 # Among so many times the images asked for, the least certain, those to review are
@@ -60,7 +63,7 @@ def write_review(
     sheet: pathlib.Path,
     out: pathlib.Path,
     labels: Labels,
-    labelled: LabelledImages,
+    finished: FinishedRun,
     count: int,
 ) -> np.ndarray:
     """Writes the page of those images whose labels would teach most.
@@ -69,12 +72,14 @@ def write_review(
         sheet: The page.
         out: The table of labels, relative to which images are named.
         labels: What is known of the images; those with a label are left out.
-        labelled: The images that the classifier has learned from.
+        finished: The run that has guessed them, whose own labels stand in the table
+            that the page saves.
         count: How many to show.
 
     Returns:
         `(n,)` indices of those on the page.
     """
+    labelled = finished.labelled
     nameable: list[int] = []
     unnameable: list[int] = []
     for index, name in enumerate(labels.names):
@@ -111,8 +116,60 @@ def write_review(
     ]
     title = f"{len(entries)} images to label"
     sheet.parent.mkdir(parents=True, exist_ok=True)
-    write_contact_sheet(sheet, entries, names, out.name, title)
+    given = _given(finished, out)
+    command = None
+    if given:
+        command = command_to_go_on(finished.folder, out.parent / saved_table(sheet))
+    write_contact_sheet(sheet, entries, names, out.name, title, given, command)
     return chosen
+
+
+def command_to_go_on(run: pathlib.Path, table: pathlib.Path) -> str:
+    """How a run goes on with the labels of a table, as the command line has it.
+
+    Args:
+        run: Its folder.
+        table: Which has all labels.
+
+    Returns:
+        A command whose `--out` is a folder that is not there yet.
+    """
+    named = run if run.name not in ("", "..") else run.resolve()
+    # A number behind the name counts the rounds; that of a seed is another.
+    numbered = re.fullmatch(r"(.+)(?<!_seed)_(\d{1,6})", named.name, re.DOTALL)
+    name, number = (named.name, "1") if numbered is None else numbered.groups()
+    later = (named.with_name(f"{name}_{n}") for n in itertools.count(int(number) + 1))
+    out = next(folder for folder in later if not folder.exists())
+    return shlex.join(
+        [
+            "semppl",
+            "train",
+            "--from",
+            str(run),
+            "--labelled",
+            str(table),
+            "--out",
+            str(out),
+        ]
+    )
+
+
+def _given(finished: FinishedRun, out: pathlib.Path) -> list[tuple[str, str]]:
+    """The labels of a run that are of files, as a table names them."""
+    _, labels, names = finished.labelled
+    files = [
+        (path_from(name, out), finished.class_names[label])
+        for name, label in zip(names, labels.tolist(), strict=True)
+        if os.path.isfile(name)
+    ]
+    given = [one for one in files if all(map(_is_text, one))]
+    if len(given) < len(files):
+        tell(
+            f"{counted(len(files) - len(given), 'label', 'labels')} of the run cannot "
+            "stand in the table that the page saves, since a name is not UTF-8; "
+            "semppl train --from has them all the same"
+        )
+    return given
 
 
 def _is_text(name: str) -> bool:

@@ -12,7 +12,11 @@ import numpy as np
 from semppl_keras.checks import listed
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.recipes import Recipe
-from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
+from semppl_keras.runs.changed_labels import (
+    labels_of,
+    tell_changed_images,
+    tell_changed_labels,
+)
 from semppl_keras.runs.errors import MissingPictures, RunError
 from semppl_keras.runs.folder import dataset_of, load_data, read_metrics, value_range_of
 from semppl_keras.runs.kept_images import (
@@ -117,6 +121,8 @@ class RunData:
             if self._photos is not None:
                 self._check_same(data)
             self._tell_changes(data.y_labelled, names)
+        digest = getattr(data, "digest", None)
+        tell_changed_images(self.settings, digest, "those of now are used")
         return data
 
     def whole(

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from semppl_keras.data import FewLabels
+from semppl_keras.runs.noted_files import note_files
 from semppl_keras.runs.skipped_files import write_skipped
 from semppl_keras.runs.whole_files import write_json
 
@@ -38,5 +39,7 @@ def write_run_files(
     Args:
         folder, settings, data: As for `RunFiles`.
     """
+    # Which a run that goes on may name as where its labels are.
+    note_files(folder, settings, data)
     write_json(folder / "run.json", settings)
     write_skipped(folder / "skipped.tsv", getattr(data, "skipped", ()))

@@ -17,9 +17,12 @@ CLASSIFIER = "classifier.keras"
 # The network as it was before training, and fine-tuned on propagated labels, each with
 # its views.
 FROZEN, TUNED = "frozen.keras", "tuned.keras"
+# That of the run which is gone on from, until the new one has its own.
+EARLIER = "earlier.keras"
 # Classifiers with a network of their own, a file each.
 COMBINED, PATCHES = "combined", "patches"
-OF_THEIR_OWN = (COMBINED, "student", "consistency", PATCHES)
+TRAINED_AT_THE_END = ("student", "consistency")
+OF_THEIR_OWN = (COMBINED, *TRAINED_AT_THE_END, PATCHES)
 # What classifiers have beside their network, a small file each.
 _HEADS = "heads"
 

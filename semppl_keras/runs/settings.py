@@ -24,6 +24,7 @@ from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of, read_settings, versions
 from semppl_keras.runs.kept_images import IMAGES
+from semppl_keras.runs.noted_files import LABELLED, TESTED, UNLABELLED
 from semppl_keras.runs.options.checks import option
 from semppl_keras.runs.options.table_fields import TABLE_OPTIONS
 from semppl_keras.runs.options.train import (
@@ -32,7 +33,13 @@ from semppl_keras.runs.options.train import (
     TrainOptions,
 )
 from semppl_keras.runs.run_backbone import BACKBONE
-from semppl_keras.runs.run_models import FROZEN, OF_THEIR_OWN, TUNED
+from semppl_keras.runs.run_models import (
+    CLASSIFIER,
+    EARLIER,
+    FROZEN,
+    OF_THEIR_OWN,
+    TUNED,
+)
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.skipped_files import names_skipped
 from semppl_keras.runs.telling import tell
@@ -72,6 +79,12 @@ _FILES = (
     "skipped.tsv",
     IMAGES,
     "logs",
+    "classifier.json",
+    CLASSIFIER,
+    EARLIER,
+    LABELLED,
+    UNLABELLED,
+    TESTED,
     "frozen.json",
     FROZEN,
     TUNED,
@@ -268,12 +281,18 @@ def with_data(
             f"{', '.join(begun)}. Received: {', '.join(names)}. Bring the labels back, "
             "or begin another run with another --out."
         )
+    changed: dict[str, Any] = {}
     if digest != settings.get("images_digest", digest):
         tell(
             "Note: the images are not those that the run was begun with; it goes on, "
             "but not as if it had not been interrupted."
         )
-    tell_changed_labels(settings, labels, "begun", "it goes on with those of now")
+        changed["images_digest"] = digest
+    if tell_changed_labels(settings, labels, "begun", "it goes on with those of now"):
+        changed["labels"] = labels
+    if changed:
+        # What it was begun with stays: later commands compare with that.
+        settings = {**settings, "changed_since": changed}
     settings = {
         "class_names": names,
         "images_digest": digest,

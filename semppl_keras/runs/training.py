@@ -1,18 +1,15 @@
 """One run, from a data set's name to a table and a folder."""
 
-import contextlib
-import math
 import os
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
-from semppl_keras.callbacks import ScalarLogs, TargetEMA, TrainingState
+from semppl_keras.callbacks import TrainingState
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.data.images.decoding import TooManyUnreadable
 from semppl_keras.networks import ImageClassifier
@@ -26,12 +23,15 @@ from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.candidates import Candidate
+from semppl_keras.runs.earlier_network import earlier_network
 from semppl_keras.runs.embedded import MOST_IMAGES
 from semppl_keras.runs.ending import CHECKPOINTS as ENDING_CHECKPOINTS
 from semppl_keras.runs.ending import Ended, ending_for, train_ending
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import (
     dataset_of,
+    goes_on,
     load_data,
     read_metrics,
     recipe_of,
@@ -39,13 +39,21 @@ from semppl_keras.runs.folder import (
     versions,
 )
 from semppl_keras.runs.frozen import Frozen
-from semppl_keras.runs.kept_features import (
-    KeptFeatures,
-    Start,
-    keep_features,
-    start_of,
+from semppl_keras.runs.going_on import (
+    EARLIER,
+    check_channels,
+    copy_networks,
+    going_on,
+    remove_copies,
 )
+from semppl_keras.runs.kept_features import Start, keep_features
 from semppl_keras.runs.kept_images import keep_images
+from semppl_keras.runs.network_training import (
+    begin_training,
+    fit_schedule,
+    steps_in_epoch,
+    train_network,
+)
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.outcome import (
     frozen_of,
@@ -54,19 +62,18 @@ from semppl_keras.runs.outcome import (
     trained_features,
 )
 from semppl_keras.runs.results.trained_run import TrainedRun
-from semppl_keras.runs.resuming import begun_training, safe_fit, tell_where
+from semppl_keras.runs.resuming import tell_where
 from semppl_keras.runs.run_backbone import (
     BACKBONE,
     backbone_file,
     network_for_labels_alone,
     new_backbone,
 )
-from semppl_keras.runs.run_files import RunFiles, write_run_files
+from semppl_keras.runs.run_files import write_run_files
 from semppl_keras.runs.safety.loading import check_folder
 from semppl_keras.runs.safety.lock import locked
 from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.safety.own_runs import check_sources, signed
-from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.settings import (
     check_free,
     new_settings,
@@ -78,20 +85,13 @@ from semppl_keras.runs.settings import (
 )
 from semppl_keras.runs.skipped_files import write_skipped
 from semppl_keras.runs.telling import tell, told
-from semppl_keras.runs.training_checks import (
-    check_enough_images,
-    check_enough_steps,
-    check_fits,
+from semppl_keras.runs.tuned import (
+    CHECKPOINTS,
+    tune,
+    tuned_again,
+    tuned_candidates,
 )
-from semppl_keras.runs.tuned import CHECKPOINTS, tune, tuned_candidates
 from semppl_keras.runs.whole_files import save_model, whole_file, write_json
-
-# What the stages of a recipe train, in words.
-_PARTS = {
-    "heads": "the heads alone",
-    "top": "the upper part of the backbone",
-    "all": "the whole backbone",
-}
 
 
 @told
@@ -121,6 +121,7 @@ def train(
     out: str | os.PathLike[str] | None = None,
     checkpoint_minutes: float | None = None,
     resume: bool | str | os.PathLike[str] | None = None,
+    from_run: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
 ) -> TrainedRun:
@@ -170,6 +171,10 @@ def train(
         checkpoint_minutes: So often there is a checkpoint within an epoch. None for
             `callbacks.defaults.CHECKPOINT_MINUTES`.
         resume: Folder of a run to go on with; True for `out`.
+        from_run: Folder of a finished run, from whose network and labels a new run in
+            `out` goes on: `labelled` are further labels, of which the later count, and
+            `unlabelled` further images. With `epochs=0` its network stays as it is, and
+            the classifiers alone are made anew.
         trust: Whether a run to go on with may be somebody else's.
         verbose: 0 to say nothing, 1 as the command does, 2 for more.
 
@@ -211,6 +216,7 @@ def train(
             out=out,
             checkpoint_minutes=checkpoint_minutes,
             resume=resume,
+            from_run=from_run,
             trust=trust,
         )
     )
@@ -224,12 +230,21 @@ def train_with(options: TrainOptions) -> TrainedRun:
         # Nothing is made where there is no run.
         settings_of(folder, options)
     with locked(folder):
-        return _run(folder, options)
+        if not options.resume:
+            check_free(folder)
+        try:
+            return _run(folder, options)
+        except BaseException:
+            if options.from_run is not None and not (folder / "run.json").exists():
+                # Nothing of it was there before, and the same command is to do.
+                remove_copies(folder)
+            raise
 
 
 def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     """The same in a folder to which nothing else writes meanwhile."""
     begun = time.monotonic()
+    earlier: FinishedRun | None = None
     if options.resume:
         settings = settings_of(folder, options)
         check_folder(folder, trust=options.trust)
@@ -241,18 +256,23 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         dataset = dataset_of(settings)
         if not sources_are_given(dataset, options):
             check_sources(folder, settings, trust=options.trust)
-    else:
-        check_free(folder)
+    elif options.from_run is None:
         settings, dataset = new_settings(options)
+    else:
+        begins = going_on(options, folder)
+        settings, dataset = begins.settings, begins.dataset
+        earlier = begins.finished
 
     recipe = recipe_of(settings)
     data = _load(dataset, settings, recipe, folder)
     read_seconds = time.monotonic() - begun
     settings = signed(with_data(settings, data, folder))
     seed = settings["seed"]
-    _keep_backbone(recipe, folder)
-
     channels = data.x_train.shape[-1]
+    if earlier is not None:
+        check_channels(earlier, channels)
+        copy_networks(earlier, settings, folder)
+    _keep_backbone(recipe, folder)
 
     def make_backbone() -> keras.Model:
         return new_backbone(recipe, channels, folder, trust=options.trust)
@@ -261,11 +281,18 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         return network_for_labels_alone(recipe, channels, folder, trust=options.trust)
 
     def begin() -> tuple[SemPPL, TrainingState, Start]:
-        return _begun(folder, settings, data, recipe, make_backbone, options)
+        network = None
+        if goes_on(settings):
+            network = earlier_network(folder, settings, data, trust=options.trust)
+        return begin_training(
+            folder, settings, data, recipe, make_backbone, network, options
+        )
 
     model, state, start = begin()
+    # Its network has learned something here, now or before.
+    has_learned = settings["epochs"] > 0 or goes_on(settings)
     ending = None
-    if settings["epochs"]:
+    if has_learned:
         ending = ending_for(
             data, model.views.large_size, pretrained=recipe.from_weights
         )
@@ -274,12 +301,17 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         spent = state.seconds + time.monotonic() - begun
         budget = Budget(settings["minutes"], RUN_MEASURING_SHARE, spent=spent)
     _tell_begun(settings, data, recipe, state)
+    if goes_on(settings):
+        # It is all here that it needs of the other run.
+        write_run_files(folder, settings, data)
     frozen: Frozen | None = None
     tuned: dict[str, Candidate] = {}
     if recipe.from_weights:
         frozen, tuned = measured_before(folder, settings)
         if frozen is None:
-            frozen = frozen_of(folder, settings, data, recipe, make_backbone)
+            frozen = frozen_of(
+                folder, settings, data, recipe, make_backbone, trust=options.trust
+            )
             # Its images fit, and what was measured of it is there for a training that
             # goes on.
             write_run_files(folder, settings, data)
@@ -287,15 +319,19 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     if start.lower is not None and state.epoch < settings["epochs"]:
         kept = keep_features(start.lower, data, recipe, seed=seed, folder=folder)
     teacher: ImageClassifier | None = None
-    if frozen is not None and frozen.features is not None and settings["epochs"]:
-        teacher = tune(
-            folder, settings, data, start, frozen.features, kept, trust=options.trust
-        )
-        tuned = tuned_candidates(folder, settings, data, teacher, start)
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    if frozen is not None and frozen.features is not None and has_learned:
+        if goes_on(settings):
+            tuned = tuned_again(folder, settings, data, trust=options.trust)
+        else:
+            features = frozen.features
+            teacher = tune(
+                folder, settings, data, start, features, kept, trust=options.trust
+            )
+            tuned = tuned_candidates(folder, settings, data, teacher, start)
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     if budget is not None and schedule_of(settings) is None:
         share = 1.0 - (ending.share if ending else 0.0)
-        schedule = _fitted(budget, share, model, data, recipe, kept)
+        schedule = fit_schedule(budget, share, model, data, recipe, kept)
         settings = {**settings, **schedule.to_dict()}
         recipe = recipe_of(settings)
         # What has been timed is thrown away.
@@ -303,27 +339,30 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     if teacher is not None and not state.step:
         model.start_from(teacher.backbone)
     if settings["epochs"]:
-        state = _trained(folder, settings, data, recipe, model, state, kept, options)
+        state = train_network(
+            folder, settings, data, recipe, model, state, kept, options
+        )
     if start.lower is not None:
         model = model.on_pictures(start.lower, start.views)
     save_model(model, folder / "model.keras")
 
-    features, ended = None, Ended({})
-    if settings["epochs"]:
+    of, ended = None, Ended({})
+    if has_learned:
         tell("Measuring ...")
         most = ending.combination.images if ending else MOST_IMAGES
-        features = trained_features(model, data, seed, most)
+        of = trained_features(model, data, seed, most)
         ended = train_ending(
             ending,
             folder,
             settings,
             data,
             model,
-            features,
-            most_steps=settings["epochs"] * _steps_in_epoch(settings, data, recipe),
+            of,
+            most_steps=settings["epochs"] * steps_in_epoch(settings, data, recipe),
             budget=budget and budget.with_measuring_share(ENDING_MEASURING_SHARE),
             trust=options.trust,
         )
+    baseline = settings["epochs"] > 0 and not recipe.from_weights
     outcome = outcome_of(
         folder,
         settings,
@@ -331,9 +370,9 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         model,
         frozen,
         tuned,
-        features,
+        of,
         ended.candidates,
-        None if recipe.from_weights else make_baseline,
+        make_baseline if baseline else None,
     )
     metrics = {
         **outcome.metrics,
@@ -377,6 +416,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     # The models have all that is in them.
     for name in ("checkpoints", ENDING_CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / EARLIER).unlink(missing_ok=True)
     trained = TrainedRun(folder, metrics)
     tell(f"\n{trained.table()}")
     return trained
@@ -388,43 +428,6 @@ def _keep_backbone(recipe: Recipe, folder: pathlib.Path) -> None:
     if path is not None and path.is_file() and not kept.exists():
         with whole_file(kept) as partial:
             shutil.copyfile(path, partial)
-
-
-def _begun(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
-    recipe: Recipe,
-    make_backbone: Callable[[], keras.Model],
-    options: TrainOptions,
-) -> tuple[SemPPL, TrainingState, Start]:
-    """The model that is trained, or what it has come to, its `TrainingState`, and what
-    it starts from."""
-    epochs, seed = settings["epochs"], settings["seed"]
-    batch_size, labelled_batch_size = _batch_sizes(data, recipe)
-    steps_per_epoch = _steps_in_epoch(settings, data, recipe)
-    keras.utils.set_random_seed(seed)
-    model, state = begun_training(folder / "checkpoints", SemPPL, trust=options.trust)
-    start = Start(recipe.make_views())
-    if model is None or recipe.kept_views is not None:
-        start = start_of(recipe, make_backbone())
-    if model is None:
-        model = recipe.make_model(
-            data.x_train.shape[-1],
-            data.num_classes,
-            steps_per_epoch=steps_per_epoch,
-            seed=seed,
-            backbone=start.part,
-            kept=start.lower is not None,
-        )
-    check_fits(folder / "checkpoints", model, state, data, epochs)
-    if epochs:
-        check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
-    if epochs and schedule_of(settings) is not None:
-        check_enough_steps(
-            model.neighbours, epochs, steps_per_epoch, labelled_batch_size
-        )
-    return model, state, start
 
 
 def _tell_begun(
@@ -446,137 +449,6 @@ def _tell_begun(
         tell(f"Note: {remark}")
     if state.step:
         tell_where(state)
-
-
-def _fitted(
-    budget: Budget,
-    share: float,
-    model: SemPPL,
-    data: FewLabels,
-    recipe: Recipe,
-    kept: KeptFeatures | None,
-) -> Schedule:
-    """The schedule of SemPPL that fits the minutes of a run.
-
-    Args:
-        budget: Of the run.
-        share: Of the time for training.
-        model: Of a recipe of one epoch, which is that of its last stage. It is of no
-            use afterwards.
-        data, recipe, kept: What it is to be trained on, and how.
-    """
-    batch_size, labelled_batch_size = _batch_sizes(data, recipe)
-    with _memory_told(batch_size):
-        return budget.fitted(
-            "SemPPL",
-            lambda: model,
-            *_images_of(data, kept),
-            share=share,
-            steps_in_pass=math.ceil(len(data.unlabelled_indices) / batch_size),
-            batch_size=batch_size,
-            labelled_batch_size=labelled_batch_size,
-        )
-
-
-def _trained(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
-    recipe: Recipe,
-    model: SemPPL,
-    state: TrainingState,
-    kept: KeptFeatures | None,
-    options: TrainOptions,
-) -> TrainingState:
-    """The `TrainingState` after training, or what is left of it."""
-    if state.epoch == settings["epochs"]:
-        # As the end of `fit` leaves it.
-        model.hold_target()
-        return state
-    batch_size, labelled_batch_size = _batch_sizes(data, recipe)
-    epochs = settings["epochs"]
-    steps_per_epoch = _steps_in_epoch(settings, data, recipe)
-    # An epoch that counts as done is in the logs.
-    callbacks = [RunFiles(folder, settings, data), ScalarLogs(folder / "logs")]
-    if recipe.stages:
-        # The target's schedule runs through all of them.
-        steps = epochs * steps_per_epoch
-        momentum = recipe.model["target_momentum"]
-        callbacks.append(TargetEMA(momentum, total_steps=steps))
-    with _memory_told(batch_size):
-        while state.epoch < epochs:
-            part, begin, end = recipe.stage_at(state.epoch)
-            # Within a stage a checkpoint has its optimiser, and what is frozen.
-            if (state.epoch, state.batch) == (begin, 0):
-                recipe.begin_stage(model, begin, steps_per_epoch)
-            if part is not None:
-                tell(f"Epochs {begin + 1} to {end} train {_PARTS[part]}.")
-            state = safe_fit(
-                model,
-                state,
-                folder / "checkpoints",
-                *_images_of(data, kept),
-                minutes=options.checkpoint_minutes,
-                callbacks=callbacks,
-                epochs=end,
-                batch_size=batch_size,
-                labelled_batch_size=labelled_batch_size,
-                steps_per_epoch=settings.get("steps_per_epoch"),
-                shorten=_shorten(settings),
-            )
-    return state
-
-
-@contextlib.contextmanager
-def _memory_told(batch_size: int) -> Iterator[None]:
-    """Within it a `RunError` says what to do where a step takes too much memory."""
-    try:
-        yield
-    except MemoryError as error:
-        raise RunError(
-            f"{error} On the command line: --batch-size {max(1, batch_size // 2)}, "
-            "with another --out."
-        ) from error
-
-
-def _batch_sizes(data: FewLabels, recipe: Recipe) -> tuple[int, int]:
-    """Unlabelled and labelled images of a step."""
-    # A second copy of an image would be among its negatives.
-    return (
-        min(recipe.batch_size, len(data.unlabelled_indices)),
-        min(recipe.labelled_batch_size, len(data.labelled_indices)),
-    )
-
-
-def _steps_in_epoch(
-    settings: Mapping[str, Any], data: FewLabels, recipe: Recipe
-) -> int:
-    """Steps of an epoch: of a pass, or of what fits the minutes of a run."""
-    batch_size, _ = _batch_sizes(data, recipe)
-    schedule = schedule_of(settings) or Schedule(1)
-    return schedule.steps_in_epoch(math.ceil(len(data.unlabelled_indices) / batch_size))
-
-
-def _images_of(data: FewLabels, kept: KeptFeatures | None) -> tuple[Any, Any]:
-    """What `fit` takes: unlabelled images, with hidden labels where some are known, and
-    labelled ones; or what is kept of them."""
-    unlabelled, labelled = data.x_unlabelled, data.x_labelled
-    if kept is not None:
-        unlabelled, labelled = kept.unlabelled, kept.labelled
-    known = np.any(data.y_hidden >= 0)
-    return (
-        (unlabelled, data.y_hidden) if known else unlabelled,
-        (labelled, data.y_labelled),
-    )
-
-
-def _shorten(settings: Mapping[str, Any]) -> str:
-    """What makes a training shorter."""
-    if settings.get("minutes") is not None:
-        return "Fewer --minutes take less."
-    if dataset_of(settings).in_parts:
-        return "A lower --epochs or --image-size, or a smaller --backbone, takes less."
-    return "A lower --epochs takes less."
 
 
 def _load(

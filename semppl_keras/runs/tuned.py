@@ -19,6 +19,7 @@ from semppl_keras.runs.classifier_training import self_train
 from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.kept_features import KeptFeatures, Start
 from semppl_keras.runs.run_models import TUNED, save_heads
+from semppl_keras.runs.safety.loading import load_model
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.whole_files import save_model
 from semppl_keras.views import CachedViews
@@ -113,10 +114,44 @@ def tuned_candidates(
     Returns:
         By name.
     """
-    tell("Measuring the fine-tuned backbone ...")
-    seed = settings["seed"]
     classifier = start.whole(classifier)
     embedder = ImageEmbedder(classifier.backbone, classifier.views, name="embedder")
+    save_model(embedder, folder / TUNED)
+    return _measured(folder, settings, data, embedder)
+
+
+def tuned_again(
+    folder: pathlib.Path,
+    settings: Mapping[str, Any],
+    data: FewLabels,
+    *,
+    trust: bool = False,
+) -> dict[str, Candidate]:
+    """The same of a network that an earlier run has fine-tuned, with the labels of now.
+
+    Args:
+        folder: Of the run, which has a copy of it; without one there is nothing.
+        settings, data: As for `tune`.
+        trust: As for `load_model`.
+
+    Returns:
+        By name.
+    """
+    if not (folder / TUNED).is_file():
+        return {}
+    embedder = load_model(folder / TUNED, ImageEmbedder, trust=trust)
+    return _measured(folder, settings, data, embedder)
+
+
+def _measured(
+    folder: pathlib.Path,
+    settings: Mapping[str, Any],
+    data: FewLabels,
+    embedder: ImageEmbedder,
+) -> dict[str, Candidate]:
+    """Classifiers of the features of a fine-tuned network, measured and kept."""
+    tell("Measuring the fine-tuned backbone ...")
+    seed = settings["seed"]
     of = embedded_by(embedder, data, saw_labels=True, seed=seed)
     candidates = with_one_optimism(
         {
@@ -128,6 +163,5 @@ def tuned_candidates(
         "tuned_linear",
     )
     save_heads(folder, {name: one.head for name, one in candidates.items()})
-    save_model(embedder, folder / TUNED)
     write_note(folder / _NOTE, settings["labels"], candidates)
     return candidates

@@ -40,12 +40,15 @@ def test_a_script_gets_its_values_and_no_text_of_them_is_filled_in():
         "contact_sheet",
         PATHS=[evil, "FILE"],
         NAMES=["PATHS"],
+        CONFIDENCES=[0.5, 1.0],
+        GIVEN=[["NAMES", "FILE"]],
         EVALUATED=["="],
         FILE="labels.csv",
     )
     assert sheet.startswith(
         '\nconst paths = ["DATA NAMES\\u003c/script>","FILE"], names = ["PATHS"], '
-        'file = "labels.csv";\nconst evaluated = ["="];\n'
+        "confidences = [0.5,1.0];\n"
+        'const given = [["NAMES","FILE"]], evaluated = ["="], file = "labels.csv";\n'
     )
     source = (ASSETS / "contact_sheet.js").read_text(encoding="utf-8")
     assert sheet.split("\n")[3:] == source.split("\n")[2:]

@@ -189,14 +189,23 @@ def test_what_is_labelled_in_the_browser_is_a_table_to_train_with(
     )
     page = browser.open(pages.review, 400)
     told = "document.getElementById('told').textContent"
-    assert page.evaluate(told) == "0 of 7 labelled"
+    own = ", {} in the table with the run's own"
+    assert page.evaluate(told) == "0 of 7 labelled" + own.format(6)
     page.evaluate(
         "(() => { const s = document.querySelector('figure select');"
         "s.value = 'dark'; s.dispatchEvent(new Event('change', {bubbles: true})); })()"
     )
-    assert page.evaluate(told) == "1 of 7 labelled"
+    assert page.evaluate(told) == "1 of 7 labelled" + own.format(7)
     page.click("#guesses")
-    assert page.evaluate(told) == "7 of 7 labelled"
+    # They are taken once it is known how many of them may be wrong.
+    assert page.evaluate(told) == "1 of 7 labelled" + own.format(7)
+    asked = page.evaluate("document.getElementById('ask').innerText")
+    assert asked.startswith("6 images have no label yet. By their confidences about ")
+    page.click("#leave")
+    assert page.evaluate("document.getElementById('ask').innerText") == ""
+    page.click("#guesses")
+    page.click("#take")
+    assert page.evaluate(told) == "7 of 7 labelled" + own.format(13)
     page.click("#save")
     saved = tmp_path / "labels.review_labels.csv"
     end = time.monotonic() + 20
@@ -205,8 +214,10 @@ def test_what_is_labelled_in_the_browser_is_a_table_to_train_with(
     beside = pages.table.with_name(saved.name)
     os.replace(saved, beside)
     guesses = {row.path: row.label for row in read_label_table(pages.table)}
-    rows = read_label_table(beside)
-    assert len(rows) == 7
+    every = read_label_table(beside)
+    assert len(every) == 6 + 7
+    assert {row.path.parent.parent.name for row in every[:6]} == {"few"}
+    rows = every[6:]
     assert rows[0].label == "dark"
     assert all(row.path.exists() for row in rows)
     assert {row.path: row.label for row in rows[1:]}.items() <= guesses.items()

@@ -11,7 +11,7 @@ from toys import toy_backbone, toy_images
 
 from semppl_keras import runs
 from semppl_keras.evaluation.classifier_titles import TITLES
-from semppl_keras.runs import RunError
+from semppl_keras.runs import RunError, training
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.run_models import head_path
 
@@ -180,6 +180,45 @@ def test_a_training_that_goes_on_need_not_measure_again(trained, job, tmp_path):
     by_name = resumed["classifier_cv_accuracies"]
     for name in ("frozen_linear", "frozen_propagation"):
         assert by_name[name] == trained["classifier_cv_accuracies"][name]
+
+
+def test_each_network_of_a_run_goes_on_with_more_labels(trained, job, tmp_path):
+    labels = tmp_path / "more.csv"
+    names = toy_images(60, channels=3)[1]
+    rows = [f"{job['unlabelled']}/{row}.png,{'abc'[names[row]]}" for row in range(20)]
+    labels.write_text("path,label\n" + "\n".join(rows))
+    begun = []
+    with pytest.MonkeyPatch.context() as patch:
+
+        def noting(*arguments):
+            begun.append(arguments[4].online.get_weights())
+            return arguments[5]
+
+        # The network is left as it begins.
+        patch.setattr(training, "train_network", noting)
+        later = runs.train(
+            from_run=trained.folder,
+            labelled=labels,
+            epochs=1,
+            out=tmp_path / "later",
+            verbose=0,
+        )
+    # It is cut in two, as any that is trained on kept features, and has what the
+    # earlier training has made of its upper part and of its heads.
+    before, after = (FinishedRun(run.folder).model for run in (trained, later))
+    assert len(begun[0]) < len(before.online.get_weights())
+    for one, other in ((before.online, after.online), (before.target, after.target)):
+        for weight, value in zip(one.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, value)
+    assert later["num_labelled"] == 20
+    by_name = later["classifier_cv_accuracies"]
+    assert set(by_name) == set(trained["classifier_cv_accuracies"])
+    for name in ("backbone.keras", "tuned.keras"):
+        copy = (later.folder / name).read_bytes()
+        assert copy == (trained.folder / name).read_bytes()
+    finished = FinishedRun(later.folder)
+    for name in by_name:
+        assert finished.classifier(name)[0].num_classes == 3
 
 
 @pytest.mark.any_backend

@@ -88,6 +88,7 @@ what is written to DIR:
   logs/            the same for TensorBoard
   heads/, frozen.keras         classifiers to choose from; the backbone before training
   run.json, checkpoints/       what --resume needs; the latter go with the end
+  labelled.csv, unlabelled.csv own images: which files it was trained with
   backbone.keras   the file that --backbone names, if it does, as it was
   skipped.tsv, cache/          own images: those left out, and those decoded
 
@@ -99,7 +100,9 @@ examples:
   semppl train --unlabelled photos --labelled labels.csv --out runs/photos
   semppl train --unlabelled photos --labelled sorted --test held_out --image-size 96
   semppl train --unlabelled photos --labelled sorted --backbone hub:dinov2_small
-  semppl train --resume runs/fashion"""
+  semppl train --resume runs/fashion
+  semppl train --from runs/photos --labelled more.csv --out runs/photos_2
+  semppl train --from runs/photos --labelled more.csv --epochs 0 --out runs/quick"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -218,7 +221,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on with the run in DIR (or --out) where it was interrupted, by Ctrl-C "
         "or in any other way; its options are read from there",
     )
-    add_trust(folder, "with --backbone: FILE.keras, with --resume: DIR")
+    folder.add_argument(
+        "--from",
+        dest="from_run",
+        metavar="RUN",
+        help="go on from the network and the labels of a finished run, in a new folder "
+        "(--out): --labelled are further labels, of which the later count, "
+        "--unlabelled further images; with --epochs 0 the network stays as it is and "
+        "the classifiers alone are made anew",
+    )
+    add_trust(folder, "with --backbone: FILE.keras, with --resume or --from: RUN")
 
 
 def run(options: TrainOptions) -> None:

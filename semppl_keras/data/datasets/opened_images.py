@@ -166,6 +166,8 @@ class OpenedImages:
             remarks=tuple(remarks),
             value_ranges=ranges,
             digest=hashlib.blake2b("".join(train.digests).encode()).hexdigest()[:32],
+            given_labels=tuple(zip(few.names, few.labels or (), strict=True)),
+            given_names=self.unlabelled.names,
         )
 
 
@@ -185,7 +187,7 @@ def open_own_images(
     """
     few = open_images(labelled, "labelled", tables, images_folder(unlabelled))
     many = open_images(unlabelled, "unlabelled", tables)
-    return OpenedImages(unlabelled, few, many, tables, _class_names(few.labels or ()))
+    return OpenedImages(unlabelled, few, many, tables, classes_in(few.labels or ()))
 
 
 def load_own_images(
@@ -322,7 +324,16 @@ def _test_part(
     return part, remarks
 
 
-def _class_names(labels: tuple[str, ...]) -> tuple[str, ...]:
+def classes_in(labels: collections.abc.Iterable[str]) -> tuple[str, ...]:
+    """The classes of labels, in their order: that of numbers, or of texts.
+
+    Args:
+        labels: iterable of str.
+
+    Raises:
+        ValueError: if they are of less than two classes.
+    """
+    labels = tuple(labels)
     names = set(labels)
     if len(names) < 2:
         raise ValueError(

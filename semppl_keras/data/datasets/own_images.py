@@ -15,9 +15,14 @@ class OwnImages(FewLabels):
         test_names: tuple of str, for each test image the same.
         skipped: tuple of `Skipped`, the images that could not be read.
         digest: str, which differs where another image, or another order, is trained on.
+        given_labels: tuple of (name, label), of all that were named as labelled,
+            whether they can be read or not.
+        given_names: tuple of str, the same of the unlabelled ones.
     """
 
     train_names: tuple[str, ...] = ()
     test_names: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     digest: str = ""
+    given_labels: tuple[tuple[str, str], ...] = ()
+    given_names: tuple[str, ...] = ()

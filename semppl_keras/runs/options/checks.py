@@ -19,13 +19,15 @@ from semppl_keras.runs.errors import RunError
 
 Check = Callable[[str, Any], Any]
 
-# What stands on the command line without an option's name.
-_POSITIONAL = {
+# What stands on the command line without an option's name, or under one that Python
+# has for something else.
+_CALLED = {
     "run": "RUN",
     "runs": "RUN",
     "source": "DIR",
     "checkpoint": "CHECKPOINT",
     "file": "FILE",
+    "from_run": "--from",
 }
 
 # What NumPy takes for a seed, and more than anything else is counted to.
@@ -80,7 +82,7 @@ def option(name: str) -> str:
         >>> option("labels_per_class")
         '--labels-per-class'
     """
-    return _POSITIONAL.get(name) or f"--{name.replace('_', '-')}"
+    return _CALLED.get(name) or f"--{name.replace('_', '-')}"
 
 
 def given_without(name: str, needed: str) -> RunError:

@@ -4,12 +4,14 @@ import dataclasses
 from typing import Any
 
 from semppl_keras.data.defaults import CACHES, FITS
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
     backbone,
     check_not_both,
     checked,
     dataset,
     flag,
+    given_without,
     integer,
     labels_per_class,
     one_of,
@@ -54,8 +56,19 @@ class TrainOptions(TableFields):
     checkpoint_minutes: float | None = checked(positive, None)
     # True for `out`, or the folder of a run.
     resume: bool | str | None = checked(_resumed, None)
+    from_run: str | None = checked(path, None)
     trust: bool = checked(flag, False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_not_both(self, "epochs", "minutes")
+        if self.from_run is None:
+            return
+        if self.resume:
+            raise RunError(
+                "--resume goes on with an interrupted run in its own folder, --from "
+                "with a finished one in another. Received: both. Leave one of the two "
+                "out."
+            )
+        if self.out is None:
+            raise given_without("from_run", "out")

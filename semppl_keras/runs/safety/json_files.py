@@ -120,6 +120,22 @@ def _is_name(text):
         return False
 
 
+def _is_earlier_run(value):
+    numbers = value.get("labels") or {}
+    return (
+        isinstance(value.get("run"), str)
+        and isinstance(value.get("trained"), bool)
+        and isinstance(value.get("same_labels"), bool)
+        and isinstance(value.get("class_names"), list)
+        and _are_class_names(value["class_names"])
+        and isinstance(numbers, dict)
+        and all(
+            isinstance(numbers.get(name, 0), int)
+            for name in ("added", "changed", "removed")
+        )
+    )
+
+
 DATASET = Entry(
     str | dict,
     _is_dataset,
@@ -156,6 +172,12 @@ SETTINGS = {
     "class_names": CLASS_NAMES,
     "images_digest": Entry(str | None, optional=True),
     "labels": Entry(dict, optional=True),
+    "from": Entry(
+        dict | None,
+        lambda value: value is None or _is_earlier_run(value),
+        "that is what semppl train --from has noted",
+        optional=True,
+    ),
     "value_range": Entry(
         dict | None,
         _is_value_range,

@@ -10,6 +10,7 @@ import zlib
 from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.kept_images import IMAGES
+from semppl_keras.runs.noted_files import LABELLED, TESTED, UNLABELLED
 from semppl_keras.runs.options.pack import ENDING
 from semppl_keras.runs.run_backbone import BACKBONE
 from semppl_keras.runs.run_models import (
@@ -27,6 +28,9 @@ TEXTS = (
     "history.json",
     "skipped.tsv",
     "classifier.json",
+    LABELLED,
+    UNLABELLED,
+    TESTED,
 )
 FILES = (
     *TEXTS,

@@ -1,0 +1,216 @@
+"""A run that goes on from a finished one, with more labels or images."""
+
+import dataclasses
+import hashlib
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from semppl_keras import recipes
+from semppl_keras.data import Dataset, OwnDataset
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.folder import goes_on, versions
+from semppl_keras.runs.joined_sources import joined
+from semppl_keras.runs.noted_files import LABELLED, TESTED, UNLABELLED
+from semppl_keras.runs.options.checks import option
+from semppl_keras.runs.options.table_fields import TABLE_OPTIONS
+from semppl_keras.runs.options.train import OWN_LABELS_PER_CLASS, TrainOptions
+from semppl_keras.runs.run_backbone import BACKBONE
+from semppl_keras.runs.run_models import (
+    CLASSIFIER,
+    EARLIER,
+    FROZEN,
+    TRAINED_AT_THE_END,
+    TUNED,
+)
+from semppl_keras.runs.safety.own_runs import check_sources
+from semppl_keras.runs.telling import tell
+
+# What the network goes on with, or is made for.
+_OF_THE_RUN = ("dataset", "image_size", "fit", "value_range", "backbone")
+_OF_OWN_IMAGES = ("labelled", "unlabelled", "test", "max_skipped", "cache")
+_CLASSIFIER_FILES = (CLASSIFIER, "classifier.json")
+_END_FILES = tuple(f"{name}.keras" for name in TRAINED_AT_THE_END)
+# These stay where nothing else is asked for.
+_KEPT = ("batch_size", "learning_rate", "seed")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GoingOn:
+    """A run that begins where another has come to its end.
+
+    Args:
+        settings: What its `run.json` begins with.
+        dataset: Opened.
+        finished: The other.
+    """
+
+    settings: dict[str, Any]
+    dataset: Dataset
+    finished: FinishedRun
+
+
+def going_on(options: TrainOptions, out: pathlib.Path) -> GoingOn:
+    """What a run that goes on is trained with.
+
+    Args:
+        options: `TrainOptions` with `from_run`.
+        out: Its folder.
+
+    Returns:
+        `GoingOn`.
+
+    Raises:
+        RunError: The other is not finished, may not be followed, or cannot be gone on
+            with as the options say.
+    """
+    _check_asked(options)
+    finished = FinishedRun(str(options.from_run), trust=options.trust)
+    folder, earlier = finished.folder, finished.settings
+    named = finished.named
+    check_sources(named, earlier, trust=options.trust, own=not finished.packed)
+    tell(f"Going on from the run in {named}.")
+    own = finished.dataset
+    note: dict[str, Any] = {
+        "run": str(named.absolute()),
+        "signature": _signature(folder),
+        "trained": finished.is_trained,
+        "class_names": list(finished.class_names),
+    }
+    dataset: Dataset
+    if isinstance(own, OwnDataset):
+        own = own.knowing(finished.class_names)
+        found = joined(folder, own, options, out)
+        dataset = found.dataset
+        note |= {
+            "labels": None if found.labels is None else found.labels.to_dict(),
+            "labels_behind": None if found.behind is None else found.behind.to_dict(),
+            "images": found.images,
+            "same_labels": found.same_labels,
+        }
+        labels_per_class = options.labels_per_class or OWN_LABELS_PER_CLASS
+    else:
+        _check_named(options, earlier)
+        dataset = own.opened()
+        labels_per_class = options.labels_per_class or earlier["labels_per_class"]
+        note["same_labels"] = labels_per_class == earlier["labels_per_class"]
+    if labels_per_class != earlier["labels_per_class"]:
+        note["same_labels"] = False
+        tell(
+            f"Note: of each class {labels_per_class} label(s) are used, where the run "
+            f"in {named} has used {earlier['labels_per_class']}."
+        )
+    settings: dict[str, Any] = {
+        "dataset": dataset.to_json(),
+        "labels_per_class": labels_per_class,
+        "epochs": options.epochs,
+        "minutes": options.minutes,
+        "backend": keras.backend.backend(),
+        "versions": versions(),
+        "from": note,
+    }
+    for name in _KEPT:
+        asked = getattr(options, name)
+        settings[name] = earlier.get(name) if asked is None else asked
+    if "value_range" in earlier:
+        settings["value_range"] = earlier["value_range"]
+    if options.minutes is not None:
+        # Until it is known how many fit.
+        settings["epochs"] = 1
+    elif options.epochs is None:
+        batch_size = settings["batch_size"]
+        settings["epochs"] = recipes.for_dataset(dataset, batch_size=batch_size).epochs
+    return GoingOn(settings, dataset, finished)
+
+
+def copy_networks(
+    finished: FinishedRun, settings: Mapping[str, Any], out: pathlib.Path
+) -> None:
+    """Copies what a run that goes on needs of the other, which may be gone later.
+
+    Args:
+        finished: The other.
+        settings: Of the run that goes on, with its labels.
+        out: Its folder.
+    """
+    names = {BACKBONE: BACKBONE}
+    if goes_on(settings):
+        names |= {"model.keras": EARLIER, FROZEN: FROZEN, TUNED: TUNED}
+    if not settings["epochs"]:
+        names |= {name: name for name in _END_FILES}
+    known = settings["from"]["class_names"] == settings["class_names"]
+    if settings["from"]["same_labels"] and known:
+        names |= {name: name for name in _CLASSIFIER_FILES}
+    elif (finished.folder / CLASSIFIER).is_file():
+        tell(
+            f"Note: {finished.named / CLASSIFIER} knows the labels of before, and "
+            f"does not go on: semppl finetune {out} makes another."
+        )
+    for name, copied in names.items():
+        if (finished.folder / name).is_file():
+            shutil.copyfile(finished.folder / name, out / copied)
+
+
+def remove_copies(out: pathlib.Path) -> None:
+    """Leaves nothing of a run that could not begin.
+
+    Args:
+        out: Its folder, in which there is no run yet.
+    """
+    copies = (BACKBONE, EARLIER, FROZEN, TUNED, *_END_FILES, *_CLASSIFIER_FILES)
+    for name in (*copies, LABELLED, UNLABELLED, TESTED):
+        (out / name).unlink(missing_ok=True)
+
+
+def check_channels(finished: FinishedRun, channels: int) -> None:
+    """Raises a `RunError` where images are not of the kind that a network takes."""
+    if channels != finished.channels:
+        kinds = {1: "grey", 3: "coloured"}
+        raise RunError(
+            f"The run in {str(finished.named)!r} takes {kinds[finished.channels]} "
+            f"images. Received: {kinds[channels]} ones. Begin another run, without "
+            "--from."
+        )
+
+
+def _check_asked(options: TrainOptions) -> None:
+    for name in _OF_THE_RUN:
+        if getattr(options, name) is not None:
+            raise RunError(
+                f"A run that goes on has the images' size and the network of the one "
+                f"before. Received: {option(name)} with --from. Leave one of the two "
+                "out."
+            )
+
+
+def _check_named(options: TrainOptions, earlier: Mapping[str, Any]) -> None:
+    """Raises a `RunError` where a data set that has a name is asked for more."""
+    given = [
+        name
+        for name in (*_OF_OWN_IMAGES, *TABLE_OPTIONS)
+        if getattr(options, name) is not None
+    ]
+    if given:
+        raise RunError(
+            f"{option(given[0])} is for a run on your own images. Received: it with "
+            f"--from {options.from_run}, which is on {earlier['dataset']}. Leave it "
+            "out; --labels-per-class takes more labels."
+        )
+    if options.seed not in (None, earlier["seed"]):
+        raise RunError(
+            "The seed says which images are to test on, which a network must not have "
+            f"trained with: it is that of the run, {earlier['seed']}. Received: --seed "
+            f"{options.seed}. Leave it out."
+        )
+
+
+def _signature(folder: pathlib.Path) -> str:
+    """Tells whether a run is still the one that was gone on from."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in ("run.json", "metrics.json"):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
