@@ -24,7 +24,8 @@ from semppl_keras.runs.label_checks import (
     check_sources,
     table_and_page,
 )
-from semppl_keras.runs.label_table import skipped_path, write_table
+from semppl_keras.runs.label_formats import label_files, write_labels
+from semppl_keras.runs.label_table import skipped_path
 from semppl_keras.runs.options.label import LabelOptions
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
@@ -45,7 +46,9 @@ def label(
     run: str | os.PathLike[str],
     source: str | os.PathLike[str],
     *,
-    out: str | os.PathLike[str] = LabelOptions.out,
+    out: str | os.PathLike[str] | None = None,
+    format: str | None = None,
+    copy_images: bool = False,
     min_confidence: float | None = None,
     review: int | None = None,
     review_out: str | os.PathLike[str] | None = None,
@@ -61,7 +64,12 @@ def label(
     Args:
         run: Run folder.
         source: Folder of images, or another source of them.
-        out: The table to write: path, label, confidence, second choice, neighbours.
+        out: The table to write: path, label, confidence, second choice, neighbours; or
+            another file, as `format` says. None for `label_formats.OUT` of it.
+        format: One of `data.defaults.LABEL_FORMATS`, the form of what is written; None
+            for that which the ending of `out` says, and otherwise a table, "csv".
+        copy_images: Of the format "fiftyone", whether images are copied beside their
+            labels, in place of a list of where they are.
         min_confidence: Share from 0 to 1; less certain images are left out.
         review: Integer, for how many images a page to look through is written.
         review_out: Where it is written; None for beside the table.
@@ -93,6 +101,8 @@ def label(
             run=run,
             source=source,
             out=out,
+            format=format,
+            copy_images=copy_images,
             min_confidence=min_confidence,
             review=review,
             review_out=review_out,
@@ -108,7 +118,7 @@ def label(
 def label_with(options: LabelOptions) -> Labels:
     """The same, of options that are filled already."""
     table, sheet = table_and_page(options)
-    files = [table, skipped_path(table), *([] if sheet is None else [sheet])]
+    files = [*label_files(options), *([] if sheet is None else [sheet])]
     finished = FinishedRun(options.run, trust=options.trust)
     check_sources(options.source, finished, files)
     check_options(options, files)
@@ -127,7 +137,7 @@ def label_with(options: LabelOptions) -> Labels:
         table=table,
     )
     labelled = finished.labelled
-    write_table(table, labels, labelled.names)
+    write_labels(options, labels, labelled.names)
     write_skipped(skipped_path(table), labels.skipped)
     _tell(labels, table, options.min_confidence)
     if options.move_into is not None:
@@ -146,7 +156,7 @@ def label_with(options: LabelOptions) -> Labels:
             # Should it be interrupted, the table knows what has been moved by then.
             if places != labels.names:
                 labels = dataclasses.replace(labels, names=places)
-                write_table(table, labels, labelled.names)
+                write_labels(options, labels, labelled.names)
     if sheet is not None:
         count = options.review or 0
         chosen = write_review(sheet, table, labels, labelled, count)

@@ -71,6 +71,7 @@ your own images, each source one of:
   FILE.csv, .tsv  lines of path,label, paths relative to the table, or to the folder
                   of --unlabelled. Rows whose label is blank, -1, nan, none, n/a, ...
                   are not among the labelled, nor those that a column calls test
+  FILE.json       labels as Label Studio, COCO or FiftyOne write them
   npz:FILE        a NumPy archive with images and labels
   tfds:NAME       a data set of TensorFlow Datasets, or tfds:NAME#SPLIT
   tfrecord:FILES  TFRecords of encoded images, wildcards allowed
