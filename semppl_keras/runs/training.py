@@ -77,6 +77,7 @@ from semppl_keras.runs.settings import (
 )
 from semppl_keras.runs.skipped_files import write_skipped
 from semppl_keras.runs.telling import tell, told
+from semppl_keras.runs.trackers import check_tracker, tracked
 from semppl_keras.runs.training_checks import (
     check_enough_images,
     check_enough_steps,
@@ -119,6 +120,7 @@ def train(
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
     checkpoint_minutes: float | None = None,
+    log: str | None = None,
     resume: bool | str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
@@ -168,6 +170,9 @@ def train(
         out: Run folder to write. None for one in "runs", named after the rest.
         checkpoint_minutes: So often there is a checkpoint within an epoch. None for
             `callbacks.defaults.CHECKPOINT_MINUTES`.
+        log: What follows the training of SemPPL beside the run folder: "wandb",
+            "mlflow" or "tensorboard" (its steps, too), where it is installed. None for
+            nothing; a run that goes on is asked again.
         resume: Folder of a run to go on with; True for `out`.
         trust: Whether a run to go on with may be somebody else's.
         verbose: 0 to say nothing, 1 as the command does, 2 for more.
@@ -209,6 +214,7 @@ def train(
             seed=seed,
             out=out,
             checkpoint_minutes=checkpoint_minutes,
+            log=log,
             resume=resume,
             trust=trust,
         )
@@ -219,6 +225,7 @@ def train_with(options: TrainOptions) -> TrainedRun:
     """The same, of options that are filled already."""
     folder = run_folder(options)
     check_can_write(folder, folder=True)
+    check_tracker(options.log)
     if options.resume and not folder.is_dir():
         # Nothing is made where there is no run.
         settings_of(folder, options)
@@ -501,7 +508,10 @@ def _trained(
         steps = epochs * steps_per_epoch
         momentum = recipe.model["target_momentum"]
         callbacks.append(TargetEMA(momentum, total_steps=steps))
-    with _memory_told(batch_size):
+    with (
+        _memory_told(batch_size),
+        tracked(options.log, folder, settings, state.step) as trackers,
+    ):
         while state.epoch < epochs:
             part, begin, end = recipe.stage_at(state.epoch)
             # Within a stage a checkpoint has its optimiser, and what is frozen.
@@ -515,7 +525,7 @@ def _trained(
                 folder / "checkpoints",
                 *_images_of(data, kept),
                 minutes=options.checkpoint_minutes,
-                callbacks=callbacks,
+                callbacks=[*callbacks, *trackers],
                 epochs=end,
                 batch_size=batch_size,
                 labelled_batch_size=labelled_batch_size,

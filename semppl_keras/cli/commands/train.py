@@ -33,6 +33,7 @@ from semppl_keras.recipes.defaults import (
 from semppl_keras.runs.options.train import (
     OWN_LABELS_PER_CLASS,
     SEED,
+    TRACKERS,
     TrainOptions,
 )
 
@@ -210,6 +211,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="within an epoch there is a checkpoint every N minutes (default: "
         f"{CHECKPOINT_MINUTES:g}), beside that at its end",
+    )
+    folder.add_argument(
+        "--log",
+        metavar=f"{{{','.join(TRACKERS)}}}",
+        help="follow the training of SemPPL with another program, too, where it is "
+        "installed; tensorboard adds the steps to what logs/ has (default: logs/ "
+        "alone)",
     )
     folder.add_argument(
         "--resume",

@@ -24,6 +24,8 @@ from semppl_keras.runs.options.table_fields import TableFields
 # Of a person's own images all labels are used.
 OWN_LABELS_PER_CLASS = "all"
 SEED = 0
+# Programs that a training can be followed with (`runs.trackers`).
+TRACKERS = ("wandb", "mlflow", "tensorboard")
 
 
 def _resumed(name: str, value: Any) -> bool | str:
@@ -52,6 +54,7 @@ class TrainOptions(TableFields):
     seed: int | None = checked(integer(0), None)
     out: str | None = checked(output, None)
     checkpoint_minutes: float | None = checked(positive, None)
+    log: str | None = checked(one_of(TRACKERS), None)
     # True for `out`, or the folder of a run.
     resume: bool | str | None = checked(_resumed, None)
     trust: bool = checked(flag, False)
