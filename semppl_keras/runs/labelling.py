@@ -55,6 +55,7 @@ def label(
     move_into: str | os.PathLike[str] | None = None,
     move: bool = False,
     overwrite: bool = False,
+    max_megapixels: float | None = None,
     classifier: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
@@ -76,6 +77,8 @@ def label(
         move_into: Folder, into a folder of each class in which images are copied.
         move: Whether they are moved instead.
         overwrite: Whether files that are there already are replaced.
+        max_megapixels: How many millions of pixels of an image may be decoded at once.
+            None for as many as when the run was trained.
         classifier: Another one: its name, such as "linear", or a `classifier.keras`;
             None for the run's.
         trust: Whether the run may be somebody else's.
@@ -109,6 +112,7 @@ def label(
             move_into=move_into,
             move=move,
             overwrite=overwrite,
+            max_megapixels=max_megapixels,
             classifier=classifier,
             trust=trust,
         )
@@ -128,7 +132,9 @@ def label_with(options: LabelOptions) -> Labels:
         f"({shown(how)}) ..."
     )
     finished.tell_classifier(options.classifier)
-    labels = label_images(finished, network, options.source)
+    labels = label_images(
+        finished, network, options.source, max_megapixels=options.max_megapixels
+    )
     for remark in labels.remarks:
         tell(f"Note: {remark}")
     labels = dataclasses.replace(
@@ -166,7 +172,11 @@ def label_with(options: LabelOptions) -> Labels:
 
 
 def label_images(
-    finished: FinishedRun, classifier: ImageClassifier, source: str
+    finished: FinishedRun,
+    classifier: ImageClassifier,
+    source: str,
+    *,
+    max_megapixels: float | None = None,
 ) -> Labels:
     """Labels the images of a folder or of another source.
 
@@ -174,6 +184,7 @@ def label_images(
         finished: `FinishedRun`.
         classifier: `ImageClassifier` of its classes.
         source: As `open_images` takes it.
+        max_megapixels: As `open_images` takes it; None for those of the run.
 
     Returns:
         `Labels`.
@@ -187,7 +198,11 @@ def label_images(
         >>> classifier, _ = finished.classifier()
         >>> label_images(finished, classifier, "photos").probabilities
     """
-    listed = open_images(source, "unlabelled")
+    listed = open_images(
+        source,
+        "unlabelled",
+        max_megapixels=max_megapixels or finished.dataset.max_megapixels,
+    )
     ranges, remarks = find_ranges(listed, finished.value_range)
     # What cannot be read is told at the end.
     images, decoded = decode_cached(

@@ -56,6 +56,7 @@ _OWN_OPTIONS = (
     "value_range",
     "backbone",
     "max_skipped",
+    "max_megapixels",
     "cache",
 )
 

@@ -106,6 +106,7 @@ def train(
     value_range: tuple[float, float] | None = None,
     backbone: str | os.PathLike[str] | None = None,
     max_skipped: float | None = None,
+    max_megapixels: float | None = None,
     cache: str | None = None,
     label_column: str | None = None,
     path_column: str | None = None,
@@ -149,6 +150,8 @@ def train(
             a new one. None for one that fits their size.
         max_skipped: How many of your own images may be unreadable, a share from 0 to
             1. None for `data.defaults.MAX_SKIPPED`.
+        max_megapixels: How many millions of pixels of an image may be decoded at once.
+            None for as many as Pillow takes for safe, 89.
         cache: Where your own images, decoded, are kept: "memory", "disk", or "auto",
             for which None stands, in memory where they fit.
         label_column: The column of a table that has the labels.
@@ -200,6 +203,7 @@ def train(
             value_range=value_range,
             backbone=backbone,
             max_skipped=max_skipped,
+            max_megapixels=max_megapixels,
             cache=cache,
             label_column=label_column,
             path_column=path_column,

@@ -4,6 +4,7 @@ import argparse
 
 from semppl_keras.cli.arguments import (
     add_classifier,
+    add_max_megapixels,
     add_run,
     add_source,
     integer,
@@ -73,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace files that are there already",
     )
+    add_max_megapixels(table, "the run's")
     review = parser.add_argument_group("page to look through")
     review.add_argument(
         "--review",

@@ -6,6 +6,7 @@ from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.cli.arguments import (
     BACKBONE_FORMS,
     add_fit,
+    add_max_megapixels,
     add_minutes,
     add_table_options,
     add_trust,
@@ -153,6 +154,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how many of your own images may be unreadable (default: "
         f"{100 * MAX_SKIPPED:g}%%)",
     )
+    add_max_megapixels(images, "89")
     images.add_argument(
         "--cache",
         metavar=f"{{{','.join(CACHES)}}}",

@@ -30,6 +30,7 @@ def open_images(
     role: str,
     options: TableOptions | None = None,
     images_folder: str | os.PathLike[str] | None = None,
+    max_megapixels: float | None = None,
 ) -> ImageList:
     """The images that a text names.
 
@@ -46,6 +47,8 @@ def open_images(
             classes although they are spelled like an unknown one.
         images_folder: path of the folder in which images of a table are looked for that
             are not beside it, or None.
+        max_megapixels: float, millions of pixels of an image that may be decoded at
+            once; None for as many as Pillow takes for safe.
 
     Returns:
         `ImageList`; those with an unknown label (-1, an empty field, or what programs
@@ -68,6 +71,8 @@ def open_images(
         # It has read its labels, whose lines it can name.
         spellings = None
         images = _open_table(source, role, options, images_folder)
+    if max_megapixels is not None:
+        images = dataclasses.replace(images, max_pixels=round(1e6 * max_megapixels))
     images = _with_known_labels(images, str(source), role, options, spellings)
     if not len(images):
         raise ValueError(

@@ -8,6 +8,7 @@ from semppl_keras.runs.options.checks import (
     checked,
     flag,
     integer,
+    megapixels,
     one_of,
     output,
     path,
@@ -31,5 +32,6 @@ class LabelOptions(Options):
     move_into: str | None = checked(output, None)
     move: bool = checked(flag, False)
     overwrite: bool = checked(flag, False)
+    max_megapixels: float | None = checked(megapixels, None)
     classifier: str | None = checked(path, None)
     trust: bool = checked(flag, False)

@@ -12,6 +12,7 @@ from semppl_keras.runs.options.checks import (
     flag,
     integer,
     labels_per_class,
+    megapixels,
     one_of,
     output,
     path,
@@ -45,6 +46,7 @@ class TrainOptions(TableFields):
     value_range: tuple[float, float] | None = checked(value_range, None)
     backbone: str | None = checked(backbone, None)
     max_skipped: float | None = checked(share, None)
+    max_megapixels: float | None = checked(megapixels, None)
     cache: str | None = checked(one_of(CACHES), None)
     labels_per_class: int | str | None = checked(labels_per_class, None)
     epochs: int | None = checked(integer(0), None)
