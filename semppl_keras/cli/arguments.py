@@ -245,6 +245,23 @@ def add_value_range(options: Options) -> None:
     )
 
 
+def add_max_megapixels(options: Options, default: str) -> None:
+    """Adds the option for how many pixels of an image may be decoded at once.
+
+    Args:
+        options: The group of what reads images.
+        default: What stands for it where it is not given, in words.
+    """
+    options.add_argument(
+        "--max-megapixels",
+        type=number,
+        metavar="N",
+        help="millions of pixels of an image that may be decoded at once, and in parts "
+        "four times as many; what is larger is left out, and counted (default: "
+        f"{default})",
+    )
+
+
 def add_minutes(options: Options, what: str) -> None:
     """Adds the option for how long a command may take.
 

@@ -21,3 +21,7 @@ UNTOLD_FIT = FITS[1]
 
 # To how many pixels a side a person's own images are brought at most.
 LARGEST_USUAL_SIDE = 96
+
+# The forms of labels for other programs (`data.tables.formats`), the first where nobody
+# says another: a table for spreadsheets, and for `semppl train --labelled`.
+LABEL_FORMATS = ("csv", "label-studio", "coco", "fiftyone", "npz", "parquet")

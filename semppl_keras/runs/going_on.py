@@ -32,7 +32,14 @@ from semppl_keras.runs.telling import tell
 
 # What the network goes on with, or is made for.
 _OF_THE_RUN = ("dataset", "image_size", "fit", "value_range", "backbone")
-_OF_OWN_IMAGES = ("labelled", "unlabelled", "test", "max_skipped", "cache")
+_OF_OWN_IMAGES = (
+    "labelled",
+    "unlabelled",
+    "test",
+    "max_skipped",
+    "max_megapixels",
+    "cache",
+)
 _CLASSIFIER_FILES = (CLASSIFIER, "classifier.json")
 _END_FILES = tuple(f"{name}.keras" for name in TRAINED_AT_THE_END)
 # These stay where nothing else is asked for.

@@ -75,6 +75,9 @@ def joined(
         RunError: A source is none of files, which could be told from each other.
         ValueError, FileNotFoundError, ImportError: A source is none.
     """
+    own = dataclasses.replace(
+        own, max_megapixels=_asked(options.max_megapixels, own.max_megapixels)
+    )
     unlabelled, source = _unlabelled(run, own, options, out)
     given_folder = options.unlabelled and images_folder(options.unlabelled)
     labels_folder = given_folder or own.images_folder
@@ -90,7 +93,9 @@ def joined(
     if few is None:
         few = own.part("labelled")
     names = classes_in(few.labels or ())
-    images = OpenedImages(source, few, unlabelled, own.tables, names)
+    images = OpenedImages(
+        source, few, unlabelled, own.tables, names, own.max_megapixels
+    )
     dataset = dataclasses.replace(dataset, images=images)
     return dataclasses.replace(
         found,
@@ -172,7 +177,7 @@ def _opened(
         keep_labels=own.tables.keep_labels, unknown_labels=own.tables.unknown_labels
     )
     tables = options.asked_tables(begun).keeping(own.class_names)
-    return open_images(source, "labelled", tables, folder)
+    return open_images(source, "labelled", tables, folder, own.max_megapixels)
 
 
 def _tell_classes(before: FileLabels, now: FileLabels) -> None:
@@ -189,9 +194,14 @@ def _unlabelled(
     run: pathlib.Path, own: OwnDataset, options: TrainOptions, out: pathlib.Path
 ) -> tuple[ImageList, str]:
     """The unlabelled images of a run and those that are given, and what names them."""
+
+    def opened(source: str) -> ImageList:
+        tables, megapixels = own.table_options, own.max_megapixels
+        return open_images(source, "unlabelled", tables, max_megapixels=megapixels)
+
     source, given = str(own.unlabelled), options.unlabelled
     if given is None or resolved_source(given) == source:
-        return open_images(source, "unlabelled", own.table_options), source
+        return opened(source), source
     given = resolved_source(given)
     check_source(given, "unlabelled")
     if not (are_files(source) and are_files(given)):
@@ -200,9 +210,9 @@ def _unlabelled(
             f"of the run, too. Received: {given}, and a run with {source}. Bring the "
             "images into one source, and begin another run."
         )
-    more = open_images(given, "unlabelled", own.table_options)
+    more = opened(given)
     try:
-        images = open_images(source, "unlabelled", own.table_options)
+        images = opened(source)
     except FileNotFoundError:
         tell(f"Note: {source} is not there any more; {given} takes its place.")
         return more, given
@@ -214,7 +224,9 @@ def _unlabelled(
         return more, given
     names = list({**others, **files}.values())
     remarks = dict.fromkeys((*images.remarks, *more.remarks))
-    return image_list(names, None, remarks), str((out / UNLABELLED).absolute())
+    joined = image_list(names, None, remarks)
+    joined = dataclasses.replace(joined, max_pixels=images.max_pixels)
+    return joined, str((out / UNLABELLED).absolute())
 
 
 def _tested(

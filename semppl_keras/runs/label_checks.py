@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from semppl_keras.data.images.source_names import resolved_source, source_path
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.label_formats import label_out
 from semppl_keras.runs.options.checks import given_without
 from semppl_keras.runs.options.label import LabelOptions
 from semppl_keras.runs.safety.out_paths import check_can_write
@@ -19,7 +20,7 @@ def table_and_page(options: LabelOptions) -> tuple[pathlib.Path, pathlib.Path | 
     Raises:
         RunError: It cannot go there.
     """
-    out = pathlib.Path(options.out)
+    out = label_out(options)
     if not out.name:
         raise RunError(f"{out} must be a file. Received: a folder.")
     check_can_write(out)

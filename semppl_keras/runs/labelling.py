@@ -24,7 +24,8 @@ from semppl_keras.runs.label_checks import (
     check_sources,
     table_and_page,
 )
-from semppl_keras.runs.label_table import skipped_path, write_table
+from semppl_keras.runs.label_formats import label_files, write_labels
+from semppl_keras.runs.label_table import skipped_path
 from semppl_keras.runs.options.label import LabelOptions
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
@@ -45,13 +46,16 @@ def label(
     run: str | os.PathLike[str],
     source: str | os.PathLike[str],
     *,
-    out: str | os.PathLike[str] = LabelOptions.out,
+    out: str | os.PathLike[str] | None = None,
+    format: str | None = None,
+    copy_images: bool = False,
     min_confidence: float | None = None,
     review: int | None = None,
     review_out: str | os.PathLike[str] | None = None,
     move_into: str | os.PathLike[str] | None = None,
     move: bool = False,
     overwrite: bool = False,
+    max_megapixels: float | None = None,
     classifier: str | os.PathLike[str] | None = None,
     photos: str | os.PathLike[str] | None = None,
     trust: bool = False,
@@ -62,13 +66,20 @@ def label(
     Args:
         run: Run folder, or a file that `pack` has written.
         source: Folder of images, or another source of them.
-        out: The table to write: path, label, confidence, second choice, neighbours.
+        out: The table to write: path, label, confidence, second choice, neighbours; or
+            another file, as `format` says. None for `label_formats.OUT` of it.
+        format: One of `data.defaults.LABEL_FORMATS`, the form of what is written; None
+            for that which the ending of `out` says, and otherwise a table, "csv".
+        copy_images: Of the format "fiftyone", whether images are copied beside their
+            labels, in place of a list of where they are.
         min_confidence: Share from 0 to 1; less certain images are left out.
         review: Integer, for how many images a page to look through is written.
         review_out: Where it is written; None for beside the table.
         move_into: Folder, into a folder of each class in which images are copied.
         move: Whether they are moved instead.
         overwrite: Whether files that are there already are replaced.
+        max_megapixels: How many millions of pixels of an image may be decoded at once.
+            None for as many as when the run was trained.
         classifier: Another one: its name, such as "linear", or a `classifier.keras`;
             None for the run's.
         photos: Folder in which the images of the run are now; None for where they were.
@@ -95,12 +106,15 @@ def label(
             run=run,
             source=source,
             out=out,
+            format=format,
+            copy_images=copy_images,
             min_confidence=min_confidence,
             review=review,
             review_out=review_out,
             move_into=move_into,
             move=move,
             overwrite=overwrite,
+            max_megapixels=max_megapixels,
             classifier=classifier,
             photos=photos,
             trust=trust,
@@ -111,7 +125,7 @@ def label(
 def label_with(options: LabelOptions) -> Labels:
     """The same, of options that are filled already."""
     table, sheet = table_and_page(options)
-    files = [table, skipped_path(table), *([] if sheet is None else [sheet])]
+    files = [*label_files(options), *([] if sheet is None else [sheet])]
     finished = FinishedRun(options.run, trust=options.trust, photos=options.photos)
     check_sources(options.source, finished, files)
     check_options(options, files)
@@ -121,7 +135,9 @@ def label_with(options: LabelOptions) -> Labels:
         f"({shown(how)}) ..."
     )
     finished.tell_classifier(options.classifier)
-    labels = label_images(finished, network, options.source)
+    labels = label_images(
+        finished, network, options.source, max_megapixels=options.max_megapixels
+    )
     for remark in labels.remarks:
         tell(f"Note: {remark}")
     labels = dataclasses.replace(
@@ -130,7 +146,7 @@ def label_with(options: LabelOptions) -> Labels:
         table=table,
     )
     labelled = finished.labelled
-    write_table(table, labels, labelled.names)
+    write_labels(options, labels, labelled.names)
     write_skipped(skipped_path(table), labels.skipped)
     _tell(labels, table, options.min_confidence)
     if options.move_into is not None:
@@ -149,7 +165,7 @@ def label_with(options: LabelOptions) -> Labels:
             # Should it be interrupted, the table knows what has been moved by then.
             if places != labels.names:
                 labels = dataclasses.replace(labels, names=places)
-                write_table(table, labels, labelled.names)
+                write_labels(options, labels, labelled.names)
     if sheet is not None:
         count = options.review or 0
         chosen = write_review(sheet, table, labels, finished, count)
@@ -159,7 +175,11 @@ def label_with(options: LabelOptions) -> Labels:
 
 
 def label_images(
-    finished: FinishedRun, classifier: ImageClassifier, source: str
+    finished: FinishedRun,
+    classifier: ImageClassifier,
+    source: str,
+    *,
+    max_megapixels: float | None = None,
 ) -> Labels:
     """Labels the images of a folder or of another source.
 
@@ -167,6 +187,7 @@ def label_images(
         finished: `FinishedRun`.
         classifier: `ImageClassifier` of its classes.
         source: As `open_images` takes it.
+        max_megapixels: As `open_images` takes it; None for those of the run.
 
     Returns:
         `Labels`.
@@ -180,7 +201,11 @@ def label_images(
         >>> classifier, _ = finished.classifier()
         >>> label_images(finished, classifier, "photos").probabilities
     """
-    listed = open_images(source, "unlabelled")
+    listed = open_images(
+        source,
+        "unlabelled",
+        max_megapixels=max_megapixels or finished.dataset.max_megapixels,
+    )
     ranges, remarks = find_ranges(listed, finished.value_range)
     # What cannot be read is told at the end.
     images, decoded = decode_cached(

@@ -24,6 +24,7 @@ from semppl_keras.runs.run_files import RunFiles
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.settings import schedule_of
 from semppl_keras.runs.telling import tell
+from semppl_keras.runs.trackers import tracked
 from semppl_keras.runs.training_checks import (
     check_enough_images,
     check_enough_steps,
@@ -164,7 +165,10 @@ def train_network(
         steps = epochs * steps_per_epoch
         momentum = recipe.model["target_momentum"]
         callbacks.append(TargetEMA(momentum, total_steps=steps))
-    with _memory_told(batch_size):
+    with (
+        _memory_told(batch_size),
+        tracked(options.log, folder, settings, state.step) as trackers,
+    ):
         while state.epoch < epochs:
             part, begin, end = recipe.stage_at(state.epoch)
             # Within a stage a checkpoint has its optimiser, and what is frozen.
@@ -178,7 +182,7 @@ def train_network(
                 folder / "checkpoints",
                 *_images_of(data, kept),
                 minutes=options.checkpoint_minutes,
-                callbacks=callbacks,
+                callbacks=[*callbacks, *trackers],
                 epochs=end,
                 batch_size=batch_size,
                 labelled_batch_size=labelled_batch_size,

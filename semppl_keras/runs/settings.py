@@ -64,6 +64,7 @@ _OWN_OPTIONS = (
     "value_range",
     "backbone",
     "max_skipped",
+    "max_megapixels",
     "cache",
 )
 

@@ -85,6 +85,7 @@ from semppl_keras.runs.settings import (
 )
 from semppl_keras.runs.skipped_files import write_skipped
 from semppl_keras.runs.telling import tell, told
+from semppl_keras.runs.trackers import check_tracker
 from semppl_keras.runs.tuned import (
     CHECKPOINTS,
     tune,
@@ -106,6 +107,7 @@ def train(
     value_range: tuple[float, float] | None = None,
     backbone: str | os.PathLike[str] | None = None,
     max_skipped: float | None = None,
+    max_megapixels: float | None = None,
     cache: str | None = None,
     label_column: str | None = None,
     path_column: str | None = None,
@@ -120,6 +122,7 @@ def train(
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
     checkpoint_minutes: float | None = None,
+    log: str | None = None,
     resume: bool | str | os.PathLike[str] | None = None,
     from_run: str | os.PathLike[str] | None = None,
     trust: bool = False,
@@ -149,6 +152,8 @@ def train(
             a new one. None for one that fits their size.
         max_skipped: How many of your own images may be unreadable, a share from 0 to
             1. None for `data.defaults.MAX_SKIPPED`.
+        max_megapixels: How many millions of pixels of an image may be decoded at once.
+            None for as many as Pillow takes for safe, 89.
         cache: Where your own images, decoded, are kept: "memory", "disk", or "auto",
             for which None stands, in memory where they fit.
         label_column: The column of a table that has the labels.
@@ -170,6 +175,9 @@ def train(
         out: Run folder to write. None for one in "runs", named after the rest.
         checkpoint_minutes: So often there is a checkpoint within an epoch. None for
             `callbacks.defaults.CHECKPOINT_MINUTES`.
+        log: What follows the training of SemPPL beside the run folder: "wandb",
+            "mlflow" or "tensorboard" (its steps, too), where it is installed. None for
+            nothing; a run that goes on is asked again.
         resume: Folder of a run to go on with; True for `out`.
         from_run: Folder of a finished run, from whose network and labels a new run in
             `out` goes on: `labelled` are further labels, of which the later count, and
@@ -201,6 +209,7 @@ def train(
             value_range=value_range,
             backbone=backbone,
             max_skipped=max_skipped,
+            max_megapixels=max_megapixels,
             cache=cache,
             label_column=label_column,
             path_column=path_column,
@@ -215,6 +224,7 @@ def train(
             seed=seed,
             out=out,
             checkpoint_minutes=checkpoint_minutes,
+            log=log,
             resume=resume,
             from_run=from_run,
             trust=trust,
@@ -226,6 +236,7 @@ def train_with(options: TrainOptions) -> TrainedRun:
     """The same, of options that are filled already."""
     folder = run_folder(options)
     check_can_write(folder, folder=True)
+    check_tracker(options.log)
     if options.resume and not folder.is_dir():
         # Nothing is made where there is no run.
         settings_of(folder, options)

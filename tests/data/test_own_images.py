@@ -242,7 +242,6 @@ def test_a_format_that_can_be_read_since_is_read(folders, without_heif, monkeypa
     assert len(_load(folders, **options).skipped) == 1
 
     def opened(file, name):
-        file.close()
         return _noise(7)
 
     monkeypatch.setitem(Image.OPEN, "HEIF", (opened, lambda head: b"heic" in head))

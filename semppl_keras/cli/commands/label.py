@@ -4,11 +4,13 @@ import argparse
 
 from semppl_keras.cli.arguments import (
     add_classifier,
+    add_max_megapixels,
     add_run,
     add_source,
     integer,
     share,
 )
+from semppl_keras.data.defaults import LABEL_FORMATS
 from semppl_keras.runs.options.label import LabelOptions
 
 OPTIONS = LabelOptions
@@ -34,6 +36,7 @@ what is written:
 
 examples:
   semppl label runs/flowers photos --out labels.csv
+  semppl label runs/flowers photos --format label-studio --out tasks.json
   semppl label runs/flowers photos --min-confidence 0.9 --move-into sorted
   semppl label runs/flowers photos --review 50"""
 
@@ -46,8 +49,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     table.add_argument(
         "--out",
         metavar="FILE",
-        default=LabelOptions.out,
-        help=f"the table (default: {LabelOptions.out})",
+        help="the table, or what --format says (default: labels.csv, labels.json, ...)",
+    )
+    table.add_argument(
+        "--format",
+        metavar=f"{{{','.join(LABEL_FORMATS)}}}",
+        help="csv, a table; for other programs label-studio, coco or fiftyone (a "
+        "folder), and npz or parquet for their features, too (default: as the file "
+        "ends, csv)",
+    )
+    table.add_argument(
+        "--copy-images",
+        action="store_true",
+        help="with --format fiftyone: copy the images beside their labels",
     )
     table.add_argument(
         "--min-confidence",
@@ -60,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace files that are there already",
     )
+    add_max_megapixels(table, "the run's")
     review = parser.add_argument_group("page to look through")
     review.add_argument(
         "--review",

@@ -6,6 +6,7 @@ from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.cli.arguments import (
     BACKBONE_FORMS,
     add_fit,
+    add_max_megapixels,
     add_minutes,
     add_table_options,
     add_trust,
@@ -33,6 +34,7 @@ from semppl_keras.recipes.defaults import (
 from semppl_keras.runs.options.train import (
     OWN_LABELS_PER_CLASS,
     SEED,
+    TRACKERS,
     TrainOptions,
 )
 
@@ -71,6 +73,7 @@ your own images, each source one of:
   FILE.csv, .tsv  lines of path,label, paths relative to the table, or to the folder
                   of --unlabelled. Rows whose label is blank, -1, nan, none, n/a, ...
                   are not among the labelled, nor those that a column calls test
+  FILE.json       labels as Label Studio, COCO or FiftyOne write them
   npz:FILE        a NumPy archive with images and labels
   tfds:NAME       a data set of TensorFlow Datasets, or tfds:NAME#SPLIT
   tfrecord:FILES  TFRecords of encoded images, wildcards allowed
@@ -154,6 +157,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how many of your own images may be unreadable (default: "
         f"{100 * MAX_SKIPPED:g}%%)",
     )
+    add_max_megapixels(images, "89")
     images.add_argument(
         "--cache",
         metavar=f"{{{','.join(CACHES)}}}",
@@ -212,6 +216,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="within an epoch there is a checkpoint every N minutes (default: "
         f"{CHECKPOINT_MINUTES:g}), beside that at its end",
+    )
+    folder.add_argument(
+        "--log",
+        metavar=f"{{{','.join(TRACKERS)}}}",
+        help="follow the training of SemPPL with another program, too, where it is "
+        "installed; tensorboard adds the steps to what logs/ has (default: logs/ "
+        "alone)",
     )
     folder.add_argument(
         "--resume",

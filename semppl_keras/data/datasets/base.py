@@ -64,6 +64,12 @@ class Dataset(abc.ABC):
         return MAX_SKIPPED
 
     @property
+    def max_megapixels(self) -> float | None:
+        """Millions of pixels of an image that may be decoded at once; None for as many
+        as Pillow takes for safe."""
+        return None
+
+    @property
     def table_options(self) -> TableOptions:
         """How tables of labels are read, those of other images to test on too."""
         return TableOptions().keeping(self.class_names)
@@ -131,7 +137,9 @@ class Dataset(abc.ABC):
             ValueError, FileNotFoundError, ImportError: There are none.
         """
         options = tables or self.table_options
-        return open_tested(source, self.class_names, options, self.images_folder)
+        return open_tested(
+            source, self.class_names, options, self.images_folder, self.max_megapixels
+        )
 
     @abc.abstractmethod
     def load(

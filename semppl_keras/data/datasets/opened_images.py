@@ -45,6 +45,7 @@ class OpenedImages:
         unlabelled: `ImageList`.
         tables: `TableOptions`, or None.
         class_names: tuple of str, in their order.
+        max_megapixels: as `open_images` takes it.
     """
 
     source: Source
@@ -52,6 +53,7 @@ class OpenedImages:
     unlabelled: ImageList
     tables: TableOptions | None
     class_names: tuple[str, ...]
+    max_megapixels: float | None = None
 
     def load(
         self,
@@ -72,7 +74,9 @@ class OpenedImages:
         tested = None
         if test is not None:
             folder = images_folder(self.source)
-            tested = open_tested(test, class_names, self.tables, folder)
+            tested = open_tested(
+                test, class_names, self.tables, folder, self.max_megapixels
+            )
         if image_size is None:
             image_size = usual_size(few, fit)
         images = few + self.unlabelled
@@ -172,12 +176,15 @@ class OpenedImages:
 
 
 def open_own_images(
-    unlabelled: Source, labelled: Source, tables: TableOptions | None = None
+    unlabelled: Source,
+    labelled: Source,
+    tables: TableOptions | None = None,
+    max_megapixels: float | None = None,
 ) -> OpenedImages:
     """Lists a person's own images.
 
     Args:
-        unlabelled, labelled, tables: as `load_own_images` takes them.
+        unlabelled, labelled, tables, max_megapixels: as `load_own_images` takes them.
 
     Returns:
         `OpenedImages`.
@@ -185,9 +192,11 @@ def open_own_images(
     Raises:
         ValueError, FileNotFoundError, ImportError: as `load_own_images`.
     """
-    few = open_images(labelled, "labelled", tables, images_folder(unlabelled))
-    many = open_images(unlabelled, "unlabelled", tables)
-    return OpenedImages(unlabelled, few, many, tables, classes_in(few.labels or ()))
+    folder = images_folder(unlabelled)
+    few = open_images(labelled, "labelled", tables, folder, max_megapixels)
+    many = open_images(unlabelled, "unlabelled", tables, max_megapixels=max_megapixels)
+    class_names = classes_in(few.labels or ())
+    return OpenedImages(unlabelled, few, many, tables, class_names, max_megapixels)
 
 
 def load_own_images(
@@ -205,6 +214,7 @@ def load_own_images(
     cache: str = CACHE,
     progress: Progress | None = None,
     tables: TableOptions | None = None,
+    max_megapixels: float | None = None,
 ) -> OwnImages:
     """Loads images without labels, a few with labels, and some to test on.
 
@@ -238,6 +248,9 @@ def load_own_images(
         tables: `TableOptions`, or None: which columns of tables are read, and which
             spellings are classes, or none. What is a class of the labelled images is
             one of those to test on.
+        max_megapixels: float, millions of pixels of an image that may be decoded at
+            once; None for as many as Pillow takes for safe. Four times as many may an
+            image have that is decoded in parts: see `read_image`.
 
     Returns:
         `OwnImages`, the labelled images first.
@@ -252,7 +265,7 @@ def load_own_images(
         >>> data = load_own_images("photos", "labels.csv", image_size=96)
         >>> data.remarks
     """
-    return open_own_images(unlabelled, labelled, tables).load(
+    return open_own_images(unlabelled, labelled, tables, max_megapixels).load(
         test,
         labels_per_class,
         seed,
@@ -271,6 +284,7 @@ def open_tested(
     class_names: tuple[str, ...],
     tables: TableOptions | None = None,
     folder: Source | None = None,
+    max_megapixels: float | None = None,
 ) -> ImageList:
     """The images to test on, whose classes are known.
 
@@ -280,12 +294,13 @@ def open_tested(
             the class, however it is spelled.
         tables: `TableOptions`, or None.
         folder: as `open_images` takes `images_folder`.
+        max_megapixels: as `open_images` takes it.
 
     Returns:
         `ImageList`.
     """
     options = (tables or TableOptions()).keeping(class_names)
-    return open_images(source, "test", options, folder)
+    return open_images(source, "test", options, folder, max_megapixels)
 
 
 def usual_size(images: ImageList, fit: str) -> int:

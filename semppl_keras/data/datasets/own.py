@@ -40,6 +40,8 @@ class OwnDataset(Dataset):
             and of no use here: a run folder keeps it beside the images.
         max_skipped: Float in [0, 1], the share of images that may be unreadable.
         cache: Where decoded images are kept: "auto", "memory" or "disk".
+        max_megapixels: Float, millions of pixels of an image that may be decoded at
+            once; None for as many as Pillow takes for safe.
         tables: `TableOptions`.
         images: `OpenedImages`, where `opened` has opened them, or None.
 
@@ -56,6 +58,7 @@ class OwnDataset(Dataset):
     backbone: str | None = None
     max_skipped: float = MAX_SKIPPED
     cache: str = CACHE
+    max_megapixels: float | None = None
     tables: TableOptions = dataclasses.field(default_factory=TableOptions)
     images: OpenedImages | None = dataclasses.field(
         default=None, compare=False, repr=False
@@ -76,7 +79,7 @@ class OwnDataset(Dataset):
         Raises:
             ValueError: The options of tables are none.
         """
-        names = (*_SOURCES, *_WRITTEN)
+        names = (*_SOURCES, *_WRITTEN, "max_megapixels")
         return cls(
             **{
                 "fit": UNTOLD_FIT,
@@ -87,6 +90,8 @@ class OwnDataset(Dataset):
 
     def to_json(self) -> dict[str, Any]:
         entries = {name: getattr(self, name) for name in (*_SOURCES, *_WRITTEN)}
+        if self.max_megapixels is not None:
+            entries["max_megapixels"] = self.max_megapixels
         if not self.tables.lenient:
             entries["tables"] = self.tables.to_dict()
         return entries
@@ -152,7 +157,9 @@ class OwnDataset(Dataset):
 
     def part(self, role: str) -> ImageList:
         source = self.sources[role]
-        return open_images(source, role, self.table_options, self.images_folder)
+        return open_images(
+            source, role, self.table_options, self.images_folder, self.max_megapixels
+        )
 
     def load(
         self,
@@ -180,7 +187,9 @@ class OwnDataset(Dataset):
     def _opened(self) -> OpenedImages:
         if self.images is not None:
             return self.images
-        return open_own_images(self.unlabelled, self.labelled, self.table_options)
+        return open_own_images(
+            self.unlabelled, self.labelled, self.table_options, self.max_megapixels
+        )
 
 
 _SOURCES = ("unlabelled", "labelled", "test")

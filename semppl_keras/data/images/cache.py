@@ -220,7 +220,10 @@ def _fingerprint(
     decoder = [_VERSION, PIL.__version__, readable_formats()]
     # A cache that does not say how they became squares holds what it says of none.
     fits = [] if fit == UNTOLD_FIT else [fit]
-    described = json.dumps([*decoder, shape, *fits, num_first, ranges, images.states])
+    limits = [] if images.max_pixels is None else [images.max_pixels]
+    described = json.dumps(
+        [*decoder, shape, *fits, *limits, num_first, ranges, images.states]
+    )
     return hashlib.blake2b(described.encode(), digest_size=12).hexdigest()
 
 

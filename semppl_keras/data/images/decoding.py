@@ -12,7 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from semppl_keras.data.defaults import FIT, MAX_SKIPPED
-from semppl_keras.data.images.files import UnreadableImage, image_header, read_image
+from semppl_keras.data.images.files import (
+    UnreadableImage,
+    image_header,
+    is_too_large,
+    read_image,
+)
 from semppl_keras.data.images.image_list import ImageList, decode, extent
 from semppl_keras.data.images.progress import Counts
 from semppl_keras.data.images.value_ranges import ValueRanges, as_ranges, range_of
@@ -24,6 +29,8 @@ _NAMED = 3
 
 # Where it is for a person to say.
 _ADVICE = " --value-range (value_range) says another range."
+
+_MORE = " --max-megapixels (max_megapixels) reads larger ones, in as much memory."
 
 # Of `ValueRanges` what the kinds are called to people.
 _DEEP = {"integers": "integers of more than 8 bits", "floats": "floats"}
@@ -118,7 +125,7 @@ def decode_into(
     others: set[str] = set()
     results = _in_order(
         images.contents(),
-        lambda content: decode(content, size, channels, ranges, fit),
+        lambda content: decode(content, size, channels, ranges, fit, images.max_pixels),
         workers,
     )
     with contextlib.closing(results):
@@ -175,7 +182,9 @@ def find_ranges(
     advice = _ADVICE if value_range is None else ""
     extents: dict[str, tuple[int, float, float]] = {}
     if None in known:
-        results = _in_order(images.contents(), extent)
+        results = _in_order(
+            images.contents(), lambda content: extent(content, images.max_pixels)
+        )
         with contextlib.closing(results):
             for index, result in enumerate(results):
                 # What cannot be read is told where it is to be decoded.
@@ -223,6 +232,12 @@ def remarks_on_files(
         remarks.append(
             f"{len(decoded.several):,} of {total:,} {what} are files of several frames "
             "or pages, of which the first alone is read."
+        )
+    large = sum(is_too_large(entry.reason) for entry in decoded.skipped)
+    if large:
+        remarks.append(
+            f"{large:,} of {total:,} {what} have too many pixels to be decoded, and "
+            f"are left out.{'' if of_run else _MORE}"
         )
     return remarks
 

@@ -5,12 +5,14 @@ import io
 import os
 import pathlib
 import stat
+import struct
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from semppl_keras.data.defaults import FIT
+from semppl_keras.data.images.big_images import PARTED, NotInParts, reduced
 from semppl_keras.data.images.deep_images import (
     deep_values,
     is_deep,
@@ -28,10 +30,14 @@ _GREY_MODES = ("1", "L", "LA", "La")
 _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _EXIF_ORIENTATION = 0x0112
 _JPEG_BEGINS = b"\xff\xd8\xff"
+# As many as any format is told by.
+_BEGINNING = 16
 
-# Decoded at an eighth of its size, a JPEG still takes time by all its pixels: so many
-# times what an image may have otherwise, enough for 300 megapixels.
-_JPEG_PIXELS = 4
+# Decoded in parts or at a reduced size, an image still takes time by all its pixels: so
+# many times what it may have otherwise, enough for 300 megapixels.
+_REDUCED_PIXELS = 4
+# With what the reason begins where an image is left out since it is too large.
+_TOO_LARGE = "it has more than "
 
 
 class UnreadableImage(ValueError):
@@ -74,6 +80,7 @@ def read_image(
     ranges: ValueRanges | None = None,
     *,
     fit: str = FIT,
+    max_pixels: int | None = None,
 ) -> np.ndarray:
     """Reads an image as it is meant to be seen.
 
@@ -93,6 +100,8 @@ def read_image(
         ranges: `ValueRanges`, of the set that the image is of; None for none.
         fit: how it becomes a square: "pad" shows all of it, between bars of a middle
             grey; "crop" its central square; "stretch" all of it, out of shape.
+        max_pixels: int, how many pixels may be decoded at once; None for what Pillow
+            takes for safe (`PIL.Image.MAX_IMAGE_PIXELS`).
 
     Returns:
         `(h, w, channels)` uint8; with `size` h = w = size.
@@ -100,12 +109,14 @@ def read_image(
     Raises:
         UnreadableImage: if the file is empty, broken, no image, gone or not allowed to
             be read; if its image has values of no known range; or if more pixels
-            would have to be decoded than Pillow takes for safe
-            (`PIL.Image.MAX_IMAGE_PIXELS`). That counts those of the reduced size
-            where JPEG is decoded at one, of which a file may have four times as many
-            as that; of a progressive JPEG, which is unpacked whole, it counts all.
+            would have to be decoded at once than `max_pixels`. With `size` an image
+            may have four times as many in all where it is decoded at a reduced size
+            or in parts: JPEG that is not progressive, and with 8 bits a channel
+            JPEG 2000, PNG that is not interlaced, and TIFF in strips or tiles.
     """
-    return read_whole(path, size, channels, ranges, fit=fit).pixels
+    return read_whole(
+        path, size, channels, ranges, fit=fit, max_pixels=max_pixels
+    ).pixels
 
 
 def read_whole(
@@ -115,6 +126,7 @@ def read_whole(
     ranges: ValueRanges | None = None,
     *,
     fit: str = FIT,
+    max_pixels: int | None = None,
 ) -> ReadImage:
     """As `read_image`, with what is to be told of it: a `ReadImage`."""
     _check_size_and_channels(size, channels)
@@ -124,18 +136,22 @@ def read_whole(
         mode = "RGB" if channels == 3 else "L"
         if size is not None:
             image.draft(mode, (SPARE * size, SPARE * size))
-        _check_pixels(path, image, all_pixels)
-        beyond = False
-        values = deep_values(image, lambda: _opened(path))
-        image.load()
-        orientation = _orientation(image)
-        if values is None:
-            pixels = _on_white(image)
+        beyond, extent = False, None
+        if size is not None and _is_for_parts(image, all_pixels, max_pixels):
+            pixels, extent = _in_parts(path, image, mode, SPARE * size, max_pixels)
+            orientation = _orientation(image)
         else:
-            pixels, beyond = _shallow(image, values, ranges)
-        pixels = pixels.convert(mode)
+            _check_pixels(path, image, all_pixels, max_pixels)
+            values = deep_values(image, lambda: _opened(path))
+            image.load()
+            orientation = _orientation(image)
+            if values is None:
+                pixels = _on_white(image)
+            else:
+                pixels, beyond = _shallow(image, values, ranges)
+            pixels = pixels.convert(mode)
         if size is not None:
-            pixels = resized(pixels, size, fit)
+            pixels = resized(pixels, size, fit, extent)
         pixels = _turned(pixels, orientation)
         if size is not None:
             pixels = on_square(pixels, size)
@@ -144,12 +160,12 @@ def read_whole(
 
 
 def value_extent(
-    path: str | os.PathLike[str] | bytes,
+    path: str | os.PathLike[str] | bytes, max_pixels: int | None = None
 ) -> tuple[str, float, float] | None:
     """The least and the greatest value of a deep image.
 
     Args:
-        path: as `read_image` takes it.
+        path, max_pixels: as `read_image` takes them.
 
     Returns:
         "integers" or "floats", and the two numbers; None of an image of 8 bits a
@@ -160,12 +176,12 @@ def value_extent(
     """
     with _reasons(path):
         # Of which most sets are, and all of 8 bits.
-        if _beginning(path) == _JPEG_BEGINS:
+        if _beginning(path).startswith(_JPEG_BEGINS):
             return None
     with _opened(path) as image, _reasons(path):
         if not is_deep(image) or tells_range(image):
             return None
-        _check_pixels(path, image, image.width * image.height)
+        _check_pixels(path, image, image.width * image.height, max_pixels)
         values = deep_values(image, lambda: _opened(path))
         if values is None:
             return None
@@ -243,7 +259,7 @@ def _beginning(path: str | os.PathLike[str] | bytes) -> bytes:
     if isinstance(path, bytes):
         if not path:
             raise UnreadableImage(_name(path), "it is empty")
-        return path[: len(_JPEG_BEGINS)]
+        return path[:_BEGINNING]
     status = os.stat(path)
     # Reading a pipe or a device might never end.
     if not stat.S_ISREG(status.st_mode):
@@ -254,18 +270,27 @@ def _beginning(path: str | os.PathLike[str] | bytes) -> bytes:
     if status.st_size == 0:
         raise UnreadableImage(path, "it is empty")
     with open(path, "rb") as file:
-        return file.read(len(_JPEG_BEGINS))
+        return file.read(_BEGINNING)
 
 
 def _identified(file: Any, beginning: bytes) -> Image.Image:
-    if beginning != _JPEG_BEGINS:
-        return Image.open(file, formats=readable_formats())
     # `Image.open` warns of many pixels, or refuses them, before there is a way to say
-    # that few are wanted.
-    try:
-        return JpegImagePlugin.jpeg_factory(file)
-    except SyntaxError as error:
-        raise UnidentifiedImageError(f"{error}") from error
+    # that few are wanted, or that there may be more.
+    for name in readable_formats():
+        if name not in Image.OPEN:
+            Image.init()
+        factory, accepts = Image.OPEN[name]
+        accepted = accepts is None or accepts(beginning)
+        # A text says what is missing for it.
+        if isinstance(accepted, str) or not accepted:
+            continue
+        try:
+            return factory(file, "")
+        # As a plugin says that it is none of its kind.
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            if isinstance(file, io.BytesIO):
+                file.seek(0)
+    raise UnidentifiedImageError(f"cannot identify {file!r}")
 
 
 class _reasons:
@@ -336,26 +361,63 @@ def _names_by_case(folder: pathlib.Path, changed: int) -> dict[str, str]:
 
 
 def _too_many_pixels(limit: int) -> str:
-    return (
-        f"it has more than {limit:,} pixels, which decoding would have to hold in "
-        "memory"
-    )
+    return f"{_TOO_LARGE}{limit:,} pixels, which decoding would have to hold in memory"
+
+
+def is_too_large(reason: str) -> bool:
+    """Whether the reason of an `UnreadableImage` is how many pixels it has."""
+    return reason.startswith(_TOO_LARGE)
+
+
+def _limit(max_pixels: int | None) -> int | None:
+    return Image.MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
 
 
 def _check_pixels(
-    path: str | os.PathLike[str] | bytes, image: Image.Image, all_pixels: int
+    path: str | os.PathLike[str] | bytes,
+    image: Image.Image,
+    all_pixels: int,
+    max_pixels: int | None,
 ) -> None:
     """Refuses an image of which more pixels are to be decoded than is safe."""
-    # Pillow itself refuses twice as many, and warns of these.
-    limit = Image.MAX_IMAGE_PIXELS
+    limit = _limit(max_pixels)
     if limit is None:
         return
     decoded = image.width * image.height
     if "progressive" in image.info:
         decoded = all_pixels
-    for pixels, most in ((decoded, limit), (all_pixels, _JPEG_PIXELS * limit)):
+    for pixels, most in ((decoded, limit), (all_pixels, _REDUCED_PIXELS * limit)):
         if pixels > most:
             raise UnreadableImage(_name(path), _too_many_pixels(most))
+
+
+def _is_for_parts(image: Image.Image, all_pixels: int, max_pixels: int | None) -> bool:
+    """Whether an image has too many pixels to be held, and not too many to be read."""
+    limit = _limit(max_pixels)
+    return (
+        limit is not None
+        and image.format in PARTED
+        and limit < all_pixels <= _REDUCED_PIXELS * limit
+    )
+
+
+def _in_parts(
+    path: str | os.PathLike[str] | bytes,
+    image: Image.Image,
+    mode: str,
+    side: int,
+    max_pixels: int | None,
+) -> tuple[Image.Image, tuple[float, float]]:
+    limit = _limit(max_pixels) or 0
+    try:
+        if is_deep(image):
+            raise NotInParts("it has more than 8 bits a channel")
+        return reduced(
+            image, path, mode, side, limit, lambda part: _on_white(part).convert(mode)
+        )
+    except NotInParts as error:
+        reason = f"{_too_many_pixels(limit)}: {error}"
+        raise UnreadableImage(_name(path), reason) from error
 
 
 def _orientation(image: Image.Image) -> int:

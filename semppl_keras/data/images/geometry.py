@@ -20,7 +20,12 @@ def check_fit(fit: str) -> None:
         raise ValueError(f"`fit` must be one of {', '.join(FITS)}. Received: {fit!r}.")
 
 
-def resized(image: Image.Image, size: int, fit: str) -> Image.Image:
+def resized(
+    image: Image.Image,
+    size: int,
+    fit: str,
+    extent: tuple[float, float] | None = None,
+) -> Image.Image:
     """The part of an image that its square shows, at the size that it has there.
 
     Args:
@@ -28,11 +33,13 @@ def resized(image: Image.Image, size: int, fit: str) -> Image.Image:
         size: int, pixels of a side of the square.
         fit: "pad": all of it, its longer side of `size` pixels; "crop": the central
             square; "stretch": all of it, squeezed into a square.
+        extent: how wide and high it is in its pixels, of which the last may not be
+            whole; None where they are.
 
     Returns:
         `PIL.Image.Image`; of `size` x `size` pixels but for "pad".
     """
-    width, height = image.size
+    width, height = extent or image.size
     box: tuple[float, float, float, float] = (0, 0, width, height)
     target = (size, size)
     if fit == "crop":

@@ -38,6 +38,8 @@ class ImageList:
             written as JSON.
         remarks: tuple of str, what is worth knowing about where they come from.
         class_names: tuple of str, names that the source itself gives its classes.
+        max_pixels: int, of each how many may be decoded at once, as `read_image` takes
+            it; None for as many as Pillow takes for safe.
     """
 
     names: tuple[str, ...]
@@ -46,6 +48,7 @@ class ImageList:
     states: tuple[Any, ...]
     remarks: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
+    max_pixels: int | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -58,6 +61,7 @@ class ImageList:
             lambda: itertools.chain(self.contents(), other.contents()),
             self.states + other.states,
             tuple(dict.fromkeys(self.remarks + other.remarks)),
+            max_pixels=self.max_pixels,
         )
 
     def labels_of(self, indices: collections.abc.Iterable[int]) -> list[Any]:
@@ -107,7 +111,12 @@ class ImageList:
 
 
 def decode(
-    content: Any, size: int, channels: int, ranges: ValueRanges | None, fit: str
+    content: Any,
+    size: int,
+    channels: int,
+    ranges: ValueRanges | None,
+    fit: str,
+    max_pixels: int | None = None,
 ) -> ReadImage:
     """An image of an `ImageList` as an array.
 
@@ -115,7 +124,7 @@ def decode(
         content: what its `contents` give.
         size: int, pixels of a side.
         channels: 1 or 3.
-        ranges, fit: as `read_image` takes them.
+        ranges, fit, max_pixels: as `read_image` takes them.
 
     Returns:
         `ReadImage`, its pixels `(size, size, channels)` uint8.
@@ -125,12 +134,16 @@ def decode(
     """
     if isinstance(content, np.ndarray):
         return ReadImage(resize_image(content, size, channels, fit=fit))
-    return read_whole(content, size, channels, ranges, fit=fit)
+    return read_whole(content, size, channels, ranges, fit=fit, max_pixels=max_pixels)
 
 
-def extent(content: Any) -> tuple[str, float, float] | None:
+def extent(
+    content: Any, max_pixels: int | None = None
+) -> tuple[str, float, float] | None:
     """What `value_extent` tells of an image of an `ImageList`."""
-    return None if isinstance(content, np.ndarray) else value_extent(content)
+    if isinstance(content, np.ndarray):
+        return None
+    return value_extent(content, max_pixels)
 
 
 def image_list(

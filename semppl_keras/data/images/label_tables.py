@@ -1,4 +1,5 @@
-"""Tables of image files and their labels, as spreadsheets and scripts write them."""
+"""Tables of image files and their labels, as spreadsheets, scripts and other programs
+write them."""
 
 import os
 import pathlib
@@ -10,6 +11,8 @@ from semppl_keras.data.images.table_options import TableOptions, known_labels
 from semppl_keras.data.images.table_paths import Places
 from semppl_keras.data.images.table_rows import field, place, rows_of, shown, stripped
 from semppl_keras.data.images.table_splits import plain_name, rows_of_role
+from semppl_keras.data.tables.named_image import NamedImage
+from semppl_keras.data.tables.reading import read_json_labels
 
 
 class TableRow(NamedTuple):
@@ -105,35 +108,99 @@ def read_label_table(
         texts = [content_of(field(raw, label_column).strip()) for _, raw in rows]
         labels, told = known_labels(texts, options)
         remarks += [f"{where}: {text}" for text in told]
-    found: dict[pathlib.Path, TableRow] = {}
-    places = Places(path, images_folder)
-    for (line, raw), label in zip(rows, labels, strict=True):
-        text = field(raw, path_column).strip()
-        if not text:
+    named = [
+        NamedImage(
+            line,
+            place(path, line),
+            field(raw, path_column).strip(),
+            label,
+            field(raw, path_column),
+        )
+        for (line, raw), label in zip(rows, labels, strict=True)
+    ]
+    for image, (_, raw) in zip(named, rows, strict=True):
+        if not image.path:
             raise ValueError(
-                f"{place(path, line)} must have an image path. Received: "
+                f"{image.where} must have an image path. Received: "
                 f"{shown(stripped(raw))}. Complete the line, or remove it."
             )
-        row = TableRow(line, places.find(text, field(raw, path_column), line), label)
-        before = found.setdefault(row.path, row)
-        if before.label is None:
-            found[row.path] = before if label is None else row
-        elif label is not None and before.label != label:
-            raise ValueError(
-                f"{place(path, line)} must give {text!r} the label of line "
-                f"{before.line}, {before.label!r}. Received: {label!r}. Remove one of "
-                "the lines."
-            )
-    if not found:
+    if not named:
         raise ValueError(
             f"{where} must have a row for each image. Received: the names of the "
             "columns alone."
         )
+    return _found(path, where, named, labelled, images_folder, remarks, "line")
+
+
+def read_json_table(
+    path: str | os.PathLike[str],
+    *,
+    labelled: bool = True,
+    options: TableOptions | None = None,
+    role: str = "labelled",
+    images_folder: str | os.PathLike[str] | None = None,
+    remarks: list[str] | None = None,
+) -> list[TableRow]:
+    """Reads what another program has written of images: `data.tables.reading`.
+
+    Args:
+        path: path of a JSON file. Image paths in it are found as those of a table.
+        labelled, options, role, images_folder, remarks: as `read_label_table` takes
+            them.
+
+    Returns:
+        Non-empty list of `TableRow`, as that of `read_label_table`; `line` counts the
+        images.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_label_table` and `read_json_labels`.
+    """
+    path, where = pathlib.Path(path), f"The file {str(path)!r}"
+    options = options or TableOptions()
+    remarks = [] if remarks is None else remarks
+    named = read_json_labels(path, options, role, remarks)
+    if not named:
+        raise ValueError(f"{where} must name images. Received: none.")
+    if labelled:
+        labels, told = known_labels([image.label for image in named], options)
+        remarks += [f"{where}: {text}" for text in told]
+        named = [
+            image._replace(label=label)
+            for image, label in zip(named, labels, strict=True)
+        ]
+    return _found(path, where, named, labelled, images_folder, remarks, "image")
+
+
+def _found(
+    path: pathlib.Path,
+    where: str,
+    named: list[NamedImage],
+    labelled: bool,
+    images_folder: str | os.PathLike[str] | None,
+    remarks: list[str],
+    counted_in: str,
+) -> list[TableRow]:
+    """The files that are named, each once."""
+    found: dict[pathlib.Path, TableRow] = {}
+    places = Places(path, images_folder)
+    for image in named:
+        raw = image.path if image.raw is None else image.raw
+        file = places.find(image.path, raw, image.where)
+        row = TableRow(image.line, file, image.label if labelled else None)
+        before = found.setdefault(file, row)
+        if before.label is None:
+            found[file] = before if row.label is None else row
+        elif row.label is not None and before.label != row.label:
+            raise ValueError(
+                f"{image.where} must give {image.path!r} the label of {counted_in} "
+                f"{before.line}, {before.label!r}. Received: {row.label!r}. Remove one "
+                f"of the {counted_in}s."
+            )
     if labelled and all(row.label is None for row in found.values()):
         line = next(iter(found.values())).line
         raise ValueError(
-            f"{where} must have labels. Received: {len(found):,} row(s) from line "
-            f"{line} on, none with one. Fill in some of them."
+            f"{where} must have labels. Received: {len(found):,} row(s) from "
+            f"{counted_in} {line} on, none with one. Fill in some of them."
         )
     remarks += places.remarks(where)
     return list(found.values())

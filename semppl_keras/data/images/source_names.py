@@ -3,7 +3,9 @@
 import os
 import pathlib
 
-TABLE_ENDINGS = (".csv", ".tsv", ".txt")
+TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".json")
+# What other programs write of images, and their labels.
+JSON_ENDING = ".json"
 
 # Of sources that are no folders and no tables: KIND:REST.
 _KINDS = ("npz", "tfds", "tfrecord")

@@ -9,9 +9,13 @@ import pathlib
 from semppl_keras.data.images.array_sources import npz_images
 from semppl_keras.data.images.finding import by_ending, find_classes, find_images
 from semppl_keras.data.images.image_list import ImageList, image_list
-from semppl_keras.data.images.label_tables import read_label_table
+from semppl_keras.data.images.label_tables import read_json_table, read_label_table
 from semppl_keras.data.images.record_sources import tfds_images, tfrecord_images
-from semppl_keras.data.images.source_names import is_table, kind_and_rest
+from semppl_keras.data.images.source_names import (
+    JSON_ENDING,
+    is_table,
+    kind_and_rest,
+)
 from semppl_keras.data.images.table_options import (
     UNKNOWN_FOLDERS,
     UNKNOWN_LABELS,
@@ -26,14 +30,16 @@ def open_images(
     role: str,
     options: TableOptions | None = None,
     images_folder: str | os.PathLike[str] | None = None,
+    max_megapixels: float | None = None,
 ) -> ImageList:
     """The images that a text names.
 
     Args:
-        source: a folder; a table (`.csv`, `.tsv`); `"npz:FILE"` with `images` and
-            `labels`, or the arrays of `load_npz`; `"tfds:NAME"` or `"tfds:NAME#SPLIT"`;
-            `"tfrecord:FILES"`, where FILES may have wildcards, of examples with
-            `image/encoded` and `image/class/label` or `image/class/text`.
+        source: a folder; a table (`.csv`, `.tsv`), or a `.json` of Label Studio, COCO
+            or FiftyOne; `"npz:FILE"` with `images` and `labels`, or the arrays of
+            `load_npz`; `"tfds:NAME"` or `"tfds:NAME#SPLIT"`; `"tfrecord:FILES"`, where
+            FILES may have wildcards, of examples with `image/encoded` and
+            `image/class/label` or `image/class/text`.
         role: "unlabelled", "labelled" or "test": only the first needs no labels, and
             of a folder takes all images, however deep, where the others take those of
             a folder for each class.
@@ -41,6 +47,8 @@ def open_images(
             classes although they are spelled like an unknown one.
         images_folder: path of the folder in which images of a table are looked for that
             are not beside it, or None.
+        max_megapixels: float, millions of pixels of an image that may be decoded at
+            once; None for as many as Pillow takes for safe.
 
     Returns:
         `ImageList`; those with an unknown label (-1, an empty field, or what programs
@@ -63,6 +71,8 @@ def open_images(
         # It has read its labels, whose lines it can name.
         spellings = None
         images = _open_table(source, role, options, images_folder)
+    if max_megapixels is not None:
+        images = dataclasses.replace(images, max_pixels=round(1e6 * max_megapixels))
     images = _with_known_labels(images, str(source), role, options, spellings)
     if not len(images):
         raise ValueError(
@@ -85,8 +95,9 @@ def check_source(source: str | os.PathLike[str], role: str) -> None:
     kind, path = kind_and_rest(source)
     if kind is None and not os.path.isdir(path) and not is_table(path):
         raise FileNotFoundError(
-            f"The {role} images must be a folder, a table (.csv, .tsv), npz:FILE, "
-            f"tfds:NAME or tfrecord:FILES. Received: {str(source)!r}, "
+            f"The {role} images must be a folder, a table (.csv, .tsv), a .json of "
+            "Label Studio, COCO or FiftyOne, npz:FILE, tfds:NAME or tfrecord:FILES. "
+            f"Received: {str(source)!r}, "
             + (
                 "a file that is none of them."
                 if os.path.exists(path)
@@ -165,7 +176,8 @@ def _open_table(
     images_folder: str | os.PathLike[str] | None,
 ) -> ImageList:
     remarks: list[str] = []
-    rows = read_label_table(
+    is_json = pathlib.Path(path).suffix.lower() == JSON_ENDING
+    rows = (read_json_table if is_json else read_label_table)(
         path,
         labelled=role != "unlabelled",
         options=options,

@@ -6,7 +6,6 @@ import unicodedata
 
 from semppl_keras.checks import listed
 from semppl_keras.data.images.finding import ENDINGS
-from semppl_keras.data.images.table_rows import place
 
 
 class Places:
@@ -15,7 +14,6 @@ class Places:
     def __init__(
         self, table: pathlib.Path, images_folder: str | os.PathLike[str] | None
     ) -> None:
-        self._table = table
         self._folder = table.parent
         self._other = None if images_folder is None else pathlib.Path(images_folder)
         if images_folder is not None and os.path.realpath(
@@ -27,8 +25,8 @@ class Places:
         self._by_stem: list[str] = []
         self._stems: dict[pathlib.Path, dict[str, list[pathlib.Path]]] = {}
 
-    def find(self, text: str, raw: str, line: int) -> pathlib.Path:
-        """The path of a field, `raw` with the spaces around it."""
+    def find(self, text: str, raw: str, where: str) -> pathlib.Path:
+        """The path of a field, `raw` with the spaces around it; `where` it stands."""
         found = _located(self._folder, text, raw)
         other = None
         if self._other is not None:
@@ -45,7 +43,7 @@ class Places:
                 named = [] if folder is None else self._called(folder, text)
                 if len(named) > 1:
                     raise ValueError(
-                        f"{place(self._table, line)} must name one image. Received: "
+                        f"{where} must name one image. Received: "
                         f"{text!r}, where there are "
                         f"{listed([path.name for path in named])}. Add the ending."
                     )

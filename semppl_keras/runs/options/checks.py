@@ -32,6 +32,7 @@ _CALLED = {
 
 # What NumPy takes for a seed, and more than anything else is counted to.
 _MOST = 2**32 - 1
+_MOST_MEGAPIXELS = 10**6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -178,6 +179,16 @@ def positive(name: str, value: Any) -> float:
     number = _number(name, value, "a number above 0")
     if not 0 < number < math.inf:
         raise RunError(f"{option(name)} must be a number above 0. Received: {value}.")
+    return number
+
+
+def megapixels(name: str, value: Any) -> float:
+    """Millions of pixels: above 0, and at most as many as sides of a million make."""
+    number = positive(name, value)
+    if number > _MOST_MEGAPIXELS:
+        raise RunError(
+            f"{option(name)} must be at most {_MOST_MEGAPIXELS:,}. Received: {value}."
+        )
     return number
 
 

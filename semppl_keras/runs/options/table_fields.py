@@ -46,7 +46,7 @@ class TableFields(Options):
         for name in ("path_column", "label_column", "split_column"):
             if getattr(self, name) is not None and not any(map(is_table, sources)):
                 raise RunError(
-                    f"{option(name)} is for a table (.csv, .tsv). Received: "
+                    f"{option(name)} is for a table (.csv, .tsv, .json). Received: "
                     f"{', '.join(map(str, sources))}. Leave it out."
                 )
 

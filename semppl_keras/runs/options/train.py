@@ -14,6 +14,7 @@ from semppl_keras.runs.options.checks import (
     given_without,
     integer,
     labels_per_class,
+    megapixels,
     one_of,
     output,
     path,
@@ -26,6 +27,8 @@ from semppl_keras.runs.options.table_fields import TableFields
 # Of a person's own images all labels are used.
 OWN_LABELS_PER_CLASS = "all"
 SEED = 0
+# Programs that a training can be followed with (`runs.trackers`).
+TRACKERS = ("wandb", "mlflow", "tensorboard")
 
 
 def _resumed(name: str, value: Any) -> bool | str:
@@ -45,6 +48,7 @@ class TrainOptions(TableFields):
     value_range: tuple[float, float] | None = checked(value_range, None)
     backbone: str | None = checked(backbone, None)
     max_skipped: float | None = checked(share, None)
+    max_megapixels: float | None = checked(megapixels, None)
     cache: str | None = checked(one_of(CACHES), None)
     labels_per_class: int | str | None = checked(labels_per_class, None)
     epochs: int | None = checked(integer(0), None)
@@ -54,6 +58,7 @@ class TrainOptions(TableFields):
     seed: int | None = checked(integer(0), None)
     out: str | None = checked(output, None)
     checkpoint_minutes: float | None = checked(positive, None)
+    log: str | None = checked(one_of(TRACKERS), None)
     # True for `out`, or the folder of a run.
     resume: bool | str | None = checked(_resumed, None)
     from_run: str | None = checked(path, None)

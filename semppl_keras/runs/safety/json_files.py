@@ -193,6 +193,7 @@ OWN_DATASET = {
     "fit": one_of(*FITS, optional=True),
     "backbone": Entry(str | None, _is_backbone, "that names a backbone, or null"),
     "max_skipped": number(0, 1),
+    "max_megapixels": number(1e-6, 1e6, optional=True),
     "cache": one_of("auto", "memory", "disk"),
 }
 

@@ -1,0 +1,234 @@
+"""Tasks of Label Studio: guesses as predictions, a person's labels as annotations.
+
+Read for this, of labelstud.io: guide/task_format ("Label Studio JSON format of
+annotated tasks": `data`, `annotations[].result[]`, `was_cancelled`), guide/predictions
+("JSON format for pre-annotations": `predictions[].result[]`, `score`, `model_version`),
+templates/image_classification (its names of the tags: an image `image` of the value
+`$image`, choices `choice`) and guide/storage (`/data/local-files/?d=`, a path below the
+folder that LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT names).
+"""
+
+import os
+import pathlib
+import re
+import urllib.parse
+from typing import Any
+
+from semppl_keras.checks import listed
+from semppl_keras.data.images.finding import ENDINGS
+from semppl_keras.data.images.table_options import TableOptions, plain_label
+from semppl_keras.data.tables.guesses import Guesses, rounded
+from semppl_keras.data.tables.json_content import json_text, kind, shown, text_of
+from semppl_keras.data.tables.named_image import NamedImage, listed_in_part
+
+# As the template for classifying images calls them.
+_IMAGE, _CHOICE = "image", "choice"
+_LOCAL = "/data/local-files/"
+_UPLOADED = "/data/upload/"
+# What Label Studio puts before the name of a file that somebody has uploaded.
+_UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+
+def is_label_studio(content: Any) -> bool:
+    """Whether the content of a JSON file is tasks."""
+    return (
+        isinstance(content, list)
+        and len(content) > 0
+        and all(isinstance(task, dict) and "data" in task for task in content)
+    )
+
+
+def read_label_studio(
+    content: Any,
+    path: pathlib.Path,
+    options: TableOptions,
+    role: str,
+    remarks: list[str],
+) -> list[NamedImage]:
+    """The images of tasks, with what persons say of them; predictions are no labels.
+
+    Args:
+        content: what `is_label_studio`.
+        path: path of the file, for messages.
+        options: `TableOptions`: `path_column` names the entry of `data` that has the
+            image, `label_column` the choices, where there are several.
+        role: as `open_images` takes it.
+        remarks: list, to which texts are appended: what was left out.
+
+    Raises:
+        ValueError: if a task is none, or one of them could be read in several ways.
+    """
+    images: list[NamedImage] = []
+    doubtful: list[str] = []
+    uploaded = 0
+    for number, task in enumerate(content, 1):
+        where = f"Task {number} of {str(path)!r}"
+        address = _address(task["data"], where, options.path_column)
+        place, was_uploaded = _place(address, where)
+        uploaded += was_uploaded
+        said = _said(task, where, options.label_column if role != "test" else None)
+        if len(said) > 1:
+            doubtful.append(place)
+        label = said[0] if len(said) == 1 else None
+        images.append(NamedImage(number, where, place, label))
+    if doubtful:
+        remarks.append(
+            f"{str(path)!r}: {listed_in_part(doubtful)}, have several labels, of one "
+            "person or of different ones, and are taken for images without."
+        )
+    if uploaded:
+        remarks.append(
+            f"{str(path)!r}: {uploaded:,} images were uploaded to Label Studio: each "
+            "is looked for by the name that it had before."
+        )
+    return images
+
+
+def _address(data: Any, where: str, column: str | None) -> str:
+    """What a task says of where its image is."""
+    if not isinstance(data, dict):
+        raise ValueError(f"{where} must have an object `data`. Received: {kind(data)}.")
+    if column is None:
+        names = (
+            [_IMAGE]
+            if _IMAGE in data
+            else [
+                name
+                for name, value in data.items()
+                if isinstance(value, str)
+                and urllib.parse.unquote(value).lower().endswith(ENDINGS)
+            ]
+        )
+        if len(names) != 1:
+            raise ValueError(
+                f"{where} must have one image in its `data`. Received: "
+                f"{listed(names or list(data)) or 'nothing'}. Say which it is with "
+                "--path-column NAME."
+            )
+        column = names[0]
+    address = data.get(column)
+    if not isinstance(address, str) or not address.strip() or "\0" in address:
+        raise ValueError(
+            f"{where} must name its image in `data`, as {column!r}. Received: "
+            f"{shown(address)}."
+        )
+    return address.strip()
+
+
+def _place(address: str, where: str) -> tuple[str, bool]:
+    """The path that an address stands for, and whether the file was uploaded."""
+    if _LOCAL in address:
+        query = urllib.parse.urlsplit(address).query
+        places = urllib.parse.parse_qs(query, errors="surrogateescape").get("d")
+        if places and places[0] and "\0" not in places[0]:
+            return places[0], False
+    elif _UPLOADED in address:
+        name = urllib.parse.unquote(address, errors="surrogateescape").rsplit("/", 1)[1]
+        if name and "\0" not in name:
+            return _UPLOAD_PREFIX.sub("", name, count=1), True
+    elif not _SCHEME.match(address) or re.match(r"[A-Za-z]:[\\/]", address):
+        return address, False
+    raise ValueError(
+        f"{where} must name an image file, by its path or as Label Studio serves those "
+        f"of this machine ({_LOCAL}?d=PATH). Received: {shown(address)}. Nothing is "
+        "fetched: have the image here, and its path in the task."
+    )
+
+
+def _said(task: dict[str, Any], where: str, control: str | None) -> list[str]:
+    """The labels that persons have chosen, each once; not what they have skipped."""
+    annotations = task.get("annotations")
+    if not isinstance(annotations, list | None):
+        raise ValueError(
+            f"{where} must have a list `annotations`. Received: {kind(annotations)}."
+        )
+    said: list[tuple[bool, str]] = []
+    controls: dict[str, None] = {}
+    for annotation in annotations or ():
+        if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
+            continue
+        is_truth = annotation.get("ground_truth") is True
+        results = annotation.get("result")
+        for result in results if isinstance(results, list) else ():
+            if not isinstance(result, dict) or result.get("type") != "choices":
+                continue
+            name = str(result.get("from_name"))
+            if control is not None and name != control:
+                continue
+            controls[name] = None
+            value = result.get("value")
+            choices = value.get("choices") if isinstance(value, dict) else None
+            if not isinstance(choices, list):
+                raise ValueError(
+                    f"{where} must have a list of `choices` in each of its results. "
+                    f"Received: {kind(choices)}."
+                )
+            for choice in choices:
+                said.append((is_truth, _label(choice, where)))
+    if len(controls) > 1:
+        raise ValueError(
+            f"{where} must have choices by one name. Received: "
+            f"{listed(list(controls))}. Say which of them are the labels with "
+            "--label-column NAME."
+        )
+    # What somebody has called the truth counts for more than the others.
+    truths = [label for is_truth, label in said if is_truth]
+    return list(dict.fromkeys(truths or [label for _, label in said]))
+
+
+def _label(choice: Any, where: str) -> str:
+    label = text_of(choice)
+    if label is None:
+        raise ValueError(
+            f"{where} must have texts for `choices`. Received: {shown(choice)}."
+        )
+    return plain_label(label)
+
+
+def label_studio_files(
+    guesses: Guesses, table: pathlib.Path
+) -> tuple[dict[pathlib.Path, bytes], list[str]]:
+    """The file of tasks, and what is worth knowing of it.
+
+    Args:
+        guesses: `Guesses`.
+        table: path of the file.
+    """
+    root = guesses.folder(table)
+    tasks = [_task(guesses, index, root) for index in range(len(guesses))]
+    remark = (
+        "Label Studio finds the images where it is started with "
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
+        f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root}"
+    )
+    return {table: json_text(tasks)}, [remark]
+
+
+def _task(guesses: Guesses, index: int, root: pathlib.Path) -> dict[str, Any]:
+    place = pathlib.Path(os.path.abspath(guesses.names[index]))
+    below = place.relative_to(root).as_posix()
+    confidence = rounded(guesses.confidences[index])
+    task: dict[str, Any] = {
+        "data": {_IMAGE: f"{_LOCAL}?d={urllib.parse.quote(below)}"},
+        "predictions": [
+            {
+                "model_version": "semppl",
+                "score": confidence,
+                "result": [{**_result(guesses.labels[index]), "score": confidence}],
+            }
+        ],
+    }
+    if guesses.given[index]:
+        result = _result(guesses.given[index])
+        task["annotations"] = [{"was_cancelled": False, "result": [result]}]
+    return task
+
+
+def _result(label: str) -> dict[str, Any]:
+    return {
+        "from_name": _CHOICE,
+        "to_name": _IMAGE,
+        "type": "choices",
+        "value": {"choices": [label]},
+    }

@@ -1,0 +1,174 @@
+"""What `label` writes of images, in the form that was asked for."""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+from collections.abc import Sequence
+
+from semppl_keras.data.defaults import LABEL_FORMATS
+from semppl_keras.data.images.source_names import kind_and_rest
+from semppl_keras.data.tables.fiftyone import FOLDER, LABELS, MANIFEST, uuids
+from semppl_keras.data.tables.formats import FORMATS
+from semppl_keras.data.tables.guesses import Guesses
+from semppl_keras.reports.tables import counted
+from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.label_table import path_from, skipped_path, write_table
+from semppl_keras.runs.options.label import LabelOptions
+from semppl_keras.runs.results.labels import Labels
+from semppl_keras.runs.telling import tell
+from semppl_keras.runs.whole_files import whole_file
+
+_TABLE, _FIFTYONE = "csv", "fiftyone"
+# Where labels go that nobody has named a place for; of FiftyOne's a folder.
+OUT = {
+    "csv": "labels.csv",
+    "label-studio": "labels.json",
+    "coco": "labels.json",
+    "fiftyone": "labels_fiftyone",
+    "npz": "labels.npz",
+    "parquet": "labels.parquet",
+}
+# What an ending says of a file; a .json may be of several programs.
+_ENDINGS = {".npz": "npz", ".parquet": "parquet"}
+
+
+def label_format(options: LabelOptions) -> str:
+    """The name of the form: what is asked for, or what the ending of the file says.
+
+    Raises:
+        RunError: The ending leaves several, or the form cannot be written.
+    """
+    name = options.format
+    if name is None:
+        ending = pathlib.Path(options.out or "").suffix.lower()
+        if ending == ".json":
+            json = [one for one in LABEL_FORMATS if OUT[one].endswith(ending)]
+            raise RunError(
+                "--format must say which program a .json is for: "
+                f"{', '.join(json)}. Received: --out {options.out} alone. Add --format."
+            )
+        name = _ENDINGS.get(ending, _TABLE)
+    if options.copy_images and name != _FIFTYONE:
+        raise RunError(
+            f"--copy-images is for --format {_FIFTYONE}. Received: --format {name}. "
+            "Leave it out, or copy into folders with --move-into."
+        )
+    if name != _TABLE:
+        _check_form(name, options.source)
+    return name
+
+
+def _check_form(name: str, source: str) -> None:
+    form = FORMATS[name]
+    if form.of_files and kind_and_rest(source)[0] is not None:
+        raise RunError(
+            f"--format {name} names image files. Received: {source!r}, whose images "
+            "are none. Choose --format csv, npz or parquet."
+        )
+    if form.check is not None:
+        try:
+            form.check()
+        except ImportError as error:
+            raise RunError(f"{error}") from error
+
+
+def label_out(options: LabelOptions) -> pathlib.Path:
+    """The file of labels; of FiftyOne's form it has a name of its own in the folder.
+
+    Raises:
+        RunError: As `label_format`.
+    """
+    name = label_format(options)
+    out = pathlib.Path(options.out or OUT[name])
+    return out / LABELS if name == _FIFTYONE else out
+
+
+def label_files(options: LabelOptions) -> list[pathlib.Path]:
+    """All files that are written of the labels."""
+    out = label_out(options)
+    files = [out, skipped_path(out)]
+    if label_format(options) == _FIFTYONE and not options.copy_images:
+        files.append(out.with_name(MANIFEST))
+    return files
+
+
+def write_labels(
+    options: LabelOptions, labels: Labels, labelled_names: Sequence[str]
+) -> None:
+    """Writes what the classifier says of the images.
+
+    Args:
+        options: Which form, and where to.
+        labels: `Labels`, of which `rows` are written.
+        labelled_names: A text for each labelled image.
+    """
+    name, out = label_format(options), label_out(options)
+    if name == _TABLE:
+        write_table(out, labels, labelled_names)
+        return
+    guesses = _nameable(_guesses(labels, out), name)
+    files, remarks = FORMATS[name].files(guesses, out)
+    if options.copy_images:
+        files.pop(out.with_name(MANIFEST))
+        _copy(guesses, out.with_name(FOLDER))
+    for path, content in files.items():
+        with whole_file(path) as partial:
+            partial.write_bytes(content)
+    for remark in remarks:
+        tell(remark)
+
+
+def _guesses(labels: Labels, out: pathlib.Path) -> Guesses:
+    rows = labels.rows
+    names = [labels.names[index] for index in rows]
+    return Guesses(
+        names=names,
+        paths=[path_from(name, out) for name in names],
+        labels=[labels.class_names[labels.predicted[index]] for index in rows],
+        confidences=labels.confidences[rows],
+        given=[labels.given[index] for index in rows],
+        class_names=tuple(labels.class_names),
+        features=labels.features[rows],
+    )
+
+
+def _nameable(guesses: Guesses, form: str) -> Guesses:
+    """Those whose names are UTF-8, as all text of these forms has to be."""
+    chosen = [index for index, name in enumerate(guesses.names) if _is_text(name)]
+    if left_out := len(guesses) - len(chosen):
+        others = counted(left_out, "image has", "images have")
+        tell(
+            f"{others} a file name that is not UTF-8, and cannot be in the form "
+            f"{form}: left out. Rename what is to be there, or choose --format csv."
+        )
+    if not left_out:
+        return guesses
+    return dataclasses.replace(
+        guesses,
+        names=[guesses.names[index] for index in chosen],
+        paths=[guesses.paths[index] for index in chosen],
+        labels=[guesses.labels[index] for index in chosen],
+        given=[guesses.given[index] for index in chosen],
+        confidences=guesses.confidences[chosen],
+        features=guesses.features[chosen],
+    )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _copy(guesses: Guesses, folder: pathlib.Path) -> None:
+    """Copies the images, each by the name that its label has."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, uuid in zip(guesses.names, uuids(guesses.names), strict=True):
+        target = folder / f"{uuid}{os.path.splitext(name)[1]}"
+        with whole_file(target) as partial:
+            shutil.copyfile(name, partial)
+    images = counted(len(guesses), "image is", "images are")
+    tell(f"{images} copied into {folder}")
