@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.evaluation import confusion_matrix
+from semppl_keras.evaluation import balanced_accuracy, confusion_matrix
 from semppl_keras.evaluation.plane import embed_in_plane
 from semppl_keras.reports.embedding_map import embedding_map
 from semppl_keras.reports.html_pages import page, picture, style_of, table
@@ -170,7 +170,8 @@ def confusion(
     correct = np.trace(counts)
     text = (
         f"<p>{html.escape(where)}: {correct:,} of {counts.sum():,} right "
-        f"({correct / counts.sum():.1%}). A row for each true class, a column for what "
+        f"({correct / counts.sum():.1%}); with every class counting alike "
+        f"{balanced_accuracy(predicted, labels, len(names)):.1%}. A row for each true class, a column for what "
         "it is taken for.</p>"
     )
     if len(names) <= _MOST_IN_MATRIX:
