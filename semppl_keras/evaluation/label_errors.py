@@ -181,9 +181,7 @@ def held_out_probabilities(
     return shares, spare
 
 
-def label_weights(
-    found: LabelErrors, *, noise: float = USUAL_NOISE
-) -> np.ndarray:
+def label_weights(found: LabelErrors, *, noise: float = USUAL_NOISE) -> np.ndarray:
     """How probably each label is right, by what a classifier says that has not seen it.
 
     By Bayes, where a share `noise` of the labels is wrong and a wrong one is any other

@@ -121,10 +121,7 @@ def _test_lines(metrics: Mapping[str, Any]) -> list[str]:
             None,
             "no training: labels propagated over oriented gradients",
         ),
-        *(
-            (what, accuracy, balanced.get(name), "")
-            for what, accuracy, name in _TESTED
-        ),
+        *((what, accuracy, balanced.get(name), "") for what, accuracy, name in _TESTED),
     ]
     head = f"  accuracy on {metrics['num_test']:,} test images"
     return [f"{head:<47}{'balanced':>10}" if balanced else head] + [
