@@ -1,7 +1,7 @@
 """Wrong labels and rare classes over frozen features: docs/results/labels.md.
 
-    KERAS_BACKEND=torch python benchmarks/labels.py JOBS/clipart --backbone lite0.keras \
-        --features clipart.npz --draws 0 1 2 3
+    KERAS_BACKEND=torch python benchmarks/labels.py JOBS/clipart \
+        --backbone lite0.keras --features clipart.npz --draws 0 1 2 3
 
 A job is what benchmarks/pretrained.py takes, with `truth.csv`, the class of every
 picture. Its pictures go through the backbone once: the features are kept in a file.
@@ -92,9 +92,10 @@ class Features:
                 self.graph, self.rows, of_all, self.num_classes, weights
             )[rows]
 
-        return find_label_errors(
-            *held_out_probabilities(fit, labels, self.num_classes, seed=seed)
+        shares, judged = held_out_probabilities(
+            fit, labels, self.num_classes, seed=seed
         )
+        return find_label_errors(shares, labels, judged)
 
     def by_regression(self, rows, labels, seed=0):
         """Probabilities of plain logistic regression, each label hidden in turn."""

@@ -285,10 +285,10 @@ def summarize(probabilities: Any, labels: Any) -> dict[str, Any]:
         labels: `(N,)` integers in [0, C), or -1: such rows are left out, and told.
 
     Returns:
-        A dict: `top1`; `balanced_accuracy`; `top5`, None with fewer than six classes, where it is always 1;
-        `per_class`, a list of accuracies, None for a class without rows; `confusion`,
-        a list of rows; `ece`, with 15 bins. Where classes tie for a place, the true
-        one comes last in all of them, see `top_k_accuracy`.
+        A dict: `top1`; `balanced_accuracy`; `top5`, None with fewer than six classes,
+        where it is always 1; `per_class`, a list of accuracies, None for a class
+        without rows; `confusion`, a list of rows; `ece`, with 15 bins. Where classes
+        tie for a place, the true one comes last in all of them, see `top_k_accuracy`.
 
     Raises:
         ValueError: Shapes that do not fit, rows that are no distribution, or labels

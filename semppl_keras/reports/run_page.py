@@ -174,8 +174,8 @@ def confusion(
     text = (
         f"<p>{html.escape(where)}: {correct:,} of {counts.sum():,} right "
         f"({correct / counts.sum():.1%}); with every class counting alike "
-        f"{balanced_accuracy(predicted, labels, len(names)):.1%}. A row for each true class, a column for what "
-        "it is taken for.</p>"
+        f"{balanced_accuracy(predicted, labels, len(names)):.1%}. A row for each true "
+        "class, a column for what it is taken for.</p>"
     )
     if len(names) <= _MOST_IN_MATRIX:
         text += _matrix(counts, names)

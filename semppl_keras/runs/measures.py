@@ -81,9 +81,10 @@ def measure_training(
         `hog_propagation_accuracy` (None of images above 64 pixels, too),
         `knn_accuracy`, `linear_accuracy`, all on the test images and None without any;
         `cross_validated`, None or a dict of `supervised_logistic_regression_accuracy`,
-        `linear_accuracy`, `linear_balanced_accuracy` and `num_labelled`; and `pseudo_label_accuracy` on the
-        unlabelled images, None where no hidden label is known, or `pseudo_labels` in
-        its place, None or a dict of what some of them are taken for.
+        `linear_accuracy`, `linear_balanced_accuracy` and `num_labelled`; and
+        `pseudo_label_accuracy` on the unlabelled images, None where no hidden label is
+        known, or `pseudo_labels` in its place, None or a dict of what some of them are
+        taken for.
 
     Example:
         >>> metrics = measure_training(model, data, make, of, predictions)
