@@ -15,8 +15,8 @@ _MAX_FOLDS = 5
 REPEATS = 3
 # Share of the labels that is taken to be wrong before anything is known of them.
 USUAL_NOISE = 0.1
-# No classifier that has seen a few labels is surer than this.
-_LEAST = 1e-4
+# How much the most suspect label counts.
+_LEAST = 0.2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -182,16 +182,15 @@ def held_out_probabilities(
 
 
 def label_weights(found: LabelErrors, *, noise: float = USUAL_NOISE) -> np.ndarray:
-    """How probably each label is right, by what a classifier says that has not seen it.
+    """How much each label is to count where a share of them is wrong.
 
-    By Bayes, where a share `noise` of the labels is wrong and a wrong one is any other
-    class as probably:
+    Twice as many labels as are wrong have about half of these or more among them, and
+    as many right ones of images that are hard, of which there is most to learn. So they
+    are weighed by their rank, and none is thrown away:
 
-        w_i = (1 - noise) p_y / ((1 - noise) p_y + noise (1 - p_y) / (C - 1))
+        w_i = l + (1 - l) min(1, (rank_i + 1/2) / (2 noise n))
 
-    A label has to be far less probable than the others together to be doubted: images
-    that a classifier of few labels gets wrong are mostly hard ones, of which there is
-    most to learn.
+    with l = 0.2, the ranks from 0 on, the most suspect label first, and n judged ones.
 
     Args:
         found: Of `find_label_errors`.
@@ -205,11 +204,11 @@ def label_weights(found: LabelErrors, *, noise: float = USUAL_NOISE) -> np.ndarr
     """
     if not 0 < noise < 1:
         raise ValueError(f"`noise` must lie in (0, 1). Received: noise={noise}.")
-    rows = np.arange(len(found.labels))
-    own = np.clip(found.probabilities[rows, found.labels], _LEAST, 1 - _LEAST)
-    classes = found.probabilities.shape[1]
-    right, wrong = (1 - noise) * own, noise * (1 - own) / max(1, classes - 1)
-    return np.where(found.judged, right / (right + wrong), 1.0)
+    order = found.order
+    ramp = (np.arange(len(order)) + 0.5) / (2 * noise * len(order))
+    weights = np.ones(len(found.labels))
+    weights[order] = _LEAST + (1 - _LEAST) * np.minimum(ramp, 1)
+    return weights
 
 
 def _thresholds(shares: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -14,6 +14,9 @@ from semppl_keras.evaluation.unit_probe import USUAL_C, unit_probe
 _GIVEN = 3.0
 # Shares of the graph are far less certain than they are right.
 _SHARPNESS = 2.5
+# How much it counts beside logistic regression, which follows each label; and how much
+# where labels are doubted.
+_GRAPH, _DOUBTING_GRAPH = 0.5, 1.0
 
 
 def propagated_probe(
@@ -42,13 +45,17 @@ def propagated_probe(
             no class is known.
         num_classes: int.
         label_weight: `(N,)` positive, how much each given label counts among those of
-            its class, as `label_weights` tells; None for all alike.
+            its class, as `label_weights` tells; None for all alike. With it the graph
+            alone is asked, in which a wrong label is one among many neighbours.
 
     Returns:
         As `unit_probe`.
     """
     weights = balanced_label_weights(labels, label_weight)
-    shares = averaged_shares(graph, features, labels, num_classes, weights)
+    share = _GRAPH if label_weight is None else _DOUBTING_GRAPH
+    shares = averaged_shares(
+        graph, features, labels, num_classes, weights, graph_share=share
+    )
     known = labels != UNKNOWN
     guesses, counts = shares.argmax(axis=1), shares.max(axis=1) ** 2
     guesses[known], counts[known] = labels[known], _GIVEN * weights[known]
@@ -61,12 +68,15 @@ def averaged_shares(
     labels: np.ndarray,
     num_classes: int,
     weights: np.ndarray,
+    *,
+    graph_share: float = _GRAPH,
 ) -> np.ndarray:
     """What logistic regression on the labels and the graph say, on the mean.
 
     Args:
         graph, features, labels, num_classes: As for `propagated_probe`.
         weights: `(N,)`, how much each label counts; of others of no effect.
+        graph_share: From 0 to 1, how much the graph counts in the mean.
 
     Returns:
         `(N, C)`, rows that sum to 1.
@@ -83,7 +93,8 @@ def averaged_shares(
     shares[:, probe.classes_] = probe.predict_proba(features)
     spread = spread_labels(graph, labels, num_classes, label_weight=weights)
     spread = spread**_SHARPNESS
-    return (shares + spread / spread.sum(axis=1, keepdims=True)) / 2
+    spread = spread / spread.sum(axis=1, keepdims=True)
+    return (1 - graph_share) * shares + graph_share * spread
 
 
 def balanced_label_weights(

@@ -47,7 +47,7 @@ def check(
     classifier: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     show: int = CheckOptions.show,
-    doubt: bool = False,
+    doubt: float | None = None,
     trust: bool = False,
     verbose: int = 1,
 ) -> LabelCheck:
@@ -64,8 +64,9 @@ def check(
         out: The table to write, beside which the page is written; None for
             `suspects.csv` in the run folder, which is replaced if it is there.
         show: How many suspects are printed and pictured.
-        doubt: Whether a classifier is fitted anew to these features, each label
-            counting as much as it is probably right, and kept as the run's.
+        doubt: Share in (0, 1) of the labels that may be wrong: a classifier is fitted
+            anew to these features for which the most suspect labels count less, and
+            kept as the run's. None for no such classifier.
         trust: Whether the run may be somebody else's.
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
@@ -106,7 +107,7 @@ def check_with(options: CheckOptions) -> LabelCheck:
             "Note: these features were trained with the labels, and a wrong one may "
             "have drawn its image to its class" + _other_features(finished) + "."
         )
-    suspects = suspects_of(finished, network)
+    suspects = suspects_of(finished, network, options.doubt)
     checked = LabelCheck(
         suspects.names,
         finished.class_names,
@@ -118,7 +119,7 @@ def check_with(options: CheckOptions) -> LabelCheck:
     _write_table(checked)
     _write_page(checked, suspects, options.show, f"Suspect labels: {finished.folder}")
     _tell(checked, options.show)
-    if not options.doubt:
+    if options.doubt is None:
         return checked
     kept = _doubting(finished, network, suspects, how, begun)
     return LabelCheck(
@@ -140,8 +141,8 @@ def _table_and_page(
         table = finished.folder / TABLE
         return table, table.with_suffix(".html")
     table = pathlib.Path(options.out)
-    page = table.with_suffix(".html")
     check_can_write(table)
+    page = table.with_suffix(".html")
     if page == table:
         raise RunError(
             "--out must be a table, beside which a page ends in .html. Received: "
@@ -233,6 +234,10 @@ def _doubting(
         len(finished.class_names),
         finished.class_names,
     )
-    settings = {"features": how, "labels_counted": round(float(weights.sum()), 2)}
+    settings = {
+        "features": how,
+        "noise": suspects.noise,
+        "labels_counted": round(float(weights.sum()), 2),
+    }
     with locked(finished.folder):
         return keep_classifier(None, classifier, finished, _HOW, settings, begun)

@@ -8,6 +8,7 @@ import numpy as np
 from semppl_keras.evaluation.classifier_titles import TITLES, TRAINED
 from semppl_keras.evaluation.label_errors import (
     REPEATS,
+    USUAL_NOISE,
     LabelErrors,
     find_label_errors,
     held_out_probabilities,
@@ -38,17 +39,19 @@ class Suspects:
         images: `(n, s, s, channels)` in [0, 255].
         found: `LabelErrors` of their labels.
         features: `Embedded`, which they were found by.
+        noise: Share of the labels that is taken to be wrong.
     """
 
     names: list[str]
     images: np.ndarray
     found: LabelErrors
     features: Embedded
+    noise: float
 
     @property
     def weights(self) -> np.ndarray:
-        """`(n,)`, how probably each label is right."""
-        return label_weights(self.found)
+        """`(n,)`, how much each label is to count."""
+        return label_weights(self.found, noise=self.noise)
 
     def doubting_probe(self) -> Any:
         """A classifier of the features that counts each label as it is doubted."""
@@ -64,13 +67,16 @@ class Suspects:
         )
 
 
-def suspects_of(finished: FinishedRun, classifier: ImageClassifier) -> Suspects:
+def suspects_of(
+    finished: FinishedRun, classifier: ImageClassifier, noise: float | None = None
+) -> Suspects:
     """Finds them.
 
     Args:
         finished: `FinishedRun`.
         classifier: One of its classifiers, of whose features it is asked what the
             images have in common.
+        noise: Share of the labels that is taken to be wrong; None for `USUAL_NOISE`.
 
     Raises:
         RunError: There are too few labels to hide any.
@@ -107,7 +113,7 @@ def suspects_of(finished: FinishedRun, classifier: ImageClassifier) -> Suspects:
         progress=Progress("Checking,"),
     )
     found = find_label_errors(shares, of.labels, judged)
-    return Suspects(_names(data), data.x_labelled, found, of)
+    return Suspects(_names(data), data.x_labelled, found, of, noise or USUAL_NOISE)
 
 
 def saw_labels(how: str) -> bool:

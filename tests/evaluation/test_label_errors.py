@@ -83,14 +83,18 @@ def test_what_is_not_judged_is_no_suspect_and_says_nothing_of_its_class():
     assert (label_weights(found)[~judged] == 1).all()
 
 
-def test_weights_are_how_probably_a_label_is_right():
+def test_the_most_suspect_labels_weigh_least():
     shares, labels = _shares()
-    weights = label_weights(find_label_errors(shares, labels), noise=0.2)
-    for weight, row, label in zip(weights, shares, labels, strict=True):
-        # Every class that the image may be of, and the label that it then has.
-        right = 0.8 * row[label]
-        wrong = sum(0.2 / 3 * row[c] for c in range(4) if c != label)
-        assert weight == pytest.approx(right / (right + wrong))
+    judged = np.arange(len(labels)) > 3
+    found = find_label_errors(shares, labels, judged)
+    weights = label_weights(found, noise=0.25)
+    ranked = sorted(np.flatnonzero(judged), key=lambda row: found.scores[row])
+    for rank, row in enumerate(ranked):
+        # Of 36 a quarter is 9, and twice as many are weighed down.
+        assert weights[row] == pytest.approx(0.2 + 0.8 * min(1, (rank + 0.5) / 18))
+    assert (weights[~judged] == 1).all()
+    with pytest.raises(ValueError, match=r"`noise` must lie in \(0, 1\).*noise=1"):
+        label_weights(found, noise=1)
 
 
 @pytest.mark.parametrize(
@@ -158,8 +162,8 @@ def test_wrong_labels_are_found_among_neighbours_and_doubted():
     found = find_label_errors(shares, given, judged)
     assert set(found.order[:3]) == set(wrong)
     np.testing.assert_array_equal(found.suggested, truth[rows])
-    weights = label_weights(found)
-    assert weights[wrong].max() < 0.5 < 0.9 < np.delete(weights, wrong).min()
+    weights = label_weights(found, noise=0.1)
+    assert weights[wrong].max() < np.delete(weights, wrong).min()
 
 
 def test_every_class_of_labels_counts_alike():

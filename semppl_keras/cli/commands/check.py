@@ -2,7 +2,7 @@
 
 import argparse
 
-from semppl_keras.cli.arguments import add_classifier, add_run, integer
+from semppl_keras.cli.arguments import add_classifier, add_run, integer, share
 from semppl_keras.runs.options.check import CheckOptions
 
 OPTIONS = CheckOptions
@@ -20,8 +20,8 @@ what is written:
   suspects.csv   every labelled image, the most suspect first: path, label, suggested
                  (what the model says) and confidence (how sure it is), label_confidence
                  (how sure of the label), score (below 0 another class is suggested),
-                 weight (with which --doubt counts the label); with the labels mended
-                 semppl train --labelled takes it
+                 weight (with which --doubt counts the label, by its rank); with the
+                 labels mended semppl train --labelled takes it
   suspects.html  the first of them with pictures
   classifier.keras, classifier.json
                  with --doubt
@@ -29,7 +29,7 @@ what is written:
 examples:
   semppl check runs/flowers
   semppl check runs/flowers --classifier frozen_propagation --show 50
-  semppl check runs/flowers --doubt"""
+  semppl check runs/flowers --doubt 10%"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,10 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     doubt = parser.add_argument_group("a classifier that doubts")
     doubt.add_argument(
         "--doubt",
-        action="store_true",
-        help="fit a classifier anew to the features of the run, each label counting as "
-        "much as it is probably right; semppl label, export and report take it from "
-        "then on",
+        type=share,
+        metavar="P",
+        help="fit a classifier anew to the features of the run for which the most "
+        "suspect labels count less, where a share P of them, such as 0.1 or 10%%, may "
+        "be wrong; semppl label, export and report take it from then on",
     )
 
 

@@ -22,7 +22,7 @@ class LabelCheck:
         class_names: A text for each class.
         found: `LabelErrors`: `order`, indices of the labels, the most suspect first;
             `labels`, `suggested`, `scores`, `probabilities`.
-        weights: `(n,)`, how probably each label is right.
+        weights: `(n,)`, how much each label is to count where some are doubted.
         table: `pathlib.Path` of the table.
         page: `pathlib.Path` of the page.
         classifier: `TrainedClassifier` that counts labels so, or None.
