@@ -11,6 +11,7 @@ import sys
 import types
 
 import keras
+import numpy as np
 import pytest
 from toys import slow_on_jax
 
@@ -283,3 +284,33 @@ def test_the_cost_of_consistency_training(tmp_path):
         assert taken == seconds[name]
         assert float(step) == pytest.approx(500 * sum(taken), abs=0.06)
         assert (float(ratio) == 1) == (name == "supervised")
+
+
+@pytest.mark.any_backend
+def test_the_benchmark_of_labels_compares_on_the_same_labels(tmp_path):
+    labels_of = benchmark("labels")
+    labels_of.LEAST, labels_of.MANY = 15, 12
+    generator = np.random.default_rng(0)
+    truth = np.repeat(np.arange(3), 30)
+    rows = np.eye(6)[truth] + 0.2 * generator.normal(size=(90, 6))
+    path = tmp_path / "features.npz"
+    np.savez(
+        path,
+        features=rows[::2].astype("float32"),
+        labels=truth[::2],
+        test_features=rows[1::2].astype("float32"),
+        test_labels=truth[1::2],
+        draw_0=np.arange(0, 45, 2),
+    )
+    of = labels_of.Features(path)
+    given, wrong = labels_of.wrong_labels(of.labels, 3, 0)
+    assert wrong.sum() == round(0.1 * 45)
+    assert ((given != of.labels) == wrong).all()
+    counts = np.bincount(of.labels[labels_of.unequal_labels(of, 0, 0)])
+    assert sorted(counts)[::2] == [3, 12]
+    found = labels_of.suspects_found(of, 0, 0)
+    assert found["semppl check"] == 2
+    for accuracy, balanced in labels_of.with_unequal_labels(of, 0, 0).values():
+        assert 50 < balanced <= accuracy + 1e-9 <= 100 + 1e-9
+    table = labels_of.table("found", {0: found, 1: found})
+    assert "| semppl check | 2.0 | 2.0 | 2.0 | 0.0 |" in table

@@ -30,6 +30,7 @@ _COMMANDS = (
     "import",
     "export",
     "label",
+    "check",
     "views",
     "report",
     "finetune",

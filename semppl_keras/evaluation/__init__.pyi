@@ -8,7 +8,12 @@ from .image_graph import image_graph_accuracy as image_graph_accuracy
 from .knn import knn_accuracy as knn_accuracy
 from .knn import knn_predict as knn_predict
 from .knn import knn_probabilities as knn_probabilities
+from .label_errors import LabelErrors as LabelErrors
+from .label_errors import find_label_errors as find_label_errors
+from .label_errors import held_out_probabilities as held_out_probabilities
+from .label_errors import label_weights as label_weights
 from .linear_probe import linear_probe as linear_probe
+from .metrics import balanced_accuracy as balanced_accuracy
 from .metrics import calibration_curve as calibration_curve
 from .metrics import confidence_interval as confidence_interval
 from .metrics import confusion_matrix as confusion_matrix

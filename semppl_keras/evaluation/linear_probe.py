@@ -18,6 +18,7 @@ def linear_probe(
     *,
     standardize: bool = True,
     single_label_c: float = 0.1,
+    balance: bool = True,
     seed: int = 0,
 ) -> Any:
     """Fits logistic regression to features, regularised by cross-validation.
@@ -36,6 +37,8 @@ def linear_probe(
             the rows given).
         single_label_c: scikit-learn's `C`, the inverse strength of the penalty, for
             the case that some class has one row only. Positive.
+        balance: Whether a class with more labels is not taken for likelier for that,
+            by logit adjustment (Menon et al. 2021). Of no effect on equally many.
         seed: Shuffles the folds.
 
     Returns:
@@ -55,7 +58,7 @@ def linear_probe(
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
-    from semppl_keras.evaluation.probe_pipeline import ProbePipeline
+    from semppl_keras.evaluation.probe_pipeline import AdjustedRegression, ProbePipeline
 
     features = as_features(features, "features").astype("float64")
     labels, features = known_rows(labels, "labels", features)
@@ -70,6 +73,7 @@ def linear_probe(
             "`labels` must hold at least two classes. Received: "
             f"{len(labels)} labels, all {classes[0]}."
         )
+    regression = AdjustedRegression if balance else LogisticRegression
     probe = ProbePipeline(
         [
             (
@@ -78,7 +82,7 @@ def linear_probe(
             ),
             (
                 "logisticregression",
-                LogisticRegression(C=single_label_c, max_iter=1000),
+                regression(C=single_label_c, max_iter=1000),
             ),
         ]
     )

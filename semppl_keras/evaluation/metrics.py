@@ -94,6 +94,31 @@ def per_class_accuracy(predicted: Any, labels: Any, num_classes: int) -> np.ndar
     return np.where(rows > 0, np.diag(counts) / np.maximum(rows, 1), np.nan)
 
 
+def balanced_accuracy(predicted: Any, labels: Any, num_classes: int) -> float:
+    """Mean over the classes of the share of their rows that are labelled correctly.
+
+    Where some classes have many more rows than others the accuracy tells of these
+    alone; here every class that has rows counts alike.
+
+    Args:
+        predicted: `(N,)` integers in [0, num_classes).
+        labels: `(N,)` integers in [0, num_classes), or -1: such rows are left out, and
+            told.
+        num_classes: At least 1.
+
+    Returns:
+        A float in [0, 1]: the mean of `per_class_accuracy`.
+
+    Raises:
+        ValueError: Shapes that do not fit, or labels out of range.
+
+    Example:
+        >>> balanced_accuracy([0, 0, 0, 0], [0, 0, 0, 1], num_classes=2)
+        0.5
+    """
+    return float(np.nanmean(per_class_accuracy(predicted, labels, num_classes)))
+
+
 def confusion_matrix(predicted: Any, labels: Any, num_classes: int) -> np.ndarray:
     """Counts how often each class was labelled as each.
 
@@ -260,10 +285,10 @@ def summarize(probabilities: Any, labels: Any) -> dict[str, Any]:
         labels: `(N,)` integers in [0, C), or -1: such rows are left out, and told.
 
     Returns:
-        A dict: `top1`; `top5`, None with fewer than six classes, where it is always 1;
-        `per_class`, a list of accuracies, None for a class without rows; `confusion`,
-        a list of rows; `ece`, with 15 bins. Where classes tie for a place, the true
-        one comes last in all of them, see `top_k_accuracy`.
+        A dict: `top1`; `balanced_accuracy`; `top5`, None with fewer than six classes,
+        where it is always 1; `per_class`, a list of accuracies, None for a class
+        without rows; `confusion`, a list of rows; `ece`, with 15 bins. Where classes
+        tie for a place, the true one comes last in all of them, see `top_k_accuracy`.
 
     Raises:
         ValueError: Shapes that do not fit, rows that are no distribution, or labels
@@ -279,8 +304,10 @@ def summarize(probabilities: Any, labels: Any) -> dict[str, Any]:
     )
     predicted = predicted_classes(probabilities, labels)
     per_class = per_class_accuracy(predicted, labels, num_classes).tolist()
+    balanced = balanced_accuracy(predicted, labels, num_classes)
     return {
         "top1": top_k_accuracy(probabilities, labels, 1),
+        "balanced_accuracy": balanced,
         "top5": top_k_accuracy(probabilities, labels, 5) if num_classes > 5 else None,
         "per_class": [None if np.isnan(share) else share for share in per_class],
         "confusion": confusion_matrix(predicted, labels, num_classes).tolist(),

@@ -20,6 +20,7 @@ def fit_probe(
     *,
     standardize: bool = True,
     single_label_c: float = 0.1,
+    balance: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Any:
@@ -34,6 +35,7 @@ def fit_probe(
             told.
         standardize: Whether to give each feature mean 0 and deviation 1.
         single_label_c: As for `linear_probe`; of no effect on more than 5,000 rows.
+        balance: As for `linear_probe`, likewise.
         seed: Of cross-validation, or of held-out rows and batches.
         progress: As for `sgd_linear_probe`; the exact one says nothing.
 
@@ -60,6 +62,7 @@ def fit_probe(
         labels,
         standardize=standardize,
         single_label_c=single_label_c,
+        balance=balance,
         seed=seed,
     )
 

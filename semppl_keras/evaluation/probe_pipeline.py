@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from semppl_keras.evaluation.inputs import known_rows
@@ -18,3 +19,30 @@ class ProbePipeline(Pipeline):
         """
         labels, predicted = known_rows(y, "labels", self.predict(X))
         return float(np.mean(predicted == labels))
+
+
+class AdjustedRegression(LogisticRegression):
+    """Logistic regression that takes no class for likelier than another beforehand.
+
+    Of a class with many labels the regression learns that it comes often, which is true
+    of the labels and mostly not of the images. Its logits are adjusted by what it has
+    learned so (Menon et al. 2021):
+
+        z_c - log(n_c / mean of n)
+
+    with n_c the labels of class c, or the sum of their weights. Of equally many labels
+    of each class it is logistic regression.
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "AdjustedRegression":
+        """Fits features `(N, F)` to labels `(N,)`, each weighing `sample_weight`."""
+        super().fit(X, y, sample_weight=sample_weight)
+        places = np.searchsorted(self.classes_, np.asarray(y))
+        counts = np.bincount(places, sample_weight, minlength=len(self.classes_))
+        # A class whose labels weigh nothing is left as it is.
+        present = counts > 0
+        counts = np.where(present, counts, counts[present].mean())
+        shift = np.log(counts / counts.mean())
+        # Of two classes it is the logit of the second against the first.
+        self.intercept_ -= shift[1:] - shift[:1] if len(shift) == 2 else shift
+        return self

@@ -14,10 +14,18 @@ from semppl_keras.evaluation.unit_probe import USUAL_C, unit_probe
 _GIVEN = 3.0
 # Shares of the graph are far less certain than they are right.
 _SHARPNESS = 2.5
+# How much it counts beside logistic regression, which follows each label; and how much
+# where labels are doubted.
+_GRAPH, _DOUBTING_GRAPH = 0.5, 1.0
 
 
 def propagated_probe(
-    graph: NeighbourGraph, features: np.ndarray, labels: np.ndarray, num_classes: int
+    graph: NeighbourGraph,
+    features: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    *,
+    label_weight: np.ndarray | None = None,
 ) -> Any:
     """Logistic regression on what `propagate_labels` makes of a few labels.
 
@@ -26,22 +34,89 @@ def propagated_probe(
     astray by images that lie between classes. It says the same of any other image. How
     it was found: docs/results/pretrained.md.
 
+    However many labels a class has, together they count as much as those of any other:
+    how frequent the classes are is told by the images that the graph gives them, and
+    not by how many somebody has labelled (docs/results/labels.md).
+
     Args:
         graph: `NeighbourGraph` of the features.
         features: `(N, F)`, finite.
         labels: `(N,)` integers in [0, num_classes), at least two classes, and -1 where
             no class is known.
         num_classes: int.
+        label_weight: `(N,)` positive, how much each given label counts among those of
+            its class, as `label_weights` tells; None for all alike. With it the graph
+            alone is asked, in which a wrong label is one among many neighbours.
 
     Returns:
         As `unit_probe`.
     """
+    weights = balanced_label_weights(labels, label_weight)
+    share = _GRAPH if label_weight is None else _DOUBTING_GRAPH
+    shares = averaged_shares(
+        graph, features, labels, num_classes, weights, graph_share=share
+    )
     known = labels != UNKNOWN
-    probe = unit_probe(features[known], labels[known], c=USUAL_C)
+    guesses, counts = shares.argmax(axis=1), shares.max(axis=1) ** 2
+    guesses[known], counts[known] = labels[known], _GIVEN * weights[known]
+    return unit_probe(features, guesses, c=USUAL_C, sample_weight=counts, balance=False)
+
+
+def averaged_shares(
+    graph: NeighbourGraph,
+    features: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    weights: np.ndarray,
+    *,
+    graph_share: float = _GRAPH,
+) -> np.ndarray:
+    """What logistic regression on the labels and the graph say, on the mean.
+
+    Args:
+        graph, features, labels, num_classes: As for `propagated_probe`.
+        weights: `(N,)`, how much each label counts; of others of no effect.
+        graph_share: From 0 to 1, how much the graph counts in the mean.
+
+    Returns:
+        `(N, C)`, rows that sum to 1.
+    """
+    known = labels != UNKNOWN
+    probe = unit_probe(
+        features[known],
+        labels[known],
+        c=USUAL_C,
+        sample_weight=weights[known],
+        balance=False,
+    )
     shares = np.zeros((len(features), num_classes))
     shares[:, probe.classes_] = probe.predict_proba(features)
-    spread = spread_labels(graph, labels, num_classes) ** _SHARPNESS
-    shares = (shares + spread / spread.sum(axis=1, keepdims=True)) / 2
-    guesses, weights = shares.argmax(axis=1), shares.max(axis=1) ** 2
-    guesses[known], weights[known] = labels[known], _GIVEN
-    return unit_probe(features, guesses, c=USUAL_C, sample_weight=weights)
+    spread = spread_labels(graph, labels, num_classes, label_weight=weights)
+    spread = spread**_SHARPNESS
+    spread = spread / spread.sum(axis=1, keepdims=True)
+    return (1 - graph_share) * shares + graph_share * spread
+
+
+def balanced_label_weights(
+    labels: np.ndarray, label_weight: np.ndarray | None = None
+) -> np.ndarray:
+    """Weights with which the labels of every class count alike, their mean being 1.
+
+    Args:
+        labels: `(N,)` integers from 0 on, -1 where no class is known.
+        label_weight: As for `propagated_probe`.
+
+    Returns:
+        `(N,)` float64, 0 where no class is known.
+
+    Example:
+        >>> balanced_label_weights(np.array([0, 0, 0, 1, -1]))
+        array([0.66666667, 0.66666667, 0.66666667, 2.        , 0.        ])
+    """
+    known = labels != UNKNOWN
+    own = np.ones(len(labels)) if label_weight is None else np.asarray(label_weight)
+    weights = np.zeros(len(labels))
+    sums = np.bincount(labels[known], own[known])
+    even = known.sum() / np.count_nonzero(sums)
+    weights[known] = own[known] * even / sums[labels[known]]
+    return weights

@@ -105,6 +105,7 @@ def spread_labels(
     alpha: float = 0.95,
     steps: int = 60,
     class_prior: np.ndarray | None = None,
+    label_weight: np.ndarray | None = None,
 ) -> np.ndarray:
     """The same over a graph that is there already, for labels of several kinds.
 
@@ -114,6 +115,8 @@ def spread_labels(
             the graph has joined.
         num_classes, alpha, steps: As for `propagate_labels`.
         class_prior: `(C,)` shares, to which the result is balanced, or None.
+        label_weight: `(N,)` positive, how much of each label is spread; None for all
+            alike.
 
     Returns:
         `(N, C)` float32, as `propagate_labels`.
@@ -129,7 +132,10 @@ def spread_labels(
     given = np.zeros((len(graph.rows), num_classes))
     of_graph = labels[graph.rows]
     places = np.flatnonzero(of_graph != UNKNOWN)
-    given[places, of_graph[places]] = 1
+    if label_weight is None:
+        given[places, of_graph[places]] = 1
+    else:
+        given[places, of_graph[places]] = label_weight[graph.rows][places]
     spread = given
     for _ in range(steps):
         spread = alpha * (graph.weights @ spread) + (1 - alpha) * given

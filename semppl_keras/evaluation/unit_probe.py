@@ -22,6 +22,7 @@ def unit_probe(
     *,
     c: float | None = None,
     sample_weight: Any = None,
+    balance: bool = True,
     seed: int = 0,
 ) -> Any:
     """Fits logistic regression to features brought to length 1.
@@ -39,6 +40,7 @@ def unit_probe(
             five folds (one, where that would take minutes); 10 where some class has a
             single row.
         sample_weight: `(N,)` not negative, how much each row counts; with `c` alone.
+        balance: As for `linear_probe`, by the sums of the weights.
         seed: Shuffles the folds.
 
     Returns:
@@ -58,7 +60,7 @@ def unit_probe(
     from sklearn.preprocessing import Normalizer
     from threadpoolctl import threadpool_limits
 
-    from semppl_keras.evaluation.probe_pipeline import ProbePipeline
+    from semppl_keras.evaluation.probe_pipeline import AdjustedRegression, ProbePipeline
 
     # In float64 a weak penalty finds its optimum; many rows are left in float32.
     features = as_features(features, "features")
@@ -77,10 +79,11 @@ def unit_probe(
             "`labels` must hold at least two classes. Received: "
             f"{len(labels)} labels, all {classes[0]}."
         )
+    regression = AdjustedRegression if balance else LogisticRegression
     probe = ProbePipeline(
         [
             ("normalizer", Normalizer()),
-            ("logisticregression", LogisticRegression(C=c or USUAL_C, max_iter=300)),
+            ("logisticregression", regression(C=c or USUAL_C, max_iter=300)),
         ]
     )
     large = len(features) * features.shape[1] * len(classes) > _LARGE

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.evaluation import confusion_matrix
+from semppl_keras.evaluation import balanced_accuracy, confusion_matrix
+from semppl_keras.evaluation.label_errors import LabelErrors
 from semppl_keras.evaluation.plane import embed_in_plane
 from semppl_keras.reports.embedding_map import embedding_map
 from semppl_keras.reports.html_pages import page, picture, style_of, table
@@ -21,6 +22,8 @@ from semppl_keras.reports.view_grid import draw_views
 _MOST_LABELLED, _MOST_TEST, _MOST_UNLABELLED = 250, 400, 400
 _PER_CLASS = 10
 _THUMBNAIL = 64
+_LARGE_THUMBNAIL = 112
+_MOST_SUSPECTS = 20
 _VIEWED = 6
 # A larger matrix cannot be read.
 _MOST_IN_MATRIX = 40
@@ -170,8 +173,9 @@ def confusion(
     correct = np.trace(counts)
     text = (
         f"<p>{html.escape(where)}: {correct:,} of {counts.sum():,} right "
-        f"({correct / counts.sum():.1%}). A row for each true class, a column for what "
-        "it is taken for.</p>"
+        f"({correct / counts.sum():.1%}); with every class counting alike "
+        f"{balanced_accuracy(predicted, labels, len(names)):.1%}. A row for each true "
+        "class, a column for what it is taken for.</p>"
     )
     if len(names) <= _MOST_IN_MATRIX:
         text += _matrix(counts, names)
@@ -253,6 +257,52 @@ def _row(group: ImageGroup, rows: np.ndarray, names: Sequence[str]) -> str:
             f"{html.escape(text)}</figure>"
         )
     return f'<div class="row">{figures}</div>'
+
+
+def suspects(
+    images: np.ndarray,
+    image_names: Sequence[str],
+    found: LabelErrors,
+    names: Sequence[str],
+    most: int = _MOST_SUSPECTS,
+) -> str:
+    """The labelled images whose labels look most like wrong ones.
+
+    Args:
+        images: `(n, h, w, c)`.
+        image_names: A text for each.
+        found: Of their labels.
+        names: One text for each class.
+        most: How many are shown.
+    """
+    order = found.order[:most]
+    others = int(np.sum(found.suggested != found.labels))
+    text = (
+        '<p class="soft">Each label was hidden in turn, and what the others and the '
+        "images without labels say of its image is held against it. Of "
+        f"{others:,} of {int(found.judged.sum()):,} another class is suggested; the "
+        f"{len(order):,} most suspect ones, the first of them most. Many are right all "
+        "the same: look before you change any.</p>"
+    )
+    figures = ""
+    for row in order:
+        label, suggested = found.labels[row], found.suggested[row]
+        sure = found.probabilities[row, suggested]
+        told = f"looks like {names[suggested]}" if suggested != label else "agreed"
+        wrong = " class=wrong" if suggested != label else ""
+        shown = picture(
+            images[row],
+            _LARGE_THUMBNAIL,
+            2 * _LARGE_THUMBNAIL,
+            f"{image_names[row]}: labelled {names[label]}, {told} {sure:.0%}",
+        )
+        figures += (
+            f"<figure{wrong} "
+            f'title="{html.escape(str(image_names[row]), quote=True)}">{shown}'
+            f"<b>{html.escape(names[label])}</b>"
+            f"<div>{html.escape(told)} {sure:.0%}</div></figure>"
+        )
+    return f'{text}<div class="row large">{figures}</div>'
 
 
 def views(multi_crop: Any, images: np.ndarray, seed: int) -> str:

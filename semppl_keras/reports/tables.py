@@ -29,6 +29,24 @@ _ROWS = {
 }
 
 
+# With test images: what a row is called, its accuracy in `metrics.json`, and the
+# classifier of which that is.
+_TESTED = (
+    ("patches and gradients, untrained", "patches_accuracy", "patches"),
+    ("frozen, nearest neighbours", "frozen_knn_accuracy", ""),
+    ("frozen, logistic regression", "frozen_linear_accuracy", "frozen_linear"),
+    ("frozen, propagation", "frozen_propagation_accuracy", "frozen_propagation"),
+    ("fine-tuned, linear probe", "tuned_linear_accuracy", "tuned_linear"),
+    ("fine-tuned, propagation", "tuned_propagation_accuracy", "tuned_propagation"),
+    ("SemPPL, nearest in its memory", "knn_accuracy", "memory"),
+    ("SemPPL, linear probe", "linear_accuracy", "linear"),
+    ("SemPPL, propagation", "propagation_accuracy", "propagation"),
+    ("SemPPL, all networks together", "combined_accuracy", "combined"),
+    ("SemPPL, student of propagation", "student_accuracy", "student"),
+    ("SemPPL, consistency training", "consistency_accuracy", "consistency"),
+)
+
+
 def format_run(metrics: Mapping[str, Any], folder: str | os.PathLike[str]) -> str:
     """Lays out what `metrics.json` holds as the table that a run ends with.
 
@@ -87,32 +105,30 @@ def _test_lines(metrics: Mapping[str, Any]) -> list[str]:
     regression = metrics["supervised_logistic_regression_accuracy"]
     network = metrics["supervised_network_accuracy"]
     note = f"logistic regression {regression:.1%}, network {network or 0:.1%}"
+    balanced = metrics.get("balanced_accuracies") or {}
+    # The better of the two may be the network, of which no more is known.
+    alone = metrics["supervised_accuracy"] == regression
     rows = [
         (
             "supervised only, the same labels",
-            metrics["supervised_accuracy"],
+            "supervised_accuracy",
+            balanced.get("pixels") if alone else None,
             "logistic regression on pixels" if network is None else note,
         ),
         (
             "a graph over all images",
-            metrics.get("hog_propagation_accuracy"),
+            "hog_propagation_accuracy",
+            None,
             "no training: labels propagated over oriented gradients",
         ),
-        ("patches and gradients, untrained", metrics.get("patches_accuracy"), ""),
-        ("frozen, nearest neighbours", metrics.get("frozen_knn_accuracy"), ""),
-        ("frozen, logistic regression", metrics.get("frozen_linear_accuracy"), ""),
-        ("frozen, propagation", metrics.get("frozen_propagation_accuracy"), ""),
-        ("fine-tuned, linear probe", metrics.get("tuned_linear_accuracy"), ""),
-        ("fine-tuned, propagation", metrics.get("tuned_propagation_accuracy"), ""),
-        ("SemPPL, nearest in its memory", metrics["knn_accuracy"], ""),
-        ("SemPPL, linear probe", metrics["linear_accuracy"], ""),
-        ("SemPPL, propagation", metrics.get("propagation_accuracy"), ""),
-        ("SemPPL, all networks together", metrics.get("combined_accuracy"), ""),
-        ("SemPPL, student of propagation", metrics.get("student_accuracy"), ""),
-        ("SemPPL, consistency training", metrics.get("consistency_accuracy"), ""),
+        *((what, accuracy, balanced.get(name), "") for what, accuracy, name in _TESTED),
     ]
-    lines = [f"  accuracy on {metrics['num_test']:,} test images"]
-    return lines + [_run_row(*row) for row in rows if row[1] is not None]
+    head = f"  accuracy on {metrics['num_test']:,} test images"
+    return [f"{head:<47}{'balanced':>10}" if balanced else head] + [
+        _run_row(what, metrics[accuracy], note, of_classes)
+        for what, accuracy, of_classes, note in rows
+        if metrics.get(accuracy) is not None
+    ]
 
 
 def _label_lines(metrics: Mapping[str, Any]) -> list[str]:
@@ -229,9 +245,18 @@ def _pseudo_label_lines(pseudo_labels: Mapping[str, Any] | None) -> list[str]:
     return lines
 
 
-def _run_row(what: str, accuracy: float | None, note: str) -> str:
+def _run_row(
+    what: str, accuracy: float | None, note: str, balanced: float | None = None
+) -> str:
     value = "not known" if accuracy is None else f"{accuracy:.1%}"
-    return f"    {what:<34}{value:>9}" + (f"   ({note})" if note else "")
+    line = f"    {what:<34}{value:>9}"
+    if balanced is not None:
+        line += f"{balanced:>10.1%}"
+    return line + (f"   ({note})" if note else "")
+
+
+# What is told of each classifier; balanced is the accuracy with every class alike.
+_NUMBERS = ("top-1", "balanced", "top-5", "ECE")
 
 
 def mean_over_runs(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -243,7 +268,8 @@ def mean_over_runs(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     Returns:
         A dict: `rows`, by classifier its `title` and, for `top1`, `top5` and `ece`,
-        a dict of `mean` and `interval` (half the width), or None; and the same for
+        a dict of `mean` and `interval` (half the width), or None, and so for
+        `balanced_accuracy`; and the same for
         `mean_corruption_error`, by classifier.
     """
     means: dict[str, Any] = {"rows": {}, "mean_corruption_error": {}}
@@ -255,8 +281,9 @@ def mean_over_runs(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         means["rows"][name] = {
             "title": row["title"],
             **{
-                number: _mean([other[number] for other in others])
-                for number in ("top1", "top5", "ece")
+                # Those of an earlier version have no balanced accuracy.
+                number: _mean([other.get(number) for other in others])
+                for number in ("top1", "balanced_accuracy", "top5", "ece")
             },
         }
     for name in (evaluations[0]["robustness"] or {}).get("errors", {}):
@@ -282,14 +309,15 @@ def format_evaluation(evaluation: Mapping[str, Any]) -> str:
     lines = [
         f"{evaluation_headline(evaluation)}, run of seed {settings['seed']}",
         "",
-        _row(f"{evaluation['num_test']:,} test images", "top-1", "top-5", "ECE"),
+        _row(f"{evaluation['num_test']:,} test images", *_NUMBERS),
     ]
     for row in evaluation["rows"].values():
         lines.append(
             _row(
                 "  " + row["title"],
                 f"{row['top1']:.1%}",
-                "-" if row["top5"] is None else f"{row['top5']:.1%}",
+                _percent(row.get("balanced_accuracy")),
+                _percent(row["top5"]),
                 f"{row['ece']:.3f}",
             )
         )
@@ -315,13 +343,14 @@ def format_means(
         f"{evaluation_headline(evaluations[0])}: mean of {len(evaluations)} runs, "
         f"seeds {seeds}, and its 95% interval",
         "",
-        _row("", "top-1", "top-5", "ECE", width=15),
+        _row("", *_NUMBERS, width=15),
     ]
     for row in means["rows"].values():
         lines.append(
             _row(
                 "  " + row["title"],
                 _plus_minus(row["top1"], 100, 1),
+                _plus_minus(row["balanced_accuracy"], 100, 1),
                 _plus_minus(row["top5"], 100, 1),
                 _plus_minus(row["ece"], 1, 3),
                 width=15,
@@ -330,7 +359,7 @@ def format_means(
     for name, value in means["mean_corruption_error"].items():
         if name != "logistic_regression":
             title = f"  {means['rows'][name]['title']}, mCE"
-            lines.append(_row(title, _plus_minus(value, 1, 1), "", "", width=15))
+            lines.append(_row(title, _plus_minus(value, 1, 1), "", "", "", width=15))
     return "\n".join(lines)
 
 
@@ -372,6 +401,10 @@ def evaluation_headline(evaluation: Mapping[str, Any]) -> str:
 
 def _row(title, *values, width=9):
     return f"  {title:<42}" + "".join(f"{value:>{width}}" for value in values).rstrip()
+
+
+def _percent(value):
+    return "-" if value is None else f"{value:.1%}"
 
 
 def _plus_minus(value, factor, digits):

@@ -1,3 +1,4 @@
+from .checking import check as check
 from .classifiers import distil as distil
 from .classifiers import finetune as finetune
 from .errors import RunError as RunError

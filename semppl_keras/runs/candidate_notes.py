@@ -18,6 +18,8 @@ from semppl_keras.runs.whole_files import write_json
 _ENTRIES = {"labels": dict, "knn_accuracy": SHARE_OR_NONE, "classifiers": dict}
 _CLASSIFIER = {
     "accuracy": SHARE_OR_NONE,
+    # Of an earlier version there is none.
+    "balanced_accuracy": number(0, 1, optional=True),
     "correct": Entry(
         list | None,
         lambda values: (
@@ -57,6 +59,7 @@ def write_note(
             "classifiers": {
                 name: {
                     "accuracy": one.accuracy,
+                    "balanced_accuracy": one.balanced_accuracy,
                     "correct": one.cross_validation and one.cross_validation.correct,
                     "optimism": one.cross_validation.optimism
                     if one.cross_validation
@@ -97,5 +100,9 @@ def read_note(
             if correct is None
             else CrossValidation(tuple(correct), entry["optimism"])
         )
-        candidates[name] = Candidate(measured, entry["accuracy"])
+        candidates[name] = Candidate(
+            measured,
+            entry["accuracy"],
+            balanced_accuracy=entry.get("balanced_accuracy"),
+        )
     return candidates, note["knn_accuracy"]

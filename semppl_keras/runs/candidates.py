@@ -42,12 +42,14 @@ class Candidate:
         predictions: `(t,)` classes of these, or None.
         head: From features to logits, to be kept; None for what is made again out of
             the labelled images when it is asked for.
+        balanced_accuracy: As `accuracy`, every class counting alike.
     """
 
     cross_validation: CrossValidation | None
     accuracy: float | None
     predictions: np.ndarray | None = None
     head: keras.Model | None = None
+    balanced_accuracy: float | None = None
 
     def with_optimism(self, optimism: float) -> "Candidate":
         """The same with another estimate of how much its features are flattered."""
@@ -198,6 +200,7 @@ def fitted_candidate(
         of.accuracy(predictions),
         predictions,
         linear_head(probe, of.num_classes) if keep_head else None,
+        of.balanced_accuracy(predictions),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from semppl_keras.data import FewLabels
+from semppl_keras.evaluation import balanced_accuracy
 from semppl_keras.evaluation.inputs import UNKNOWN
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.networks import ImageEmbedder
@@ -75,6 +76,12 @@ class Embedded:
         if predictions is None or self.test_labels is None:
             return None
         return float(np.mean(predictions == self.test_labels))
+
+    def balanced_accuracy(self, predictions: np.ndarray | None) -> float | None:
+        """Mean over the classes of the share of their images that are right."""
+        if predictions is None or self.test_labels is None:
+            return None
+        return balanced_accuracy(predictions, self.test_labels, self.num_classes)
 
     def of_learned(self, labels: np.ndarray) -> np.ndarray:
         """Labels of the labelled ones, `(n,)`, and -1 for the others, `(n + m,)`."""

@@ -228,6 +228,9 @@ def _measured(
         logits = classifier.head.predict(of.test, verbose=0)
         predictions = logits.argmax(axis=1)
     measured = dataclasses.replace(
-        measured, accuracy=of.accuracy(predictions), predictions=predictions
+        measured,
+        accuracy=of.accuracy(predictions),
+        balanced_accuracy=of.balanced_accuracy(predictions),
+        predictions=predictions,
     )
     return measured, of

@@ -59,6 +59,9 @@ _CHOICE = {
         str, lambda name: name in TITLES, f"that is one of {', '.join(TITLES)}"
     ),
     "classifier_accuracy": json_files.SHARE_OR_NONE,
+    # Those of the first versions have none.
+    "classifier_balanced_accuracy": number(0, 1, optional=True),
+    "balanced_accuracies": Entry(dict, optional=True),
     "classifier_cv_accuracies": dict,
 }
 _CV_ACCURACY = {"mean": number(0, 1), "std_error": number(0, 1)}
@@ -249,6 +252,8 @@ def read_metrics(folder: pathlib.Path) -> dict[str, Any]:
         check_entries(path, metrics, _CHOICE)
         by_name = metrics["classifier_cv_accuracies"]
         check_entries(path, by_name, dict.fromkeys(by_name, dict | None))
+        balanced = metrics.get("balanced_accuracies", {})
+        check_entries(path, balanced, dict.fromkeys(balanced, number(0, 1)))
         for accuracy in by_name.values():
             check_entries(path, accuracy or {}, _CV_ACCURACY if accuracy else {})
     cross_validated = metrics["cross_validated"]

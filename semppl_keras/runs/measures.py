@@ -10,6 +10,7 @@ from semppl_keras.data import FewLabels
 from semppl_keras.evaluation import (
     SEVERITIES,
     as_pixels,
+    balanced_accuracy,
     calibration_curve,
     corrupt,
     cross_validated_predictions,
@@ -74,13 +75,16 @@ def measure_training(
         seed: Of the baseline and of cross-validation.
 
     Returns:
-        Dict of `supervised_accuracy` (and the two that it is the better of),
+        Dict of `balanced_accuracies`, by classifier, on the test images those of the
+        "linear" probe and of the "memory"; of `supervised_accuracy` (and the two that
+        it is the better of),
         `hog_propagation_accuracy` (None of images above 64 pixels, too),
         `knn_accuracy`, `linear_accuracy`, all on the test images and None without any;
         `cross_validated`, None or a dict of `supervised_logistic_regression_accuracy`,
-        `linear_accuracy` and `num_labelled`; and `pseudo_label_accuracy` on the
-        unlabelled images, None where no hidden label is known, or `pseudo_labels` in
-        its place, None or a dict of what some of them are taken for.
+        `linear_accuracy`, `linear_balanced_accuracy` and `num_labelled`; and
+        `pseudo_label_accuracy` on the unlabelled images, None where no hidden label is
+        known, or `pseudo_labels` in its place, None or a dict of what some of them are
+        taken for.
 
     Example:
         >>> metrics = measure_training(model, data, make, of, predictions)
@@ -98,8 +102,13 @@ def measure_training(
         measured["pseudo_labels"] = _pseudo_labels(model, data, seed)
     if data.x_test is not None:
         shares = _predicted(model, data.x_test, progress)
-        measured["knn_accuracy"] = of.accuracy(np.argmax(shares, axis=-1))
+        by_votes = np.argmax(shares, axis=-1)
+        measured["knn_accuracy"] = of.accuracy(by_votes)
         measured["linear_accuracy"] = of.accuracy(predictions)
+        measured["balanced_accuracies"] = {
+            "linear": of.balanced_accuracy(predictions),
+            "memory": of.balanced_accuracy(by_votes),
+        }
     else:
         measured["cross_validated"] = _cross_validated(of, data, predictions, seed)
     alone = measure_labels_alone(data, model.views, make_backbone, seed=seed)
@@ -223,6 +232,9 @@ def _cross_validated(
     return {
         "supervised_logistic_regression_accuracy": _share(baseline == labels),
         "linear_accuracy": _share(predictions[chosen] == labels),
+        "linear_balanced_accuracy": balanced_accuracy(
+            predictions[chosen], labels, of.num_classes
+        ),
         "num_labelled": int(chosen.sum()),
     }
 

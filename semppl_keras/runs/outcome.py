@@ -159,7 +159,31 @@ def outcome_of(
         # Of an image that could not be held out nothing is said.
         predictions = None
     metrics |= chosen(candidates)
+    metrics |= _balanced(metrics, candidates)
     return Outcome(metrics, *of.shown(), predictions, TITLES[name])
+
+
+def _balanced(
+    metrics: Mapping[str, Any], candidates: Mapping[str, Candidate]
+) -> dict[str, Any]:
+    """What the accuracies would be if every class counted alike.
+
+    Args:
+        metrics: With the name of the `classifier` that is chosen.
+        candidates: By name.
+
+    Returns:
+        What `metrics.json` holds of it: `balanced_accuracies`, by name those that are
+        known, and `classifier_balanced_accuracy`.
+    """
+    known = {name: one.balanced_accuracy for name, one in candidates.items()}
+    known |= metrics.get("balanced_accuracies", {})
+    return {
+        "balanced_accuracies": {
+            name: value for name, value in known.items() if value is not None
+        },
+        "classifier_balanced_accuracy": known.get(metrics["classifier"]),
+    }
 
 
 def trained_features(

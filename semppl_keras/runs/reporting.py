@@ -22,6 +22,7 @@ from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.safety.json_files import Entry, check_entries, read_json
 from semppl_keras.runs.safety.out_paths import check_can_write
+from semppl_keras.runs.suspects import suspects_of
 from semppl_keras.runs.telling import tell, told
 from semppl_keras.runs.whole_files import write_whole
 
@@ -114,6 +115,7 @@ def report_page(finished: FinishedRun, classifier: ImageClassifier, how: str) ->
         ("Training", run_page.curves(history)),
         ("Images in the learned representation", map_html),
         ("Confusion", _confusion(finished, groups, how)),
+        ("Suspect labels", _suspects(finished, classifier)),
         (
             "The most and the least certain images of each class",
             run_page.certain(groups[UNLABELLED], names),
@@ -125,6 +127,14 @@ def report_page(finished: FinishedRun, classifier: ImageClassifier, how: str) ->
         ("Settings and versions", run_page.settings(finished.settings, metrics)),
     ]
     return run_page.run_page(f"{data.name}: {folder.name}", sections, script)
+
+
+def _suspects(finished: FinishedRun, classifier: ImageClassifier) -> str:
+    """Those of its labels that look most like wrong ones, where any can be checked."""
+    if np.sum(np.bincount(finished.data.y_labelled) >= 2) < 2:
+        return ""
+    of = suspects_of(finished, classifier)
+    return run_page.suspects(of.images, of.names, of.found, finished.class_names)
 
 
 def _groups(

@@ -380,6 +380,7 @@ def test_settings_of_another_kind_are_told(run, tmp_path, changes, message, caps
 
 
 _COMMANDS = {
+    "check": [],
     "evaluate": [],
     "export": ["--format", "keras"],
     "finetune": ["--epochs", "1"],

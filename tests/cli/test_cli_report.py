@@ -72,6 +72,7 @@ def test_the_page_has_all_its_parts_and_needs_no_other_file(written):
         "Images in the learned representation",
         "Confusion",
         "Most frequent confusions",
+        "Suspect labels",
         "The most and the least certain images of each class",
         "Augmented views, as in training",
         "Settings and versions",

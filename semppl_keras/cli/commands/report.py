@@ -13,7 +13,8 @@ DESCRIPTION = """\
 Write one HTML page about a finished run, which needs nothing but itself: the table of
 results, training curves, the confidence of the pseudo-labels over time, a map of the
 images in the learned representation that can be zoomed, the confusion matrix, the most
-and the least certain images of each class, augmented views, settings and versions."""
+suspect labels, the most and the least certain images of each class, augmented views,
+settings and versions."""
 
 EPILOG = """\
 examples:
