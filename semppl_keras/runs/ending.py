@@ -16,7 +16,12 @@ from semppl_keras.recipes.ending import (
 )
 from semppl_keras.runs.budget import Budget, TooShort
 from semppl_keras.runs.candidate_notes import read_note, write_note
-from semppl_keras.runs.candidates import Candidate, linear_candidate, trained_probe
+from semppl_keras.runs.candidates import (
+    Candidate,
+    honest_accuracy,
+    linear_candidate,
+    trained_probe,
+)
 from semppl_keras.runs.combination import Combined, network_part, patch_part
 from semppl_keras.runs.consistency_training import train_consistently
 from semppl_keras.runs.embedded import Embedded, embedded_by
@@ -101,6 +106,7 @@ def train_ending(
     candidates = {PATCHES: _kept(alone, PATCHES, folder, data)}
     semppl = network_part(model.backbone, "semppl", how.semppl_weight, how, of, size)
     parts = [patches, semppl]
+    honest = honest_accuracy(candidates)
     trained = _train(
         ending,
         data,
@@ -120,14 +126,14 @@ def train_ending(
         classifier, as_trained = trained
         classifier.class_names = data.class_names
         candidates[ending.name], of_network = _measured(
-            classifier, data, how.images, seed
+            classifier, data, how.images, seed, honest
         )
         save_model(classifier, network_path(folder, ending.name))
         name, weight = ending.name, how.network_weight
         network = classifier.backbone
         parts.append(network_part(network, name, weight, how, of_network, size))
     tell("Measuring all networks together ...")
-    combined = Combined(parts, how, model.views, seed)
+    combined = Combined(parts, how, model.views, seed, honest)
     candidates[COMBINED] = _kept(combined, COMBINED, folder, data)
     write_note(folder / _NOTE, settings["labels"], candidates, settings=as_trained)
     return Ended(candidates, as_trained)
@@ -164,7 +170,11 @@ def _train(
 
 
 def _measured(
-    classifier: ImageClassifier, data: FewLabels, most: int, seed: int
+    classifier: ImageClassifier,
+    data: FewLabels,
+    most: int,
+    seed: int,
+    honest: float | None,
 ) -> tuple[Candidate, Embedded]:
     """How good a network is, and what it makes of the images.
 
@@ -175,6 +185,7 @@ def _measured(
     tell("Measuring the last classifier ...")
     embedder = ImageEmbedder(classifier.backbone, classifier.views, name="embedder")
     of = embedded_by(embedder, data, saw_labels=True, most=most, seed=seed)
+    of = dataclasses.replace(of, honest=honest)
     measured = linear_candidate(of, trained_probe(of, seed), seed)
     predictions = None
     if of.test is not None:
