@@ -10,10 +10,11 @@ from semppl_keras.evaluation.inputs import as_features, known_rows
 # What is looked for is between these, as logarithms: of 1 / 20 and 50.
 _LOWEST, _HIGHEST = math.log(0.05), math.log(50.0)
 _STEP = 0.02
-# Of the logarithm of a temperature before any label speaks, mean and deviation: a
-# classifier of all labels is surer, and more often right, than those of the folds. How
+# Of the logarithm of a temperature before any label speaks, Student's t: its centre, a
+# classifier of all labels being surer, and more often right, than those of the folds;
+# its scale; and its degrees of freedom, so few that labels which contradict it win. How
 # they were found: docs/results/confidence.md.
-_USUAL, _DEVIATION = -0.3, 0.2
+_USUAL, _DEVIATION, _FREEDOM = -0.3, 0.2, 4
 # A share of nothing has no logarithm.
 _LEAST = 1e-12
 
@@ -56,16 +57,16 @@ def fit_temperature(
 ) -> float:
     """The temperature that fits what a classifier says of images it was not given.
 
-    The most probable one, given the labels, if its logarithm is normally distributed
-    around that of `usual` before: of a few labels chance makes little, and of many the
-    prior.
+    The most probable one, given the labels, if before them its logarithm is distributed
+    as Student's t around that of `usual`: chance makes little of a few labels, and the
+    prior little of many, or of those that clearly contradict it.
 
     Args:
         probabilities: `(N, C)`, of images held out.
         labels: `(N,)` integers in [0, C), or -1: such rows are left out, and told.
         weight: Positive, how much a row counts: 1 / 3 where each image is there thrice.
         usual: Positive, what the temperature would be without any label.
-        deviation: Positive, of its logarithm.
+        deviation: Positive, scale of the distribution.
 
     Returns:
         A float from 1 / 20 to 50.
@@ -90,7 +91,8 @@ def fit_temperature(
         shares = _tempered(logarithms, math.exp(log_temperature))[rows, labels]
         unlikely = -float(np.log(np.maximum(shares, _LEAST)).sum())
         away = (log_temperature - math.log(usual)) / deviation
-        return weight * unlikely + away**2 / 2
+        prior = (_FREEDOM + 1) / 2 * math.log1p(away**2 / _FREEDOM)
+        return weight * unlikely + prior
 
     candidates = np.arange(_LOWEST, _HIGHEST, _STEP)
     return math.exp(min(candidates, key=misfit))

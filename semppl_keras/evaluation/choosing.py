@@ -75,7 +75,8 @@ def cross_validate(
     What it says of the labels that are held out is also what its temperature is fitted
     to. Of features that have seen these labels that would be too certain: there the
     temperature is that by which it is as certain, on the mean over the others, as
-    `honest` says, or else as its own mean.
+    halfway between its own mean, which is too high, and `honest`, of a classifier that
+    has learned less; without that as its own mean.
 
     Args:
         fit: Function of labels `(n,)`, with -1 for those that are held out: shares
@@ -126,7 +127,7 @@ def cross_validate(
     optimism = max(0.0, float(np.mean(surer))) if surer else 0.0
     measured = CrossValidation(tuple((correct[spare] / repeats).tolist()), optimism)
     if sum(map(len, said_of_others)):
-        accuracy = measured.mean if honest is None else honest
+        accuracy = expected_accuracy(measured.mean, honest)
         temperature = match_confidence(np.concatenate(said_of_others), accuracy)
     else:
         held_labels = np.concatenate([labels[held] for held in folds])
@@ -134,6 +135,16 @@ def cross_validate(
             np.concatenate(said), held_labels, weight=1 / repeats
         )
     return dataclasses.replace(measured, temperature=temperature)
+
+
+def expected_accuracy(flattered: float, honest: float | None) -> float:
+    """How often a classifier is right about images that nobody has labelled.
+
+    Args:
+        flattered: By labels that its features have seen, a share.
+        honest: As for `cross_validate`.
+    """
+    return flattered if honest is None else (flattered + honest) / 2
 
 
 def choose(

@@ -13,7 +13,12 @@ from semppl_keras.evaluation import (
     knn_probabilities,
 )
 from semppl_keras.evaluation.calibration import match_confidence
-from semppl_keras.evaluation.choosing import REPEATS, CrossValidation, cross_validate
+from semppl_keras.evaluation.choosing import (
+    REPEATS,
+    CrossValidation,
+    cross_validate,
+    expected_accuracy,
+)
 from semppl_keras.evaluation.probe import refitted
 from semppl_keras.evaluation.propagated_probe import propagated_probe
 from semppl_keras.evaluation.unit_probe import unit_probe
@@ -167,7 +172,7 @@ def memory_candidate(
     others = data.unlabelled_indices[:_MOST_VOTES]
     if measured is not None and len(others):
         votes = memory_classifier(model).predict(data.x_train[others], verbose=0)
-        right = measured.mean if honest is None else honest
+        right = expected_accuracy(measured.mean, honest)
         temperature = match_confidence(votes, right)
         measured = dataclasses.replace(measured, temperature=temperature)
     return Candidate(measured, accuracy)

@@ -13,6 +13,7 @@ from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
 from semppl_keras.data.images.progress import told_of
 from semppl_keras.data.images.sources import open_images
+from semppl_keras.evaluation import stranger_shares
 from semppl_keras.evaluation.knn import nearest_others
 from semppl_keras.networks import ImageClassifier, ImageEmbedder
 from semppl_keras.networks.image_classifier import as_probabilities
@@ -61,7 +62,8 @@ def label(
     Args:
         run: Run folder.
         source: Folder of images, or another source of them.
-        out: The table to write: path, label, confidence, second choice, neighbours.
+        out: The table to write: path, label, confidence, second choice, whether it is
+            none of these, neighbours.
         min_confidence: Share from 0 to 1; less certain images are left out.
         review: Integer, for how many images a page to look through is written.
         review_out: Where it is written; None for beside the table.
@@ -78,7 +80,9 @@ def label(
         `probabilities`, `(N, C)`; `features`, `(N, F)`; `nearest`, `(N, k)` indices of
         labelled images; `skipped`, what could not be read; `given`, list of N texts,
         the class that a person has given an image. `confidences`, `(N,)`, are the
-        largest probabilities; `kept` and `review` indices of the images in the table
+        largest probabilities; `none_of_these`, `(N,)`, how probable it is that an image
+        shows none of the classes; `expected_mistakes`, how many of the images in the
+        table are expected to be labelled wrongly; `kept` and `review` indices of the images in the table
         and on the page.
 
     Raises:
@@ -130,6 +134,7 @@ def label_with(options: LabelOptions) -> Labels:
     write_table(table, labels, labelled.names)
     write_skipped(skipped_path(table), labels.skipped)
     _tell(labels, table, options.min_confidence)
+    calibrated = finished.temperature(options.classifier) is not None
     if options.move_into is not None:
         places = list(labels.names)
         try:
@@ -152,7 +157,20 @@ def label_with(options: LabelOptions) -> Labels:
         chosen = write_review(sheet, table, labels, labelled, count)
         labels = dataclasses.replace(labels, review=chosen)
         tell(f"To look through and label by hand: {sheet}")
+    _tell_mistakes(labels, calibrated=calibrated)
     return labels
+
+
+def _tell_mistakes(labels: Labels, *, calibrated: bool) -> None:
+    """The last line: how far the table can be trusted."""
+    total = len(labels.rows)
+    if not total:
+        return
+    by = "" if calibrated else ", by confidences that no labels were held out to check"
+    tell(
+        f"About {labels.expected_mistakes:,.0f} of {total:,} are expected to be wrong"
+        f"{by}"
+    )
 
 
 def label_images(
@@ -195,10 +213,11 @@ def label_images(
     labelled = embedder.predict(finished.labelled.images, verbose=0)
     names = [listed.names[index] for index in decoded.kept]
     own = _same_images(finished.labelled, names, images)
+    probabilities = as_probabilities(classifier, features)
     return Labels(
         names=names,
         images=images,
-        probabilities=as_probabilities(classifier, features),
+        probabilities=probabilities,
         features=features,
         nearest=nearest_others(labelled, features, min(_NEAREST, len(labelled)), own),
         skipped=list(decoded.skipped),
@@ -213,6 +232,9 @@ def label_images(
         ],
         ranges=ranges,
         class_names=finished.class_names,
+        none_of_these=stranger_shares(
+            labelled, finished.labelled.labels, features, probabilities, own=own
+        ),
     )
 
 

@@ -68,11 +68,15 @@ class Labels:
     def expected_mistakes(self) -> float:
         """Of the images in the table, how many are expected to be labelled wrongly.
 
-        By their confidences; an image that a person has given a class by that class.
+        By their confidences, if they show any of the classes; an image that a person
+        has given a class by that class.
         """
         given = np.array(self.given)[self.rows]
         names = np.array(self.class_names)[self.predicted[self.rows]]
-        wrong = np.where(given == "", 1 - self.confidences[self.rows], given != names)
+        right = self.confidences[self.rows]
+        if self.none_of_these is not None:
+            right = right * (1 - self.none_of_these[self.rows])
+        wrong = np.where(given == "", 1 - right, given != names)
         return float(wrong.sum())
 
     @property
