@@ -24,7 +24,10 @@ from semppl_keras.evaluation.propagated_probe import propagated_probe
 from semppl_keras.evaluation.unit_probe import unit_probe
 from semppl_keras.networks import linear_head
 from semppl_keras.pretraining import SemPPL
-from semppl_keras.pretraining.memory_classifier import memory_classifier, memory_embeddings
+from semppl_keras.pretraining.memory_classifier import (
+    memory_classifier,
+    memory_embeddings,
+)
 from semppl_keras.runs.embedded import Embedded, embedded
 from semppl_keras.runs.pixel_classifier import fit_pixel_probe, pixel_embedder
 from semppl_keras.runs.prediction_progress import PredictionProgress

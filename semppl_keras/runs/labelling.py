@@ -82,8 +82,8 @@ def label(
         the class that a person has given an image. `confidences`, `(N,)`, are the
         largest probabilities; `none_of_these`, `(N,)`, how probable it is that an image
         shows none of the classes; `expected_mistakes`, how many of the images in the
-        table are expected to be labelled wrongly; `kept` and `review` indices of the images in the table
-        and on the page.
+        table are expected to be labelled wrongly; `kept` and `review` indices of the
+        images in the table and on the page.
 
     Raises:
         RunError: What was asked for cannot be done.
