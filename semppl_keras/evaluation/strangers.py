@@ -111,13 +111,14 @@ def _likeness(
     nowhere, among = np.full(count, -1), queries[compared]
     evenly = np.full(len(compared), 1 / max(len(compared), 1))
     of_members = (
-        _density(rows, rows, of_rows, itself) / _density(rows, among, evenly, nowhere),
+        kernel_sums(rows, rows, of_rows, itself)
+        / kernel_sums(rows, among, evenly, nowhere),
         _distances(rows, rows, itself),
     )
     nowhere = np.full(len(queries), -1)
     of_others = (
-        _density(queries, rows, weights, nowhere)
-        / _density(queries, among, evenly, place),
+        kernel_sums(queries, rows, weights, nowhere)
+        / kernel_sums(queries, among, evenly, place),
         _distances(queries, rows, nowhere),
     )
     scales = [max(float(np.std(np.log(values))), 1e-6) for values in of_members]
@@ -128,7 +129,7 @@ def _likeness(
     return members, others
 
 
-def _density(
+def kernel_sums(
     queries: np.ndarray, rows: np.ndarray, weights: np.ndarray, own: np.ndarray
 ) -> np.ndarray:
     """`(M,)`, of each query the weighted sum of its kernel with the rows.
@@ -149,7 +150,7 @@ def _density(
 
 
 def _distances(queries: np.ndarray, rows: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """`(M,)`, one minus the mean similarity of the nearest rows, as for `_density`."""
+    """`(M,)`, one minus the mean similarity of the nearest rows, as for `kernel_sums`."""
     number = min(_NEAREST, len(rows) - 1)
     distances = np.empty(len(queries))
     for part, similarities in _similarities(queries, rows, own):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from semppl_keras.evaluation import stranger_shares
-from semppl_keras.evaluation import strangers as module
+from semppl_keras.evaluation.knn import unit_rows
+from semppl_keras.evaluation.strangers import kernel_sums
 
 pytestmark = pytest.mark.any_backend
 
@@ -39,7 +40,8 @@ def test_strangers_are_told_from_members():
     shares = _shares(45)
     assert shares[90:].min() > shares[:90].max()
     assert shares[90:].mean() > 0.9
-    assert shares[:90].mean() < 0.1
+    # Some members are less like the few labelled images than these are like each other.
+    assert np.mean(shares[:90] < 0.5) > 0.85
     # Where there are none, hardly any is found.
     assert _shares(0).mean() < 0.1
 
@@ -59,11 +61,11 @@ def test_density_is_that_of_a_loop():
     rows, _ = _images(9, [0, 1, 2], seed=4)
     weights = np.random.default_rng(5).random(9)
     expected = [_naive_density(query, rows, weights) for query in queries]
-    units = [module.unit_rows(of) for of in (queries, rows)]
-    found = module._density(*units, weights, np.full(7, -1))
+    units = [unit_rows(of) for of in (queries, rows)]
+    found = kernel_sums(*units, weights, np.full(7, -1))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     # Each without itself.
-    own = module._density(units[1], units[1], weights, np.arange(9))
+    own = kernel_sums(units[1], units[1], weights, np.arange(9))
     for place, query in enumerate(rows):
         others = np.arange(9) != place
         naive = _naive_density(query, rows[others], weights[others])
