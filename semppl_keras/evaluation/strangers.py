@@ -150,7 +150,7 @@ def kernel_sums(
 
 
 def _distances(queries: np.ndarray, rows: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """`(M,)`, one minus the mean similarity of the nearest rows, as for `kernel_sums`."""
+    """`(M,)`, one minus the mean similarity of the nearest rows."""
     number = min(_NEAREST, len(rows) - 1)
     distances = np.empty(len(queries))
     for part, similarities in _similarities(queries, rows, own):
