@@ -1,3 +1,6 @@
+from .calibration import fit_temperature as fit_temperature
+from .calibration import match_confidence as match_confidence
+from .calibration import tempered as tempered
 from .corruption_names import CORRUPTIONS as CORRUPTIONS
 from .corruption_names import SEVERITIES as SEVERITIES
 from .corruptions import corrupt as corrupt
@@ -28,6 +31,7 @@ from .robustness import corruption_errors as corruption_errors
 from .robustness import mean_corruption_error as mean_corruption_error
 from .sgd_probe import SGDProbe as SGDProbe
 from .sgd_probe import sgd_linear_probe as sgd_linear_probe
+from .strangers import stranger_shares as stranger_shares
 from .supervised import SupervisedAccuracy as SupervisedAccuracy
 from .supervised import supervised_accuracy as supervised_accuracy
 from .supervised import supervised_steps as supervised_steps

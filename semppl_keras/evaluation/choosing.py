@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from semppl_keras.evaluation.calibration import fit_temperature, match_confidence
 from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.inputs import UNKNOWN, all_known
 
@@ -29,10 +30,13 @@ class CrossValidation:
             folds it was recognised, a share.
         optimism: What `correct` is too high by, on the mean, for features that were
             trained with these labels; 0 for others.
+        temperature: By which what it says of other images is as certain as it is right
+            (`evaluation.tempered`).
     """
 
     correct: tuple[float, ...]
     optimism: float = 0.0
+    temperature: float = 1.0
 
     @property
     def mean(self) -> float:
@@ -50,6 +54,7 @@ def cross_validate(
     labels: Any,
     *,
     saw_labels: bool = False,
+    honest: float | None = None,
     repeats: int = REPEATS,
     seed: int = 0,
     progress: Progress | None = None,
@@ -68,12 +73,20 @@ def cross_validate(
     of others that it takes for the same class, which goes with how much more often it
     is right (Guillory et al. 2021). That is an estimate, and mostly too low a one.
 
+    What it says of the labels that are held out is also what its temperature is fitted
+    to. Of features that have seen these labels that would be too certain: there the
+    temperature is that by which it is as certain, on the mean over the others, as
+    halfway between its own mean, which is too high, and `honest`, of a classifier that
+    has learned less; without that as its own mean.
+
     Args:
         fit: Function of labels `(n,)`, with -1 for those that are held out: shares
             `(n, C)` of the labelled images, and `(m, C)` of some that nobody has
             labelled.
         labels: `(n,)` integers.
         saw_labels: Whether the features were trained with them.
+        honest: How often a classifier is right, a share, that has not seen the labels
+            and is about as good; None where there is none.
         repeats: At least 1.
         seed: Shuffles the folds.
         progress: Function of (what is done: str, how many, of how many).
@@ -101,15 +114,38 @@ def cross_validate(
         for fold in _folds(labels, spare, np.random.default_rng([seed, repeat]))
     ]
     correct, surer = np.zeros(len(labels)), []
+    said: list[np.ndarray] = []
+    said_of_others: list[np.ndarray] = []
     count = Count("folds of cross-validation", len(folds), progress)
     for held in folds:
         shares, others = fit(np.where(held, UNKNOWN, labels))
         correct[held] += shares[held].argmax(axis=1) == labels[held]
+        said.append(shares[held])
         if saw_labels:
             surer.append(_surer(shares[held], others))
+            said_of_others.append(others)
         count.add()
     optimism = max(0.0, float(np.mean(surer))) if surer else 0.0
-    return CrossValidation(tuple((correct[spare] / repeats).tolist()), optimism)
+    measured = CrossValidation(tuple((correct[spare] / repeats).tolist()), optimism)
+    if sum(map(len, said_of_others)):
+        accuracy = expected_accuracy(measured.mean, honest)
+        temperature = match_confidence(np.concatenate(said_of_others), accuracy)
+    else:
+        held_labels = np.concatenate([labels[held] for held in folds])
+        temperature = fit_temperature(
+            np.concatenate(said), held_labels, weight=1 / repeats
+        )
+    return dataclasses.replace(measured, temperature=temperature)
+
+
+def expected_accuracy(flattered: float, honest: float | None) -> float:
+    """How often a classifier is right about images that nobody has labelled.
+
+    Args:
+        flattered: By labels that its features have seen, a share.
+        honest: As for `cross_validate`.
+    """
+    return flattered if honest is None else (flattered + honest) / 2
 
 
 def choose(

@@ -31,6 +31,10 @@ _CLASSIFIER = {
         "that is a list of shares, or null",
     ),
     "optimism": number(0, 1),
+    # What an earlier version has measured lacks it.
+    "temperature": Entry(
+        int | float, lambda value: 0 < value < 1e6, "that is a positive number", True
+    ),
 }
 
 
@@ -64,6 +68,9 @@ def write_note(
                     "optimism": one.cross_validation.optimism
                     if one.cross_validation
                     else 0.0,
+                    "temperature": one.cross_validation.temperature
+                    if one.cross_validation
+                    else 1.0,
                 }
                 for name, one in candidates.items()
             },
@@ -98,7 +105,9 @@ def read_note(
         measured = (
             None
             if correct is None
-            else CrossValidation(tuple(correct), entry["optimism"])
+            else CrossValidation(
+                tuple(correct), entry["optimism"], entry.get("temperature", 1.0)
+            )
         )
         candidates[name] = Candidate(
             measured,

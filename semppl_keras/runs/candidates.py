@@ -12,13 +12,22 @@ from semppl_keras.evaluation import (
     fit_probe,
     knn_probabilities,
 )
-from semppl_keras.evaluation.choosing import REPEATS, CrossValidation, cross_validate
+from semppl_keras.evaluation.calibration import match_confidence
+from semppl_keras.evaluation.choosing import (
+    REPEATS,
+    CrossValidation,
+    cross_validate,
+    expected_accuracy,
+)
 from semppl_keras.evaluation.probe import refitted
 from semppl_keras.evaluation.propagated_probe import propagated_probe
 from semppl_keras.evaluation.unit_probe import unit_probe
 from semppl_keras.networks import linear_head
 from semppl_keras.pretraining import SemPPL
-from semppl_keras.pretraining.memory_classifier import memory_embeddings
+from semppl_keras.pretraining.memory_classifier import (
+    memory_classifier,
+    memory_embeddings,
+)
 from semppl_keras.runs.embedded import Embedded, embedded
 from semppl_keras.runs.pixel_classifier import fit_pixel_probe, pixel_embedder
 from semppl_keras.runs.prediction_progress import PredictionProgress
@@ -30,6 +39,8 @@ _MOST_WATCHED = 2000
 # says enough, and takes long enough.
 _FEW_LABELS, _FEW_IMAGES = 2000, 5000
 _KNN_TEMPERATURE = 0.07
+# Images of which the memory is asked how sure it is.
+_MOST_VOTES = 500
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,6 +85,23 @@ def with_one_optimism(
     }
 
 
+def honest_accuracy(candidates: Mapping[str, Candidate]) -> float | None:
+    """How often the best of some classifiers is right, whose features saw no labels.
+
+    Args:
+        candidates: By name.
+
+    Returns:
+        A share, by the labels alone; None where nothing was measured.
+    """
+    means = [
+        one.cross_validation.mean
+        for one in candidates.values()
+        if one.cross_validation is not None
+    ]
+    return max(means, default=None)
+
+
 def linear_candidate(
     of: Embedded, probe: Any, seed: int, *, keep_head: bool = False
 ) -> Candidate:
@@ -104,7 +132,11 @@ def propagated_candidate(of: Embedded, seed: int) -> Candidate:
 
 
 def memory_candidate(
-    model: SemPPL, data: FewLabels, accuracy: float | None, seed: int
+    model: SemPPL,
+    data: FewLabels,
+    accuracy: float | None,
+    seed: int,
+    honest: float | None = None,
 ) -> Candidate:
     """The votes of a trained model's memory.
 
@@ -112,11 +144,14 @@ def memory_candidate(
     the labelled images that are not held out, as many as the neighbours in the memory
     are images, each as its centre is embedded now.
 
+    How sure it is of images that nobody has labelled is seen of the memory itself.
+
     Args:
         model: Trained.
         data: What it was trained on.
         accuracy: On the images to test on, or None.
         seed: Of the folds.
+        honest: As for `Embedded`.
     """
     told = PredictionProgress(
         Progress("Measuring,"), "labelled images", len(data.labelled_indices)
@@ -139,6 +174,12 @@ def memory_candidate(
         return votes, votes[:0]
 
     measured = _cross_validated(shares, data.y_labelled, len(data.x_train), seed)
+    others = data.unlabelled_indices[:_MOST_VOTES]
+    if measured is not None and len(others):
+        votes = memory_classifier(model).predict(data.x_train[others], verbose=0)
+        right = expected_accuracy(measured.mean, honest)
+        temperature = match_confidence(votes, right)
+        measured = dataclasses.replace(measured, temperature=temperature)
     return Candidate(measured, accuracy)
 
 
@@ -195,7 +236,12 @@ def fitted_candidate(
     predictions = None if of.test is None else probe.predict(of.test)
     return Candidate(
         _cross_validated(
-            shares, of.labels, len(of.learned), seed, saw_labels=of.saw_labels
+            shares,
+            of.labels,
+            len(of.learned),
+            seed,
+            saw_labels=of.saw_labels,
+            honest=of.honest,
         ),
         of.accuracy(predictions),
         predictions,
@@ -218,12 +264,14 @@ def _cross_validated(
     seed: int,
     *,
     saw_labels: bool = False,
+    honest: float | None = None,
 ) -> CrossValidation | None:
     few = len(labels) <= _FEW_LABELS and num_images <= _FEW_IMAGES
     return cross_validate(
         shares,
         labels,
         saw_labels=saw_labels,
+        honest=honest,
         repeats=REPEATS if few else 1,
         seed=seed,
         progress=Progress("Measuring,"),

@@ -46,7 +46,7 @@ def trained_candidates(
     candidates = {
         "linear": linear_candidate(of, probe, seed),
         "propagation": propagated_candidate(of, seed),
-        "memory": memory_candidate(model, data, memory_accuracy, seed),
+        "memory": memory_candidate(model, data, memory_accuracy, seed, of.honest),
     }
     candidates = with_one_optimism(candidates, "linear")
     heads = {name: one.head for name, one in candidates.items() if one.head is not None}
@@ -63,7 +63,9 @@ def chosen(candidates: Mapping[str, Candidate]) -> dict[str, Any]:
     Returns:
         What `metrics.json` holds of it: `classifier`, its name; `classifier_accuracy`,
         on the test images or None; `classifier_cv_accuracies`, by name a dict of `mean`
-        and `std_error`, or None where too few labels could be held out.
+        and `std_error`, or None where too few labels could be held out;
+        `classifier_temperatures`, by name that by which it is as sure as it is right,
+        or None likewise.
     """
     measured = {name: one.cross_validation for name, one in candidates.items()}
     name = choose(measured, tuple(TITLES), TRAINED, CONTAINED)
@@ -73,5 +75,8 @@ def chosen(candidates: Mapping[str, Candidate]) -> dict[str, Any]:
         "classifier_cv_accuracies": {
             other: one and {"mean": one.mean, "std_error": one.std_error}
             for other, one in measured.items()
+        },
+        "classifier_temperatures": {
+            other: one and one.temperature for other, one in measured.items()
         },
     }

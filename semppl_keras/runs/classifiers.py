@@ -276,7 +276,8 @@ def distil_with(options: DistillationOptions) -> TrainedClassifier:
     """The same, of options that are filled already."""
     asked = time.monotonic()
     with _run_to_train(options) as finished:
-        teacher, how = finished.classifier(options.classifier)
+        # Its temperature is the distiller's.
+        teacher, how = finished.classifier(options.classifier, calibrated=False)
         student: dict[str, str] = {}
         if options.student == SAME:
             # What votes, or knows no network, cannot go on to learn.

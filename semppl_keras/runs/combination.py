@@ -123,10 +123,16 @@ class Combined:
         how: `Combination`.
         views: Those of the run.
         seed: Of the rows that are kept, and of the folds.
+        honest: As for `Embedded`.
     """
 
     def __init__(
-        self, parts: list[Part], how: Combination, views: MultiCrop, seed: int
+        self,
+        parts: list[Part],
+        how: Combination,
+        views: MultiCrop,
+        seed: int,
+        honest: float | None = None,
     ) -> None:
         self._parts, self._how = tuple(parts), how
         self._views, self._seed = views, seed
@@ -137,6 +143,7 @@ class Combined:
             learned=np.concatenate([of.learned for of in of_parts], axis=1),
             test=np.concatenate(tests, axis=1) if tests else None,
             saw_labels=any(of.saw_labels for of in of_parts),
+            honest=honest,
         )
 
     @functools.cached_property

@@ -35,6 +35,8 @@ class Embedded:
         saw_labels: Whether the network was trained with these labels.
         rows: `(n + m,)` indices of what is learned from among the training images, or
             None.
+        honest: How often a classifier that saw no labels is right, for `cross_validate`
+            of one that did.
     """
 
     learned: np.ndarray
@@ -44,6 +46,7 @@ class Embedded:
     num_classes: int
     saw_labels: bool = False
     rows: np.ndarray | None = None
+    honest: float | None = None
 
     @property
     def labelled(self) -> np.ndarray:

@@ -16,7 +16,12 @@ from semppl_keras.recipes.ending import (
 )
 from semppl_keras.runs.budget import Budget, TooShort
 from semppl_keras.runs.candidate_notes import read_note, write_note
-from semppl_keras.runs.candidates import Candidate, linear_candidate, trained_probe
+from semppl_keras.runs.candidates import (
+    Candidate,
+    honest_accuracy,
+    linear_candidate,
+    trained_probe,
+)
 from semppl_keras.runs.combination import Combined, network_part, patch_part
 from semppl_keras.runs.consistency_training import train_consistently
 from semppl_keras.runs.embedded import Embedded, embedded_by
@@ -109,6 +114,7 @@ def train_ending(
     semppl = network_part(model.backbone, "semppl", how.semppl_weight, how, of, size)
     parts = [patches, semppl]
     trained: tuple[ImageClassifier, dict[str, Any]] | None = None
+    honest = honest_accuracy(candidates)
     as_trained: dict[str, Any] | None = None
     name = ending.name
     if most_steps:
@@ -127,19 +133,21 @@ def train_ending(
             trust=trust,
         )
     else:
-        again = _of_earlier(folder, data, how.images, seed, trust=trust)
+        again = _of_earlier(folder, data, how.images, seed, honest, trust=trust)
         if again is not None:
             name, candidates[again.name], of_network, classifier = again
     if trained is not None:
         classifier, as_trained = trained
         classifier.class_names = data.class_names
-        candidates[name], of_network = _measured(classifier, data, how.images, seed)
+        candidates[name], of_network = _measured(
+            classifier, data, how.images, seed, honest
+        )
         save_model(classifier, network_path(folder, name))
     if name in candidates:
         network, weight = classifier.backbone, how.network_weight
         parts.append(network_part(network, name, weight, how, of_network, size))
     tell("Measuring all networks together ...")
-    combined = Combined(parts, how, model.views, seed)
+    combined = Combined(parts, how, model.views, seed, honest)
     candidates[COMBINED] = _kept(combined, COMBINED, folder, data)
     write_note(folder / _NOTE, settings["labels"], candidates, settings=as_trained)
     return Ended(candidates, as_trained)
@@ -185,7 +193,13 @@ class _Again(NamedTuple):
 
 
 def _of_earlier(
-    folder: pathlib.Path, data: FewLabels, most: int, seed: int, *, trust: bool
+    folder: pathlib.Path,
+    data: FewLabels,
+    most: int,
+    seed: int,
+    honest: float | None,
+    *,
+    trust: bool,
 ) -> _Again | None:
     """The network that an earlier run has ended with, or None without a copy of it."""
     for name in TRAINED_AT_THE_END:
@@ -198,6 +212,7 @@ def _of_earlier(
     earlier = load_model(path, ImageClassifier, trust=trust)
     embedder = ImageEmbedder(earlier.backbone, earlier.views, name="embedder")
     of = embedded_by(embedder, data, saw_labels=True, most=most, seed=seed)
+    of = dataclasses.replace(of, honest=honest)
     probe = trained_probe(of, seed)
     classifier = ImageClassifier(
         earlier.backbone,
@@ -211,7 +226,11 @@ def _of_earlier(
 
 
 def _measured(
-    classifier: ImageClassifier, data: FewLabels, most: int, seed: int
+    classifier: ImageClassifier,
+    data: FewLabels,
+    most: int,
+    seed: int,
+    honest: float | None,
 ) -> tuple[Candidate, Embedded]:
     """How good a network is, and what it makes of the images.
 
@@ -222,6 +241,7 @@ def _measured(
     tell("Measuring the last classifier ...")
     embedder = ImageEmbedder(classifier.backbone, classifier.views, name="embedder")
     of = embedded_by(embedder, data, saw_labels=True, most=most, seed=seed)
+    of = dataclasses.replace(of, honest=honest)
     measured = linear_candidate(of, trained_probe(of, seed), seed)
     predictions = None
     if of.test is not None:

@@ -12,6 +12,7 @@ from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.evaluation import fit_probe
 from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_classifier
+from semppl_keras.networks.calibrated import calibrated_classifier
 from semppl_keras.pretraining import Pretraining, SemPPL
 from semppl_keras.pretraining.memory_classifier import memory_classifier
 from semppl_keras.recipes import Recipe
@@ -179,7 +180,10 @@ class FinishedRun:
         return read_metrics(self.folder)
 
     def classifier(
-        self, chosen: str | os.PathLike[str] | None = None
+        self,
+        chosen: str | os.PathLike[str] | None = None,
+        *,
+        calibrated: bool = True,
     ) -> tuple[ImageClassifier, str]:
         """Images to class probabilities.
 
@@ -191,6 +195,8 @@ class FinishedRun:
         Args:
             chosen: Another one: its name, of those that `metrics.json` has, or the path
                 of a `.keras` file; None for the run's.
+            calibrated: Whether one that the labels have measured is as certain as they
+                say that it is right.
 
         Returns:
             The `ImageClassifier` and what it is called.
@@ -201,12 +207,32 @@ class FinishedRun:
         """
         chosen = self._usual() if chosen is None else chosen
         if chosen in TITLES:
-            return self._named(str(chosen)), TITLES[str(chosen)]
+            named = self._named(str(chosen))
+            temperature = self.temperature(chosen) if calibrated else None
+            if temperature is not None:
+                named = calibrated_classifier(named, temperature)
+            return named, TITLES[str(chosen)]
         path = pathlib.Path(chosen)
         classifier = load_classifier(
             path, self.folder, self.class_names, self.channels, trust=self.trust
         )
         return classifier, how_it_was_trained(path)
+
+    def temperature(self, chosen: str | os.PathLike[str] | None) -> float | None:
+        """By which a classifier is as certain as the labels say that it is right.
+
+        Args:
+            chosen: As for `classifier`.
+
+        Returns:
+            None for one that was not measured: what was fine-tuned or distilled, or
+            has too few labels, or a run of an earlier version.
+        """
+        chosen = self._usual() if chosen is None else chosen
+        found: float | None = self.metrics.get("classifier_temperatures", {}).get(
+            str(chosen)
+        )
+        return found
 
     def tell_classifier(self, chosen: str | os.PathLike[str] | None) -> None:
         """Says which it is, and by how much it is the best, where that was measured.

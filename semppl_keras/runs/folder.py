@@ -65,6 +65,8 @@ _CHOICE = {
     "classifier_cv_accuracies": dict,
 }
 _CV_ACCURACY = {"mean": number(0, 1), "std_error": number(0, 1)}
+_TEMPERATURES = {"classifier_temperatures": Entry(dict, optional=True)}
+_TEMPERATURE = number(1e-3, 1e3, optional=True)
 _MORE_ACCURACIES = (
     "hog_propagation_accuracy",
     "propagation_accuracy",
@@ -256,6 +258,10 @@ def read_metrics(folder: pathlib.Path) -> dict[str, Any]:
         check_entries(path, balanced, dict.fromkeys(balanced, number(0, 1)))
         for accuracy in by_name.values():
             check_entries(path, accuracy or {}, _CV_ACCURACY if accuracy else {})
+        # Earlier versions have measured none.
+        temperatures = metrics.get("classifier_temperatures", {})
+        check_entries(path, metrics, _TEMPERATURES)
+        check_entries(path, temperatures, dict.fromkeys(temperatures, _TEMPERATURE))
     cross_validated = metrics["cross_validated"]
     if cross_validated and "supervised_accuracy" in cross_validated:
         # Version 0.1 wrote it under the name of the better of two classifiers.

@@ -25,7 +25,10 @@ def write_table(
     order = np.argsort(-labels.probabilities, axis=1, kind="stable")
     nearest = [f"nearest_{rank + 1}" for rank in range(labels.nearest.shape[1])]
     about = ["confidence", "second", "second_share"]
+    strange = labels.none_of_these
     rows = [["path", "label", *about, *nearest, "given_label"]]
+    if strange is not None:
+        rows[0].append("none_of_these")
     for index in labels.rows:
         best, second = order[index, :2]
         shares = labels.probabilities[index]
@@ -43,6 +46,8 @@ def write_table(
                 inert(labels.given[index]),
             ]
         )
+        if strange is not None:
+            rows[-1].append(f"{strange[index]:.4f}")
     # File names need not be text; they are written as they are.
     write_whole(path, table_text(rows), errors="surrogateescape")
 

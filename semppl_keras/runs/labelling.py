@@ -13,6 +13,7 @@ from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
 from semppl_keras.data.images.progress import told_of
 from semppl_keras.data.images.sources import open_images
+from semppl_keras.evaluation import stranger_shares
 from semppl_keras.evaluation.knn import nearest_others
 from semppl_keras.networks import ImageClassifier, ImageEmbedder
 from semppl_keras.networks.image_classifier import as_probabilities
@@ -66,8 +67,9 @@ def label(
     Args:
         run: Run folder, or a file that `pack` has written.
         source: Folder of images, or another source of them.
-        out: The table to write: path, label, confidence, second choice, neighbours; or
-            another file, as `format` says. None for `label_formats.OUT` of it.
+        out: The table to write: path, label, confidence, second choice, whether it is
+            none of these, neighbours; or another file, as `format` says. None for
+            `label_formats.OUT` of it.
         format: One of `data.defaults.LABEL_FORMATS`, the form of what is written; None
             for that which the ending of `out` says, and otherwise a table, "csv".
         copy_images: Of the format "fiftyone", whether images are copied beside their
@@ -91,8 +93,10 @@ def label(
         `probabilities`, `(N, C)`; `features`, `(N, F)`; `nearest`, `(N, k)` indices of
         labelled images; `skipped`, what could not be read; `given`, list of N texts,
         the class that a person has given an image. `confidences`, `(N,)`, are the
-        largest probabilities; `kept` and `review` indices of the images in the table
-        and on the page.
+        largest probabilities; `none_of_these`, `(N,)`, how probable it is that an image
+        shows none of the classes; `expected_mistakes`, how many of the images in the
+        table are expected to be labelled wrongly; `kept` and `review` indices of the
+        images in the table and on the page.
 
     Raises:
         RunError: What was asked for cannot be done.
@@ -149,6 +153,7 @@ def label_with(options: LabelOptions) -> Labels:
     write_labels(options, labels, labelled.names)
     write_skipped(skipped_path(table), labels.skipped)
     _tell(labels, table, options.min_confidence)
+    calibrated = finished.temperature(options.classifier) is not None
     if options.move_into is not None:
         places = list(labels.names)
         try:
@@ -171,7 +176,20 @@ def label_with(options: LabelOptions) -> Labels:
         chosen = write_review(sheet, table, labels, finished, count)
         labels = dataclasses.replace(labels, review=chosen)
         tell(f"To look through and label by hand: {sheet}")
+    _tell_mistakes(labels, calibrated=calibrated)
     return labels
+
+
+def _tell_mistakes(labels: Labels, *, calibrated: bool) -> None:
+    """The last line: how far the table can be trusted."""
+    total = len(labels.rows)
+    if not total:
+        return
+    by = "" if calibrated else ", by confidences that no labels were held out to check"
+    tell(
+        f"About {labels.expected_mistakes:,.0f} of {total:,} are expected to be wrong"
+        f"{by}"
+    )
 
 
 def label_images(
@@ -223,10 +241,11 @@ def label_images(
     labelled = embedder.predict(finished.labelled.images, verbose=0)
     names = [listed.names[index] for index in decoded.kept]
     own = _same_images(finished.labelled, names, images)
+    probabilities = as_probabilities(classifier, features)
     return Labels(
         names=names,
         images=images,
-        probabilities=as_probabilities(classifier, features),
+        probabilities=probabilities,
         features=features,
         nearest=nearest_others(labelled, features, min(_NEAREST, len(labelled)), own),
         skipped=list(decoded.skipped),
@@ -241,6 +260,9 @@ def label_images(
         ],
         ranges=ranges,
         class_names=finished.class_names,
+        none_of_these=stranger_shares(
+            labelled, finished.labelled.labels, features, probabilities, own=own
+        ),
     )
 
 

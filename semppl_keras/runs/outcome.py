@@ -9,13 +9,14 @@ import keras
 import numpy as np
 
 from semppl_keras.data import FewLabels
-from semppl_keras.evaluation.classifier_titles import TITLES
+from semppl_keras.evaluation.classifier_titles import TITLES, TRAINED
 from semppl_keras.networks import ImageEmbedder
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes import Recipe
 from semppl_keras.runs.candidates import (
     Candidate,
     frozen_probe,
+    honest_accuracy,
     pixel_candidate,
     trained_probe,
 )
@@ -134,6 +135,9 @@ def outcome_of(
         metrics = measure_labels_alone(data, model.views, None, seed=seed)
     else:
         name = "linear"
+        others = {**candidates, **ended}
+        unaware = {name: one for name, one in others.items() if name not in TRAINED}
+        of = dataclasses.replace(of, honest=honest_accuracy(unaware))
         probe = trained_probe(of, seed)
         predictions = probe_predictions(of, probe, seed=seed)
         metrics = measure_training(

@@ -1,5 +1,6 @@
 """A pretrained network that is fine-tuned on what a few labels become over a graph."""
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_head
 from semppl_keras.runs.candidate_notes import read_note, write_note
 from semppl_keras.runs.candidates import (
     Candidate,
+    honest_accuracy,
     linear_candidate,
     propagated_candidate,
     trained_probe,
@@ -17,6 +19,7 @@ from semppl_keras.runs.candidates import (
 )
 from semppl_keras.runs.classifier_training import self_train
 from semppl_keras.runs.embedded import Embedded, embedded_by
+from semppl_keras.runs.frozen import frozen_before
 from semppl_keras.runs.kept_features import KeptFeatures, Start
 from semppl_keras.runs.run_models import TUNED, save_heads
 from semppl_keras.runs.safety.loading import load_model
@@ -153,6 +156,9 @@ def _measured(
     tell("Measuring the fine-tuned backbone ...")
     seed = settings["seed"]
     of = embedded_by(embedder, data, saw_labels=True, seed=seed)
+    frozen = frozen_before(folder, settings)
+    if frozen is not None:
+        of = dataclasses.replace(of, honest=honest_accuracy(frozen.candidates))
     candidates = with_one_optimism(
         {
             "tuned_linear": linear_candidate(

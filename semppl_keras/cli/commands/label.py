@@ -27,7 +27,8 @@ what is written:
   labels.csv         path, label, confidence (its probability), second and second_share
                      (the next class and its probability), nearest_1 to nearest_3 (the
                      labelled images whose features are nearest), given_label (the class
-                     that the run was given of an image); paths relative to the table;
+                     that the run was given of an image), none_of_these (how probable it
+                     is that it shows none of the classes); paths relative to the table;
                      semppl train --labelled takes it
   labels.skipped.tsv the files that could not be read, and why
   labels.review.html with --review: a page to look through the images whose labels would

@@ -35,6 +35,8 @@ class Labels:
         table: `pathlib.Path` of the table, or None where none was written.
         review: `(n,)` indices of the images on the page to look through, or None where
             none was written.
+        none_of_these: `(N,)`, how probable it is that an image shows none of the
+            classes, or None where that was not asked.
     """
 
     names: list[str]
@@ -50,6 +52,7 @@ class Labels:
     kept: np.ndarray | None = None
     table: pathlib.Path | None = None
     review: np.ndarray | None = None
+    none_of_these: np.ndarray | None = None
 
     @property
     def confidences(self) -> np.ndarray:
@@ -60,6 +63,21 @@ class Labels:
     def predicted(self) -> np.ndarray:
         """`(N,)` integers, the most probable class of each."""
         return self.probabilities.argmax(axis=1)
+
+    @property
+    def expected_mistakes(self) -> float:
+        """Of the images in the table, how many are expected to be labelled wrongly.
+
+        By their confidences, if they show any of the classes; an image that a person
+        has given a class by that class.
+        """
+        given = np.array(self.given)[self.rows]
+        names = np.array(self.class_names)[self.predicted[self.rows]]
+        right = self.confidences[self.rows]
+        if self.none_of_these is not None:
+            right = right * (1 - self.none_of_these[self.rows])
+        wrong = np.where(given == "", 1 - right, given != names)
+        return float(wrong.sum())
 
     @property
     def rows(self) -> np.ndarray:
@@ -87,6 +105,7 @@ class Labels:
             lines.append(f"  {others}: {int(counts[_TOLD:].sum()):,}")
         if len(self.names) > total:
             lines.append(f"  left out, less certain: {len(self.names) - total:,}")
+        lines.append(f"  expected to be wrong: {self.expected_mistakes:,.0f}")
         if self.skipped:
             lines.append(f"  not read: {len(self.skipped):,}")
         if self.table is not None:
