@@ -14,10 +14,10 @@ import json
 import pathlib
 
 import numpy as np
+from sklearn.cluster import KMeans
 
 from semppl_keras.evaluation import active
 from semppl_keras.evaluation.unit_probe import unit_probe
-from semppl_keras.runs.reviewing import choose_for_review
 
 ROUNDS = (17, 17, 16)
 RANDOM_SEEDS = 5
@@ -27,7 +27,7 @@ STRATEGIES = {
         seed
     ).permutation(len(features))[:count],
     "least certain, clustered": lambda seed, features, known, shares, count: (
-        choose_for_review(shares.max(1), features, count)
+        uncertain_clusters(shares.max(1), features, count)
     ),
     "margin": lambda seed, features, known, shares, count: active.least_margin(
         shares, count
@@ -45,6 +45,14 @@ STRATEGIES = {
         features, shares, count
     ),
 }
+
+
+def uncertain_clusters(confidences, features, count):
+    """The least certain image of each cluster of the least certain ones."""
+    pool = np.argsort(confidences, kind="stable")[: 5 * count]
+    rows = features[pool] / np.linalg.norm(features[pool], axis=1, keepdims=True)
+    of = KMeans(count, n_init=1, random_state=0).fit_predict(rows.astype("float64"))
+    return pool[np.sort(np.unique(of, return_index=True)[1])]
 
 
 def accuracy(data, draw, strategy, seed=0, rounds=ROUNDS):

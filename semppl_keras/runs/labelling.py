@@ -181,11 +181,14 @@ def label_with(options: LabelOptions) -> Labels:
 
 
 def _tell_mistakes(labels: Labels, *, calibrated: bool) -> None:
-    """The last line: how far the table can be trusted."""
+    """The last lines: how far the table can be trusted."""
     total = len(labels.rows)
     if not total:
         return
     by = "" if calibrated else ", by confidences that no labels were held out to check"
+    strangers = round(labels.expected_strangers)
+    if strangers:
+        tell(f"About {strangers:,} may show none of the classes: see none_of_these")
     tell(
         f"About {labels.expected_mistakes:,.0f} of {total:,} are expected to be wrong"
         f"{by}"
@@ -247,6 +250,7 @@ def label_images(
         images=images,
         probabilities=probabilities,
         features=features,
+        labelled_features=labelled,
         nearest=nearest_others(labelled, features, min(_NEAREST, len(labelled)), own),
         skipped=list(decoded.skipped),
         given=[

@@ -9,6 +9,7 @@ import shlex
 import numpy as np
 
 from semppl_keras.data.images.files import UnreadableImage, read_image
+from semppl_keras.evaluation.active import typical
 from semppl_keras.reports.contact_sheet import saved_table, write_contact_sheet
 from semppl_keras.reports.tables import counted
 from semppl_keras.runs.finished import FinishedRun
@@ -16,47 +17,36 @@ from semppl_keras.runs.label_table import path_from
 from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.telling import tell
 
-# Among so many times the images asked for, the least certain, those to review are
-# spread over clusters.
-_POOL = 5
+# Of more images so many, drawn at random, are looked at: there are typical ones among
+# them, and clustering all takes longer than labelling.
+_MOST_IMAGES = 20_000
 
 
 def choose_for_review(
-    confidences: np.ndarray, features: np.ndarray, count: int, seed: int = 0
+    confidences: np.ndarray,
+    features: np.ndarray,
+    labelled: np.ndarray,
+    count: int,
+    seed: int = 0,
 ) -> np.ndarray:
-    """The images whose labels would teach most: uncertain ones, unlike each other.
-
-    The features of the least certain images, five times as many as asked for, are
-    clustered by k-means into as many clusters as asked for; of each the least certain
-    image is taken.
+    """The images whose labels would teach most, as `evaluation.active.typical` has it.
 
     Args:
         confidences: `(N,)`.
         features: `(N, F)`.
+        labelled: `(M, F)` of the labelled images.
         count: How many.
         seed: Of k-means.
 
     Returns:
         At most `count` indices, the least certain first.
     """
-    order = np.argsort(confidences, kind="stable")
-    pool = order[: _POOL * count]
-    if len(pool) <= count:
-        return pool
-    from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
-
-    rows = np.asarray(features, "float64")[pool]
-    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    # Copies of one image leave clusters empty; fewer are asked for then.
-    clusters = min(count, len(np.unique(rows, axis=0)))
-    with threadpool_limits(1):
-        of_cluster = KMeans(clusters, n_init=1, random_state=seed).fit_predict(rows)
-    # The pool is in order: the first of each cluster is its least certain.
-    first = np.unique(of_cluster, return_index=True)[1]
-    others = np.setdiff1d(np.arange(len(pool)), first)
-    chosen = np.concatenate([first, others[: count - len(first)]])
-    return pool[np.sort(chosen)]
+    pool = np.arange(len(features))
+    if len(pool) > _MOST_IMAGES:
+        generator = np.random.default_rng(seed)
+        pool = np.sort(generator.choice(pool, _MOST_IMAGES, replace=False))
+    chosen = pool[typical(features[pool], labelled, count, seed)]
+    return chosen[np.argsort(confidences[chosen], kind="stable")]
 
 
 def write_review(
@@ -94,7 +84,12 @@ def write_review(
         )
     rows = np.array(nameable, dtype="int64")
     chosen = rows[
-        choose_for_review(labels.confidences[rows], labels.features[rows], count)
+        choose_for_review(
+            labels.confidences[rows],
+            labels.features[rows],
+            labels.labelled_features,
+            count,
+        )
     ]
     names = labels.class_names
     order = np.argsort(-labels.probabilities, axis=1, kind="stable")
@@ -119,7 +114,7 @@ def write_review(
     given = _given(finished, out)
     command = None
     if given:
-        command = command_to_go_on(finished.folder, out.parent / saved_table(sheet))
+        command = command_to_go_on(finished.named, out.parent / saved_table(sheet))
     write_contact_sheet(sheet, entries, names, out.name, title, given, command)
     return chosen
 

@@ -308,29 +308,19 @@ def test_the_sheet_shows_images_to_label(run, photos, tmp_path):
     assert "http" not in page.replace('http-equiv="Content', "")
 
 
-def test_review_takes_uncertain_images_unlike_each_other():
+def test_review_takes_typical_images_of_groups_without_labels():
     generator = np.random.default_rng(0)
-    # Three groups of uncertain images, and a crowd of certain ones.
-    centres = np.repeat(np.eye(4), [10, 10, 10, 70], axis=0)
-    features = centres + generator.normal(0, 0.01, centres.shape)
-    confidences = np.concatenate(
-        [np.linspace(0.3, 0.4, 10), np.linspace(0.5, 0.6, 10)] * 2
-        + [generator.uniform(0.9, 1, 60)]
-    )
-    confidences[20:30] = np.linspace(0.61, 0.7, 10)
-    confidences[30:] = 0.95
-    chosen = choose_for_review(confidences, features, 3)
-    # The pool is the least certain fifteen: the first two groups.
+    # Three groups without a label, the largest first, and one that has some.
+    groups = np.repeat(np.arange(4), [30, 20, 10, 40])
+    features = np.eye(4)[groups] + generator.normal(0, 0.05, (100, 4))
+    labelled = np.eye(4)[[3, 3, 3]] + generator.normal(0, 0.05, (3, 4))
+    confidences = generator.uniform(size=100)
+    chosen = choose_for_review(confidences, features, labelled, 6)
     assert confidences[chosen].tolist() == sorted(confidences[chosen])
-    assert chosen[0] == 0
-    assert set(chosen // 10) == {0, 1}
-    chosen = choose_for_review(confidences, features, 6)
-    assert {0, 10, 20} <= set(chosen)
-    # Copies of one image are not taken for several kinds.
-    same = choose_for_review(confidences, np.ones_like(features), 4)
-    assert same.tolist() == [0, 1, 2, 3]
-    everything = choose_for_review(confidences[:3], features[:3], 5)
-    assert everything.tolist() == [0, 1, 2]
+    assert {0, 1, 2} <= set(groups[chosen])
+    # No more than there are, and copies of one image are no kinds.
+    same = choose_for_review(confidences[:3], np.ones((3, 4)), labelled, 5)
+    assert sorted(same) == [0, 1, 2]
 
 
 def test_nearest_rows_are_nearest_by_angle():

@@ -32,7 +32,7 @@ what is written:
                      semppl train --labelled takes it
   labels.skipped.tsv the files that could not be read, and why
   labels.review.html with --review: a page to look through the images whose labels would
-                     teach most, uncertain ones unlike each other, and to label them;
+                     teach most, typical ones of what no label is like, to label;
                      it saves a table for semppl train --labelled
 
 examples:

@@ -24,6 +24,7 @@ class Labels:
         images: `(N, s, s, channels)` uint8, as the classifier saw them.
         probabilities: `(N, C)`.
         features: `(N, F)`.
+        labelled_features: `(M, F)` of the labelled images of the run.
         nearest: `(N, k)` indices of the labelled images whose features are nearest,
             the image itself left out; -1 where there are no others.
         skipped: list of `Skipped`, what could not be read.
@@ -43,6 +44,7 @@ class Labels:
     images: np.ndarray
     probabilities: np.ndarray
     features: np.ndarray
+    labelled_features: np.ndarray
     nearest: np.ndarray
     skipped: list[Any]
     given: list[str]
@@ -68,16 +70,23 @@ class Labels:
     def expected_mistakes(self) -> float:
         """Of the images in the table, how many are expected to be labelled wrongly.
 
-        By their confidences, if they show any of the classes; an image that a person
-        has given a class by that class.
+        By their confidences, as if each showed one of the classes; an image that a
+        person has given a class by that class.
         """
         given = np.array(self.given)[self.rows]
         names = np.array(self.class_names)[self.predicted[self.rows]]
         right = self.confidences[self.rows]
-        if self.none_of_these is not None:
-            right = right * (1 - self.none_of_these[self.rows])
         wrong = np.where(given == "", 1 - right, given != names)
         return float(wrong.sum())
+
+    @property
+    def expected_strangers(self) -> float:
+        """Of the images in the table, how many may show none of the classes; 0 where
+        that was not asked."""
+        if self.none_of_these is None:
+            return 0.0
+        known = np.array(self.given)[self.rows] != ""
+        return float(np.where(known, 0, self.none_of_these[self.rows]).sum())
 
     @property
     def rows(self) -> np.ndarray:
