@@ -12,7 +12,7 @@ import sys
 from tiny_runs import tiny_runs
 
 from semppl_keras.cli import main
-from semppl_keras.runs import training as train_command
+from semppl_keras.runs import network_training
 
 
 class _Countdown:
@@ -31,11 +31,11 @@ def arm(moment, count):
     countdown = _Countdown(count)
     if moment == "step":
 
-        class Killing(train_command.ScalarLogs):
+        class Killing(network_training.ScalarLogs):
             def on_train_batch_begin(self, batch, logs=None):
                 countdown()
 
-        train_command.ScalarLogs = Killing
+        network_training.ScalarLogs = Killing
         return
 
     # A checkpoint gets its name once it is whole.

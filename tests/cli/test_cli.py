@@ -19,7 +19,7 @@ import semppl_keras
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import main, parser
 from semppl_keras.reports.run_picture import write_report
-from semppl_keras.runs import training as train_command
+from semppl_keras.runs import network_training
 from semppl_keras.runs.settings import run_folder
 
 _FILES = ("metrics.json", "model.keras", "history.json", "report.png", "run.json")
@@ -91,7 +91,7 @@ def test_a_run_that_is_interrupted_twice_goes_on_where_it_was_saved(
     new, finished, tmp_path, monkeypatch, capsys
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(train_command, "ScalarLogs", interrupting(epoch=2))
+        patch.setattr(network_training, "ScalarLogs", interrupting(epoch=2))
         assert main(["train", *new, "--out", str(tmp_path)]) == 130
     told = capsys.readouterr().err
     assert f"semppl train --resume {tmp_path}" in told
@@ -120,7 +120,7 @@ def test_a_run_interrupted_before_its_first_checkpoint_starts_again(
     new, tmp_path, monkeypatch
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(train_command, "ScalarLogs", interrupting(epoch=0))
+        patch.setattr(network_training, "ScalarLogs", interrupting(epoch=0))
         assert main(["train", *new, "--epochs", "1", "--out", str(tmp_path)]) == 130
     assert latest_checkpoint(tmp_path / "checkpoints") is None
     assert main(["train", "--resume", str(tmp_path)]) == 0

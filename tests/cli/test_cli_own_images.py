@@ -26,6 +26,7 @@ from semppl_keras.data import dataset_name, read_image
 from semppl_keras.reports.drawing import drawable
 from semppl_keras.reports.run_picture import write_report
 from semppl_keras.reports.tables import format_run
+from semppl_keras.runs import network_training
 from semppl_keras.runs import training as train_command
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
@@ -208,7 +209,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
 ):
     options = _options(photos)
     with monkeypatch.context() as patch:
-        patch.setattr(train_command, "ScalarLogs", interrupting(epoch=1))
+        patch.setattr(network_training, "ScalarLogs", interrupting(epoch=1))
         assert main(["train", *options, "--out", str(tmp_path)]) == 130
     capsys.readouterr()
     resume = ["train", "--resume", "--out", str(tmp_path)]
@@ -245,7 +246,9 @@ def test_images_that_have_changed_meanwhile_are_told(finished, capsys):
         settings["dataset"]["unlabelled"], settings["dataset"]["labelled"]
     )
     other = {**settings, "images_digest": "other"}
-    assert with_data(other, data, finished[0]) == other
+    changed = {"images_digest": settings["images_digest"]}
+    noted = with_data(other, data, finished[0])
+    assert noted == {**other, "changed_since": changed}
     assert "not those that the run was begun with" in capsys.readouterr().out
 
 
@@ -313,7 +316,8 @@ def test_columns_of_tables_are_asked_for(small, tables, tmp_path, capsys):
         assert "('blue' 6 before, 7 now; 'red' 6 before, 5 now)" in told
     data = run.data
     assert capsys.readouterr().out == ""
-    assert with_data(settings, data, out) == settings
+    changed = with_data(settings, data, out)["changed_since"]["labels"]["counts"]
+    assert changed == {"blue": 7, "green": 6, "red": 5}
     assert "the labels are not those that the run was begun with" in (
         capsys.readouterr().out
     )
@@ -566,7 +570,10 @@ def test_a_run_without_a_range_reads_each_image_by_itself(deep, tmp_path):
     run = FinishedRun(folder)
     assert run.labelled.images.max() < 17
     np.testing.assert_array_equal(run.labelled.images, run.data.x_labelled)
-    assert with_data(settings, run.data, folder) == settings
+    noted = with_data(settings, run.data, folder)
+    # The same files make other images.
+    assert list(noted.pop("changed_since")) == ["images_digest"]
+    assert noted == settings
 
 
 def test_a_range_that_is_given(deep, tmp_path, capsys):

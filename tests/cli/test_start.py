@@ -533,7 +533,7 @@ def test_options_stand_in_groups(command, capsys):
     (common,) = (part for part in paragraphs if part.startswith("options:\n"))
     assert re.findall(r"^  (-\S+)", common, re.M) == ["-h,", "-q,", "-v,"]
     groups = [part for part in paragraphs if re.search(r":\n  --", part)]
-    assert len(groups) >= 2
+    assert groups
 
 
 @pytest.mark.any_backend

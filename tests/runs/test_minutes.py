@@ -16,7 +16,7 @@ from toys import toy_images, toy_model
 
 from semppl_keras import runs
 from semppl_keras.cli import main
-from semppl_keras.runs import RunError, budget, training
+from semppl_keras.runs import RunError, budget, network_training
 from semppl_keras.runs.budget import Budget, seconds_of, steps_that_fit
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.settings import schedule_of
@@ -155,7 +155,7 @@ def test_a_run_goes_on_with_the_steps_that_were_found(
     options = ["train", *archive, "--minutes", "1", "--out"]
     parts = tmp_path / "parts"
     with monkeypatch.context() as patch:
-        patch.setattr(training, "ScalarLogs", interrupting(epoch=1))
+        patch.setattr(network_training, "ScalarLogs", interrupting(epoch=1))
         assert main([*options, str(parts)]) == 130
     settings = _settings(parts)
     assert (settings["epochs"], settings["steps_per_epoch"]) == (2, 6)

@@ -128,6 +128,7 @@ def test_labels_print_short(run, photos, tmp_path, capsys):
         f"  bright{bright:>8}",
         f"  dark  {dark:>8}",
         f"  left out, less certain: {40 - bright - dark}",
+        f"  expected to be wrong: {labels.expected_mistakes:.0f}",
         "  not read: 1",
         f"  table: {out}",
     ]
