@@ -275,6 +275,7 @@ def test_labels_that_spreadsheets_would_obey(tmp_path):
         images=np.zeros((3, 4, 4, 1), "uint8"),
         probabilities=np.eye(3),
         features=np.eye(3),
+        labelled_features=np.eye(3),
         nearest=np.array([[-1], [0], [0]]),
         skipped=[],
         given=["-1", "", ""],
