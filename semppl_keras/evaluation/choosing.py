@@ -32,21 +32,29 @@ class CrossValidation:
             trained with these labels; 0 for others.
         temperature: By which what it says of other images is as certain as it is right
             (`evaluation.tempered`).
+        weights: How much each of these images counts, 1 on the mean; empty where all
+            count alike.
     """
 
     correct: tuple[float, ...]
     optimism: float = 0.0
     temperature: float = 1.0
+    weights: tuple[float, ...] = ()
+
+    @property
+    def weighted(self) -> np.ndarray:
+        """`correct`, each times its weight: their mean is the flattered accuracy."""
+        return np.multiply(self.correct, self.weights or 1.0)
 
     @property
     def mean(self) -> float:
         """The accuracy, without the optimism."""
-        return max(0.0, float(np.mean(self.correct)) - self.optimism)
+        return max(0.0, float(np.mean(self.weighted)) - self.optimism)
 
     @property
     def std_error(self) -> float:
         """Of the mean, as far as it depends on which images are labelled."""
-        return _std_error(np.asarray(self.correct))
+        return _std_error(self.weighted)
 
 
 def cross_validate(
@@ -64,7 +72,9 @@ def cross_validate(
     In stratified folds, up to five, drawn `repeats` times, the same for every
     classifier of the same labels and seed. A label is hidden from the classifier while
     it is held out, also where that looks at all images, labelled or not. The only
-    label of a class is never held out, and not measured.
+    label of a class is never held out, and not measured. Every class counts alike: how
+    often one is among the labels that somebody has given says little of how often it
+    is among the images.
 
     Features that were trained with these labels have drawn the images that belong to
     them together, so that held-out ones are recognised more easily than images that
@@ -126,7 +136,11 @@ def cross_validate(
             said_of_others.append(others)
         count.add()
     optimism = max(0.0, float(np.mean(surer))) if surer else 0.0
-    measured = CrossValidation(tuple((correct[spare] / repeats).tolist()), optimism)
+    measured = CrossValidation(
+        tuple((correct[spare] / repeats).tolist()),
+        optimism,
+        weights=_balancing(labels[spare]),
+    )
     if sum(map(len, said_of_others)):
         accuracy = expected_accuracy(measured.mean, honest)
         temperature = match_confidence(np.concatenate(said_of_others), accuracy)
@@ -191,7 +205,7 @@ def choose(
         return named[0]
     for whole, part in contained.items():
         if whole in known and part in known:
-            ahead = np.mean(known[whole].correct) > np.mean(known[part].correct)
+            ahead = known[whole].weighted.mean() > known[part].weighted.mean()
             if ahead:
                 known[whole] = known[part]
             del known[part if ahead else whole]
@@ -222,6 +236,16 @@ def _folds(
     return [mask for mask in masks if mask.any()]
 
 
+def _balancing(labels: np.ndarray) -> tuple[float, ...]:
+    """Weights by which all classes count alike; none where they do so anyway."""
+    counts = np.bincount(labels)
+    of_each = counts[labels]
+    if of_each.min() == of_each.max():
+        return ()
+    weights = len(labels) / (np.count_nonzero(counts) * of_each)
+    return tuple(weights.tolist())
+
+
 def _surer(some: np.ndarray, others: np.ndarray) -> float:
     """By how much the largest shares of some are larger than those of others.
 
@@ -245,7 +269,7 @@ def _surer(some: np.ndarray, others: np.ndarray) -> float:
 
 def _is_behind(one: CrossValidation, best: CrossValidation) -> bool:
     """Whether by more than chance, as far as that can be told."""
-    differences = np.subtract(best.correct, one.correct)
+    differences = best.weighted - one.weighted
     return best.mean - one.mean > _std_error(differences)
 
 

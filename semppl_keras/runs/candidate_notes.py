@@ -6,6 +6,7 @@ from typing import Any
 
 from semppl_keras.evaluation.choosing import CrossValidation
 from semppl_keras.runs.candidates import Candidate
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.safety.json_files import (
     SHARE_OR_NONE,
     Entry,
@@ -31,6 +32,15 @@ _CLASSIFIER = {
         "that is a list of shares, or null",
     ),
     "optimism": number(0, 1),
+    # Of an earlier version all labels count alike.
+    "weights": Entry(
+        list | None,
+        lambda values: all(
+            isinstance(value, int | float) and value > 0 for value in values or ()
+        ),
+        "that is a list of positive numbers, or null",
+        True,
+    ),
     # What an earlier version has measured lacks it.
     "temperature": Entry(
         int | float, lambda value: 0 < value < 1e6, "that is a positive number", True
@@ -68,6 +78,7 @@ def write_note(
                     "optimism": one.cross_validation.optimism
                     if one.cross_validation
                     else 0.0,
+                    "weights": one.cross_validation and one.cross_validation.weights,
                     "temperature": one.cross_validation.temperature
                     if one.cross_validation
                     else 1.0,
@@ -106,7 +117,10 @@ def read_note(
             None
             if correct is None
             else CrossValidation(
-                tuple(correct), entry["optimism"], entry.get("temperature", 1.0)
+                tuple(correct),
+                entry["optimism"],
+                entry.get("temperature", 1.0),
+                _weights(path, name, entry, len(correct)),
             )
         )
         candidates[name] = Candidate(
@@ -115,3 +129,16 @@ def read_note(
             balanced_accuracy=entry.get("balanced_accuracy"),
         )
     return candidates, note["knn_accuracy"]
+
+
+def _weights(
+    path: pathlib.Path, name: str, entry: Mapping[str, Any], count: int
+) -> tuple[float, ...]:
+    """Those of a classifier, one for each image that was held out, or none."""
+    weights = tuple(entry.get("weights") or ())
+    if weights and len(weights) != count:
+        raise RunError(
+            f"{str(path)!r} must have a weight for each label of {name!r}. Received: "
+            f"{len(weights)} for {count}. Delete it; it is measured again."
+        )
+    return weights

@@ -55,6 +55,21 @@ def test_mean_and_standard_error():
     assert measured.std_error == pytest.approx(correct.std(ddof=1) / np.sqrt(30))
 
 
+def test_every_class_counts_alike():
+    labels = np.repeat(np.arange(3), [12, 4, 2])
+    measured = cross_validate(_answers(labels, wrong=[0, 1, 2, 16]), labels)
+    # 9 of 12, 4 of 4 and 1 of 2.
+    assert measured.mean == pytest.approx((0.75 + 1 + 0.5) / 3)
+    correct = np.array([0] * 3 + [1] * 13 + [0, 1])
+    weighted = correct * 18 / (3 * np.repeat([12, 4, 2], [12, 4, 2]))
+    assert measured.std_error == pytest.approx(weighted.std(ddof=1) / np.sqrt(18))
+    # The one that knows the rare classes is better, with fewer right answers.
+    rare = cross_validate(_answers(labels, wrong=range(7)), labels)
+    frequent = cross_validate(_answers(labels, wrong=range(13, 18)), labels)
+    assert sum(rare.correct) < sum(frequent.correct)
+    assert choose({"rare": rare, "often": frequent}, ["often", "rare"]) == "rare"
+
+
 def test_the_only_label_of_a_class_is_not_measured():
     labels = np.array([0, 0, 0, 1, 1, 2])
     seen = []
