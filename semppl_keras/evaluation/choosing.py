@@ -9,11 +9,8 @@ import numpy as np
 
 from semppl_keras.evaluation.calibration import fit_temperature, match_confidence
 from semppl_keras.evaluation.counting import Count, Progress
+from semppl_keras.evaluation.folds import REPEATS, stratified_folds
 from semppl_keras.evaluation.inputs import UNKNOWN, all_known
-
-_MAX_FOLDS = 5
-# Times that the folds are drawn: one draw of a few labels is mostly chance.
-REPEATS = 3
 
 # Of labels with -1 in the place of those that are held out, `(n,)`: shares of all
 # labelled images, `(n, C)`, and of images that nobody has labelled, `(m, C)`, of which
@@ -114,15 +111,10 @@ def cross_validate(
         >>> cross_validate(fit, labels).mean
     """
     labels = all_known(labels, "labels", len(labels)).astype("int64")
-    counts = np.bincount(labels)
-    spare = counts[labels] >= 2
-    if np.sum(counts >= 2) < 2:
+    drawn = stratified_folds(labels, repeats, seed)
+    if drawn is None:
         return None
-    folds = [
-        fold
-        for repeat in range(repeats)
-        for fold in _folds(labels, spare, np.random.default_rng([seed, repeat]))
-    ]
+    folds, spare = drawn
     correct, surer = np.zeros(len(labels)), []
     said: list[np.ndarray] = []
     said_of_others: list[np.ndarray] = []
@@ -214,26 +206,6 @@ def choose(
         del known[name]
     best = max(known.values(), key=lambda one: one.mean)
     return next(name for name, one in known.items() if not _is_behind(one, best))
-
-
-def _folds(
-    labels: np.ndarray, spare: np.ndarray, generator: np.random.Generator
-) -> list[np.ndarray]:
-    """Masks `(n,)` of what is held out, of which together have all that is spare.
-
-    Every class has a label left in each.
-    """
-    counts = np.bincount(labels)
-    number = min(_MAX_FOLDS, int(counts.max()))
-    fold_of = np.full(len(labels), -1)
-    first = 0
-    for label in np.flatnonzero(counts >= 2):
-        rows = generator.permutation(np.flatnonzero(labels == label))
-        # The larger folds are not always the same ones.
-        fold_of[rows] = (first + np.arange(len(rows))) % number
-        first += len(rows)
-    masks = [spare & (fold_of == fold) for fold in range(number)]
-    return [mask for mask in masks if mask.any()]
 
 
 def _balancing(labels: np.ndarray) -> tuple[float, ...]:

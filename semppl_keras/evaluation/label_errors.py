@@ -7,12 +7,9 @@ from typing import Any
 import numpy as np
 
 from semppl_keras.evaluation.counting import Count, Progress
+from semppl_keras.evaluation.folds import REPEATS, stratified_folds
 from semppl_keras.evaluation.inputs import UNKNOWN, all_known, as_features
 
-_MAX_FOLDS = 5
-# Times that the folds are drawn: whether a label stands out depends on which others
-# are hidden beside it.
-REPEATS = 3
 # Share of the labels that is taken to be wrong before anything is known of them.
 USUAL_NOISE = 0.1
 # How much the most suspect label counts.
@@ -160,19 +157,15 @@ def held_out_probabilities(
         ValueError: Labels that are none, or fewer than two classes with two of them.
     """
     labels = all_known(labels, "labels", len(labels)).astype("int64")
-    counts = np.bincount(labels, minlength=num_classes)
-    spare = counts[labels] >= 2
-    if np.sum(counts >= 2) < 2:
+    drawn = stratified_folds(labels, repeats, seed)
+    if drawn is None:
+        pairs = int(np.sum(np.bincount(labels) >= 2))
         raise ValueError(
             "`labels` must hold two classes with two labels each, of which one can be "
-            f"hidden. Received: {len(labels)} labels, {int(np.sum(counts >= 2))} such "
-            "class(es). Label more images."
+            f"hidden. Received: {len(labels)} labels, {pairs} such class(es). "
+            "Label more images."
         )
-    folds = [
-        held
-        for repeat in range(repeats)
-        for held in _folds(labels, spare, np.random.default_rng([seed, repeat]))
-    ]
+    folds, spare = drawn
     shares = np.zeros((len(labels), num_classes))
     count = Count("labels that are hidden in turn", len(folds), progress)
     for held in folds:
@@ -218,20 +211,3 @@ def _thresholds(shares: np.ndarray, labels: np.ndarray) -> np.ndarray:
     sums = np.bincount(labels, own, minlength=shares.shape[1])
     means = sums / np.maximum(counts, 1)
     return np.where(counts > 0, means, means[counts > 0].mean())
-
-
-def _folds(
-    labels: np.ndarray, spare: np.ndarray, generator: np.random.Generator
-) -> list[np.ndarray]:
-    """Masks `(n,)` of what is hidden, of which together have all that is spare."""
-    counts = np.bincount(labels)
-    number = min(_MAX_FOLDS, int(counts.max()))
-    fold_of = np.full(len(labels), UNKNOWN)
-    first = 0
-    for label in np.flatnonzero(counts >= 2):
-        rows = generator.permutation(np.flatnonzero(labels == label))
-        # Where a class ends another one begins: no fold is always the larger one.
-        fold_of[rows] = (first + np.arange(len(rows))) % number
-        first += len(rows)
-    masks = [spare & (fold_of == fold) for fold in range(number)]
-    return [mask for mask in masks if mask.any()]

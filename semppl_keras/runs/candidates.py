@@ -14,11 +14,11 @@ from semppl_keras.evaluation import (
 )
 from semppl_keras.evaluation.calibration import match_confidence
 from semppl_keras.evaluation.choosing import (
-    REPEATS,
     CrossValidation,
     cross_validate,
     expected_accuracy,
 )
+from semppl_keras.evaluation.folds import REPEATS
 from semppl_keras.evaluation.probe import refitted
 from semppl_keras.evaluation.propagated_probe import propagated_probe
 from semppl_keras.evaluation.unit_probe import unit_probe

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from semppl_keras.evaluation.classifier_titles import TITLES, TRAINED
+from semppl_keras.evaluation.folds import REPEATS
 from semppl_keras.evaluation.label_errors import (
-    REPEATS,
     USUAL_NOISE,
     LabelErrors,
     find_label_errors,
