@@ -46,7 +46,8 @@ class CrossValidation:
     @property
     def mean(self) -> float:
         """The accuracy, without the optimism."""
-        return max(0.0, float(np.mean(self.weighted)) - self.optimism)
+        # Weights add up to no more than nearly 1.
+        return min(1.0, max(0.0, float(np.mean(self.weighted)) - self.optimism))
 
     @property
     def std_error(self) -> float:

@@ -69,6 +69,22 @@ class Candidate:
         measured = dataclasses.replace(self.cross_validation, optimism=optimism)
         return dataclasses.replace(self, cross_validation=measured)
 
+    def as_certain_as_right(
+        self, shares: np.ndarray, honest: float | None
+    ) -> "Candidate":
+        """The same with the temperature by which it is as certain as it is right.
+
+        Args:
+            shares: `(N, C)`, what it says of images that nobody has labelled.
+            honest: As for `Embedded`.
+        """
+        assert self.cross_validation is not None
+        right = expected_accuracy(self.cross_validation.mean, honest)
+        measured = dataclasses.replace(
+            self.cross_validation, temperature=match_confidence(shares, right)
+        )
+        return dataclasses.replace(self, cross_validation=measured)
+
 
 def with_one_optimism(
     candidates: Mapping[str, Candidate], name: str
@@ -175,12 +191,11 @@ def memory_candidate(
 
     measured = _cross_validated(shares, data.y_labelled, len(data.x_train), seed)
     others = data.unlabelled_indices[:_MOST_VOTES]
+    candidate = Candidate(measured, accuracy)
     if measured is not None and len(others):
         votes = memory_classifier(model).predict(data.x_train[others], verbose=0)
-        right = expected_accuracy(measured.mean, honest)
-        temperature = match_confidence(votes, right)
-        measured = dataclasses.replace(measured, temperature=temperature)
-    return Candidate(measured, accuracy)
+        candidate = candidate.as_certain_as_right(votes, honest)
+    return candidate
 
 
 def pixel_candidate(model: SemPPL, data: FewLabels, seed: int) -> Candidate:

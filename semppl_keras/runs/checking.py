@@ -48,6 +48,7 @@ def check(
     out: str | os.PathLike[str] | None = None,
     show: int = CheckOptions.show,
     doubt: float | None = None,
+    photos: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
 ) -> LabelCheck:
@@ -67,6 +68,7 @@ def check(
         doubt: Share in (0, 1) of the labels that may be wrong: a classifier is fitted
             anew to these features for which the most suspect labels count less, and
             kept as the run's. None for no such classifier.
+        photos: Folder in which the images of the run are now; None for where they were.
         trust: Whether the run may be somebody else's.
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
@@ -89,6 +91,7 @@ def check(
             out=out,
             show=show,
             doubt=doubt,
+            photos=photos,
             trust=trust,
         )
     )
@@ -96,11 +99,18 @@ def check(
 
 def check_with(options: CheckOptions) -> LabelCheck:
     """The same, of options that are filled already."""
-    finished = FinishedRun(options.run, trust=options.trust)
+    finished = FinishedRun(options.run, trust=options.trust, photos=options.photos)
+    finished.check_can_be_written(options.out)
+    if options.doubt is not None and finished.packed:
+        raise RunError(
+            "--doubt keeps a classifier in the run. Received: "
+            f"{str(finished.named)!r}, which is packed. Unpack it, or leave --doubt "
+            "out."
+        )
     table, page = _table_and_page(options, finished)
     begun = time.monotonic()
     network, how = finished.classifier(options.classifier)
-    tell(f"Checking the labels of {shown(finished.folder)} ({shown(how)}) ...")
+    tell(f"Checking the labels of {shown(finished.named)} ({shown(how)}) ...")
     finished.tell_classifier(options.classifier)
     if saw_labels(how):
         tell(
@@ -117,7 +127,7 @@ def check_with(options: CheckOptions) -> LabelCheck:
         page,
     )
     _write_table(checked)
-    _write_page(checked, suspects, options.show, f"Suspect labels: {finished.folder}")
+    _write_page(checked, suspects, options.show, f"Suspect labels: {finished.named}")
     _tell(checked, options.show)
     if options.doubt is None:
         return checked

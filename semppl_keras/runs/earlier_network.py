@@ -19,6 +19,7 @@ def earlier_network(
     settings: Mapping[str, Any],
     data: FewLabels,
     *,
+    begun: bool = False,
     trust: bool = False,
 ) -> SemPPL:
     """The network that a run goes on from, for the classes and labels of now.
@@ -31,6 +32,7 @@ def earlier_network(
         folder: Of the run that goes on.
         settings: What its `run.json` holds.
         data: What it is trained on.
+        begun: Whether its memory is of no use, since another goes on.
         trust: As for `load_model`.
 
     Returns:
@@ -48,6 +50,8 @@ def earlier_network(
         }
         model = with_classes(model, len(now), numbers)
     elif note["same_labels"]:
+        return model
+    if begun:
         return model
     labels = note.get("labels")
     # What is in the memory has no image's name on it.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from semppl_keras.data import FewLabels
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_head
+from semppl_keras.networks.image_classifier import as_probabilities
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes.ending import (
     ConsistencyEnding,
@@ -243,6 +244,10 @@ def _measured(
     of = embedded_by(embedder, data, saw_labels=True, most=most, seed=seed)
     of = dataclasses.replace(of, honest=honest)
     measured = linear_candidate(of, trained_probe(of, seed), seed)
+    if measured.cross_validation is not None and len(of.others):
+        # How certain the network itself is, and not the probe.
+        said = as_probabilities(classifier, of.others)
+        measured = measured.as_certain_as_right(said, honest)
     predictions = None
     if of.test is not None:
         logits = classifier.head.predict(of.test, verbose=0)

@@ -150,12 +150,12 @@ def copy_networks(
     if not settings["epochs"]:
         names |= {name: name for name in _END_FILES}
     known = settings["from"]["class_names"] == settings["class_names"]
-    if settings["from"]["same_labels"] and known:
+    if settings["from"]["same_labels"] and known and not settings["epochs"]:
         names |= {name: name for name in _CLASSIFIER_FILES}
     elif (finished.folder / CLASSIFIER).is_file():
         tell(
-            f"Note: {finished.named / CLASSIFIER} knows the labels of before, and "
-            f"does not go on: semppl finetune {out} makes another."
+            f"Note: {finished.named / CLASSIFIER} knows the network and the labels of "
+            f"before, and does not go on: semppl finetune {out} makes another."
         )
     for name, copied in names.items():
         if (finished.folder / name).is_file():

@@ -14,7 +14,7 @@ from semppl_keras.data.images.source_names import (
     is_table,
     resolved_source,
 )
-from semppl_keras.data.images.sources import check_source, open_images
+from semppl_keras.data.images.sources import check_source, open_images, pixels_of
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.merged_labels import (
     FileLabels,
@@ -146,6 +146,9 @@ def _labelled(
         tuple(label for _, label in together.values()),
         dict.fromkeys(remarks),
     )
+    if own.max_megapixels is not None:
+        limit = pixels_of(own.max_megapixels)
+        images = dataclasses.replace(images, max_pixels=limit)
     return images, Joined(own, found, behind, None, not found)
 
 

@@ -76,14 +76,14 @@ class KeptImages:
     def labelled(self) -> LabelledImages:
         """Those with labels, all of them unless there were very many."""
         part = self.parts[LABELLED]
-        return LabelledImages(part.images, part.labels, list(part.names))
+        return LabelledImages(part.images, part.labels, _called(part))
 
     def test(self) -> LabelledImages | None:
         """Those to test on whose labels are known, or None."""
         part = self.parts.get(TEST)
         if part is None or part.labels.min() < 0:
             return None
-        return LabelledImages(part.images, part.labels, list(part.names))
+        return LabelledImages(part.images, part.labels, _called(part))
 
     def data(self, name: str, class_names: Sequence[str]) -> OwnImages:
         """All of them as what a run is trained on.
@@ -105,8 +105,8 @@ class KeptImages:
             class_names=tuple(class_names),
             name=name,
             remarks=(f"The images themselves are not there: {self.told()} are kept.",),
-            train_names=(*few.names, *many.names),
-            test_names=() if tested is None else tuple(tested.names),
+            train_names=(*_called(few), *_called(many)),
+            test_names=() if tested is None else tuple(_called(tested)),
         )
 
     def told(self, roles: Sequence[str] = ROLES) -> str:
@@ -194,6 +194,11 @@ def read_kept(folder: pathlib.Path, num_classes: int) -> KeptImages | None:
         if f"{role}_images" in arrays
     }
     return KeptImages(parts)
+
+
+def _called(part: KeptPart) -> list[str]:
+    """Names that are no paths: by one like these there may be another image here."""
+    return [f"kept:{name}" for name in part.names]
 
 
 _OF_PART = ("images", "labels", "names", "total")

@@ -88,35 +88,61 @@ def label_files(options: LabelOptions) -> list[pathlib.Path]:
     """All files that are written of the labels."""
     out = label_out(options)
     files = [out, skipped_path(out)]
-    if label_format(options) == _FIFTYONE and not options.copy_images:
+    if label_format(options) == _FIFTYONE:
+        # With copies there is none, and an earlier one would count for more than these.
         files.append(out.with_name(MANIFEST))
     return files
 
 
+def check_copies(options: LabelOptions) -> None:
+    """Raises a `RunError` where copies of images would replace something."""
+    if not options.copy_images:
+        return
+    folder = label_out(options).with_name(FOLDER)
+    if folder.exists() and not options.overwrite:
+        raise RunError(
+            f"{folder} exists already. Choose another --out, or add --overwrite."
+        )
+    if _is_in(pathlib.Path(options.source), folder):
+        raise RunError(
+            f"--copy-images copies into {folder}. Received: {options.source}, which is "
+            "in it. Choose another --out."
+        )
+
+
 def write_labels(
-    options: LabelOptions, labels: Labels, labelled_names: Sequence[str]
-) -> None:
+    options: LabelOptions,
+    labels: Labels,
+    labelled_names: Sequence[str],
+    *,
+    again: bool = False,
+) -> list[str]:
     """Writes what the classifier says of the images.
 
     Args:
         options: Which form, and where to.
         labels: `Labels`, of which `rows` are written.
         labelled_names: A text for each labelled image.
+        again: Whether it was done before, and images have other places since.
+
+    Returns:
+        What is worth knowing of the files, for when all is done.
     """
     name, out = label_format(options), label_out(options)
     if name == _TABLE:
         write_table(out, labels, labelled_names)
-        return
-    guesses = _nameable(_guesses(labels, out), name)
+        return []
+    guesses = _nameable(_guesses(labels, out), name, told=not again)
     files, remarks = FORMATS[name].files(guesses, out)
     if options.copy_images:
         files.pop(out.with_name(MANIFEST))
-        _copy(guesses, out.with_name(FOLDER))
+        if not again:
+            _copy(guesses, out.with_name(FOLDER))
+            out.with_name(MANIFEST).unlink(missing_ok=True)
     for path, content in files.items():
         with whole_file(path) as partial:
             partial.write_bytes(content)
-    for remark in remarks:
-        tell(remark)
+    return remarks
 
 
 def _guesses(labels: Labels, out: pathlib.Path) -> Guesses:
@@ -133,10 +159,11 @@ def _guesses(labels: Labels, out: pathlib.Path) -> Guesses:
     )
 
 
-def _nameable(guesses: Guesses, form: str) -> Guesses:
+def _nameable(guesses: Guesses, form: str, *, told: bool) -> Guesses:
     """Those whose names are UTF-8, as all text of these forms has to be."""
     chosen = [index for index, name in enumerate(guesses.names) if _is_text(name)]
-    if left_out := len(guesses) - len(chosen):
+    left_out = len(guesses) - len(chosen)
+    if left_out and told:
         others = counted(left_out, "image has", "images have")
         tell(
             f"{others} a file name that is not UTF-8, and cannot be in the form "
@@ -161,6 +188,11 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_in(path: pathlib.Path, folder: pathlib.Path) -> bool:
+    """Whether a path is a folder, or somewhere in it."""
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _copy(guesses: Guesses, folder: pathlib.Path) -> None:

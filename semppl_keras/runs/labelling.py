@@ -25,7 +25,7 @@ from semppl_keras.runs.label_checks import (
     check_sources,
     table_and_page,
 )
-from semppl_keras.runs.label_formats import label_files, write_labels
+from semppl_keras.runs.label_formats import check_copies, label_files, write_labels
 from semppl_keras.runs.label_table import skipped_path
 from semppl_keras.runs.options.label import LabelOptions
 from semppl_keras.runs.prediction_progress import PredictionProgress
@@ -133,6 +133,7 @@ def label_with(options: LabelOptions) -> Labels:
     finished = FinishedRun(options.run, trust=options.trust, photos=options.photos)
     check_sources(options.source, finished, files)
     check_options(options, files)
+    check_copies(options)
     network, how = finished.classifier(options.classifier)
     tell(
         f"Labelling {shown(options.source)} with {shown(finished.named)} "
@@ -150,7 +151,7 @@ def label_with(options: LabelOptions) -> Labels:
         table=table,
     )
     labelled = finished.labelled
-    write_labels(options, labels, labelled.names)
+    remarks = write_labels(options, labels, labelled.names)
     write_skipped(skipped_path(table), labels.skipped)
     _tell(labels, table, options.min_confidence)
     calibrated = finished.temperature(options.classifier) is not None
@@ -170,7 +171,9 @@ def label_with(options: LabelOptions) -> Labels:
             # Should it be interrupted, the table knows what has been moved by then.
             if places != labels.names:
                 labels = dataclasses.replace(labels, names=places)
-                write_labels(options, labels, labelled.names)
+                remarks = write_labels(options, labels, labelled.names, again=True)
+    for remark in remarks:
+        tell(remark)
     if sheet is not None:
         count = options.review or 0
         chosen = write_review(sheet, table, labels, finished, count)

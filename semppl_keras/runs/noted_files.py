@@ -1,11 +1,12 @@
 """Which files a run was trained with: tables in its folder, as they were then."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from semppl_keras.data import FewLabels, OwnDataset, OwnImages, TableOptions
+from semppl_keras.data import Dataset, FewLabels, OwnDataset, OwnImages, TableOptions
 from semppl_keras.data.images.source_names import kind_and_rest
 from semppl_keras.data.images.sources import open_images
 from semppl_keras.data.images.spreadsheets import inert, inert_path, table_text
@@ -43,6 +44,26 @@ def note_files(
     if are_files(str(dataset.unlabelled)) and not unlabelled.exists():
         pairs = [(name, None) for name in data.given_names]
         write_files(unlabelled, pairs, dataset.tables)
+
+
+def with_own_tables(dataset: Dataset, folder: pathlib.Path) -> Dataset:
+    """The same; a table that lay in the folder of a run is looked for there.
+
+    Args:
+        dataset: Of a run, which may have been moved.
+        folder: Of the run.
+    """
+    if not isinstance(dataset, OwnDataset):
+        return dataset
+    tables = {"labelled": LABELLED, "unlabelled": UNLABELLED, "test": TESTED}
+    moved: dict[str, Any] = {
+        role: str((folder / tables[role]).absolute())
+        for role, source in dataset.sources.items()
+        if os.path.basename(source) == tables[role]
+        and not os.path.exists(source)
+        and (folder / tables[role]).is_file()
+    }
+    return dataclasses.replace(dataset, **moved) if moved else dataset
 
 
 def write_files(

@@ -15,6 +15,7 @@ from semppl_keras.reports.tables import counted
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.label_table import path_from
 from semppl_keras.runs.results.labels import Labels
+from semppl_keras.runs.safety.packed_runs import is_packed
 from semppl_keras.runs.telling import tell
 
 # Of more images so many, drawn at random, are looked at: there are typical ones among
@@ -130,6 +131,9 @@ def command_to_go_on(run: pathlib.Path, table: pathlib.Path) -> str:
         A command whose `--out` is a folder that is not there yet.
     """
     named = run if run.name not in ("", "..") else run.resolve()
+    packed = is_packed(named)
+    if packed:
+        named = named.with_suffix("")
     # A number behind the name counts the rounds; that of a seed is another.
     numbered = re.fullmatch(r"(.+)(?<!_seed)_(\d{1,6})", named.name, re.DOTALL)
     name, number = (named.name, "1") if numbered is None else numbered.groups()
@@ -145,6 +149,7 @@ def command_to_go_on(run: pathlib.Path, table: pathlib.Path) -> str:
             str(table),
             "--out",
             str(out),
+            *(["--trust"] if packed else []),
         ]
     )
 

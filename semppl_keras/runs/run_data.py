@@ -27,6 +27,7 @@ from semppl_keras.runs.kept_images import (
     KeptImages,
     read_kept,
 )
+from semppl_keras.runs.noted_files import with_own_tables
 from semppl_keras.runs.picture_places import is_there, moved, root_of
 from semppl_keras.runs.run_images import LabelledImages, RunImages
 from semppl_keras.runs.safety.own_runs import check_sources
@@ -64,7 +65,7 @@ class RunData:
         named: pathlib.Path,
     ) -> None:
         self.folder, self.settings, self.named = folder, settings, named
-        self.dataset = dataset_of(settings)
+        self.dataset = with_own_tables(dataset_of(settings), folder)
         # What of it is done with changed labels.
         self.use_of_labels = "those of now are used"
         self._recipe, self._shape = recipe, shape

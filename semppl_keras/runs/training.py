@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from semppl_keras.callbacks import TrainingState
+from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.data.images.decoding import TooManyUnreadable
 from semppl_keras.networks import ImageClassifier
@@ -54,6 +54,7 @@ from semppl_keras.runs.network_training import (
     steps_in_epoch,
     train_network,
 )
+from semppl_keras.runs.noted_files import with_own_tables
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.outcome import (
     frozen_of,
@@ -84,7 +85,7 @@ from semppl_keras.runs.settings import (
     with_data,
 )
 from semppl_keras.runs.skipped_files import write_skipped
-from semppl_keras.runs.telling import tell, told
+from semppl_keras.runs.telling import tell, told, verbose_as
 from semppl_keras.runs.trackers import check_tracker
 from semppl_keras.runs.tuned import (
     CHECKPOINTS,
@@ -264,7 +265,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             tell(f"The run in {folder} is finished: nothing to resume.\n")
             tell(finished.table())
             return finished
-        dataset = dataset_of(settings)
+        dataset = with_own_tables(dataset_of(settings), folder)
         if not sources_are_given(dataset, options):
             check_sources(folder, settings, trust=options.trust)
     elif options.from_run is None:
@@ -294,7 +295,13 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     def begin() -> tuple[SemPPL, TrainingState, Start]:
         network = None
         if goes_on(settings):
-            network = earlier_network(folder, settings, data, trust=options.trust)
+            network = earlier_network(
+                folder,
+                settings,
+                data,
+                begun=latest_checkpoint(folder / "checkpoints") is not None,
+                trust=options.trust,
+            )
         return begin_training(
             folder, settings, data, recipe, make_backbone, network, options
         )
@@ -346,7 +353,8 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         settings = {**settings, **schedule.to_dict()}
         recipe = recipe_of(settings)
         # What has been timed is thrown away.
-        model, state, start = begin()
+        with verbose_as(0):
+            model, state, start = begin()
     if teacher is not None and not state.step:
         model.start_from(teacher.backbone)
     if settings["epochs"]:

@@ -42,7 +42,17 @@ def test_fiftyones_folder_with_its_images(run, photos, tmp_path, capsys):
     for index in range(6):
         copied = out / "data" / f"{index}.png"
         assert copied.read_bytes() == (photos / f"{index}.png").read_bytes()
+    # Nobody's pictures are replaced, and none is copied onto itself.
+    (out / "labels.json").unlink()
+    (out / "labels.skipped.tsv").unlink()
+    assert _label(run, photos, *options) == 2
+    assert f"{out / 'data'} exists already" in capsys.readouterr().err
+    assert _label(run, out / "data", *options, "--overwrite") == 2
+    assert "which is in it" in capsys.readouterr().err
     shutil.rmtree(out / "data")
+    assert _label(run, photos, *options) == 0
+    shutil.rmtree(out / "data")
+    capsys.readouterr()
     # A second time without the images, beside what is there.
     assert _label(run, photos, *options[:-1]) == 2
     assert "exists already" in capsys.readouterr().err

@@ -54,6 +54,17 @@ def run(tmp_path_factory):
     )
 
 
+def test_a_packed_run_is_checked_but_not_written_to(run, tmp_path):
+    packed = runs.pack(run.folder, tmp_path / "run.zip", verbose=0)
+    with pytest.raises(RunError, match="Nothing is written to a packed run"):
+        runs.check(packed, verbose=0)
+    out = tmp_path / "suspects.csv"
+    with pytest.raises(RunError, match="--doubt keeps a classifier in the run"):
+        runs.check(packed, out=out, doubt=0.1, verbose=0)
+    assert runs.check(packed, out=out, verbose=0).table == out
+    assert out.is_file()
+
+
 def _copy(run, tmp_path):
     return shutil.copytree(run.folder, tmp_path / "run")
 

@@ -19,6 +19,7 @@ from semppl_keras.runs import RunError, training
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.going_on import check_channels, going_on
 from semppl_keras.runs.joined_sources import joined
+from semppl_keras.runs.noted_files import with_own_tables
 from semppl_keras.runs.options.train import TrainOptions
 
 CLASSES = "abc"
@@ -306,6 +307,28 @@ def test_a_test_table_that_names_images_in_the_folder_still_does(job, one, tmp_p
     # Its images are not beside it, but in a folder that is one of two by now.
     assert found.test == str(tmp_path / "out" / "test.csv")
     assert found.part("test").names == (str(job / "photos" / "21.png"),)
+
+
+@pytest.mark.any_backend
+def test_tables_of_a_run_that_was_moved_are_in_it(one, tmp_path):
+    own = dataclasses.replace(
+        FinishedRun(one).dataset, labelled=str(tmp_path / "before" / "labelled.csv")
+    )
+    assert with_own_tables(own, tmp_path) == own
+    now = tmp_path / "labelled.csv"
+    now.write_text("path,label\n")
+    assert with_own_tables(own, tmp_path) == dataclasses.replace(own, labelled=str(now))
+    # What is where it was stays, and so does every other table.
+    for source in (str(now), str(tmp_path / "before" / "mine.csv")):
+        other = dataclasses.replace(own, labelled=source)
+        assert with_own_tables(other, tmp_path) == other
+
+
+@pytest.mark.any_backend
+def test_merged_labels_are_read_as_large_as_the_others(one, more, tmp_path):
+    options = {"from_run": str(one), "labelled": str(more), "max_megapixels": 300.0}
+    images = _begun(tmp_path / "o", **options).dataset.images
+    assert images.labelled.max_pixels == images.unlabelled.max_pixels == 300_000_000
 
 
 @pytest.mark.any_backend

@@ -82,10 +82,21 @@ def test_labels_are_the_same_without_the_pictures(trained, gone, tmp_path, capsy
     assert told.count("What the run keeps is used: 6 of 6 labelled images.") == 1
     with (tmp_path / "labels.csv").open(encoding="utf-8", newline="") as file:
         (row, *_) = csv.DictReader(file)
-    assert row["nearest_1"].startswith("few/")
+    assert row["nearest_1"].startswith("kept:few/")
     # A labelled picture is known again, wherever it is.
     labels = runs.label(gone, photos / "few", out=tmp_path / "few.csv", verbose=0)
     assert labels.given == ["bright"] * 3 + ["dark"] * 3
+
+
+def test_a_kept_image_is_no_picture_of_the_same_name(gone, tmp_path, monkeypatch):
+    kept = FinishedRun(gone).labelled.names[-1]
+    picture = tmp_path / kept.removeprefix("kept:")
+    picture.parent.mkdir(parents=True)
+    Image.fromarray(np.full((9, 9), 77, "uint8")).save(picture)
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "labels.csv"
+    labels = runs.label(gone, "few", out=out, verbose=0)
+    assert labels.given == [""]
 
 
 def test_other_commands_work_without_the_pictures(trained, gone, tmp_path, capsys):

@@ -25,6 +25,11 @@ from semppl_keras.data.images.table_options import (
 )
 
 
+def pixels_of(megapixels: float) -> int:
+    """So many millions of pixels."""
+    return round(1e6 * megapixels)
+
+
 def open_images(
     source: str | os.PathLike[str],
     role: str,
@@ -72,7 +77,7 @@ def open_images(
         spellings = None
         images = _open_table(source, role, options, images_folder)
     if max_megapixels is not None:
-        images = dataclasses.replace(images, max_pixels=round(1e6 * max_megapixels))
+        images = dataclasses.replace(images, max_pixels=pixels_of(max_megapixels))
     images = _with_known_labels(images, str(source), role, options, spellings)
     if not len(images):
         raise ValueError(

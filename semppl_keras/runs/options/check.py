@@ -35,4 +35,5 @@ class CheckOptions(Options):
     out: str | None = checked(output, None)
     show: int = checked(integer(1), 20)
     doubt: float | None = checked(_some, None)
+    photos: str | None = checked(path, None)
     trust: bool = checked(flag, False)
