@@ -13,7 +13,12 @@ from semppl_keras.data.tables.formats import FORMATS
 from semppl_keras.data.tables.guesses import Guesses
 from semppl_keras.reports.tables import counted
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.label_table import path_from, skipped_path, write_table
+from semppl_keras.runs.label_table import (
+    is_text,
+    path_from,
+    skipped_path,
+    write_table,
+)
 from semppl_keras.runs.options.label import LabelOptions
 from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.telling import tell
@@ -161,7 +166,7 @@ def _guesses(labels: Labels, out: pathlib.Path) -> Guesses:
 
 def _nameable(guesses: Guesses, form: str, *, told: bool) -> Guesses:
     """Those whose names are UTF-8, as all text of these forms has to be."""
-    chosen = [index for index, name in enumerate(guesses.names) if _is_text(name)]
+    chosen = [index for index, name in enumerate(guesses.names) if is_text(name)]
     left_out = len(guesses) - len(chosen)
     if left_out and told:
         others = counted(left_out, "image has", "images have")
@@ -180,14 +185,6 @@ def _nameable(guesses: Guesses, form: str, *, told: bool) -> Guesses:
         confidences=guesses.confidences[chosen],
         features=guesses.features[chosen],
     )
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_in(path: pathlib.Path, folder: pathlib.Path) -> bool:

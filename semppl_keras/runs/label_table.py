@@ -72,3 +72,12 @@ def path_from(name: str, table: pathlib.Path) -> str:
     except ValueError:
         # On another drive, to which no relative path leads.
         return path
+
+
+def is_text(name: str) -> bool:
+    """Whether a name of a file is UTF-8: not every one is."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

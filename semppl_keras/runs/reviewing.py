@@ -13,7 +13,7 @@ from semppl_keras.evaluation.active import typical
 from semppl_keras.reports.contact_sheet import saved_table, write_contact_sheet
 from semppl_keras.reports.tables import counted
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.label_table import path_from
+from semppl_keras.runs.label_table import is_text, path_from
 from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.safety.packed_runs import is_packed
 from semppl_keras.runs.telling import tell
@@ -75,7 +75,7 @@ def write_review(
     unnameable: list[int] = []
     for index, name in enumerate(labels.names):
         if not labels.given[index]:
-            named = _is_text(path_from(name, out))
+            named = is_text(path_from(name, out))
             (nameable if named else unnameable).append(index)
     if unnameable:
         tell(
@@ -162,7 +162,7 @@ def _given(finished: FinishedRun, out: pathlib.Path) -> list[tuple[str, str]]:
         for name, label in zip(names, labels.tolist(), strict=True)
         if os.path.isfile(name)
     ]
-    given = [one for one in files if all(map(_is_text, one))]
+    given = [one for one in files if all(map(is_text, one))]
     if len(given) < len(files):
         tell(
             f"{counted(len(files) - len(given), 'label', 'labels')} of the run cannot "
@@ -170,15 +170,6 @@ def _given(finished: FinishedRun, out: pathlib.Path) -> list[tuple[str, str]]:
             "semppl train --from has them all the same"
         )
     return given
-
-
-def _is_text(name: str) -> bool:
-    """Whether a name of a file is UTF-8: not every one is."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _large(labels: Labels, index: int) -> np.ndarray:
