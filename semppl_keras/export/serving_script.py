@@ -48,7 +48,12 @@ _ASKS = {
     ),
     "keras": (
         "semppl_keras",
-        """    import keras
+        """    from semppl_keras.runs.backend import choose_backend
+
+    # Before Keras is imported, which otherwise asks for TensorFlow.
+    choose_backend()
+
+    import keras
 
     import semppl_keras  # noqa: F401, registers what the model is made of
 
