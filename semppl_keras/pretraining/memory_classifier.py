@@ -42,8 +42,9 @@ def memory_classifier(model: SemPPL, class_names: Any = None) -> ImageClassifier
     )
     layers = [keras.layers.Input((model.feature_dim,)), *network.heads, votes]
     head = keras.Sequential(layers, name="head")
-    votes.embeddings.assign(memory.embeddings)
-    votes.labels.assign(memory.labels)
+    # Copies: on JAX the arrays that a model predicts with are given away.
+    votes.embeddings.assign(ops.copy(memory.embeddings))
+    votes.labels.assign(ops.copy(memory.labels))
     return ImageClassifier(
         network.backbone,
         head,
