@@ -182,6 +182,7 @@ def test_a_training_that_goes_on_need_not_measure_again(trained, job, tmp_path):
         assert by_name[name] == trained["classifier_cv_accuracies"][name]
 
 
+@pytest.mark.any_backend
 def test_each_network_of_a_run_goes_on_with_more_labels(trained, job, tmp_path):
     labels = tmp_path / "more.csv"
     names = toy_images(60, channels=3)[1]

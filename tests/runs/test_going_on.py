@@ -213,6 +213,7 @@ def test_a_training_goes_on_with_what_was_learned(job, one, more, capsys, monkey
         )
 
 
+@pytest.mark.any_backend
 def test_a_run_that_goes_on_is_resumed_without_the_other(
     job, one, more, tmp_path, monkeypatch
 ):
@@ -379,6 +380,7 @@ def test_grey_images_are_not_gone_on_with_where_all_had_colours(one):
         check_channels(FinishedRun(one), 1)
 
 
+@pytest.mark.any_backend
 def test_a_data_set_with_a_name_is_gone_on_with_more_labels(recipes, tmp_path):
     _, archive, *_ = write_archive(tmp_path / "tiny.npz")
     run = runs.train(
