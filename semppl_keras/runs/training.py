@@ -237,6 +237,11 @@ def train_with(options: TrainOptions) -> TrainedRun:
     """The same, of options that are filled already."""
     folder = run_folder(options)
     check_can_write(folder, folder=True)
+    if options.log is not None and options.epochs == 0:
+        raise RunError(
+            f"--log follows a training. Received: --log {options.log} with --epochs 0, "
+            "which trains nothing. Leave one of the two out."
+        )
     check_tracker(options.log)
     if options.resume and not folder.is_dir():
         # Nothing is made where there is no run.

@@ -9,6 +9,8 @@ import keras
 import pytest
 from tiny_runs import exit_status, tiny_runs, write_archive
 
+from semppl_keras import runs
+from semppl_keras.runs import RunError
 from semppl_keras.runs.trackers import tracked
 
 pytestmark = pytest.mark.any_backend
@@ -156,3 +158,9 @@ def test_what_is_missing_is_named(name, tmp_path, capsys, monkeypatch):
     assert status == 2
     assert f"pip install {name}" in capsys.readouterr().err
     assert not folder.exists()
+
+
+def test_a_run_that_trains_nothing_is_not_followed(tmp_path):
+    with pytest.raises(RunError, match="--log tensorboard with --epochs 0"):
+        runs.train(log="tensorboard", epochs=0, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
