@@ -196,15 +196,15 @@ def choose(
     known = {name: one for name in named if (one := measured[name]) is not None}
     if not known:
         return named[0]
+    of_trained = [name for name in known if name in trained]
+    for name in of_trained[1:]:
+        del known[name]
     for whole, part in contained.items():
         if whole in known and part in known:
             ahead = known[whole].weighted.mean() > known[part].weighted.mean()
             if ahead:
                 known[whole] = known[part]
             del known[part if ahead else whole]
-    of_trained = [name for name in known if name in trained]
-    for name in of_trained[1:]:
-        del known[name]
     best = max(known.values(), key=lambda one: one.mean)
     return next(name for name, one in known.items() if not _is_behind(one, best))
 

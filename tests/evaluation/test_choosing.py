@@ -143,6 +143,10 @@ def test_what_contains_another_is_judged_by_it():
     assert choose({"whole": ahead, "part": part}, names, {"whole"}) == "part"
     # Not ahead even so.
     assert chosen(CrossValidation(part.correct)) == "part"
+    # Nor does another that was trained take its place: it stood for all of these.
+    measured = {"whole": CrossValidation(part.correct), "student": ahead, "part": part}
+    trained = {"whole", "student"}
+    assert choose(measured, [*names, "student"], trained, of_parts) == "part"
     # What is better than the part is taken for better than the whole.
     assert chosen(ahead, cross_validate(_answers(labels), labels)) == "rival"
     assert choose({"whole": ahead}, names, {"whole"}, of_parts) == "whole"
