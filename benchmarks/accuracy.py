@@ -4,6 +4,8 @@
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py fashion-mnist \
         --data fashion_mnist.npz --rows graph_hog supervised SemPPL
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py ablations
+    KERAS_BACKEND=tensorflow python benchmarks/accuracy.py ablations \
+        --data fashion_mnist.npz --labels-per-class 10 60
 
 The labelled images are those that `semppl train` takes for the same seed. Rows without
 training, a network on the labels alone and consistency training are what they are when
@@ -30,6 +32,7 @@ from accuracy_rows import (
     ROWS,
     TITLES,
     Study,
+    graph_over_features,
     is_ours,
     linear,
     measured,
@@ -39,8 +42,8 @@ from accuracy_rows import (
 
 from semppl_keras import SemPPL, recipes, views
 
-# One change each of the digits recipe, with 10 labels per class.
-ABLATIONS = {
+# One change each of the recipe of the digits.
+OF_DIGITS = {
     "the recipe": {},
     "2 + 2 views": {
         "views": views.recipe(
@@ -69,6 +72,23 @@ ABLATIONS = {
     "tau = 0.2 (paper)": {"temperature": 0.2},
     "m0 = 0.97": {"target_momentum": 0.97},
     "m0 = 0.996 (paper)": {"target_momentum": 0.996},
+}
+
+# Of that of small images: what gives the pseudo-labels, and from which views.
+GRAPH = {
+    "labeller": "propagation",
+    "propagation_start": 0.5,
+    "propagation_every": 0.5,
+    "balance_labels": True,
+}
+OF_SMALL_IMAGES = {
+    "the recipe": {},
+    "milder views": {"views": views.mild_views(views.recipe("small_images"))},
+    "C = 2560": {"memory_size": 2560},
+    "C = 6400": {"memory_size": 6400},
+    "positives weighted by their shares": {"weight_positives": True},
+    "pseudo-labels of a graph": GRAPH,
+    "both": {"weight_positives": True, **GRAPH},
 }
 
 
@@ -104,22 +124,24 @@ def objectives(study, results, seeds, rows):
             kept = {which: model for which, model in kept.items() if which[1] is None}
 
 
-def ablations(study, results, seeds):
+def ablations(study, changes, results, seeds):
     """One setting changed at a time."""
     for seed in seeds:
-        loaded = study.load(10, seed)
-        for name, changes in ABLATIONS.items():
-            if f"{name}/{seed}" in results.runs:
-                continue
-            model, seconds = train(study, loaded, SemPPL, seed, **changes)
-            results.add(
-                f"{name}/{seed}",
-                {
+        for count in study.labels_per_class:
+            loaded = study.load(count, seed)
+            for name, changed in changes.items():
+                key = f"{name}/{count}/{seed}"
+                if key in results.runs:
+                    continue
+                model, seconds = train(study, loaded, SemPPL, seed, **changed)
+                values = {
                     "linear": linear(model, loaded, seed),
                     **of_semppl(model, loaded),
+                    "propagation": graph_over_features(model, loaded, seed),
                     "seconds": seconds,
-                },
-            )
+                }
+                results.add(key, values)
+                keras.utils.clear_session(free_memory=False)
 
 
 def mean_and_deviation(values):
@@ -200,20 +222,27 @@ def seconds_of(method, counts, results, seeds):
     return least if least == most else f"{least} to {most}"
 
 
-def ablations_table(results, seeds):
+def ablations_table(study, changes, results, seeds):
     """Markdown: a row per change, with what it does to each measure."""
-    lines = ["| change | pseudo-labels | nearest in memory | linear | seconds |"]
-    lines.append("| --- | --- | --- | --- | --- |")
-    for name in ABLATIONS:
-        runs = [results.runs.get(f"{name}/{seed}") for seed in seeds]
-        runs = [run for run in runs if run]
-        if runs:
-            cells = [
-                mean_and_deviation([run[measure] for run in runs])
-                for measure in ("pseudo", "knn", "linear")
-            ]
-            seconds = np.mean([run["seconds"] for run in runs])
-            lines.append(f"| {name} | " + " | ".join(cells) + f" | {seconds:.0f} |")
+    measures = {
+        "pseudo-labels": "pseudo",
+        "nearest in memory": "knn",
+        "linear": "linear",
+        "propagation": "propagation",
+    }
+    lines = [f"| labels per class | change | {' | '.join(measures)} | seconds |"]
+    lines.append("| --- | --- |" + " --- |" * (len(measures) + 1))
+    for count in study.labels_per_class:
+        for name in changes:
+            runs = runs_of(name, [count], results, seeds)
+            if not runs:
+                continue
+            cells = []
+            for measure in measures.values():
+                values = [run[measure] for run in runs if measure in run]
+                cells.append(mean_and_deviation(values) if values else "")
+            cells.append(f"{np.mean([run['seconds'] for run in runs]):.0f}")
+            lines.append(f"| {count} | {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -244,13 +273,15 @@ def main():
     arguments = parser.parse_args()
 
     epochs = {} if arguments.epochs is None else {"epochs": arguments.epochs}
-    if arguments.study == "fashion-mnist":
-        if arguments.data is None:
-            parser.error("fashion-mnist needs --data: see examples/idx_to_npz.py")
+    ablating = arguments.study == "ablations"
+    if arguments.study == "fashion-mnist" and arguments.data is None:
+        parser.error("fashion-mnist needs --data: see examples/idx_to_npz.py")
+    if arguments.data is not None:
+        changes, counts = OF_SMALL_IMAGES, (10,) if ablating else (4, 10, 60, 600)
         study = Study(
             dataset=f"npz:{arguments.data}",
             recipe=recipes.small_images(**epochs),
-            labels_per_class=tuple(arguments.labels_per_class or (4, 10, 60, 600)),
+            labels_per_class=tuple(arguments.labels_per_class or counts),
             unlabelled=arguments.unlabelled,
             label_steps=300,
             distil_epochs=2,
@@ -258,10 +289,11 @@ def main():
             minutes=arguments.minutes,
         )
     else:
+        changes, counts = OF_DIGITS, (10,) if ablating else (1, 4, 10)
         study = Study(
             dataset="digits",
             recipe=recipes.digits(**epochs),
-            labels_per_class=tuple(arguments.labels_per_class or (1, 4, 10)),
+            labels_per_class=tuple(arguments.labels_per_class or counts),
             unlabelled=arguments.unlabelled,
             label_steps=200,
             distil_epochs=10,
@@ -269,10 +301,10 @@ def main():
             minutes=arguments.minutes,
         )
     results = Results(arguments.results or f"{arguments.study}.json")
-    if arguments.study == "ablations":
+    if ablating:
         if not arguments.table:
-            ablations(study, results, arguments.seeds)
-        print(ablations_table(results, arguments.seeds))
+            ablations(study, changes, results, arguments.seeds)
+        print(ablations_table(study, changes, results, arguments.seeds))
         return
     if not arguments.table:
         objectives(study, results, arguments.seeds, arguments.rows)

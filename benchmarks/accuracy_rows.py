@@ -190,13 +190,7 @@ def of_pretrained(study, name, loaded, labels_per_class, seed, kept):
     values = {"linear": linear(model, loaded, seed), "seconds": seconds}
     if name == "SemPPL":
         values |= of_semppl(model, loaded)
-        values["propagation"] = graph(
-            loaded,
-            seed,
-            features=lambda images: model.embed(images, verbose=0),
-            dimensions=None,
-            power=3.0,
-        )
+        values["propagation"] = graph_over_features(model, loaded, seed)
     if name in ("SimCLR", "SemPPL"):
         values |= fine_tuned_and_distilled(study, model, loaded, seed)
     return begun, values
@@ -321,6 +315,17 @@ def linear(model, loaded, seed):
     features = model.embed(loaded.x_labelled)
     probe = linear_probe(features, loaded.y_labelled, seed=seed)
     return share(probe.predict(model.embed(loaded.x_test)), loaded.y_test)
+
+
+def graph_over_features(model, loaded, seed):
+    """The accuracy of labels that are propagated over a model's features."""
+    return graph(
+        loaded,
+        seed,
+        features=lambda images: model.embed(images, verbose=0),
+        dimensions=None,
+        power=3.0,
+    )
 
 
 def of_semppl(model, loaded):
