@@ -131,8 +131,20 @@ def consistency():
     return pretrain(trainer, hidden=True)
 
 
-def bfloat16():
-    keras.config.set_dtype_policy("mixed_bfloat16")
+def clipped_sgd():
+    """Accumulates gradients, and clips them by the norm of all."""
+    return keras.optimizers.SGD(
+        LEARNING_RATE, global_clipnorm=0.5, gradient_accumulation_steps=2
+    )
+
+
+def clipped():
+    """Two changes of the weights, by gradients that were clipped."""
+    return semppl(optimizer=clipped_sgd(), epochs=4)
+
+
+def in_precision(policy):
+    keras.config.set_dtype_policy(policy)
     try:
         return semppl()
     finally:
@@ -191,11 +203,19 @@ SCENARIOS = {
     "distiller": distiller,
     "consistency": consistency,
     "lars": lambda: semppl(optimizer=LARS(0.5, weight_decay=1e-3)),
+    "clipped": clipped,
+    "clipped_each": lambda: semppl(
+        optimizer=keras.optimizers.SGD(LEARNING_RATE, clipnorm=0.1, weight_decay=0.1)
+    ),
+    "clipped_values": lambda: semppl(
+        optimizer=keras.optimizers.SGD(LEARNING_RATE, momentum=0.9, clipvalue=0.01)
+    ),
     "accumulation": lambda: semppl(
         optimizer=keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), epochs=4
     ),
     "several_steps": lambda: semppl(batch_size=16, steps_per_execution=2),
-    "bfloat16": bfloat16,
+    "bfloat16": lambda: in_precision("mixed_bfloat16"),
+    "float16": lambda: in_precision("mixed_float16"),
     "uneven": uneven,
     "datasets": datasets,
 }

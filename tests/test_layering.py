@@ -102,6 +102,7 @@ LAYERS = {
 BACKEND_IMPORTS = {
     "training/backends/jax.py": {"jax"},
     "training/backends/tensorflow.py": {"tensorflow"},
+    "training/backends/tf_optimizer.py": {"tensorflow"},
     "training/backends/tf_replicas.py": {"tensorflow"},
     "training/backends/torch.py": {"torch"},
     "data/feed/tf_feed.py": {"tensorflow"},

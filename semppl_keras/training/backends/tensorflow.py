@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from semppl_keras.training.backends.tf_optimizer import gradients_added_up_first
+
 
 class ViewTrainer(keras.Model):
     """A model whose step makes views, trains on them, and updates afterwards.
@@ -81,29 +83,6 @@ class ViewTrainer(keras.Model):
                 )
             jit_compile = False
         super().compile(optimizer, jit_compile=jit_compile, **kwargs)
-        if self._in_strategy:
-            self._check_divisible(self.optimizer)
-
-    def _check_divisible(self, optimizer: Any) -> None:
-        """Refuses what Keras' optimisers would do to each replica's gradients alone."""
-        scaled = hasattr(optimizer, "inner_optimizer")
-        inner = optimizer.inner_optimizer if scaled else optimizer
-        names = ["gradient_accumulation_steps"]
-        if self.num_replicas > 1:
-            names += ["clipnorm", "global_clipnorm", "clipvalue"]
-        received = [
-            f"{name}={getattr(inner, name)}" for name in names if getattr(inner, name)
-        ]
-        if scaled and self.num_replicas > 1:
-            received.append("loss scaling (mixed_float16)")
-        if received:
-            raise ValueError(
-                "Under tf.distribute Keras' optimisers do not accumulate gradients, "
-                "and clip and unscale those of each replica before they are added up. "
-                f"Received: {', '.join(received)} under "
-                f"{_name(self.distribute_strategy)}. Leave it out (mixed_bfloat16 "
-                "needs no scaling), or train on JAX."
-            )
 
     def _check_same_seed(self) -> None:
         # Each process draws the order of the images itself.
@@ -142,7 +121,7 @@ class ViewTrainer(keras.Model):
         step = self.train_step
         if self.jit_compile:
             step = tf.function(step, jit_compile=True)
-        with _global_normalisation(self):
+        with _global_normalisation(self), gradients_added_up_first(self.optimizer):
             # A loop without a turn would be traced all the same.
             if self.steps_per_execution > 1:
                 for _ in tf.range(self.steps_per_execution - 1):
