@@ -9,7 +9,7 @@ import numpy as np
 
 from semppl_keras.data import dataset, dataset_name
 from semppl_keras.evaluation import confidence_interval
-from semppl_keras.evaluation.classifier_titles import TITLES, TRAINED
+from semppl_keras.evaluation.classifier_titles import CONTAINED, TITLES, TRAINED
 from semppl_keras.reports.shown import shown
 
 # Without test images: by classifier what its row is called.
@@ -209,6 +209,13 @@ def chosen_by(metrics: Mapping[str, Any]) -> str:
         return (
             f"{TITLES[name]}, which is expected to be the best: too few labels to "
             "measure it by"
+        )
+    part = CONTAINED.get(name, "")
+    if (of_part := by_name.get(part)) is not None:
+        # By this one it was compared: its own is flattered.
+        return (
+            f"{TITLES[name]}, {of_part['mean']:.1%} by cross-validation on the labels "
+            f"for a part of them, {TITLES[part]}"
         )
     kind = name in TRAINED
     others = {
