@@ -266,6 +266,14 @@ if BACKEND == "tensorflow":
         with pytest.raises(ValueError, match="made under OneDeviceStrategy"):
             model.compile("sgd")
 
+    def test_a_strategy_that_keeps_variables_elsewhere_is_refused():
+        strategy = tf.distribute.experimental.CentralStorageStrategy(["/cpu:0"])
+        with (
+            strategy.scope(),
+            pytest.raises(ValueError, match="on every device.*CentralStorageStrategy"),
+        ):
+            toy_model()
+
     def test_xla_is_refused_for_replicas(monkeypatch):
         with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
             model = toy_model()

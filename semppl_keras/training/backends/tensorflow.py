@@ -22,6 +22,7 @@ class ViewTrainer(keras.Model):
     test_function: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        _check_synchronous(tf.distribute.get_strategy())
         super().__init__(*args, **kwargs)
         # Keras takes note of it here, too, but for the one that is no strategy.
         self._made_under = tf.distribute.get_strategy()
@@ -172,6 +173,20 @@ def _global_normalisation(model: keras.Model) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.synchronized = False
+
+
+def _check_synchronous(strategy: Any) -> None:
+    """Refuses strategies whose variables do not lie on every device."""
+    elsewhere = (
+        tf.distribute.experimental.CentralStorageStrategy,
+        tf.distribute.ParameterServerStrategy,
+    )
+    if isinstance(strategy, elsewhere):
+        raise ValueError(
+            "The strategy must keep all variables on every device: the memory and "
+            f"batch normalisation are of the whole batch. Received: {_name(strategy)}. "
+            "Take MirroredStrategy, MultiWorkerMirroredStrategy or TPUStrategy."
+        )
 
 
 def _name(strategy: Any) -> str:
