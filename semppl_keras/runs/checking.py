@@ -18,6 +18,7 @@ from semppl_keras.runs.label_table import path_from
 from semppl_keras.runs.options.check import CheckOptions
 from semppl_keras.runs.results.label_check import LabelCheck
 from semppl_keras.runs.results.trained_classifier import TrainedClassifier
+from semppl_keras.runs.run_models import CLASSIFIER, doubted_features
 from semppl_keras.runs.safety.lock import locked
 from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.suspects import Suspects, saw_labels, suspects_of
@@ -112,7 +113,8 @@ def check_with(options: CheckOptions) -> LabelCheck:
     network, how = finished.classifier(options.classifier)
     tell(f"Checking the labels of {shown(finished.named)} ({shown(how)}) ...")
     finished.tell_classifier(options.classifier)
-    if saw_labels(how):
+    features = _features_of(finished, options.classifier, how)
+    if saw_labels(features):
         tell(
             "Note: these features were trained with the labels, and a wrong one may "
             "have drawn its image to its class" + _other_features(finished) + "."
@@ -131,7 +133,7 @@ def check_with(options: CheckOptions) -> LabelCheck:
     _tell(checked, options.show)
     if options.doubt is None:
         return checked
-    kept = _doubting(finished, network, suspects, how, begun)
+    kept = _doubting(finished, network, suspects, features, begun)
     return LabelCheck(
         suspects.names,
         finished.class_names,
@@ -162,6 +164,16 @@ def _table_and_page(
         if file.exists():
             raise RunError(f"{file} exists already. Choose another --out.")
     return table, page
+
+
+def _features_of(
+    finished: FinishedRun, chosen: str | os.PathLike[str] | None, how: str
+) -> str:
+    """What the features of a classifier are called: one that doubts has another's."""
+    if how != _HOW:
+        return how
+    path = finished.folder / CLASSIFIER if chosen is None else pathlib.Path(chosen)
+    return doubted_features(path) or how
 
 
 def _other_features(finished: FinishedRun) -> str:
@@ -228,10 +240,17 @@ def _doubting(
     finished: FinishedRun,
     network: ImageClassifier,
     suspects: Suspects,
-    how: str,
+    features: str,
     begun: float,
 ) -> TrainedClassifier:
-    """Fits a classifier that counts labels as they are doubted, and keeps it."""
+    """Fits a classifier that counts labels as they are doubted, and keeps it.
+
+    Args:
+        finished, suspects: The run, and what was found of its labels.
+        network: Of whose features it is.
+        features: What these are called.
+        begun: When, by `time.monotonic`, that began.
+    """
     weights = suspects.weights
     tell(
         "Fitting a classifier for which the labels count as "
@@ -245,7 +264,7 @@ def _doubting(
         finished.class_names,
     )
     settings = {
-        "features": how,
+        "features": features,
         "noise": suspects.noise,
         "labels_counted": round(float(weights.sum()), 2),
     }

@@ -71,7 +71,7 @@ class FinishedRun:
         self.trust = trust
         self.packed = is_packed(self.named)
         self.folder = self._unpacked() if self.packed else self.named
-        self.settings = read_finished_run(self.folder)
+        self.settings = read_finished_run(self.folder, self.named)
         check_folder(self.folder, trust=trust)
         self.images = RunData(
             self.folder,
@@ -214,7 +214,7 @@ class FinishedRun:
             return named, TITLES[str(chosen)]
         path = pathlib.Path(chosen)
         classifier = load_classifier(
-            path, self.folder, self.class_names, self.channels, trust=self.trust
+            path, self.named, self.class_names, self.channels, trust=self.trust
         )
         return classifier, how_it_was_trained(path)
 
@@ -269,7 +269,7 @@ class FinishedRun:
         names = self.classifier_names
         if name not in names:
             raise RunError(
-                f"--classifier must be one that {str(self.folder)!r} has: "
+                f"--classifier must be one that {str(self.named)!r} has: "
                 f"{', '.join(names)}, or a FILE. Received: {name}."
             )
         if name == "linear":
@@ -283,7 +283,7 @@ class FinishedRun:
         if name in OF_THEIR_OWN:
             return load_classifier(
                 network_path(self.folder, name),
-                self.folder,
+                self.named,
                 self.class_names,
                 self.channels,
                 trust=self.trust,
@@ -341,8 +341,8 @@ class FinishedRun:
             return ImageEmbedder(backbone, self.model.views, name="embedder")
         if not path.is_file():
             raise RunError(
-                f"There must be the network before training at {path}. Received: none. "
-                "Bring it back from a copy, or take another --classifier."
+                f"There must be the network before training at {self.named / FROZEN}. "
+                "Received: none. Bring it back from a copy, or take another --classifier."
             )
         return load_model(path, ImageEmbedder, trust=self.trust)
 
@@ -355,15 +355,15 @@ class FinishedRun:
         path = self.folder / TUNED
         if not path.is_file():
             raise RunError(
-                f"There must be the fine-tuned network at {path}. Received: none. "
-                "Bring it back from a copy, or take another --classifier."
+                f"There must be the fine-tuned network at {self.named / TUNED}. "
+                "Received: none. Bring it back from a copy, or take another --classifier."
             )
         return load_model(path, ImageEmbedder, trust=self.trust)
 
     def _memory_classifier(self) -> ImageClassifier:
         if not isinstance(self.model, SemPPL):
             raise RunError(
-                f"{str(self.folder)!r} must hold a model with a memory. Received: "
+                f"{str(self.named)!r} must hold a model with a memory. Received: "
                 f"{type(self.model).__name__}, which has none. Take another "
                 "--classifier."
             )

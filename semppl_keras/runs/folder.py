@@ -179,11 +179,14 @@ def load_data(
     )
 
 
-def read_finished_run(folder: pathlib.Path) -> dict[str, Any]:
+def read_finished_run(
+    folder: pathlib.Path, named: pathlib.Path | None = None
+) -> dict[str, Any]:
     """The settings of the run in a folder.
 
     Args:
         folder: `pathlib.Path`.
+        named: What it is called in messages, where that is not its folder.
 
     Returns:
         The dict that `run.json` holds.
@@ -191,11 +194,12 @@ def read_finished_run(folder: pathlib.Path) -> dict[str, Any]:
     Raises:
         RunError: There is no run, or none that has come to its end.
     """
+    named = folder if named is None else named
     if not (folder / "run.json").is_file():
         received = "no folder" if not folder.is_dir() else "a folder without run.json"
         raise RunError(
             "RUN must be a folder that semppl train has written. Received: "
-            f"{str(folder)!r}, {received}."
+            f"{str(named)!r}, {received}."
         )
     # Written last: it marks the run as finished.
     missing = [
@@ -203,9 +207,9 @@ def read_finished_run(folder: pathlib.Path) -> dict[str, Any]:
     ]
     if missing:
         raise RunError(
-            f"The run in {str(folder)!r} must be finished. Received: one without "
+            f"The run in {str(named)!r} must be finished. Received: one without "
             f"{' and '.join(missing)}. Go on with it: semppl train --resume "
-            f"{folder}"
+            f"{named}"
         )
     return read_settings(folder)
 

@@ -47,7 +47,7 @@ def check_sources(
     sources = finished.dataset.sources
     named = [("the images to label", resolved_source(source))]
     named += [
-        (f"the {role} images of {str(finished.folder)!r}", sources[role])
+        (f"the {role} images of {str(finished.named)!r}", sources[role])
         for role in ("labelled", "test", "unlabelled")
         if role in sources
     ]

@@ -231,6 +231,7 @@ class RunData:
         image_size, channels = self._shape()
         return RunImages(
             self.folder,
+            self.named,
             self.settings,
             dataset,
             self.class_names,

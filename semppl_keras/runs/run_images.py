@@ -42,6 +42,7 @@ class RunImages:
 
     Args:
         folder: `pathlib.Path` of the run.
+        named: What it is called in messages.
         settings: Dict, what its `run.json` holds.
         dataset: Its `Dataset`, which is in parts; its sources may be followed.
         class_names: One text for each class.
@@ -53,6 +54,7 @@ class RunImages:
     def __init__(
         self,
         folder: pathlib.Path,
+        named: pathlib.Path,
         settings: dict[str, Any],
         dataset: Dataset,
         class_names: Sequence[str],
@@ -61,7 +63,7 @@ class RunImages:
         *,
         moved: bool = False,
     ) -> None:
-        self.folder = folder
+        self.folder, self.named = folder, named
         self.settings = settings
         self.dataset = dataset
         self.class_names = class_names
@@ -90,7 +92,7 @@ class RunImages:
         own, known, skipped = self._read("labelled")
         if not known.all():
             raise RunError(
-                f"The labelled images of {str(self.folder)!r} must be of its classes, "
+                f"The labelled images of {str(self.named)!r} must be of its classes, "
                 f"{', '.join(names[:5])}, ... Received: others, such as "
                 f"{own.names[np.argmin(known)]!r} in {source}. Bring the labels back, "
                 "or train again."
@@ -168,7 +170,7 @@ class RunImages:
             names = [repr(self.class_names[int(number)]) for number in short]
             source = self.dataset.sources["labelled"]
             raise MissingPictures(
-                f"Every class of the run in {str(self.folder)!r} must have the "
+                f"Every class of the run in {str(self.named)!r} must have the "
                 f"labelled images that it was trained with, at least {needed}. "
                 f"Received: {counts[short[0]]} of {names[0]} in {source}"
                 + (f", too few of {', '.join(names[1:])}, too" if names[1:] else "")

@@ -110,7 +110,7 @@ def load_classifier(
 
     Args:
         path: Of its `.keras` file.
-        folder: Of the run, for messages.
+        folder: Of the run, or what it is packed in, for messages.
         class_names: Those of the run.
         channels: Of the run's images.
         trust: As for `load_model`.
@@ -163,3 +163,18 @@ def how_it_was_trained(path: pathlib.Path) -> str:
         return path.stem
     advice = "Remove it, or run semppl finetune or semppl distil again."
     return str(read_json(note, advice=advice).get("how", path.stem))
+
+
+def doubted_features(path: pathlib.Path) -> str | None:
+    """What the features are called that a classifier which doubts was fitted to.
+
+    Args:
+        path: Of a classifier that `semppl check --doubt` has written.
+
+    Returns:
+        As the `how` of the classifier that has them; None where that is not known.
+    """
+    note = path.with_suffix(".json")
+    settings = read_json(note).get("settings") if note.is_file() else None
+    found = settings.get("features") if isinstance(settings, dict) else None
+    return found if isinstance(found, str) else None

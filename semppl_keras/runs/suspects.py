@@ -84,7 +84,7 @@ def suspects_of(
     data = finished.data
     if np.sum(np.bincount(data.y_labelled) >= 2) < 2:
         raise RunError(
-            f"The run in {str(finished.folder)!r} must have two classes with two "
+            f"The run in {str(finished.named)!r} must have two classes with two "
             "labels each, so that one can be hidden and held against the others. "
             f"Received: {len(data.y_labelled)} labels of {data.num_classes} classes. "
             "Label more images, and train again."

@@ -137,6 +137,10 @@ def test_doubted_labels_count_less_in_a_classifier_of_the_run(run, tmp_path, cap
     ]
     said = classifier.predict(labelled.images[rows], verbose=0).argmax(axis=1)
     assert (said != labelled.labels[rows]).all()
+    # Its features are those of before: pixels have seen no labels, however often.
+    again = runs.check(folder, doubt=0.1, verbose=1)
+    assert "were trained with the labels" not in capsys.readouterr().out
+    assert again.classifier["settings"]["features"] == kept["settings"]["features"]
 
 
 def test_balanced_accuracy_stands_beside_accuracy(run):
