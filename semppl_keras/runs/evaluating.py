@@ -3,8 +3,7 @@
 import os
 import pathlib
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import keras
 
@@ -14,6 +13,7 @@ from semppl_keras.reports.tables import (
     format_means,
     mean_over_runs,
 )
+from semppl_keras.runs.alike_runs import check_alike
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import versions
@@ -25,9 +25,6 @@ from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.tasks import Task, check_images_fit, task_of_run
 from semppl_keras.runs.telling import tell, told
 from semppl_keras.runs.whole_files import write_json
-
-# What runs must agree in, for the mean over them to mean something.
-_ALIKE = ("dataset", "labels_per_class", "minutes", "epochs")
 
 
 @told
@@ -59,7 +56,7 @@ def evaluate(
 
     Args:
         runs: Run folder, or a file that `pack` has written, or a list of them; several
-            should differ in the seed alone.
+            should differ in the seed, or in the labels, alone.
         data: Another data set, as `dataset` of `train`. None for the run's.
         test: Your own images of the run's classes to test on: a folder for each class,
             or another source with labels that `semppl evaluate --help` names.
@@ -132,7 +129,7 @@ def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
         FinishedRun(name, trust=options.trust, photos=options.photos)
         for name in options.runs
     ]
-    _check_alike({finished.named: finished.settings for finished in runs})
+    check_alike(runs, options)
     for finished in runs:
         finished.check_can_be_written(options.out)
     targets = _targets([finished.named for finished in runs], options.out)
@@ -211,27 +208,6 @@ def _classifier(
     classifier = finished.classifier(options.classifier)
     finished.tell_classifier(options.classifier)
     return classifier
-
-
-def _check_alike(runs: Mapping[pathlib.Path, Mapping[str, Any]]) -> None:
-    (first, settings), *others = runs.items()
-    for folder, other in others:
-        for name in _ALIKE:
-            if name == "epochs" and settings.get("minutes") is not None:
-                # They were found by the clock.
-                continue
-            if other.get(name) != settings.get(name):
-                raise RunError(
-                    "Several runs must differ in the seed alone. Received: "
-                    f"{name} {settings.get(name)} in {str(first)!r} and "
-                    f"{other.get(name)} in {str(folder)!r}. Evaluate them one by one."
-                )
-    seeds = [settings["seed"] for settings in runs.values()]
-    if len(set(seeds)) < len(seeds):
-        raise RunError(
-            "Several runs must have different seeds. Received: the seeds "
-            f"{', '.join(map(str, seeds))}."
-        )
 
 
 def _targets(

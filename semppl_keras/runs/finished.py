@@ -342,7 +342,8 @@ class FinishedRun:
         if not path.is_file():
             raise RunError(
                 f"There must be the network before training at {self.named / FROZEN}. "
-                "Received: none. Bring it back from a copy, or take another --classifier."
+                "Received: none. Bring it back from a copy, or take another "
+                "--classifier."
             )
         return load_model(path, ImageEmbedder, trust=self.trust)
 
@@ -356,7 +357,8 @@ class FinishedRun:
         if not path.is_file():
             raise RunError(
                 f"There must be the fine-tuned network at {self.named / TUNED}. "
-                "Received: none. Bring it back from a copy, or take another --classifier."
+                "Received: none. Bring it back from a copy, or take another "
+                "--classifier."
             )
         return load_model(path, ImageEmbedder, trust=self.trust)
 

@@ -31,7 +31,8 @@ frozen network (transfer), or, with --same-classes, the classifiers of the run a
 tested on its test images (out of distribution). With --test the classifiers of the run
 are tested on your own images of its classes.
 
-Several RUNs that differ in the seed alone: also their mean and its 95% interval."""
+Several RUNs that differ in the seed alone, or in their labels, and are tested on the
+same images, wherever these are: also their mean and its 95% interval."""
 
 EPILOG = (
     """\
