@@ -174,13 +174,19 @@ def add_packed_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=RUN_HELP)
 
 
-def add_photos(options: Options) -> None:
-    """Adds the option for where the images of a run are now."""
+def add_photos(options: Options, when: str = "") -> None:
+    """Adds the option for where the images of a run are now.
+
+    Args:
+        options: The group that it stands in.
+        when: Words of what it goes with.
+    """
     options.add_argument(
         "--photos",
         metavar="DIR",
-        help="folder in which the images of the run are now, called as they were "
-        "(default: where they were; what is gone is taken from what the run keeps)",
+        help=f"{when}folder in which the images of the run are now, called as they "
+        "were, however deep (default: where they were; what is gone is taken from what "
+        "the run keeps)",
     )
 
 

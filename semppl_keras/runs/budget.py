@@ -23,7 +23,16 @@ LEAST_STEPS_IN_EPOCH = 50
 
 
 class TooShort(RunError):
-    """The minutes leave no time for a training that is of any use."""
+    """The minutes leave no time for a training that is of any use.
+
+    Args:
+        message: What is told.
+        minutes: As many as would.
+    """
+
+    def __init__(self, message: str, minutes: float) -> None:
+        super().__init__(message)
+        self.minutes = minutes
 
 
 class Budget:
@@ -121,13 +130,14 @@ class Budget:
         steps = steps_that_fit(left, speed)
         if steps < least_steps:
             needed = seconds_of(least_steps, speed)
-            minutes = self.least_minutes(needed, share)
+            minutes = _rounded_up(self.least_minutes(needed, share))
             raise TooShort(
                 f"--minutes must leave time for at least {least_steps} steps of "
                 f"{doing}, which take {spoken_duration(needed)}. Received: --minutes "
                 f"{self.minutes:g}, of which {spoken_duration(max(0.0, left))} are "
                 "left beside reading and measuring. Give at least --minutes "
-                f"{_rounded_up(minutes):g}."
+                f"{minutes:g}.",
+                minutes,
             )
         schedule = Schedule.of_steps(steps, most_in_epoch)
         made = schedule.epochs * schedule.steps_in_epoch(steps_in_pass)

@@ -27,7 +27,6 @@ from semppl_keras.runs.run_models import (
     TRAINED_AT_THE_END,
     TUNED,
 )
-from semppl_keras.runs.safety.own_runs import check_sources
 from semppl_keras.runs.telling import tell
 
 # What the network goes on with, or is made for.
@@ -76,12 +75,17 @@ def going_on(options: TrainOptions, out: pathlib.Path) -> GoingOn:
             with as the options say.
     """
     _check_asked(options)
-    finished = FinishedRun(str(options.from_run), trust=options.trust)
+    finished = FinishedRun(
+        str(options.from_run), trust=options.trust, photos=options.photos
+    )
     folder, earlier = finished.folder, finished.settings
     named = finished.named
-    check_sources(named, earlier, trust=options.trust, own=not finished.packed)
+    own, tables = finished.images.followed(), folder
     tell(f"Going on from the run in {named}.")
-    own = finished.dataset
+    if finished.images.found is not None:
+        tables = finished.images.found.folder
+        # Others by the same names would be told here.
+        _ = finished.labelled
     note: dict[str, Any] = {
         "run": str(named.absolute()),
         "signature": _signature(folder),
@@ -91,7 +95,7 @@ def going_on(options: TrainOptions, out: pathlib.Path) -> GoingOn:
     dataset: Dataset
     if isinstance(own, OwnDataset):
         own = own.knowing(finished.class_names)
-        found = joined(folder, own, options, out)
+        found = joined(tables, own, options, out, named)
         dataset = found.dataset
         note |= {
             "labels": None if found.labels is None else found.labels.to_dict(),
@@ -146,9 +150,10 @@ def copy_networks(
     """
     names = {BACKBONE: BACKBONE}
     if goes_on(settings):
-        names |= {"model.keras": EARLIER, FROZEN: FROZEN, TUNED: TUNED}
+        names |= {"model.keras": EARLIER, FROZEN: FROZEN}
     if not settings["epochs"]:
-        names |= {name: name for name in _END_FILES}
+        # Trained anew otherwise, with the labels of now.
+        names |= {name: name for name in (TUNED, *_END_FILES)}
     known = settings["from"]["class_names"] == settings["class_names"]
     if settings["from"]["same_labels"] and known and not settings["epochs"]:
         names |= {name: name for name in _CLASSIFIER_FILES}

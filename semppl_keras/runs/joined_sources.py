@@ -58,15 +58,20 @@ class Joined:
 
 
 def joined(
-    run: pathlib.Path, own: OwnDataset, options: TrainOptions, out: pathlib.Path
+    run: pathlib.Path,
+    own: OwnDataset,
+    options: TrainOptions,
+    out: pathlib.Path,
+    named: pathlib.Path,
 ) -> Joined:
     """Joins what a run was trained on with what is given.
 
     Args:
-        run: Its folder.
+        run: The folder in which its tables are, which may be gone later.
         own: Its data set, which knows its classes, and whose sources may be followed.
         options: Of the run that goes on.
         out: Its folder, which its tables are to stand in.
+        named: What the run is called in messages.
 
     Returns:
         `Joined`.
@@ -78,10 +83,12 @@ def joined(
     own = dataclasses.replace(
         own, max_megapixels=_asked(options.max_megapixels, own.max_megapixels)
     )
-    unlabelled, source = _unlabelled(run, own, options, out)
+    unlabelled, source = _unlabelled(own, options)
+    if source is None or _is_own_table(run, source, UNLABELLED):
+        source = str((out / UNLABELLED).absolute())
     given_folder = options.unlabelled and images_folder(options.unlabelled)
     labels_folder = given_folder or own.images_folder
-    few, found = _labelled(run, own, options, labels_folder)
+    few, found = _labelled(run, own, options, labels_folder, named)
     dataset = dataclasses.replace(
         own,
         unlabelled=source,
@@ -99,8 +106,8 @@ def joined(
     dataset = dataclasses.replace(dataset, images=images)
     return dataclasses.replace(
         found,
-        dataset=_tested(dataset, own, options, out),
-        images=_tell_images(run, own, unlabelled.names),
+        dataset=_tested(run, dataset, own, options, out),
+        images=_tell_images(run, own, unlabelled.names, named),
     )
 
 
@@ -108,8 +115,17 @@ def _asked(asked: Any, begun: Any) -> Any:
     return begun if asked is None else asked
 
 
+def _is_own_table(run: pathlib.Path, source: str, name: str) -> bool:
+    """Whether a source is the table that a run has in its folder."""
+    return os.path.abspath(source) == os.path.abspath(run / name)
+
+
 def _labelled(
-    run: pathlib.Path, own: OwnDataset, options: TrainOptions, folder: str | None
+    run: pathlib.Path,
+    own: OwnDataset,
+    options: TrainOptions,
+    folder: str | None,
+    named: pathlib.Path,
 ) -> tuple[ImageList | None, Joined]:
     """All labels, None where those of the run are no files; and what is new."""
     given, source = options.labelled, str(own.labelled)
@@ -134,9 +150,9 @@ def _labelled(
     before, behind = (now, None) if before is None else (before, changes(before, now))
     found = changes(before, together)
     if behind:
-        tell(f"In {source}, since the run in {run} was trained: {behind.told()}.")
+        tell(f"In {source}, since the run in {named} was trained: {behind.told()}.")
     tell(
-        f"Labels: {len(before):,} of the run in {run}, {len(together):,} now: "
+        f"Labels: {len(before):,} of the run in {named}, {len(together):,} now: "
         f"{found.told()}."
     )
     tell_changed(found)
@@ -193,10 +209,9 @@ def _tell_classes(before: FileLabels, now: FileLabels) -> None:
             tell(f"{what}: {', '.join(map(repr, sorted(names)))}.")
 
 
-def _unlabelled(
-    run: pathlib.Path, own: OwnDataset, options: TrainOptions, out: pathlib.Path
-) -> tuple[ImageList, str]:
-    """The unlabelled images of a run and those that are given, and what names them."""
+def _unlabelled(own: OwnDataset, options: TrainOptions) -> tuple[ImageList, str | None]:
+    """The unlabelled images of a run and those that are given, and what names them:
+    None where nothing does yet."""
 
     def opened(source: str) -> ImageList:
         tables, megapixels = own.table_options, own.max_megapixels
@@ -228,24 +243,28 @@ def _unlabelled(
     names = list({**others, **files}.values())
     remarks = dict.fromkeys((*images.remarks, *more.remarks))
     joined = image_list(names, None, remarks)
-    joined = dataclasses.replace(joined, max_pixels=images.max_pixels)
-    return joined, str((out / UNLABELLED).absolute())
+    return dataclasses.replace(joined, max_pixels=images.max_pixels), None
 
 
 def _tested(
-    dataset: OwnDataset, own: OwnDataset, options: TrainOptions, out: pathlib.Path
+    run: pathlib.Path,
+    dataset: OwnDataset,
+    own: OwnDataset,
+    options: TrainOptions,
+    out: pathlib.Path,
 ) -> OwnDataset:
     """The data set with what it is tested on.
 
     A table may name its images relative to the folder of the run's, which are in
-    several by now.
+    several by now, or stand in a folder that is not needed any more.
     """
     if options.test is not None:
         check_source(options.test, "test")
         return dataclasses.replace(dataset, test=resolved_source(options.test))
     if own.test is None or not is_table(own.test):
         return dataset
-    if dataset.images_folder == own.images_folder:
+    of_run = _is_own_table(run, str(own.test), TESTED)
+    if dataset.images_folder == own.images_folder and not of_run:
         return dataset
     tested = own.knowing(own.class_names).part("test")
     path = out / TESTED
@@ -256,14 +275,14 @@ def _tested(
 
 
 def _tell_images(
-    run: pathlib.Path, own: OwnDataset, names: Sequence[str]
+    run: pathlib.Path, own: OwnDataset, names: Sequence[str], named: pathlib.Path
 ) -> dict[str, int] | None:
     """How many unlabelled images the run has not known, and how many are gone."""
     noted = noted_names(run, own) if are_files(str(own.unlabelled)) else None
     if noted is None:
         tell(
             f"Unlabelled images: {len(names):,}. Which of them are new the run in "
-            f"{run} has not noted."
+            f"{named} has not noted."
         )
         return None
     before, now = _files(noted), _files(names)

@@ -13,9 +13,10 @@ from semppl_keras.data.images.spreadsheets import inert, inert_path, table_text
 from semppl_keras.runs.folder import dataset_of
 from semppl_keras.runs.whole_files import write_whole
 
-# Paths with the class of each, paths alone, and those to test on where a run that goes
-# on has to say it.
+# Paths with the class of each, paths alone, and those to test on.
 LABELLED, UNLABELLED, TESTED = "labelled.csv", "unlabelled.csv", "test.csv"
+# By role.
+TABLES = {"labelled": LABELLED, "unlabelled": UNLABELLED, "test": TESTED}
 
 
 def are_files(source: str) -> bool:
@@ -38,12 +39,15 @@ def note_files(
     dataset = dataset_of(settings)
     if not isinstance(dataset, OwnDataset) or not isinstance(data, OwnImages):
         return
-    labelled, unlabelled = folder / LABELLED, folder / UNLABELLED
-    if are_files(str(dataset.labelled)) and not labelled.exists():
-        write_files(labelled, data.given_labels, dataset.tables)
-    if are_files(str(dataset.unlabelled)) and not unlabelled.exists():
-        pairs = [(name, None) for name in data.given_names]
-        write_files(unlabelled, pairs, dataset.tables)
+    given: dict[str, Sequence[tuple[str, str | None]]] = {
+        "labelled": data.given_labels,
+        "unlabelled": [(name, None) for name in data.given_names],
+        "test": data.given_test,
+    }
+    for role, source in dataset.sources.items():
+        table = folder / TABLES[role]
+        if are_files(source) and not table.exists():
+            write_files(table, given[role], dataset.tables)
 
 
 def with_own_tables(dataset: Dataset, folder: pathlib.Path) -> Dataset:
@@ -55,13 +59,12 @@ def with_own_tables(dataset: Dataset, folder: pathlib.Path) -> Dataset:
     """
     if not isinstance(dataset, OwnDataset):
         return dataset
-    tables = {"labelled": LABELLED, "unlabelled": UNLABELLED, "test": TESTED}
     moved: dict[str, Any] = {
-        role: str((folder / tables[role]).absolute())
+        role: str((folder / TABLES[role]).absolute())
         for role, source in dataset.sources.items()
-        if os.path.basename(source) == tables[role]
+        if os.path.basename(source) == TABLES[role]
         and not os.path.exists(source)
-        and (folder / tables[role]).is_file()
+        and (folder / TABLES[role]).is_file()
     }
     return dataclasses.replace(dataset, **moved) if moved else dataset
 

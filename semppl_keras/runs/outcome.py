@@ -91,12 +91,30 @@ def frozen_of(
         make_backbone: Gives a backbone as it was before.
         trust: As for `load_model`, of the copy that a run which goes on has of it.
     """
-    trains, kept = settings["epochs"] > 0 or goes_on(settings), folder / FROZEN
-    if goes_on(settings) and kept.is_file():
-        embedder = load_model(kept, ImageEmbedder, trust=trust)
-        return measure_frozen(folder, embedder, data, settings, keep_network=False)
-    embedder = ImageEmbedder(make_backbone(), recipe.make_views(), name="embedder")
-    return measure_frozen(folder, embedder, data, settings, keep_network=trains)
+    embedder = frozen_network(folder, settings, recipe, make_backbone, trust=trust)
+    trains = settings["epochs"] > 0 or goes_on(settings)
+    copied = goes_on(settings) and (folder / FROZEN).is_file()
+    return measure_frozen(
+        folder, embedder, data, settings, keep_network=trains and not copied
+    )
+
+
+def frozen_network(
+    folder: pathlib.Path,
+    settings: Mapping[str, Any],
+    recipe: Recipe,
+    make_backbone: Callable[[], keras.Model],
+    *,
+    trust: bool = False,
+) -> ImageEmbedder:
+    """The backbone of a run as it is before all training, with its views.
+
+    Args:
+        folder, settings, recipe, make_backbone, trust: As for `frozen_of`.
+    """
+    if goes_on(settings) and (folder / FROZEN).is_file():
+        return load_model(folder / FROZEN, ImageEmbedder, trust=trust)
+    return ImageEmbedder(make_backbone(), recipe.make_views(), name="embedder")
 
 
 def outcome_of(

@@ -92,11 +92,7 @@ def moved(dataset: Dataset, photos: str | os.PathLike[str]) -> Dataset:
     Raises:
         RunError: They are not there.
     """
-    if not os.path.isdir(photos):
-        raise RunError(
-            "--photos must be a folder with the images of the run. Received: "
-            f"{os.fsdecode(photos)!r}, which is none."
-        )
+    check_is_folder(photos)
     looked = []
     for layout in _layouts(dataset):
         candidate = _placed(dataset, pathlib.Path(photos), layout)
@@ -111,6 +107,15 @@ def moved(dataset: Dataset, photos: str | os.PathLike[str]) -> Dataset:
     )
 
 
+def check_is_folder(photos: str | os.PathLike[str]) -> None:
+    """Raises a `RunError` where what is said to hold the images of a run is none."""
+    if not os.path.isdir(photos):
+        raise RunError(
+            "--photos must be a folder with the images of the run. Received: "
+            f"{os.fsdecode(photos)!r}, which is none."
+        )
+
+
 def _layouts(dataset: Dataset) -> list[dict[str, tuple[str, ...]]]:
     """By role the parts of a path below a folder, in the order in which to look."""
     paths = {
@@ -120,9 +125,9 @@ def _layouts(dataset: Dataset) -> list[dict[str, tuple[str, ...]]]:
     layouts = []
     root = root_of(dataset)
     if root is not None:
-        above = len(_parts(root))
-        layouts.append({role: _parts(path)[above:] for role, path in paths.items()})
-    layouts.append({role: _parts(path)[-1:] for role, path in paths.items()})
+        above = len(parts_of(root))
+        layouts.append({role: parts_of(path)[above:] for role, path in paths.items()})
+    layouts.append({role: parts_of(path)[-1:] for role, path in paths.items()})
     files = [role for role, path in paths.items() if _is_file(dataset, role, path)]
     return [
         layout
@@ -158,7 +163,8 @@ def _is_file(dataset: Dataset, role: str, path: str) -> bool:
     return kind in ("npz", "tfrecord") or path.lower().endswith(TABLE_ENDINGS)
 
 
-def _parts(path: str) -> tuple[str, ...]:
+def parts_of(path: str) -> tuple[str, ...]:
+    """The folders of a path and what is in the last, as on the machine it is from."""
     windows = _system_of(path) is ntpath
     pure = pathlib.PureWindowsPath(path) if windows else pathlib.PurePosixPath(path)
     return pure.parts

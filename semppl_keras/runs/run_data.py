@@ -4,13 +4,16 @@ import contextlib
 import functools
 import os
 import pathlib
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from semppl_keras.checks import listed
-from semppl_keras.data import Dataset, FewLabels
+from semppl_keras.data import Dataset, FewLabels, OwnDataset
 from semppl_keras.recipes import Recipe
 from semppl_keras.runs.changed_labels import (
     labels_of,
@@ -19,6 +22,7 @@ from semppl_keras.runs.changed_labels import (
 )
 from semppl_keras.runs.errors import MissingPictures, RunError
 from semppl_keras.runs.folder import dataset_of, load_data, read_metrics, value_range_of
+from semppl_keras.runs.found_files import FoundFiles, are_noted, find_files
 from semppl_keras.runs.kept_images import (
     IMAGES,
     LABELLED,
@@ -28,7 +32,13 @@ from semppl_keras.runs.kept_images import (
     read_kept,
 )
 from semppl_keras.runs.noted_files import with_own_tables
-from semppl_keras.runs.picture_places import is_there, moved, root_of
+from semppl_keras.runs.picture_places import (
+    check_is_folder,
+    is_there,
+    moved,
+    root_of,
+    short_name,
+)
 from semppl_keras.runs.run_images import LabelledImages, RunImages
 from semppl_keras.runs.safety.own_runs import check_sources
 from semppl_keras.runs.same_images import check_labelled, check_same
@@ -97,7 +107,7 @@ class RunData:
             MissingPictures: They are gone, or may not be read.
             RunError: They are others.
         """
-        dataset = self._followed()
+        dataset = self.followed()
         as_trained = labels_per_class == self.settings["labels_per_class"]
         if self._photos is not None and not as_trained:
             # Which tells whether they are those of the training.
@@ -204,13 +214,42 @@ class RunData:
     def _known_classes(self) -> tuple[str, ...]:
         return tuple(self.settings.get("class_names") or ())
 
-    def _followed(self) -> Dataset:
-        """The data set, which may be read."""
+    def followed(self) -> Dataset:
+        """The data set, which may be read.
+
+        Raises:
+            RunError: It may not, or is not where a person says.
+        """
         dataset = self.dataset
         if self._photos is not None:
             return self._moved
         check_sources(self.named, self.settings, trust=self._trust, own=self._own)
         return dataset
+
+    @functools.cached_property
+    def found(self) -> FoundFiles | None:
+        """Its files in the folder that a person has named, where it has noted them; its
+        tables go with this.
+
+        Raises:
+            RunError: They are not there.
+        """
+        own, photos = self.dataset, self._photos
+        if photos is None or not isinstance(own, OwnDataset):
+            return None
+        check_is_folder(photos)
+        if not are_noted(own, self.folder):
+            return None
+        place = pathlib.Path(tempfile.mkdtemp(prefix="semppl_"))
+        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        return find_files(own, self.folder, os.fsdecode(photos), place)
+
+    def _called(self, name: str) -> str:
+        """What the run calls an image, by its path of now."""
+        if self.found is None:
+            return short_name(name, root_of(self._moved))
+        root = root_of(dataset_of(self.settings))
+        return short_name(self.found.before.get(name, name), root)
 
     @functools.cached_property
     def _moved(self) -> Dataset:
@@ -220,6 +259,8 @@ class RunData:
                 "--photos is for a run whose images are files. Received: "
                 f"{str(self.named)!r}, trained on {self.dataset.name}. Leave it out."
             )
+        if self.found is not None:
+            return self.found.dataset
         dataset = moved(self.dataset, self._photos)
         # What is not in the folder would be read elsewhere.
         if any(source.startswith("tfds:") for source in dataset.sources.values()):
@@ -227,7 +268,7 @@ class RunData:
         return dataset
 
     def _in_parts(self, role: str) -> RunImages:
-        dataset = self._followed()
+        dataset = self.followed()
         image_size, channels = self._shape()
         return RunImages(
             self.folder,
@@ -237,7 +278,7 @@ class RunData:
             self.class_names,
             image_size,
             channels,
-            moved=self._photos is not None,
+            photos=None if self._photos is None else os.fsdecode(self._photos),
         )
 
     @contextlib.contextmanager
@@ -300,7 +341,7 @@ class RunData:
             read_metrics(self.folder),
             data,
             self.kept if self._has_kept() else None,
-            root_of(self._moved),
+            self._called,
         )
 
     def _tell_changes(self, labels: np.ndarray, class_names: Sequence[str]) -> None:

@@ -48,7 +48,7 @@ class RunImages:
         class_names: One text for each class.
         image_size: Pixels of a side, to which images are brought.
         channels: 1 or 3, to which they are.
-        moved: Whether they are elsewhere than in training.
+        photos: Folder in which they are now, None for where they were in training.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RunImages:
         image_size: int,
         channels: int,
         *,
-        moved: bool = False,
+        photos: str | None = None,
     ) -> None:
         self.folder, self.named = folder, named
         self.settings = settings
@@ -69,7 +69,7 @@ class RunImages:
         self.class_names = class_names
         self.image_size = image_size
         self.channels = channels
-        self.moved = moved
+        self.photos = photos
 
     def test(self) -> LabelledImages | None:
         """Those to test on, or None where none is of the run's classes."""
@@ -88,7 +88,7 @@ class RunImages:
         Raises:
             RunError: They are of other classes, or of one there are too few.
         """
-        source, names = self.dataset.sources["labelled"], self.class_names
+        source, names = self._place("labelled"), self.class_names
         own, known, skipped = self._read("labelled")
         if not known.all():
             raise RunError(
@@ -122,6 +122,10 @@ class RunImages:
             [own.names[index] for index in chosen],
         )
 
+    def _place(self, role: str) -> str:
+        """Where they are, for messages."""
+        return self.photos or self.dataset.sources[role]
+
     def _read(self, role: str) -> tuple[LabelledImages, np.ndarray, Sequence[Any]]:
         """Those that can be read, which are of a class of the run, and the others."""
         found = self.dataset.part(role)
@@ -141,7 +145,7 @@ class RunImages:
 
     def _lost_since(self, skipped: Sequence[Any]) -> list[str]:
         """Of the `Skipped` the names that could be read in training."""
-        if self.moved:
+        if self.photos is not None:
             # They were called otherwise; how many there are tells what is gone.
             return []
         path = self.folder / "skipped.tsv"
@@ -168,7 +172,7 @@ class RunImages:
         short = np.flatnonzero(counts < needed)
         if len(short):
             names = [repr(self.class_names[int(number)]) for number in short]
-            source = self.dataset.sources["labelled"]
+            source = self._place("labelled")
             raise MissingPictures(
                 f"Every class of the run in {str(self.named)!r} must have the "
                 f"labelled images that it was trained with, at least {needed}. "

@@ -1,6 +1,6 @@
 """Whether images that a person points to are those that a run was trained with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,6 @@ from semppl_keras.data import FewLabels
 from semppl_keras.runs.changed_labels import labels_of
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.kept_images import LABELLED, TEST, UNLABELLED, KeptImages
-from semppl_keras.runs.picture_places import short_name
 from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.telling import tell
 
@@ -23,7 +22,7 @@ def check_same(
     metrics: Mapping[str, Any],
     data: FewLabels,
     kept: KeptImages | None,
-    root: str | None,
+    called: Callable[[str], str],
 ) -> None:
     """Fails where the images of a run are others than those it was trained with.
 
@@ -32,7 +31,7 @@ def check_same(
         settings, metrics: What `run.json` and `metrics.json` hold.
         data: What was read there.
         kept: What the run keeps, or None.
-        root: Folder below which they are named.
+        called: Gives what the run calls an image, by its path.
 
     Raises:
         RunError: They are others.
@@ -53,9 +52,9 @@ def check_same(
         return
     if kept is None:
         raise _others(place, "others, by their digest")
-    _check_named(place, kept, UNLABELLED, data.x_train, data, root)
+    _check_named(place, kept, UNLABELLED, data.x_train, data, called)
     if data.x_test is not None:
-        _check_named(place, kept, TEST, data.x_test, data, root)
+        _check_named(place, kept, TEST, data.x_test, data, called)
     tell(
         "Note: the images are decoded a little otherwise here than in the training, "
         "or some of those that the run does not keep are others."
@@ -100,20 +99,19 @@ def _check_named(
     role: str,
     images: np.ndarray,
     data: FewLabels,
-    root: str | None,
+    called: Callable[[str], str],
 ) -> None:
     """Compares those that the run keeps of a kind, found by their names."""
     part = kept.parts.get(role)
     attribute = "test_names" if role == TEST else "train_names"
-    rows = {
-        short_name(name, root): row
-        for row, name in enumerate(getattr(data, attribute, ()))
-    }
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(getattr(data, attribute, ())):
+        rows.setdefault(called(name), []).append(row)
     if part is None:
         return
     for name, image in zip(part.names, part.images, strict=True):
-        row = rows.get(name)
-        if row is None or _differ(image, images[row]):
+        # Of images in several folders some may be called alike.
+        if all(_differ(image, images[row]) for row in rows.get(name, ())):
             raise _others(place, f"another image for {name!r}, or none")
 
 

@@ -40,6 +40,7 @@ from semppl_keras.runs.run_models import (
     OF_THEIR_OWN,
     TUNED,
 )
+from semppl_keras.runs.safety.packed_runs import is_packed
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.skipped_files import names_skipped
 from semppl_keras.runs.telling import tell
@@ -115,7 +116,14 @@ def run_folder(options: TrainOptions) -> pathlib.Path:
         )
     out = named or options.out
     if out:
-        return pathlib.Path(out)
+        folder = pathlib.Path(out)
+        if options.resume and is_packed(folder):
+            raise RunError(
+                "A packed run is finished: there is nothing to resume. Received: "
+                f"--resume {folder}. Go on from it in a new folder: semppl train "
+                f"--from {folder} --out DIR."
+            )
+        return folder
     if options.unlabelled is not None:
         name = re.sub(r"[^\w.-]+", "_", own_name(options.unlabelled))
         count = options.labels_per_class
@@ -199,9 +207,11 @@ def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
         begun_with["epochs"] = None
     if data.in_parts:
         begun_with["value_range"] = settings.get("value_range")
+    # Where no steps fitted the minutes, others may.
+    to_be_found = schedule_of(settings) is None
     for name in (*_DEFAULTS, *_OWN_OPTIONS, *TABLE_OPTIONS):
         asked, begun = getattr(options, name), begun_with.get(name)
-        if asked is None:
+        if asked is None or (name == "minutes" and to_be_found):
             continue
         if name == "dataset":
             asked = resolved_spec(asked)
@@ -227,6 +237,8 @@ def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
             f"{keras.backend.backend()}, which draws other random numbers. Set "
             f"KERAS_BACKEND={settings['backend']}."
         )
+    if to_be_found and options.minutes is not None:
+        return {**settings, "minutes": options.minutes}
     return settings
 
 

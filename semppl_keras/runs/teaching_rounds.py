@@ -96,5 +96,6 @@ def _in_time(
             raise
         raise TooShort(
             f"{error} (That is for round {number} of {rounds}, with equal parts of the "
-            f"{minutes:g} minutes; fewer --rounds leave each more.)"
+            f"{minutes:g} minutes; fewer --rounds leave each more.)",
+            rounds * error.minutes,
         ) from error

@@ -21,7 +21,7 @@ from semppl_keras.recipes.defaults import (
 )
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import run_headline
-from semppl_keras.runs.budget import Budget
+from semppl_keras.runs.budget import Budget, TooShort
 from semppl_keras.runs.candidates import Candidate
 from semppl_keras.runs.earlier_network import earlier_network
 from semppl_keras.runs.embedded import MOST_IMAGES
@@ -38,6 +38,7 @@ from semppl_keras.runs.folder import (
     value_range_of,
     versions,
 )
+from semppl_keras.runs.found_files import found_again
 from semppl_keras.runs.frozen import Frozen
 from semppl_keras.runs.going_on import (
     EARLIER,
@@ -46,7 +47,7 @@ from semppl_keras.runs.going_on import (
     going_on,
     remove_copies,
 )
-from semppl_keras.runs.kept_features import Start, keep_features
+from semppl_keras.runs.kept_features import Start, keep_features, start_of
 from semppl_keras.runs.kept_images import keep_images
 from semppl_keras.runs.network_training import (
     begin_training,
@@ -57,6 +58,7 @@ from semppl_keras.runs.network_training import (
 from semppl_keras.runs.noted_files import with_own_tables
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.outcome import (
+    frozen_network,
     frozen_of,
     measured_before,
     outcome_of,
@@ -126,6 +128,7 @@ def train(
     log: str | None = None,
     resume: bool | str | os.PathLike[str] | None = None,
     from_run: str | os.PathLike[str] | None = None,
+    photos: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
 ) -> TrainedRun:
@@ -184,6 +187,8 @@ def train(
             `out` goes on: `labelled` are further labels, of which the later count, and
             `unlabelled` further images. With `epochs=0` its network stays as it is, and
             the classifiers alone are made anew.
+        photos: Folder in which the images of a run to go on with are now, each called
+            as it was. None for where they were.
         trust: Whether a run to go on with may be somebody else's.
         verbose: 0 to say nothing, 1 as the command does, 2 for more.
 
@@ -228,6 +233,7 @@ def train(
             log=log,
             resume=resume,
             from_run=from_run,
+            photos=photos,
             trust=trust,
         )
     )
@@ -271,7 +277,10 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             tell(finished.table())
             return finished
         dataset = with_own_tables(dataset_of(settings), folder)
-        if not sources_are_given(dataset, options):
+        if options.photos is not None:
+            dataset = found_again(dataset, folder, options.photos)
+            settings = {**settings, "dataset": dataset.to_json()}
+        elif not sources_are_given(dataset, options):
             check_sources(folder, settings, trust=options.trust)
     elif options.from_run is None:
         settings, dataset = new_settings(options)
@@ -324,8 +333,8 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         spent = state.seconds + time.monotonic() - begun
         budget = Budget(settings["minutes"], RUN_MEASURING_SHARE, spent=spent)
     _tell_begun(settings, data, recipe, state)
-    if goes_on(settings):
-        # It is all here that it needs of the other run.
+    if goes_on(settings) or options.photos is not None:
+        # It is all here that it needs of the other run, or knows where its images are.
         write_run_files(folder, settings, data)
     frozen: Frozen | None = None
     tuned: dict[str, Candidate] = {}
@@ -343,24 +352,39 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         kept = keep_features(start.lower, data, recipe, seed=seed, folder=folder)
     teacher: ImageClassifier | None = None
     if frozen is not None and frozen.features is not None and has_learned:
-        if goes_on(settings):
-            tuned = tuned_again(folder, settings, data, trust=options.trust)
-        else:
+        if settings["epochs"]:
+            untrained = start
+            if goes_on(settings):
+                # With the labels of now it begins where it began with the earlier ones.
+                network = frozen_network(
+                    folder, settings, recipe, make_backbone, trust=options.trust
+                )
+                untrained = start_of(recipe, network.backbone)
             features = frozen.features
             teacher = tune(
-                folder, settings, data, start, features, kept, trust=options.trust
+                folder, settings, data, untrained, features, kept, trust=options.trust
             )
-            tuned = tuned_candidates(folder, settings, data, teacher, start)
+            tuned = tuned_candidates(folder, settings, data, teacher, untrained)
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        else:
+            tuned = tuned_again(folder, settings, data, trust=options.trust)
     if budget is not None and schedule_of(settings) is None:
         share = 1.0 - (ending.share if ending else 0.0)
-        schedule = fit_schedule(budget, share, model, data, recipe, kept)
+        try:
+            schedule = fit_schedule(budget, share, model, data, recipe, kept)
+        except TooShort as error:
+            if not (folder / "run.json").exists():
+                raise
+            raise RunError(
+                f"{error} What has been measured is kept: semppl train --resume "
+                f"{folder} --minutes {error.minutes:g} goes on from there."
+            ) from error
         settings = {**settings, **schedule.to_dict()}
         recipe = recipe_of(settings)
         # What has been timed is thrown away.
         with verbose_as(0):
             model, state, start = begin()
-    if teacher is not None and not state.step:
+    if teacher is not None and not state.step and not goes_on(settings):
         model.start_from(teacher.backbone)
     if settings["epochs"]:
         state = train_network(

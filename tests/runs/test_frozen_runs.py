@@ -13,6 +13,7 @@ from semppl_keras import runs
 from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.runs import RunError, training
 from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.going_on import copy_networks
 from semppl_keras.runs.run_models import head_path
 
 FROZEN = ["frozen_propagation", "frozen_linear", "pixels"]
@@ -214,9 +215,23 @@ def test_each_network_of_a_run_goes_on_with_more_labels(trained, job, tmp_path):
     assert later["num_labelled"] == 20
     by_name = later["classifier_cv_accuracies"]
     assert set(by_name) == set(trained["classifier_cv_accuracies"])
-    for name in ("backbone.keras", "tuned.keras"):
-        copy = (later.folder / name).read_bytes()
-        assert copy == (trained.folder / name).read_bytes()
+    copy = (later.folder / "backbone.keras").read_bytes()
+    assert copy == (trained.folder / "backbone.keras").read_bytes()
+    # The fine-tuning has begun where it began before, with the labels of now.
+    tuned = [
+        keras.models.load_model(folder / "tuned.keras").get_weights()
+        for folder in (trained.folder, later.folder)
+    ]
+    same = [np.array_equal(one, other) for one, other in zip(*tuned, strict=True)]
+    network = FinishedRun(later.folder).frozen.get_weights()
+    alone = [np.array_equal(*pair) for pair in zip(tuned[0], network, strict=True)]
+    assert same == alone
+    assert not all(same)
+    # Where nothing is trained it stays as it is.
+    settings = {**FinishedRun(later.folder).settings, "epochs": 0}
+    copy_networks(FinishedRun(trained.folder), settings, tmp_path)
+    kept = (tmp_path / "tuned.keras").read_bytes()
+    assert kept == (trained.folder / "tuned.keras").read_bytes()
     finished = FinishedRun(later.folder)
     for name in by_name:
         assert finished.classifier(name)[0].num_classes == 3

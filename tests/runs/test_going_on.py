@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import tempfile
 
 import keras
 import numpy as np
@@ -234,8 +235,15 @@ def test_a_run_that_goes_on_is_resumed_without_the_other(
     assert "changed_since" not in _settings(out)
     table = out / "labelled.csv"
     table.write_text(table.read_text().replace("/8.png,c", "/8.png,a"))
-    resumed = runs.train(resume=out, verbose=0)
+    # The photographs are elsewhere, too, and stay there.
+    photos = tmp_path / "disk"
+    shutil.copytree(job / "photos", photos / "moved")
+    resumed = runs.train(resume=out, photos=photos, verbose=0)
     assert resumed["num_labelled"] == 16
+    assert _settings(out)["dataset"]["unlabelled"] == str(out / "unlabelled.csv")
+    for row in read_label_table(out / "labelled.csv"):
+        assert row.path.parent == photos / "moved"
+    assert "images_digest" not in _settings(out)["changed_since"]
     # What has changed meanwhile is told and noted.
     begun = _settings(out)["labels"]["counts"]
     changed = _settings(out)["changed_since"]["labels"]["counts"]
@@ -263,6 +271,49 @@ def test_what_changed_behind_a_run_is_told(job, one, tmp_path, capsys):
         numbers = [noted[name][kind] for kind in ("added", "changed", "removed")]
         assert numbers == [1, 1, 1]
     assert _listed(behind) == {0: "a", 1: "b", 3: "a", 4: "b", 9: "a", 7: "a"}
+
+
+@pytest.mark.any_backend
+def test_photographs_of_all_rounds_are_found_below_one_folder(
+    job, quick, more, tmp_path, capsys
+):
+    disk, out = tmp_path / "disk", tmp_path / "out"
+    shutil.copytree(job / "photos", disk / "2026" / "photos")
+    (disk / "labels.csv").write_text("path,label\n2026/photos/20.png,c\n")
+    finished = FinishedRun(quick.folder, photos=disk)
+    assert {pathlib.Path(name).parent for name in finished.labelled.names} == {
+        disk / "2026" / "photos"
+    }
+    assert len(finished.data.x_train) == 34
+    begun = _begun(
+        out, from_run=str(quick.folder), photos=str(disk), labelled=disk / "labels.csv"
+    )
+    told = capsys.readouterr().out
+    assert f"16 of the run in {quick.folder}, 17 now: 1 added, 0 changed" in told
+    assert "34 of the run, 34 now: 0 added, 0 removed" in told
+    # Nothing of it names the tables that go with the command.
+    sources = begun.settings["dataset"]
+    assert sources["labelled"] == str(out / "labelled.csv")
+    assert sources["unlabelled"] == str(out / "unlabelled.csv")
+    images = begun.dataset.images
+    names = (*images.labelled.names, *images.unlabelled.names)
+    assert {pathlib.Path(name).parent for name in names} == {disk / "2026" / "photos"}
+
+
+@pytest.mark.any_backend
+def test_tables_of_a_packed_run_that_went_on_are_not_followed(quick, tmp_path, capsys):
+    packed = runs.pack(quick.folder, tmp_path / "run.zip", verbose=0)
+    out = tmp_path / "out"
+    os.rename(quick.folder, tmp_path / "away")
+    try:
+        begun = _begun(out, from_run=str(packed), trust=True)
+    finally:
+        os.rename(tmp_path / "away", quick.folder)
+    told = capsys.readouterr().out
+    assert f"Labels: 16 of the run in {packed}, 16 now" in told
+    assert tempfile.gettempdir() + "/semppl_" not in told
+    assert begun.settings["dataset"]["labelled"] == str(out / "labelled.csv")
+    assert begun.settings["from"]["run"] == str(packed)
 
 
 @pytest.mark.any_backend
@@ -303,7 +354,7 @@ def test_a_test_table_that_names_images_in_the_folder_still_does(job, one, tmp_p
     options = TrainOptions.of(
         from_run=str(one), out="out", unlabelled=str(tmp_path / "others")
     )
-    found = joined(one, own, options, tmp_path / "out").dataset
+    found = joined(one, own, options, tmp_path / "out", one).dataset
     assert found.unlabelled == str(tmp_path / "out" / "unlabelled.csv")
     # Its images are not beside it, but in a folder that is one of two by now.
     assert found.test == str(tmp_path / "out" / "test.csv")
@@ -358,6 +409,8 @@ def test_a_run_that_cannot_begin_leaves_nothing(job, one, more, tmp_path, monkey
     [
         ({"out": None}, "--from is for --out"),
         ({"resume": True}, "--resume goes on with an interrupted run"),
+        ({"from_run": None, "photos": "x"}, "it without --resume or --from"),
+        ({"photos": "nowhere"}, "--photos must be a folder with the images"),
         ({"image_size": 16}, "--image-size with --from"),
         ({"backbone": "small"}, "--backbone with --from"),
         ({"dataset": "digits"}, "--dataset with --from"),

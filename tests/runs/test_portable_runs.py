@@ -154,9 +154,13 @@ def test_pictures_of_now_are_those_of_then(trained, gone, tmp_path, capsys):
     assert main(["evaluate", str(gone), "--photos", str(photos)]) == 0
     # A broken file that training left out is no news.
     assert "Note" not in capsys.readouterr().out
-    told = _told(capsys, "report", gone, "--photos", tmp_path)
+    # However deep they are, and whatever has come to them.
+    shutil.copy(photos / "many" / "dark_9.png", photos / "many" / "new.png")
+    assert len(FinishedRun(gone, photos=tmp_path).data.x_train) == 46
+    (tmp_path / "none").mkdir()
+    told = _told(capsys, "report", gone, "--photos", tmp_path / "none")
     assert "are called as they were" in told
-    assert str(tmp_path / "many") in told
+    assert "41 of 41 unlabelled images are not found" in told
     assert "which is none" in _told(capsys, "report", gone, "--photos", gone / "x")
 
     image, few = photos / "many" / "dark_9.png", photos / "few"
@@ -177,6 +181,10 @@ def test_pictures_of_now_are_those_of_then(trained, gone, tmp_path, capsys):
     (few / "dark" / "0.png").write_bytes((few / "bright" / "0.png").read_bytes())
     assert "another image for 'few/dark/0.png'" in _told(capsys, *label)
     (few / "dark" / "0.png").write_bytes(content)
+    # A run that has not noted its files is looked for as it lay.
+    (gone / "labelled.csv").unlink()
+    told = _told(capsys, "report", gone, "--photos", tmp_path)
+    assert str(tmp_path / "many") in told
     (few / "dark" / "0.png").rename(few / "bright" / "x.png")
     assert "Received: other labels" in _told(capsys, *label)
 

@@ -109,7 +109,7 @@ def test_minutes_are_divided_among_the_rounds(monkeypatch):
     def teach(budget, **arguments):
         budgets.append(budget.minutes)
         if len(budgets) == 2:
-            raise TooShort("--minutes must leave time.")
+            raise TooShort("--minutes must leave time.", 3.0)
         return FineTuner(classifier(), 3), {}
 
     monkeypatch.setattr("semppl_keras.runs.teaching_rounds.teach", teach)

@@ -8,6 +8,7 @@ from semppl_keras.cli.arguments import (
     add_fit,
     add_max_megapixels,
     add_minutes,
+    add_photos,
     add_table_options,
     add_trust,
     add_value_range,
@@ -241,6 +242,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unlabelled further images; with --epochs 0 the network stays as it is and "
         "the classifiers alone are made anew",
     )
+    add_photos(folder, "with --resume or --from: ")
     add_trust(folder, "with --backbone: FILE.keras, with --resume or --from: RUN")
 
 

@@ -172,6 +172,9 @@ class OpenedImages:
             digest=hashlib.blake2b("".join(train.digests).encode()).hexdigest()[:32],
             given_labels=tuple(zip(few.names, few.labels or (), strict=True)),
             given_names=self.unlabelled.names,
+            given_test=()
+            if tested is None
+            else tuple(zip(tested.names, tested.labels or (), strict=True)),
         )
 
 

@@ -18,6 +18,7 @@ class OwnImages(FewLabels):
         given_labels: tuple of (name, label), of all that were named as labelled,
             whether they can be read or not.
         given_names: tuple of str, the same of the unlabelled ones.
+        given_test: tuple of (name, label), the same of those to test on.
     """
 
     train_names: tuple[str, ...] = ()
@@ -26,3 +27,4 @@ class OwnImages(FewLabels):
     digest: str = ""
     given_labels: tuple[tuple[str, str], ...] = ()
     given_names: tuple[str, ...] = ()
+    given_test: tuple[tuple[str, str], ...] = ()

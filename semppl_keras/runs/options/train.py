@@ -62,11 +62,18 @@ class TrainOptions(TableFields):
     # True for `out`, or the folder of a run.
     resume: bool | str | None = checked(_resumed, None)
     from_run: str | None = checked(path, None)
+    photos: str | None = checked(path, None)
     trust: bool = checked(flag, False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_not_both(self, "epochs", "minutes")
+        if self.photos is not None and not (self.resume or self.from_run):
+            raise RunError(
+                "--photos says where the images of an earlier run are now. Received: "
+                "it without --resume or --from. Name the images of a new run with "
+                "--unlabelled and --labelled."
+            )
         if self.from_run is None:
             return
         if self.resume:

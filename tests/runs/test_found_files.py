@@ -1,0 +1,93 @@
+"""Images of a run that are in another folder, found by what they are called."""
+
+import pathlib
+
+import pytest
+
+from semppl_keras.data import OwnDataset
+from semppl_keras.data.images.label_tables import read_label_table
+from semppl_keras.runs import RunError, train
+from semppl_keras.runs.found_files import are_noted, find_files, found_again
+from semppl_keras.runs.noted_files import TABLES, write_files
+
+pytestmark = pytest.mark.any_backend
+
+LABELS = {"/old/a/1.png": "x", "/old/b/1.png": "y", "/old/b/c/2.png": "x"}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a run with tables of three labelled images and four others."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    dataset = OwnDataset("/old", "/old/few.csv")
+    write_files(folder / TABLES["labelled"], list(LABELS.items()), dataset.tables)
+    others = [(f"/other/{row}.png", None) for row in range(3, 7)]
+    write_files(folder / TABLES["unlabelled"], others, dataset.tables)
+    return folder
+
+
+def _touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return str(folder)
+
+
+def _found(run, photos):
+    out = run / "found"
+    out.mkdir(exist_ok=True)
+    return find_files(OwnDataset("/old", "/old/few.csv"), run, photos, out)
+
+
+def test_files_are_found_however_deep(run, tmp_path, capsys):
+    names = ("p/a/1.png", "p/b/1.png", "2.png", "q/3.png", "q/4.png", "q/5.png")
+    photos = _touch(tmp_path / "new", *names, "q/9.png")
+    found = _found(run, photos)
+    told = capsys.readouterr().out
+    assert "1 file of the unlabelled images is not found in" in told
+    assert "/other/6.png" in told
+    rows = read_label_table(pathlib.Path(found.dataset.labelled))
+    labels = {str(row.path.relative_to(photos)): row.label for row in rows}
+    assert labels == {"p/a/1.png": "x", "p/b/1.png": "y", "2.png": "x"}
+    assert found.before[f"{photos}/2.png"] == "/old/b/c/2.png"
+    assert len(found.before) == 6
+    assert found.dataset.test is None
+    # In the run itself, for a training that goes on.
+    again = found_again(found.dataset, run, photos)
+    assert again.labelled == str(run / "labelled.csv")
+    assert found_again(again, run, photos) == again
+
+
+def test_what_cannot_be_told_apart_is_not_guessed(run, tmp_path):
+    others = [f"{row}.png" for row in range(3, 7)]
+    photos = _touch(tmp_path / "alike", "x/1.png", "z/1.png", "2.png", *others)
+    with pytest.raises(RunError, match="'/old/a/1.png' may be '.*' or '.*'. Name a"):
+        _found(run, photos)
+    photos = _touch(tmp_path / "one", "1.png", "2.png", *others)
+    with pytest.raises(RunError, match="would be both '/old/a/1.png' and"):
+        _found(run, photos)
+    photos = _touch(tmp_path / "few", "a/1.png", "b/1.png", *others)
+    with pytest.raises(RunError, match="1 of 3 labelled images are not found, such as"):
+        _found(run, photos)
+    photos = _touch(tmp_path / "none", "a/1.png", "b/1.png", "2.png")
+    with pytest.raises(RunError, match="4 of 4 unlabelled images are not found"):
+        _found(run, photos)
+
+
+def test_a_run_that_has_not_noted_all_is_looked_for_as_it_lay(run, tmp_path):
+    own = OwnDataset("/old", "/old/few.csv")
+    assert are_noted(own, run)
+    assert not are_noted(OwnDataset("/old", "/old/few.csv", "/old/test"), run)
+    assert not are_noted(OwnDataset("npz:/old/a.npz", "/old/few.csv"), run)
+    photos = _touch(tmp_path / "new", "few.csv", "test/a.png")
+    tested = found_again(OwnDataset("/old", "/old/few.csv", "/old/test"), run, photos)
+    assert tested.test == f"{photos}/test"
+
+
+def test_a_packed_run_has_nothing_to_resume(tmp_path):
+    packed = tmp_path / "run.zip"
+    packed.write_bytes(b"")
+    with pytest.raises(RunError, match="nothing to resume. .*--from .*run.zip --out"):
+        train(resume=packed)
