@@ -50,6 +50,8 @@ def write_contact_sheet(
         f"no label is left out of the table. Save it beside {html.escape(table)}: its "
         "paths are relative to there.</p>"
         f"{what_next}"
+        '<p class="soft"><label>A class that is missing here: '
+        '<input id="name" size="14"></label> <button id="add">Add it</button></p>'
         '<div class="top"><button id="guesses">Take the guesses for the rest</button>'
         '<button id="save">Save the labels</button><span id="told"></span>'
         '<div id="ask" role="alert" hidden><span id="expected"></span> '

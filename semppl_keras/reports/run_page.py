@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -89,6 +90,9 @@ def curves(history: Mapping[str, Sequence[float | None]]) -> str:
 
     Args:
         history: By name the values of every epoch.
+
+    Returns:
+        HTML, none where nothing was trained.
     """
     charts = []
     for names, title, bounds in (
@@ -103,7 +107,7 @@ def curves(history: Mapping[str, Sequence[float | None]]) -> str:
     others = {name: own for name, own in history.items() if name not in known and own}
     if others:
         charts.append(line_chart(others, "Other metrics"))
-    return f'<div class="charts">{"".join(charts)}</div>'
+    return f'<div class="charts">{"".join(charts)}</div>' if charts else ""
 
 
 def plane_map(
@@ -300,9 +304,30 @@ def suspects(
             f"<figure{wrong} "
             f'title="{html.escape(str(image_names[row]), quote=True)}">{shown}'
             f"<b>{html.escape(names[label])}</b>"
-            f"<div>{html.escape(told)} {sure:.0%}</div></figure>"
+            f"<div>{html.escape(told)} {sure:.0%}</div>"
+            f'<div class="name">{html.escape(_file_of(image_names[row]))}</div>'
+            "</figure>"
         )
     return f'{text}<div class="row large">{figures}</div>'
+
+
+def _file_of(name: str) -> str:
+    """What the last part of a path is called."""
+    return re.split(r"[/\\]", name)[-1]
+
+
+def mending(table: str, command: str) -> str:
+    """What a person does about suspect labels.
+
+    Args:
+        table: What the file with all of them is called.
+        command: What goes on with it.
+    """
+    return (
+        f'<p class="soft">All of them are in {html.escape(table)}. Where a label is '
+        "wrong, change it there, in the column label; then make the classifiers "
+        f"anew:</p><pre class=next>{html.escape(command)}</pre>"
+    )
 
 
 def views(multi_crop: Any, images: np.ndarray, seed: int) -> str:

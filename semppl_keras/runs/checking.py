@@ -18,6 +18,7 @@ from semppl_keras.runs.label_table import path_from
 from semppl_keras.runs.options.check import CheckOptions
 from semppl_keras.runs.results.label_check import LabelCheck
 from semppl_keras.runs.results.trained_classifier import TrainedClassifier
+from semppl_keras.runs.reviewing import command_to_go_on
 from semppl_keras.runs.run_models import CLASSIFIER, doubted_features
 from semppl_keras.runs.safety.lock import locked
 from semppl_keras.runs.safety.out_paths import check_can_write
@@ -129,8 +130,15 @@ def check_with(options: CheckOptions) -> LabelCheck:
         page,
     )
     _write_table(checked)
-    _write_page(checked, suspects, options.show, f"Suspect labels: {finished.named}")
-    _tell(checked, options.show)
+    next_command = command_to_go_on(finished.named, table, train=False)
+    _write_page(
+        checked,
+        suspects,
+        options.show,
+        f"Suspect labels: {finished.named}",
+        next_command,
+    )
+    _tell(checked, options.show, next_command)
     if options.doubt is None:
         return checked
     kept = _doubting(finished, network, suspects, features, begun)
@@ -214,16 +222,21 @@ def _write_table(checked: LabelCheck) -> None:
 
 
 def _write_page(
-    checked: LabelCheck, suspects: Suspects, count: int, title: str
+    checked: LabelCheck,
+    suspects: Suspects,
+    count: int,
+    title: str,
+    next_command: str,
 ) -> None:
     section = run_page.suspects(
         suspects.images, suspects.names, suspects.found, checked.class_names, count
     )
+    section += run_page.mending(checked.table.name, next_command)
     text = run_page.run_page(title, [("", section)], "")
     write_whole(checked.page, text, errors="backslashreplace")
 
 
-def _tell(checked: LabelCheck, count: int) -> None:
+def _tell(checked: LabelCheck, count: int, next_command: str) -> None:
     tell(f"{checked.summary()}. The most suspect first:")
     for place, index in enumerate(checked.found.order[:count], start=1):
         tell(f"  {place:>4}  {shown(checked.line(index))}")
@@ -234,6 +247,10 @@ def _tell(checked: LabelCheck, count: int) -> None:
             "class cannot be hidden."
         )
     tell(f"All of them: {shown(checked.table)}. With pictures: {shown(checked.page)}")
+    tell(
+        "Where the column label is wrong, change it, and make the classifiers anew: "
+        f"{shown(next_command)}"
+    )
 
 
 def _doubting(

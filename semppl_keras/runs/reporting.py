@@ -106,7 +106,7 @@ def report_page(finished: FinishedRun, classifier: ImageClassifier, how: str) ->
     seed = finished.settings["seed"]
     map_html, script = run_page.plane_map(groups, names, seed)
     summary = run_page.summary(
-        format_run(metrics, folder),
+        format_run(metrics, finished.named),
         getattr(data, "remarks", ()),
         getattr(data, "skipped", ()),
     )

@@ -115,17 +115,24 @@ def write_review(
     given = _given(finished, out)
     command = None
     if given:
-        command = command_to_go_on(finished.named, out.parent / saved_table(sheet))
+        command = command_to_go_on(
+            finished.named,
+            out.parent / saved_table(sheet),
+            train=finished.is_trained,
+        )
     write_contact_sheet(sheet, entries, names, out.name, title, given, command)
     return chosen
 
 
-def command_to_go_on(run: pathlib.Path, table: pathlib.Path) -> str:
+def command_to_go_on(
+    run: pathlib.Path, table: pathlib.Path, *, train: bool = True
+) -> str:
     """How a run goes on with the labels of a table, as the command line has it.
 
     Args:
         run: Its folder.
         table: Which has all labels.
+        train: Whether its network is trained on, and not its classifiers alone.
 
     Returns:
         A command whose `--out` is a folder that is not there yet.
@@ -147,6 +154,7 @@ def command_to_go_on(run: pathlib.Path, table: pathlib.Path) -> str:
             str(run),
             "--labelled",
             str(table),
+            *([] if train else ["--epochs", "0"]),
             "--out",
             str(out),
             *(["--trust"] if packed else []),

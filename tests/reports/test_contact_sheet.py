@@ -28,7 +28,8 @@ const listeners = {}, elements = {}, saved = {};
 class Option { constructor(text, value) { this.value = value; } }
 const make = () => ({listeners: {}, hidden: true, textContent: "",
   addEventListener(kind, call) { this.listeners[kind] = call; }});
-const selects = GUESSES.map(guess => ({value: "", dataset: {guess}, add() {}}));
+const selects = GUESSES.map(guess => ({value: "", dataset: {guess},
+  add(option) { offered.push(option.value); }}));
 const document = {
   querySelectorAll: () => selects,
   getElementById: id => elements[id] ??= make(),
@@ -40,6 +41,13 @@ const document = {
 const click = id => elements[id].listeners.click();
 const choose = (i, value) => { selects[i].value = value; listeners.change(); };
 const told = () => elements.told.textContent;
+const addEventListener = (kind, call) => { listeners[kind] = call; };
+const offered = [];
+const leaves = () => {
+  let held = false;
+  listeners.beforeunload({preventDefault() { held = true; }});
+  return !held;
+};
 const asked = () => elements.ask.hidden ? null : elements.expected.textContent;
 """
 
@@ -128,6 +136,31 @@ def test_the_table_has_the_labels_that_there_were_and_those_of_the_page(page):
     assert rows == [*GIVEN[:2], ("1.png", "=dog"), ("2.png", "cat")]
 
 
+def test_a_class_that_is_missing_is_added_once(page):
+    notes, _, _ = page(
+        """
+        const enter = text => {
+          elements.name.value = text;
+          elements.name.listeners.keydown({key: "Enter"});
+        };
+        elements.name.value = " games ";
+        click("add");
+        for (const text of ["games", "cat", "  "]) enter(text);
+        enter("tools");
+        notes.push(told(), elements.name.value, offered.length);
+        notes.push([...new Set(offered)], leaves());
+        choose(0, "games");
+        notes.push(leaves());
+        click("save");
+        notes.push(leaves());
+        """
+    )
+    told = "0 of 3 labelled, 3 in the table with the run's own; new: games, tools"
+    names = [*NAMES, "games", "tools"]
+    # Of what was not saved a person is asked.
+    assert notes == [told, "", 3 * len(names), names, True, False, True]
+
+
 def test_a_run_goes_on_in_a_folder_that_is_free(tmp_path):
     table = pathlib.Path("a b.csv")
     for name, expected in (
@@ -142,3 +175,5 @@ def test_a_run_goes_on_in_a_folder_that_is_free(tmp_path):
             f"semppl train --from {tmp_path / name} --labelled 'a b.csv' "
             f"--out {tmp_path / expected}"
         )
+    frozen = command_to_go_on(tmp_path / "photos", table, train=False)
+    assert "--labelled 'a b.csv' --epochs 0 --out" in frozen

@@ -98,6 +98,11 @@ def test_suspects_are_listed_printed_and_pictured(run, tmp_path, capsys):
     assert page.count("<figure") == 3
     assert "another class is suggested" in page
     assert 'src="data:image/' in page
+    # What is to be done, and with which of the files.
+    command = f"--labelled {checked.table} --epochs 0 --out {run.folder}_2"
+    assert command in page
+    assert command in told
+    assert '<div class="name">4.png</div>' in page
     assert "LabelCheck of" in repr(checked)
     np.testing.assert_allclose(checked.weights, label_weights(checked.found))
 
