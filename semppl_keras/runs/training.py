@@ -376,7 +376,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             if not (folder / "run.json").exists():
                 raise
             raise RunError(
-                f"{error} What has been measured is kept: semppl train --resume "
+                f"{error} What was begun is kept: semppl train --resume "
                 f"{folder} --minutes {error.minutes:g} goes on from there."
             ) from error
         settings = {**settings, **schedule.to_dict()}

@@ -16,12 +16,13 @@ from tiny_runs import tiny_runs, write_archive
 
 from semppl_keras import runs
 from semppl_keras.data.images.label_tables import read_label_table
-from semppl_keras.runs import RunError, training
+from semppl_keras.runs import RunError, budget, training
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.going_on import check_channels, going_on
 from semppl_keras.runs.joined_sources import joined
 from semppl_keras.runs.noted_files import with_own_tables
 from semppl_keras.runs.options.train import TrainOptions
+from semppl_keras.runs.speed import Speed
 
 CLASSES = "abc"
 
@@ -249,6 +250,18 @@ def test_a_run_that_goes_on_is_resumed_without_the_other(
     changed = _settings(out)["changed_since"]["labels"]["counts"]
     assert changed == {**begun, "a": begun["a"] + 1, "c": begun["c"] - 1}
     assert _settings(out)["from"]["run"] == str(copy)
+
+
+@pytest.mark.any_backend
+def test_minutes_that_are_too_few_leave_what_was_begun(one, tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "measured_speed", lambda *a, **k: Speed(1.0, 3.0))
+    out = tmp_path / "out"
+    with pytest.raises(
+        RunError, match="Give at least .* is kept: semppl train"
+    ) as told:
+        runs.train(from_run=one, minutes=0.1, out=out, verbose=0)
+    assert f"--resume {out} --minutes " in str(told.value)
+    assert (out / "run.json").is_file()
 
 
 @pytest.mark.any_backend

@@ -18,8 +18,9 @@ from semppl_keras import runs
 from semppl_keras.cli import main
 from semppl_keras.runs import RunError, budget, network_training
 from semppl_keras.runs.budget import Budget, seconds_of, steps_that_fit
+from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.schedule import Schedule
-from semppl_keras.runs.settings import schedule_of
+from semppl_keras.runs.settings import schedule_of, settings_of
 from semppl_keras.runs.speed import Speed, measured_speed
 
 pytestmark = pytest.mark.any_backend
@@ -181,6 +182,11 @@ def test_a_run_goes_on_with_the_steps_that_were_found(
     ):
         with pytest.raises(RunError, match=told):
             runs.train(resume=parts, **asked, verbose=0)
+    # As long as none have been found others may be asked for.
+    del settings["steps_per_epoch"]
+    (parts / "run.json").write_text(json.dumps(settings))
+    begun = settings_of(parts, TrainOptions.of(resume=str(parts), minutes=2))
+    assert begun == {**settings, "minutes": 2}
 
 
 def test_minutes_and_epochs_exclude_each_other(archive, tmp_path, capsys):
