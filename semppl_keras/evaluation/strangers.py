@@ -12,14 +12,20 @@ from semppl_keras.evaluation.knn import unit_rows
 _POWER = 3.0
 # Labelled images that count as the nearest, and how much their distance counts.
 _NEAREST, _DISTANCE_WEIGHT = 3, 0.6
-# By how many standard deviations strangers are less like the labelled images, on the
-# mean. How all of these were found: docs/results/confidence.md.
-_APART = 1.2
+# By how many standard deviations strangers may be less like the labelled images, on the
+# mean; beyond this number an image tells no more about which it is.
+_APART, _BEYOND = np.arange(1.2, 3.3, 0.2), 2.5
+# Other members are a little more like the labelled images than these are like each
+# other, and differ a little more.
+_MEAN, _DEVIATION = 0.1, 1.05
+# The farther strangers are, the more they differ: by one part in so many.
+_STRANGERS_DIFFER = 1.6
+# How all of these were found: docs/results/confidence.md and docs/results/labels.md.
 # Images that the density of all is estimated by, and compared at a time.
 _MOST_COMPARED, _ROWS_AT_ONCE = 5000, 512
 # Members that count as seen before: of a few images chance makes no strangers.
 _MEMBERS_BEFORE = 10
-_ROUNDS = 200
+_ROUNDS = 100
 _LEAST = 1e-12
 
 
@@ -39,8 +45,8 @@ def stranger_shares(
     by the kernel similarity^3, and by the distance of the nearest labelled images. The
     density of a class counts as often as the images are taken for it. What both are for
     members is seen of the labelled images, each left out of what it is compared with.
-    Of strangers their sum is taken to be distributed alike, 1.2 standard deviations
-    below; how many there are is the most probable number.
+    Of strangers their sum is taken to lie 1.2 to 3.2 standard deviations below; how far
+    and how many there are is what is most probable.
 
     So it takes images of all kinds, as they are to be labelled: of those of one class
     alone many seem to be strangers.
@@ -113,13 +119,14 @@ def _likeness(
     of_members = (
         kernel_sums(rows, rows, of_rows, itself)
         / kernel_sums(rows, among, evenly, nowhere),
-        _distances(rows, rows, itself),
+        _distances(rows, rows, itself, count),
     )
     nowhere = np.full(len(queries), -1)
     of_others = (
         kernel_sums(queries, rows, weights, nowhere)
         / kernel_sums(queries, among, evenly, place),
-        _distances(queries, rows, nowhere),
+        # As if one image of the class were left out, as it is of the labelled ones.
+        _distances(queries, rows, nowhere, count / np.count_nonzero(counts)),
     )
     scales = [max(float(np.std(np.log(values))), 1e-6) for values in of_members]
     members, others = (
@@ -149,13 +156,23 @@ def kernel_sums(
     return np.maximum(sums, _LEAST)
 
 
-def _distances(queries: np.ndarray, rows: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """`(M,)`, one minus the mean similarity of the nearest rows."""
+def _distances(
+    queries: np.ndarray, rows: np.ndarray, own: np.ndarray, of_class: float
+) -> np.ndarray:
+    """`(M,)`, one minus the mean similarity of the nearest rows.
+
+    Args:
+        queries, rows, own: As for `kernel_sums`.
+        of_class: How many rows a class has: of queries that are no rows so often one of
+            the nearest is left out.
+    """
     number = min(_NEAREST, len(rows) - 1)
     distances = np.empty(len(queries))
     for part, similarities in _similarities(queries, rows, own):
-        nearest = -np.partition(-similarities, number - 1, axis=1)[:, :number]
-        distances[part] = 1 - nearest.mean(axis=1, dtype="float64")
+        first = -np.partition(-similarities, (number - 1, number), axis=1)
+        nearest = first[:, :number].mean(axis=1, dtype="float64")
+        missed = np.where(own[part] < 0, 1 / of_class, 0)
+        distances[part] = 1 - nearest - missed * (first[:, number] - nearest)
     # Of copies next to nothing would be far less than of any other.
     return np.maximum(distances, 0) + 1e-4
 
@@ -183,11 +200,33 @@ def _posterior(
     mean = np.average(of_members, weights=weights)
     variance = np.average((of_members - mean) ** 2, weights=weights)
     away = (of_others - mean) / max(float(np.sqrt(variance)), 1e-6)
-    # Of two normal distributions of one deviation, the ratio.
-    odds = np.exp(np.clip(-_APART * away - _APART**2 / 2, -50, 50))
+    fits = [(*share_of(odds_of(np.maximum(away, -_BEYOND), at)), at) for at in _APART]
+    _, strangers, apart = max(fits)
+    odds = odds_of(away, apart)
+    return np.asarray(strangers * odds / (strangers * odds + 1 - strangers), "float64")
+
+
+def odds_of(away: np.ndarray, apart: float) -> np.ndarray:
+    """How much more often strangers are so much like the labelled images than members.
+
+    Args:
+        away: `(N,)`, standard deviations from the labelled images.
+        apart: How many more strangers are, on the mean.
+    """
+    of_strangers = max(_DEVIATION, apart / _STRANGERS_DIFFER)
+    away = away - _MEAN
+    difference = 1 / _DEVIATION**2 - 1 / of_strangers**2
+    if difference > 0:
+        # Beyond, strangers that differ more would be the more frequent again.
+        away = np.minimum(away, apart / of_strangers**2 / difference)
+    exponents = (away / _DEVIATION) ** 2 - ((away + apart) / of_strangers) ** 2
+    return np.exp(np.clip(exponents / 2, -50, 50)) * _DEVIATION / of_strangers
+
+
+def share_of(odds: np.ndarray) -> tuple[float, float]:
+    """How well a share of strangers explains so many odds, and the share, by EM."""
     strangers = 0.5
     for _ in range(_ROUNDS):
         shares = strangers * odds / (strangers * odds + 1 - strangers)
         strangers = float(shares.sum()) / (len(shares) + _MEMBERS_BEFORE)
-    shares = strangers * odds / (strangers * odds + 1 - strangers)
-    return np.asarray(shares, "float64")
+    return float(np.log(strangers * odds + 1 - strangers).mean()), strangers

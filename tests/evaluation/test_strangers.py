@@ -5,7 +5,7 @@ import pytest
 
 from semppl_keras.evaluation import stranger_shares
 from semppl_keras.evaluation.knn import unit_rows
-from semppl_keras.evaluation.strangers import kernel_sums
+from semppl_keras.evaluation.strangers import kernel_sums, odds_of, share_of
 
 pytestmark = pytest.mark.any_backend
 
@@ -43,7 +43,35 @@ def test_strangers_are_told_from_members():
     # Some members are less like the few labelled images than these are like each other.
     assert np.mean(shares[:90] < 0.5) > 0.85
     # Where there are none, hardly any is found.
-    assert _shares(0).mean() < 0.1
+    assert _shares(0).mean() < 0.01
+
+
+def test_strangers_that_are_far_off_do_not_make_strangers_of_others():
+    # They are told how far off they are, and members beside them are no halves of it.
+    for strangers, off in ((10, 0.05), (45, 0.12), (90, 0.14)):
+        true = strangers / (90 + strangers)
+        assert _shares(strangers).mean() == pytest.approx(true, abs=off)
+
+
+def test_odds_of_strangers_are_those_of_two_normal_distributions():
+    away = np.linspace(-4, 1, 30)
+    for apart, deviation in ((1.2, 1.05), (2.4, 1.5)):
+        members = np.exp(-(((away - 0.1) / 1.05) ** 2) / 2) / 1.05
+        strange = np.exp(-(((away - 0.1 + apart) / deviation) ** 2) / 2) / deviation
+        odds = odds_of(away, apart)
+        np.testing.assert_allclose(odds, strange / members, rtol=1e-6)
+        # The more like the labelled images, the fewer, however alike.
+        assert np.all(np.diff(odds_of(np.linspace(-9, 9, 50), apart)) <= 0)
+
+
+def test_the_share_of_strangers_is_the_most_probable_one():
+    odds = np.exp(np.random.default_rng(6).normal(-0.5, 1.5, 200))
+    fit, share = share_of(odds)
+    grid = np.linspace(0.001, 0.999, 999)
+    # Ten more, all of them members.
+    likelihood = [np.log(p * odds + 1 - p).sum() + 10 * np.log(1 - p) for p in grid]
+    assert share == pytest.approx(grid[np.argmax(likelihood)], abs=2e-3)
+    assert fit == pytest.approx(np.log(share * odds + 1 - share).mean())
 
 
 def test_a_copy_of_a_labelled_image_is_no_stranger():
