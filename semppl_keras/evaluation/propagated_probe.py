@@ -17,6 +17,8 @@ _SHARPNESS = 2.5
 # How much it counts beside logistic regression, which follows each label; and how much
 # where labels are doubted.
 _GRAPH, _DOUBTING_GRAPH = 0.5, 1.0
+# What a stranger is taken for counts so much of that of a member.
+_LEAST_MEMBER = 1e-6
 
 
 def propagated_probe(
@@ -26,6 +28,7 @@ def propagated_probe(
     num_classes: int,
     *,
     label_weight: np.ndarray | None = None,
+    members: np.ndarray | None = None,
 ) -> Any:
     """Logistic regression on what `propagate_labels` makes of a few labels.
 
@@ -47,6 +50,8 @@ def propagated_probe(
         label_weight: `(N,)` positive, how much each given label counts among those of
             its class, as `label_weights` tells; None for all alike. With it the graph
             alone is asked, in which a wrong label is one among many neighbours.
+        members: `(N,)` from 0 to 1, how probable it is that an image shows one of the
+            classes at all: so much less counts what it is taken for. None for 1 of all.
 
     Returns:
         As `unit_probe`.
@@ -58,6 +63,9 @@ def propagated_probe(
     )
     known = labels != UNKNOWN
     guesses, counts = shares.argmax(axis=1), shares.max(axis=1) ** 2
+    if members is not None:
+        # Hardly any, and not none: who has a class is to have an image of it.
+        counts = counts * np.maximum(members, _LEAST_MEMBER)
     guesses[known], counts[known] = labels[known], _GIVEN * weights[known]
     return unit_probe(features, guesses, c=USUAL_C, sample_weight=counts, balance=False)
 

@@ -142,7 +142,9 @@ def propagated_candidate(of: Embedded, seed: int) -> Candidate:
 
     def fit(labels: np.ndarray) -> Any:
         labels = of.of_learned(labels)
-        return propagated_probe(of.graph, of.learned, labels, of.num_classes)
+        return propagated_probe(
+            of.graph, of.learned, labels, of.num_classes, members=of.members
+        )
 
     return fitted_candidate(of, fit, fit(of.labels), seed, keep_head=True)
 

@@ -37,6 +37,8 @@ class Embedded:
             None.
         honest: How often a classifier that saw no labels is right, for `cross_validate`
             of one that did.
+        members: `(n + m,)`, how probable it is that what is learned from shows one of
+            the classes, or None for all.
     """
 
     learned: np.ndarray
@@ -47,6 +49,7 @@ class Embedded:
     saw_labels: bool = False
     rows: np.ndarray | None = None
     honest: float | None = None
+    members: np.ndarray | None = None
 
     @property
     def labelled(self) -> np.ndarray:

@@ -17,6 +17,7 @@ from semppl_keras.runs.candidates import (
 )
 from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.measures import KNN_TEMPERATURE, usual_neighbours
+from semppl_keras.runs.members import with_members
 from semppl_keras.runs.run_backbone import BACKBONE
 from semppl_keras.runs.run_models import FROZEN, save_heads
 from semppl_keras.runs.telling import tell
@@ -75,6 +76,8 @@ def measure_frozen(
     tell("Measuring the frozen backbone ...")
     seed = settings["seed"]
     of = embedded_by(embedder, data, seed=seed)
+    if settings.get("strangers"):
+        of = with_members(of, seed)
     candidates = {
         "frozen_linear": linear_candidate(
             of, frozen_probe(of, seed), seed, keep_head=True

@@ -53,6 +53,7 @@ _DEFAULTS = {
     "batch_size": None,
     "learning_rate": None,
     "seed": SEED,
+    "strangers": False,
 }
 
 # Options for a person's own images, of which the first two have to be given.
@@ -178,6 +179,22 @@ def new_settings(options: TrainOptions) -> tuple[dict[str, Any], Dataset]:
     settings |= {"dataset": data.to_json(), "value_range": value_range}
     settings |= {"backend": keras.backend.backend(), "versions": versions()}
     return settings, data
+
+
+def check_tells_strangers(settings: Mapping[str, Any], recipe: recipes.Recipe) -> None:
+    """Raises a `RunError` where no features tell strangers from members beforehand.
+
+    Args:
+        settings: Of a run that is new or goes on.
+        recipe: By which it is trained.
+    """
+    if settings.get("strangers") and not recipe.from_weights:
+        raise RunError(
+            "--strangers finds images of none of the classes by the features of a "
+            "pretrained --backbone. Received: it, and a network that is trained from "
+            "nothing. Name a backbone such as keras:EfficientNetV2B0 or FILE.keras, or "
+            "leave --strangers out."
+        )
 
 
 def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:

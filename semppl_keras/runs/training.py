@@ -79,6 +79,7 @@ from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.safety.own_runs import check_sources, signed
 from semppl_keras.runs.settings import (
     check_free,
+    check_tells_strangers,
     new_settings,
     run_folder,
     schedule_of,
@@ -123,6 +124,7 @@ def train(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     seed: int | None = None,
+    strangers: bool | None = None,
     out: str | os.PathLike[str] | None = None,
     checkpoint_minutes: float | None = None,
     log: str | None = None,
@@ -176,6 +178,9 @@ def train(
         batch_size: Unlabelled images per step, at least 2. None for the recipe's.
         learning_rate: Its peak. None for the recipe's.
         seed: At least 0; draws split, labels, weights and views. None for 0.
+        strangers: Whether unlabelled images that may show none of the classes teach
+            less: by the features of a pretrained backbone, before it is trained. None
+            for no.
         out: Run folder to write. None for one in "runs", named after the rest.
         checkpoint_minutes: So often there is a checkpoint within an epoch. None for
             `callbacks.defaults.CHECKPOINT_MINUTES`.
@@ -228,6 +233,7 @@ def train(
             batch_size=batch_size,
             learning_rate=learning_rate,
             seed=seed,
+            strangers=strangers,
             out=out,
             checkpoint_minutes=checkpoint_minutes,
             log=log,
@@ -290,6 +296,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         earlier = begins.finished
 
     recipe = recipe_of(settings)
+    check_tells_strangers(settings, recipe)
     data = _load(dataset, settings, recipe, folder)
     read_seconds = time.monotonic() - begun
     settings = signed(with_data(settings, data, folder))

@@ -5,7 +5,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from semppl_keras.data import FewLabels
+from semppl_keras.data.few_labels import rows_of
 from semppl_keras.evaluation.propagated_probe import propagated_probe
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_head
 from semppl_keras.runs.candidate_notes import read_note, write_note
@@ -21,6 +24,7 @@ from semppl_keras.runs.classifier_training import self_train
 from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.frozen import frozen_before
 from semppl_keras.runs.kept_features import KeptFeatures, Start
+from semppl_keras.runs.members import strange_rows
 from semppl_keras.runs.run_models import TUNED, save_heads
 from semppl_keras.runs.safety.loading import load_model
 from semppl_keras.runs.telling import tell
@@ -46,7 +50,8 @@ def tune(
     """Fine-tunes the upper part of a backbone on propagated labels of all images.
 
     Self-training: the teacher, and what it starts from, is the classifier of the frozen
-    features that was fitted to what the labels become over a graph.
+    features that was fitted to what the labels become over a graph. Images that are
+    probably strangers, where that is known of the features, are not learned from.
 
     Args:
         folder: Of the run, where it may have been begun.
@@ -65,10 +70,13 @@ def tune(
         frozen.learned,
         frozen.of_learned(frozen.labels),
         data.num_classes,
+        members=frozen.members,
     )
     unlabelled, labelled = data.x_unlabelled, data.x_labelled
     if kept is not None:
         unlabelled, labelled = kept.unlabelled, kept.labelled
+    if (strangers := strange_rows(frozen, data)) is not None:
+        unlabelled = rows_of(unlabelled, np.flatnonzero(~strangers))
     classifier = ImageClassifier(
         start.part,
         linear_head(probe, data.num_classes),

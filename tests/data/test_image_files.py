@@ -718,11 +718,11 @@ def test_a_folder_that_is_none(tmp_path):
 
 
 def test_files_that_are_no_images_are_counted(tmp_path):
-    names = ("a.dcm", "b.DCM", "c.svg", "sub/d.txt", ".DS_Store", "e", ".git/f.png")
+    names = ("a.dcm", "b.DCM", "c.psd", "sub/d.txt", ".DS_Store", "e", ".git/f.png")
     _touch(tmp_path, *names, "h.pgm", "i.jp2", "data.001")
     unread = []
     assert _names(tmp_path, find_images(tmp_path, None, unread)) == ["h.pgm", "i.jp2"]
-    told = "2 .dcm, 2 without an ending, 1 .svg, 1 .txt, 1 hidden"
+    told = "2 .dcm, 2 without an ending, 1 .psd, 1 .txt, 1 hidden"
     assert by_ending(unread) == told
     _touch(tmp_path, *(f"x.{letter}" for letter in "abcdefgh"))
     find_images(tmp_path, None, unread := [])
@@ -754,15 +754,15 @@ def test_what_begins_otherwise_is_none(tmp_path):
 
 
 def test_folders_that_are_no_classes(tmp_path):
-    _touch(tmp_path, "owl/1.png", "ox/a.svg", "ox/b.svg", "x.csv", "2.png", "3.png")
+    _touch(tmp_path, "owl/1.png", "ox/a.psd", "ox/b.psd", "x.csv", "2.png", "3.png")
     (tmp_path / "fish").mkdir()
     empty, loose = {}, []
     assert list(find_classes(tmp_path, None, None, empty, loose)) == ["owl"]
     assert list(empty) == ["fish", "ox"]
-    assert sorted(path.name for path in empty["ox"]) == ["a.svg", "b.svg"]
+    assert sorted(path.name for path in empty["ox"]) == ["a.psd", "b.psd"]
     assert _names(tmp_path, loose) == ["2.png", "3.png"]
     (tmp_path / "owl" / "1.png").unlink()
-    told = r"in no subfolder: 2; other files: 2 \.svg, 1 \.csv"
+    told = r"in no subfolder: 2; other files: 2 \.psd, 1 \.csv"
     with pytest.raises(ValueError, match=told):
         find_classes(tmp_path)
 

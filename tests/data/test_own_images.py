@@ -269,7 +269,7 @@ def test_files_that_are_no_images_are_told(folders):
     _noise(57, "L").save(folders / "many" / "c.pgm")
     _noise(58).save(folders / "many" / "without_an_ending", "PNG")
     (folders / "few" / "ox").mkdir()
-    (folders / "few" / "ox" / "a.svg").touch()
+    (folders / "few" / "ox" / "a.psd").touch()
     _noise(9).save(folders / "few" / "loose.png")
     data = _load(folders)
     assert len(data.x_unlabelled) == 22
@@ -279,11 +279,11 @@ def test_files_that_are_no_images_are_told(folders):
         f"2 files in '{folders}/many' are not read",
         ": 1 .dcm, 1 without an ending.",
         f"1 files in '{folders}/few' are not read",
-        "without an image that is read are no classes: 'ox' (1 .svg).",
+        "without an image that is read are no classes: 'ox' (1 .psd).",
         f"1 images in '{folders}/few' lie in the folder of no class",
     ):
         assert part in told
-    with pytest.raises(ValueError, match=r"Received: none. 1 files in .*: 1 .svg\."):
+    with pytest.raises(ValueError, match=r"Received: none. 1 files in .*: 1 .psd\."):
         load_own_images(folders / "few" / "ox", folders / "few")
 
 

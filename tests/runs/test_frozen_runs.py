@@ -113,6 +113,17 @@ def test_images_are_labelled_by_a_frozen_classifier(frozen, job, tmp_path, capsy
     assert "The labels would have chosen" in told
 
 
+def test_strangers_are_counted_where_asked_for(job, tmp_path, capsys):
+    asked = {**job, "verbose": 1}
+    found = runs.train(**asked, strangers=True, epochs=0, out=tmp_path / "run")
+    assert "of 24 unlabelled images may show none of the classes" in (
+        capsys.readouterr().out
+    )
+    assert json.loads((found.folder / "run.json").read_text())["strangers"] is True
+    with pytest.raises(RunError, match="trained from nothing"):
+        runs.train(strangers=True, out=tmp_path / "other", verbose=0)
+
+
 def test_a_frozen_run_is_evaluated(frozen, tmp_path):
     (evaluation,) = runs.evaluate(frozen.folder, out=tmp_path, verbose=0)
     rows = evaluation["rows"]

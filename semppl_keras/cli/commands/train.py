@@ -204,6 +204,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"draws split, labelled images, weights and views (default: {SEED})",
     )
+    training.add_argument(
+        "--strangers",
+        action="store_true",
+        default=None,
+        help="unlabelled images that may show none of the classes, by the features of "
+        "a pretrained --backbone, teach less: with many of them a little better, else "
+        "of no effect",
+    )
     folder = parser.add_argument_group("run folder")
     folder.add_argument(
         "--out",

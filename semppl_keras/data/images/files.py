@@ -19,6 +19,7 @@ from semppl_keras.data.images.deep_images import (
     is_grey,
     tells_range,
 )
+from semppl_keras.data.images.drawings import drawing_of, drawn, is_drawing
 from semppl_keras.data.images.formats import (
     missing_reader,
     readable_formats,
@@ -85,8 +86,9 @@ def read_image(
     """Reads an image as it is meant to be seen.
 
     JPEG, PNG, WebP, BMP, TIFF, GIF and PNM, of several frames the first; JPEG 2000 and
-    AVIF where Pillow reads them, HEIC where pillow-heif is installed. Turned as its
-    EXIF data say; transparent parts on white; CMYK as RGB, without a colour profile.
+    AVIF where Pillow reads them, HEIC where pillow-heif is installed, SVG, drawn at
+    about `size`, where resvg-py is. Turned as its EXIF data say; transparent parts on
+    white; CMYK as RGB, without a colour profile.
     Deep images, of more than 8 bits a channel, are brought to 8 bits by the range of
     the set that they are of. Without one, integers are scaled by all 16 bits, floats
     that lie in [0, 1] or in [0, 255] brought to the latter.
@@ -131,7 +133,7 @@ def read_whole(
     """As `read_image`, with what is to be told of it: a `ReadImage`."""
     _check_size_and_channels(size, channels)
     check_fit(fit)
-    with _opened(path) as image, _reasons(path):
+    with _opened(path, size and SPARE * size) as image, _reasons(path):
         all_pixels = image.width * image.height
         mode = "RGB" if channels == 3 else "L"
         if size is not None:
@@ -245,10 +247,19 @@ def _check_size_and_channels(size: Any, channels: Any) -> None:
         raise ValueError(f"`channels` must be 1 or 3. Received: channels={channels!r}.")
 
 
-def _opened(path: str | os.PathLike[str] | bytes) -> Image.Image:
-    """The image behind a path or `bytes`, none of it decoded."""
+def _opened(
+    path: str | os.PathLike[str] | bytes, side: int | None = None
+) -> Image.Image:
+    """The image behind a path or `bytes`, none of it decoded.
+
+    Args:
+        path: As for `read_image`.
+        side: Pixels of the longer side of a drawing; None for its usual ones.
+    """
     with _reasons(path):
         beginning = _beginning(path)
+        if is_drawing(beginning):
+            return drawn(drawing_of(path), side)
         return _identified(
             io.BytesIO(path) if isinstance(path, bytes) else path, beginning
         )

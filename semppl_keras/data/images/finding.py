@@ -5,6 +5,8 @@ import collections.abc
 import os
 import pathlib
 
+from semppl_keras.data.images.drawings import ENDING as DRAWING
+from semppl_keras.data.images.drawings import NEEDS, can_draw
 from semppl_keras.data.images.formats import begins_as_image
 from semppl_keras.own_output import is_own_folder, is_own_picture
 
@@ -172,7 +174,7 @@ def find_classes(
             received += f"; other files: {by_ending(unread)}"
         raise ValueError(
             f"The folder {str(folder)!r} must have a subfolder of images for each "
-            f"class. Received: {received}."
+            f"class. Received: {received}.{missing_for(unread)}"
         )
     return classes
 
@@ -197,8 +199,19 @@ def by_ending(paths: collections.abc.Iterable[pathlib.Path]) -> str:
     return ", ".join(told) + (f", {rest:,} others" if rest else "")
 
 
+def missing_for(paths: collections.abc.Iterable[pathlib.Path]) -> str:
+    """What it takes to read those that are no images here, a sentence or nothing.
+
+    Args:
+        paths: iterable of `pathlib.Path`.
+    """
+    drawings = any(path.suffix.lower() == DRAWING for path in paths)
+    return f" {NEEDS}." if drawings and not can_draw() else ""
+
+
 def _is_image(path: pathlib.Path) -> bool:
-    if path.suffix.lower() in ENDINGS:
+    ending = path.suffix.lower()
+    if ending in ENDINGS or (ending == DRAWING and can_draw()):
         return True
     return _has_no_ending(path) and begins_as_image(path)
 

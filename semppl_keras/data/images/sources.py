@@ -7,7 +7,12 @@ import os
 import pathlib
 
 from semppl_keras.data.images.array_sources import npz_images
-from semppl_keras.data.images.finding import by_ending, find_classes, find_images
+from semppl_keras.data.images.finding import (
+    by_ending,
+    find_classes,
+    find_images,
+    missing_for,
+)
 from semppl_keras.data.images.image_list import ImageList, image_list
 from semppl_keras.data.images.label_tables import read_json_table, read_label_table
 from semppl_keras.data.images.record_sources import tfds_images, tfrecord_images
@@ -155,7 +160,7 @@ def _remarks_on_folder(
         remarks.append(
             f"{len(unread):,} files in {str(folder)!r} are not read, since they are no "
             "images by ending, or where there is none by content: "
-            f"{by_ending(unread)}."
+            f"{by_ending(unread)}.{missing_for(unread)}"
         )
     if empty:
         names = ", ".join(

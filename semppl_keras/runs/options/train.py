@@ -56,6 +56,7 @@ class TrainOptions(TableFields):
     batch_size: int | None = checked(integer(2), None)
     learning_rate: float | None = checked(positive, None)
     seed: int | None = checked(integer(0), None)
+    strangers: bool | None = checked(flag, None)
     out: str | None = checked(output, None)
     checkpoint_minutes: float | None = checked(positive, None)
     log: str | None = checked(one_of(TRACKERS), None)

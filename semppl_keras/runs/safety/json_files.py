@@ -169,6 +169,7 @@ SETTINGS = {
     "backend": str,
     "batch_size": integer(2, optional=True),
     "learning_rate": number(1e-30, 1e30, optional=True),
+    "strangers": Entry(bool | None, optional=True),
     "class_names": CLASS_NAMES,
     "images_digest": Entry(str | None, optional=True),
     "labels": Entry(dict, optional=True),
@@ -326,8 +327,10 @@ def _depth(content):
 
 
 def _is_of(value, kinds):
-    # To Python True is an integer.
-    return isinstance(value, kinds) and not isinstance(value, bool)
+    if isinstance(value, bool):
+        # To Python True is an integer.
+        return kinds in (bool, bool | None)
+    return isinstance(value, kinds)
 
 
 def _names(kinds):
