@@ -51,6 +51,7 @@ CONSISTENCY = {
     "softmatch": "SoftMatch",
     "adamatch": "AdaMatch",
     "simmatch": "SimMatch",
+    "iomatch": "IOMatch",
     "semi_vit": "Semi-ViT",
 }
 AFTER_SEMPPL = "SemPPL+"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from semppl_keras.recipes.consistency_methods.adamatch import adamatch
 from semppl_keras.recipes.consistency_methods.fixmatch import fixmatch
 from semppl_keras.recipes.consistency_methods.freematch import freematch
+from semppl_keras.recipes.consistency_methods.iomatch import iomatch
 from semppl_keras.recipes.consistency_methods.semi_vit import semi_vit
 from semppl_keras.recipes.consistency_methods.simmatch import simmatch
 from semppl_keras.recipes.consistency_methods.softmatch import softmatch
@@ -18,6 +19,7 @@ CONSISTENCY_METHODS: dict[str, Callable[[int | None], ConsistencyRecipe]] = {
     "softmatch": softmatch,
     "adamatch": adamatch,
     "simmatch": simmatch,
+    "iomatch": iomatch,
     "semi_vit": semi_vit,
 }
 

@@ -38,12 +38,23 @@ def test_each_recipe_trains(name):
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, rtol=1e-5)
 
 
+@slow_on_jax
+def test_iomatch_tells_of_an_image_that_it_is_none_of_the_classes():
+    trainer, _ = trained("iomatch")
+    open_set = trainer.terms[0].open_classifier(trainer.online)
+    shares = open_set.predict(IMAGES, verbose=0)
+    # The last is that of none of the three.
+    assert shares.shape == (24, 4)
+    np.testing.assert_allclose(shares.sum(axis=-1), 1.0, rtol=1e-5)
+    assert np.ptp(shares[:, -1]) > 0
+
+
 def test_what_the_recipes_differ_in():
     made = {
         name: recipes.consistency(name, 1000).make_trainer(
             toy_backbone(), 3, views=toy_views(num_large=1, num_small=0), seed=0
         )
-        for name in ("freematch", "softmatch", "adamatch", "simmatch")
+        for name in ("freematch", "softmatch", "adamatch", "simmatch", "iomatch")
     }
     parts = {
         name: [
@@ -81,6 +92,13 @@ def test_what_the_recipes_differ_in():
             "FixedThreshold",
             "SoftLabels",
             "InstanceSimilarity",
+        ],
+        "iomatch": [
+            "OnlineTeacher",
+            "DistributionAlignment",
+            "FixedThreshold",
+            "SoftLabels",
+            "OutlierDetection",
         ],
     }
     assert not made["softmatch"].alignment.changes_targets
