@@ -7,8 +7,8 @@ Features of the job as benchmarks/labels.py keeps them, and of other pictures as
 benchmarks/confidence.py does. Told are, of the pictures without labels: how many are
 said to be strangers, and how many are; the area under the ROC curve; and the accuracy
 on the members held out of propagation that learns from all of them, that learns less
-from strangers, and that knows which they are. Beside the other pictures each class of
-the job is a stranger once, its labels taken away.
+from strangers, and that knows which they are. With --classes each class of the job is a
+stranger once, its labels taken away.
 """
 
 import argparse
@@ -89,6 +89,7 @@ def main():
     parser.add_argument("--features", type=pathlib.Path, required=True)
     parser.add_argument("--strangers", type=pathlib.Path, required=True)
     parser.add_argument("--draws", type=int, nargs="+", default=[0, 1, 2, 3])
+    parser.add_argument("--classes", action="store_true", help="those of the job, too")
     arguments = parser.parse_args()
     of = Features(arguments.features)
     strangers = np.load(arguments.strangers, allow_pickle=False)["features"]
@@ -100,7 +101,7 @@ def main():
             }
             title = f"{arguments.job.name}, {share:.0%} strangers"
             print(f"{table(title, by_draw)}\n", flush=True)
-        for label in range(of.num_classes):
+        for label in range(of.num_classes if arguments.classes else 0):
             by_draw = {
                 draw: without_a_class(of, draw, label) for draw in arguments.draws
             }

@@ -12,14 +12,9 @@ from semppl_keras.evaluation.knn import unit_rows
 _POWER = 3.0
 # Labelled images that count as the nearest, and how much their distance counts.
 _NEAREST, _DISTANCE_WEIGHT = 3, 0.6
-# By how many standard deviations strangers may be less like the labelled images, on the
-# mean; beyond this number an image tells no more about which it is.
-_APART, _BEYOND = np.arange(1.2, 3.3, 0.2), 2.5
-# Other members are a little more like the labelled images than these are like each
-# other, and differ a little more.
-_MEAN, _DEVIATION = 0.1, 1.05
-# The farther strangers are, the more they differ: by one part in so many.
-_STRANGERS_DIFFER = 1.6
+# By how many standard deviations strangers are less like the labelled images, on the
+# mean: what explains the images better.
+_APART = (1.2, 1.6)
 # How all of these were found: docs/results/confidence.md and docs/results/labels.md.
 # Images that the density of all is estimated by, and compared at a time.
 _MOST_COMPARED, _ROWS_AT_ONCE = 5000, 512
@@ -45,7 +40,7 @@ def stranger_shares(
     by the kernel similarity^3, and by the distance of the nearest labelled images. The
     density of a class counts as often as the images are taken for it. What both are for
     members is seen of the labelled images, each left out of what it is compared with.
-    Of strangers their sum is taken to lie 1.2 to 3.2 standard deviations below; how far
+    Of strangers their sum is taken to lie 1.2 or 1.6 standard deviations below; how far
     and how many there are is what is most probable.
 
     So it takes images of all kinds, as they are to be labelled: of those of one class
@@ -200,7 +195,7 @@ def _posterior(
     mean = np.average(of_members, weights=weights)
     variance = np.average((of_members - mean) ** 2, weights=weights)
     away = (of_others - mean) / max(float(np.sqrt(variance)), 1e-6)
-    fits = [(*share_of(odds_of(np.maximum(away, -_BEYOND), at)), at) for at in _APART]
+    fits = [(*share_of(odds_of(away, at)), at) for at in _APART]
     _, strangers, apart = max(fits)
     odds = odds_of(away, apart)
     return np.asarray(strangers * odds / (strangers * odds + 1 - strangers), "float64")
@@ -213,14 +208,8 @@ def odds_of(away: np.ndarray, apart: float) -> np.ndarray:
         away: `(N,)`, standard deviations from the labelled images.
         apart: How many more strangers are, on the mean.
     """
-    of_strangers = max(_DEVIATION, apart / _STRANGERS_DIFFER)
-    away = away - _MEAN
-    difference = 1 / _DEVIATION**2 - 1 / of_strangers**2
-    if difference > 0:
-        # Beyond, strangers that differ more would be the more frequent again.
-        away = np.minimum(away, apart / of_strangers**2 / difference)
-    exponents = (away / _DEVIATION) ** 2 - ((away + apart) / of_strangers) ** 2
-    return np.exp(np.clip(exponents / 2, -50, 50)) * _DEVIATION / of_strangers
+    # Of two normal distributions of one deviation, the ratio.
+    return np.exp(np.clip(-apart * away - apart**2 / 2, -50, 50))
 
 
 def share_of(odds: np.ndarray) -> tuple[float, float]:
