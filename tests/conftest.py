@@ -21,6 +21,12 @@ if os.environ["KERAS_BACKEND"] == "torch":
 import keras
 import pytest
 
+if os.environ["KERAS_BACKEND"] == "tensorflow" and "--runslow" not in sys.argv:
+    import tensorflow as tf
+
+    # So does TensorFlow to improve its graph.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
 # What is imported stays: no collection of garbage need look through it again.
 gc.freeze()
 

@@ -91,6 +91,7 @@ def test_a_frozen_classifier_says_what_was_measured(frozen):
         finished.classifier("memory")
 
 
+@pytest.mark.any_backend
 def test_images_are_labelled_by_a_frozen_classifier(frozen, job, tmp_path, capsys):
     labels = runs.label(
         frozen.folder, job["unlabelled"], out=tmp_path / "labels.csv", verbose=1
@@ -113,6 +114,7 @@ def test_images_are_labelled_by_a_frozen_classifier(frozen, job, tmp_path, capsy
     assert "The labels would have chosen" in told
 
 
+@pytest.mark.any_backend
 def test_a_frozen_run_is_evaluated(frozen, tmp_path):
     (evaluation,) = runs.evaluate(frozen.folder, out=tmp_path, verbose=0)
     rows = evaluation["rows"]
@@ -165,6 +167,7 @@ def test_training_is_compared_with_the_frozen_network(trained, job):
     assert not all(changed)
 
 
+@pytest.mark.any_backend
 def test_a_training_that_goes_on_need_not_measure_again(trained, job, tmp_path):
     from semppl_keras.runs import outcome
 
@@ -245,6 +248,7 @@ def test_a_new_network_has_to_be_trained(job, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.any_backend
 def test_a_head_of_something_else_is_refused(frozen, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(frozen.folder, copy)
