@@ -58,6 +58,11 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if not unwanted & item.keywords.keys()]
 
 
+def pytest_collection_finish():
+    """The tests and what they import stay, too."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Every test starts from the same random state and an empty Keras session."""

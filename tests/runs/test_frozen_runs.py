@@ -56,6 +56,7 @@ def trained(job, tmp_path_factory):
     return runs.train(**job, epochs=1, out=folder)
 
 
+@pytest.mark.any_backend
 def test_without_training_the_frozen_network_is_measured(frozen):
     assert set(frozen["classifier_cv_accuracies"]) == set(FROZEN)
     assert frozen["classifier"] in FROZEN
@@ -74,6 +75,7 @@ def test_without_training_the_frozen_network_is_measured(frozen):
     assert "frozen.keras" not in files
 
 
+@pytest.mark.any_backend
 def test_a_frozen_classifier_says_what_was_measured(frozen):
     finished = FinishedRun(frozen.folder)
     assert finished.classifier_names == FROZEN
