@@ -6,7 +6,7 @@ import types
 import keras
 import numpy as np
 import pytest
-from toys import one_everywhere, toy_images, toy_model
+from toys import toy_images, toy_model
 
 from semppl_keras.callbacks import TrainingProgress
 from semppl_keras.callbacks.status_line import StatusLine
@@ -284,7 +284,8 @@ def test_a_status_line_covers_what_was_there(monkeypatch):
     assert not StatusLine(Stream(terminal=False)).on_terminal
 
 
-@one_everywhere("terminal", [True, False])
+@pytest.mark.any_backend
+@pytest.mark.parametrize("terminal", [True, False])
 def test_in_a_training_it_stands_for_keras_bar_and_changes_nothing(
     monkeypatch, terminal
 ):

@@ -228,6 +228,7 @@ def test_a_saved_student_goes_on_as_if_uninterrupted(tmp_path):
 
 
 @slow_on_jax
+@pytest.mark.any_backend
 def test_a_student_becomes_the_teacher():
     student = make_student()
     fit(student)

@@ -142,6 +142,7 @@ def test_the_rest_of_an_epoch_of_a_dataset():
     assert_same_weights(weights_of(whole), weights_of(parts))
 
 
+@pytest.mark.any_backend
 def test_a_callback_stops_the_rest_of_an_epoch():
     class Stop(keras.callbacks.Callback):
         ended = 0
@@ -371,6 +372,7 @@ def test_a_loss_that_explodes():
     assert "There is no good checkpoint" in str(e.value)
 
 
+@pytest.mark.any_backend
 def test_a_training_that_is_well_is_left_alone(recwarn):
     model = _quick_model()
     _fit(model, TrainingHealth(), epochs=2)
