@@ -21,6 +21,12 @@ if os.environ["KERAS_BACKEND"] == "torch":
 import keras
 import pytest
 
+if os.environ["KERAS_BACKEND"] == "tensorflow" and "--runslow" not in sys.argv:
+    import tensorflow as tf
+
+    # So does TensorFlow to improve its graph.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
 # What is imported stays: no collection of garbage need look through it again.
 gc.freeze()
 
@@ -50,6 +56,11 @@ def pytest_collection_modifyitems(config, items):
     left_out = [item for item in items if unwanted & item.keywords.keys()]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if not unwanted & item.keywords.keys()]
+
+
+def pytest_collection_finish():
+    """The tests and what they import stay, too."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,19 @@ def short_run(folder, *options, num_small=0):
         *options: of `semppl train`.
         num_small: small views beside the large one.
     """
+    with short_recipes(num_small):
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert main(["train", "--epochs", "1", "--out", str(folder), *options]) == 0
+        yield folder
+
+
+@contextlib.contextmanager
+def short_recipes(num_small=0):
+    """A context in which recipes are as short as that of `short_run`.
+
+    Args:
+        num_small: small views beside the large one.
+    """
 
     def get(name, epochs=None):
         return dataclasses.replace(
@@ -80,9 +93,7 @@ def short_run(folder, *options, num_small=0):
         # The views are no part of what is tested, and no plain container.
         patch.setattr(recipes.Recipe, "to_dict", lambda self: {"name": self.name})
         patch.setattr(run_metrics, "supervised_accuracy", measure_regression_alone)
-        with contextlib.redirect_stdout(io.StringIO()):
-            assert main(["train", "--epochs", "1", "--out", str(folder), *options]) == 0
-        yield folder
+        yield
 
 
 def move_sources(folder, **sources):

@@ -1,6 +1,7 @@
 """What has to hold in the whole package, and in its tests."""
 
 import ast
+import functools
 import pathlib
 
 import pytest
@@ -14,12 +15,22 @@ _OPENING = ("open", "read_text", "write_text", "fdopen", "NamedTemporaryFile")
 _OTHERS = ("os", "Image", "PIL", "tarfile", "zipfile", "webbrowser", "archive")
 
 
+@functools.cache
+def _modules():
+    return [
+        (
+            path.relative_to(PACKAGE).as_posix(),
+            ast.parse(path.read_text(encoding="utf-8")),
+        )
+        for path in sorted(PACKAGE.rglob("*.py"))
+    ]
+
+
 def _calls():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    for path, tree in _modules():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
-                yield path.relative_to(PACKAGE).as_posix(), node
+                yield path, node
 
 
 def _opens_text(call):
@@ -70,9 +81,7 @@ def _public_functions(body):
 
 def test_public_functions_are_annotated():
     found, missing = 0, []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = path.relative_to(PACKAGE).as_posix()
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    for name, tree in _modules():
         for function in _public_functions(tree.body):
             found += 1
             taken = function.args

@@ -1,6 +1,7 @@
 """The layers of the package: who may import whom, and who may import a backend."""
 
 import ast
+import functools
 import pathlib
 
 import pytest
@@ -121,9 +122,12 @@ OPTIONAL = {
 LAZY = {"keras_cv", "keras_hub", "tensorflow_datasets"}
 
 
+@functools.cache
 def modules():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        yield path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text())
+    return [
+        (path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text()))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    ]
 
 
 def imports(tree):

@@ -18,6 +18,26 @@ slow_on_jax = (
 )
 
 
+def one_everywhere(names, cases, **options):
+    """`pytest.mark.parametrize` for equal cases: the first on every backend.
+
+    Args:
+        names: of the parameters.
+        cases: their values; all but the first have the mark `any_backend`.
+        **options: as of `pytest.mark.parametrize`.
+    """
+
+    def on_one_backend(case):
+        if not hasattr(case, "marks"):
+            case = pytest.param(*((case,) if isinstance(names, str) else case))
+        marks = [*case.marks, pytest.mark.any_backend]
+        return pytest.param(*case.values, marks=marks, id=case.id)
+
+    first, *others = cases
+    cases = [first, *map(on_one_backend, others)]
+    return pytest.mark.parametrize(names, cases, **options)
+
+
 def toy_backbone(channels=1, features=8):
     """One convolution: images of any size to a few features."""
     return keras.Sequential(

@@ -3,6 +3,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
+from toys import one_everywhere
 
 from semppl_keras import backbones
 
@@ -222,17 +223,20 @@ def test_the_count_by_hand_agrees_with_the_known_ones():
     assert {key: round(counted_by_hand(*key) / 1e6) for key in table} == table
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(("depth", "known"), [(18, 11_176_512), (50, 23_508_032)])
 def test_resnet_has_the_known_number_of_weights(depth, known, blank):
     assert trainable_count(backbones.ResNet(depth)) == known
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(("depth", "width"), [(34, 0.125), (50, 0.25)])
 def test_resnet_has_the_weights_of_its_table(depth, width, blank):
     model = backbones.ResNet(depth, width_multiplier=width)
     assert trainable_count(model) == counted_by_hand(depth, width)
 
 
+@pytest.mark.any_backend
 def test_variants_have_the_weights_of_their_tables(blank):
     model = backbones.ResNet(101, 0.125, selective_kernels=True)
     assert trainable_count(model) == counted_by_hand(101, 0.125, selective=True)
@@ -257,6 +261,7 @@ def test_named_depths_pass_their_arguments_on(monkeypatch):
         assert passed == ((depth,), {"stem": "small", "name": "x"})
 
 
+@pytest.mark.any_backend
 def test_imagenet_stem_takes_any_size(blank):
     model = backbones.ResNet18(width_multiplier=0.125)
     early = keras.Model(
@@ -324,7 +329,7 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("size", [(31, 24), (22, 29)])
+@one_everywhere("size", [(31, 24), (22, 29)])
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
 def test_bottlenecks_and_imagenet_stem_agree_with_numpy(variant, size, blank):
     settings = VARIANTS[variant]
@@ -406,6 +411,7 @@ def test_initial_weights():
     )
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("name", ["large", "small"])
 def test_the_blocks_of_the_large_networks_start_as_their_shortcuts(name):
     if name == "large":
@@ -434,7 +440,7 @@ BUILDERS = {
 }
 
 
-@pytest.mark.parametrize("builder", sorted(BUILDERS))
+@one_everywhere("builder", sorted(BUILDERS, reverse=True))
 def test_save_and_load_without_custom_objects(builder, tmp_path, blank):
     model = shaken(BUILDERS[builder]())
     images = pixels(2, 19, 16, 3)
@@ -465,6 +471,7 @@ def test_mixed_precision_keeps_float32_weights(blank):
     np.testing.assert_allclose(features, expected, atol=0.02 * expected.max())
 
 
+@pytest.mark.any_backend
 def test_small_resnet_learns(blank):
     images = pixels(64, 8, 8, 1) / 255
     labels = np.arange(64) % 2

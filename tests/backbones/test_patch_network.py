@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from references import oriented_gradients
+from toys import one_everywhere
 
 from semppl_keras.backbones import fit_patch_network
 from semppl_keras.backbones.directions import fit_directions
@@ -40,7 +41,7 @@ def naive_activations(layer, images):
     return np.array(results)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@one_everywhere("channels", [3, 1])
 def test_activations_are_those_of_each_patch(channels):
     layer = PatchActivations(3, 5, 3)
     images = pictures(2, 9, channels)
@@ -71,7 +72,7 @@ def test_features_have_length_1_and_are_the_same_for_a_seed(tmp_path):
     np.testing.assert_allclose(loaded.predict(images, verbose=0), features, atol=1e-5)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@one_everywhere("channels", [3, 1])
 def test_gradients_are_those_of_a_loop(channels):
     images = pictures(3, 10, channels)
     images[0] = 0.5

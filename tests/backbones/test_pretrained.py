@@ -10,7 +10,7 @@ import keras_hub
 import numpy as np
 import pytest
 from keras import ops
-from toys import toy_backbone, toy_model
+from toys import one_everywhere, toy_backbone, toy_model
 
 from semppl_keras import backbones
 from semppl_keras.backbones.application_table import APPLICATIONS
@@ -113,7 +113,7 @@ def test_weights_that_cannot_be_fetched_are_named(tmp_path, monkeypatch):
 # -- KerasHub -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@one_everywhere("channels", [1, 3])
 def test_a_vit_gives_its_class_token(channels):
     network = vit()
     backbone = backbones.from_hub(
@@ -148,6 +148,7 @@ def test_dinov2_gives_class_token_and_mean_of_patches():
         np.testing.assert_allclose(outputs(backbone, images), part, atol=1e-5)
 
 
+@pytest.mark.any_backend
 def test_dinov2_has_weights_that_are_not_trained():
     network = backbones.from_hub(dinov2(), image_size=20)
     frozen = {weight.name for weight in network.weights if not weight.trainable}
@@ -173,6 +174,7 @@ def test_what_is_saved_and_copied_computes_the_same(tmp_path):
         np.testing.assert_allclose(outputs(again, images), expected, atol=1e-5)
 
 
+@pytest.mark.any_backend
 def test_position_embeddings_are_interpolated():
     network = vit()
     embedding = next(

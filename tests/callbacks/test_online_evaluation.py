@@ -183,6 +183,7 @@ def test_history_and_tensorboard_have_an_entry_per_evaluation(runs):
     assert scalars[f"epoch_{KNN}"] == expected
 
 
+@pytest.mark.any_backend
 def test_a_model_without_pseudo_labels_is_measured_by_its_features():
     history = fit(make_simclr(), OnlineEvaluation(LABELLED, VALIDATION), epochs=2)
     found = {name for name in history.history if name.startswith("online_")}
@@ -190,6 +191,7 @@ def test_a_model_without_pseudo_labels_is_measured_by_its_features():
     assert all(len(history.history[name]) == 2 for name in found)
 
 
+@pytest.mark.any_backend
 def test_the_last_epoch_counts_where_a_later_callback_stops_training():
     class StopAfterTwo(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -204,6 +206,7 @@ def test_the_last_epoch_counts_where_a_later_callback_stops_training():
     assert history[PSEUDO] == [pytest.approx(np.mean(predicted == VALIDATION[1]))]
 
 
+@pytest.mark.any_backend
 def test_the_last_epoch_counts_where_an_earlier_callback_stopped_training():
     model = Untrained()
     model.stop_training = True
@@ -218,6 +221,7 @@ def test_the_last_epoch_counts_where_an_earlier_callback_stopped_training():
     assert evaluation.history["epoch"] == [0]
 
 
+@pytest.mark.any_backend
 def test_accuracies_against_counting():
     # Features are the values themselves: neighbours can be seen.
     train = np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]]).reshape(4, 1, 2, 1)
@@ -243,6 +247,7 @@ def test_accuracies_against_counting():
         assert drive(evaluation, Untrained(), epochs=1)[0][KNN] == expected
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("shift", [0, 1])
 def test_nothing_is_fitted_to_the_labels_of_validation(shift):
     images, labels = VALIDATION
@@ -255,6 +260,7 @@ def test_nothing_is_fitted_to_the_labels_of_validation(shift):
     assert logs[LINEAR] == pytest.approx(np.mean(predicted == labels))
 
 
+@pytest.mark.any_backend
 def test_features_that_diverged_are_told_as_nan(tmp_path):
     model = Untrained([0] * 15)
     evaluation = OnlineEvaluation(LABELLED, VALIDATION, log_dir=tmp_path)
@@ -265,6 +271,7 @@ def test_features_that_diverged_are_told_as_nan(tmp_path):
     assert not (tmp_path / "projector").exists()
 
 
+@pytest.mark.any_backend
 def test_a_line_is_printed_where_wanted(capsys):
     drive(OnlineEvaluation(LABELLED, VALIDATION), Untrained(), epochs=1)
     assert capsys.readouterr().out == ""
@@ -272,6 +279,7 @@ def test_a_line_is_printed_where_wanted(capsys):
     assert f"Epoch 1: {KNN}: " in capsys.readouterr().out
 
 
+@pytest.mark.any_backend
 def test_tensorboard_reads_scalars_and_the_plot(tmp_path):
     from PIL import Image
 
@@ -294,6 +302,7 @@ def test_tensorboard_reads_scalars_and_the_plot(tmp_path):
     assert len(plot.convert("RGB").getcolors(2**20)) > 20
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("pseudo_labels", [None, [0, 1, 1] * 5])
 def test_the_projector_finds_what_it_is_told(tmp_path, pseudo_labels):
     from PIL import Image
@@ -339,6 +348,7 @@ def test_the_projector_finds_what_it_is_told(tmp_path, pseudo_labels):
         assert np.corrcoef(thumbnail.ravel(), image.ravel())[0, 1] > 0.999
 
 
+@pytest.mark.any_backend
 def test_a_resumed_run_supersedes_later_epochs_alone(tmp_path):
     config = tmp_path / "projector_config.pbtxt"
     config.write_text('embeddings { tensor_name: "w" tensor_path: "other/w.tsv" }')
@@ -353,6 +363,7 @@ def test_a_resumed_run_supersedes_later_epochs_alone(tmp_path):
     assert [step for step, _ in images["online_embeddings"]] == [0, 1, 2]
 
 
+@pytest.mark.any_backend
 def test_training_may_begin_again_after_an_error(tmp_path):
     evaluation = OnlineEvaluation(LABELLED, VALIDATION, log_dir=tmp_path)
     evaluation.set_model(Untrained())
@@ -450,6 +461,7 @@ def test_arguments_that_cannot_be_are_refused(arguments, message):
         OnlineEvaluation(**arguments)
 
 
+@pytest.mark.any_backend
 def test_models_and_images_that_do_not_fit_are_known_before_training():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
@@ -480,6 +492,7 @@ def test_a_missing_tensorboard_is_said_at_once(monkeypatch, tmp_path):
     OnlineEvaluation(LABELLED, VALIDATION)
 
 
+@pytest.mark.any_backend
 def test_a_loop_of_ones_own_may_leave_out_logs_and_length():
     evaluation = OnlineEvaluation(LABELLED, VALIDATION)
     evaluation.set_model(types.SimpleNamespace(embed=Untrained().embed))

@@ -284,6 +284,7 @@ def test_a_status_line_covers_what_was_there(monkeypatch):
     assert not StatusLine(Stream(terminal=False)).on_terminal
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("terminal", [True, False])
 def test_in_a_training_it_stands_for_keras_bar_and_changes_nothing(
     monkeypatch, terminal

@@ -13,7 +13,7 @@ import golden_files
 import keras
 import numpy as np
 import pytest
-from toys import toy_images
+from toys import QUICK, one_everywhere, toy_images
 
 import semppl_keras
 from semppl_keras.checkpoints import load_deepmind, load_simclr, safe_pickle
@@ -89,7 +89,7 @@ GOLDEN = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(GOLDEN))
+@one_everywhere("name", sorted(GOLDEN))
 def test_the_authors_numbers(name, tmp_path):
     layout = golden_files.layout(name)
     if name.startswith("resnet"):
@@ -225,6 +225,7 @@ def test_arrays_of_every_protocol(protocol, tmp_path):
         assert own.dtype == array.dtype
 
 
+@pytest.mark.any_backend
 def test_options_of_a_deepmind_backbone(deepmind):
     images = golden_files.images(33)
     checkpoint = load_deepmind(deepmind, width_multiplier=1 / 16, name="mine")
@@ -242,6 +243,7 @@ def test_options_of_a_deepmind_backbone(deepmind):
         load_deepmind(deepmind, width_multiplier=2)
 
 
+@pytest.mark.any_backend
 def test_test_images_are_cropped_as_the_authors_do(deepmind, simclr):
     images = np.zeros((1, 32, 48, 3), "uint8")
     # The central 28 pixels: columns 10 to 37, rows 2 to 29.
@@ -318,6 +320,7 @@ def make_semppl(checkpoint, **heads):
     )
 
 
+@pytest.mark.any_backend
 def test_training_goes_on_from_a_checkpoint(tmp_path):
     layout = narrow(golden_files.layout("resnet18_1x"))
     for part, tree in layout.items():
@@ -343,7 +346,7 @@ def test_training_goes_on_from_a_checkpoint(tmp_path):
         np.testing.assert_allclose(
             keras.ops.convert_to_numpy(encoder(seen)), expected, atol=1e-5
         )
-    model.compile(optimizer=keras.optimizers.SGD(1e-3))
+    model.compile(optimizer=keras.optimizers.SGD(1e-3), **QUICK)
     arguments = {"batch_size": 6, "labelled_batch_size": 3, "verbose": 0}
     model.fit(images[6:], (images[:6], labels[:6]), epochs=1, **arguments)
     model.save(tmp_path / "model.keras")
@@ -368,6 +371,7 @@ def test_heads_that_do_not_fit(deepmind, simclr):
         load_simclr(simclr).load_heads(model)
 
 
+@pytest.mark.any_backend
 def test_heads_share_their_weights_with_the_backbone(simclr):
     checkpoint = load_simclr(simclr)
     kernel = checkpoint.backbone.get_layer("stem_conv").kernel
@@ -376,6 +380,7 @@ def test_heads_share_their_weights_with_the_backbone(simclr):
         assert model.get_layer("stem_conv").kernel is kernel
 
 
+@pytest.mark.any_backend
 def test_a_simclr_file_without_heads(tmp_path):
     trunk = {k: v for k, v in SIMCLR.items() if k.startswith("base_model")}
     checkpoint = load_simclr(golden_files.write_simclr(tmp_path, trunk))
@@ -753,7 +758,9 @@ def test_semppl_import(deepmind, simclr, tmp_path, capsys, monkeypatch):
         assert message in capsys.readouterr().err
 
 
-def test_semppl_import_writes_what_tensorflow_serves(deepmind, tmp_path, capsys):
+def test_semppl_import_writes_what_tensorflow_serves(tmp_path, capsys):
+    layout = narrow(golden_files.layout("resnet18_1x"))
+    deepmind = golden_files.write_deepmind(tmp_path / "file.pkl", layout)
     out = tmp_path / "served"
     arguments = ["import", str(deepmind), "--format", "saved_model", "--out", str(out)]
     if keras.backend.backend() == "tensorflow":

@@ -9,6 +9,7 @@ from toy_classifiers import Oracle, dense_backbone, linear_teacher, numpy, plain
 from toys import (
     QUICK,
     assert_same_weights,
+    one_everywhere,
     toy_backbone,
     toy_images,
     toy_model,
@@ -88,7 +89,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@one_everywhere("name", sorted(SETTINGS))
 def test_three_steps_equal_the_oracle(name):
     images, labels = toy_images(11, size=3)
     hidden = np.where(np.arange(8) < 5, labels[:8], -1)
@@ -163,6 +164,7 @@ def test_three_steps_equal_the_oracle(name):
         master.assert_equal(trainer.teacher.classifier)
 
 
+@pytest.mark.any_backend
 def test_the_weight_of_unlabelled_images_rises_as_adamatchs():
     trainer = toy_trainer(
         weighting=FixedThreshold(0.0), unlabelled_ramp=0.5, unlabelled_weight=2.0
@@ -235,7 +237,7 @@ def test_it_learns_from_what_it_says_and_leaves_the_start_alone():
         assert np.allclose(predicted, said, atol=1e-5) is same
 
 
-@pytest.mark.parametrize("statistics", ["average", "copy"])
+@one_everywhere("statistics", ["average", "copy"])
 def test_the_teacher_follows_whole_steps(statistics):
     teacher = EMATeacher(0.9, statistics=statistics)
     optimizer = keras.optimizers.SGD(0.5, gradient_accumulation_steps=2)
@@ -263,6 +265,7 @@ def test_the_teacher_follows_whole_steps(statistics):
             np.testing.assert_allclose(own, given, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.any_backend
 def test_the_head_of_a_term_predicts():
     for average in (None, 0.5):
         trainer = toy_trainer(terms=[BalancedHead((4, 4, 4))], weight_average=average)
@@ -278,6 +281,7 @@ def test_the_head_of_a_term_predicts():
         )
 
 
+@pytest.mark.any_backend
 def test_penalties_count_once():
     regularised = dense_backbone(kernel_regularizer=keras.regularizers.L2(0.1))
     trainer = ConsistencyTrainer(
@@ -317,6 +321,7 @@ def pretrained():
     return model
 
 
+@pytest.mark.any_backend
 def test_the_memory_and_the_projector_are_semppls_own(pretrained):
     parts = {"refinement": MemorySmoothing(), "terms": [InstanceSimilarity()]}
     trainer = toy_trainer(pretrained, **parts)
@@ -404,6 +409,7 @@ def test_a_training_goes_on_within_an_epoch_bit_for_bit(mixing, pretrained, tmp_
     )
 
 
+@pytest.mark.any_backend
 def test_frozen_teachers_are_saved_too(tmp_path):
     teacher = FineTuner(toy_backbone(), 3, views=plain_views(size=8))
     trainer = toy_trainer(teacher=FrozenTeacher(teacher))

@@ -16,6 +16,7 @@ from toy_classifiers import (
 )
 from toys import (
     assert_same_weights,
+    one_everywhere,
     toy_backbone,
     toy_images,
     toy_model,
@@ -60,7 +61,7 @@ def tuned(pretrained):
     """Fine-tuned on the labels of 24 images."""
     keras.utils.set_random_seed(0)
     tuner = FineTuner(pretrained[0], 3, seed=0)
-    tuner.compile(keras.optimizers.Adam(1e-2))
+    tuner.compile(keras.optimizers.Adam(1e-2), **QUICK)
     history = tuner.fit(
         IMAGES[:24], LABELS[:24], epochs=30, validation_data=(IMAGES, LABELS), verbose=0
     )
@@ -152,7 +153,9 @@ def test_steps_with_weights_equal_the_oracle():
     weights = own * np.array([1, 4, 0.5])[labels]
     tuner = FineTuner(dense_backbone(), 3, views=plain_views(), seed=0)
     tuner.compile(
-        keras.optimizers.SGD(0.5), weighted_metrics=["sparse_categorical_crossentropy"]
+        keras.optimizers.SGD(0.5),
+        weighted_metrics=["sparse_categorical_crossentropy"],
+        **QUICK,
     )
     oracle = Oracle(tuner.classifier, 0.5)
     history = tuner.fit(
@@ -188,6 +191,7 @@ def test_steps_with_weights_equal_the_oracle():
     assert evaluated == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.any_backend
 def test_weights_come_with_arrays_and_datasets():
     images, labels = toy_images(12, size=3)
     labels = np.minimum(labels, 1)
@@ -260,6 +264,7 @@ def test_bad_weights_are_named(arguments, message):
         tuner.fit([(*batches[0], np.full(12, np.nan))])
 
 
+@pytest.mark.any_backend
 def test_unknown_labels_amid_a_dataset_are_refused():
     tuner = FineTuner(toy_backbone(), 3, views=plain_views(size=8))
     tuner.compile("sgd", **QUICK)
@@ -269,7 +274,7 @@ def test_unknown_labels_amid_a_dataset_are_refused():
         tuner.fit(Batches(IMAGES[:12], labels), verbose=0)
 
 
-@pytest.mark.parametrize("outputs", ["probabilities", "logits"])
+@one_everywhere("outputs", ["probabilities", "logits"])
 def test_three_steps_of_distillation_equal_the_oracle(outputs):
     images, labels = toy_images(9, size=3)
     teacher, teach = linear_teacher(outputs)
@@ -398,6 +403,7 @@ def test_the_teacher_stays_and_the_student_follows(tuned):
     }
 
 
+@pytest.mark.any_backend
 def test_the_teacher_sees_the_image_where_it_is_to(tuned):
     images, _ = toy_images(6, size=12)
     tuner, _ = tuned
@@ -410,6 +416,7 @@ def test_the_teacher_sees_the_image_where_it_is_to(tuned):
         Distiller(toy_backbone(), tuner, teacher_sees="both")
 
 
+@pytest.mark.any_backend
 def test_three_lines_from_images_to_a_student(pretrained):
     tuner = FineTuner(pretrained[0], 3)
     tuner.compile("adam", **QUICK)
@@ -441,6 +448,7 @@ def test_a_pretrained_model_teaches_by_the_votes_of_its_memory(pretrained, tmp_p
 # -- where it starts from -----------------------------------------------------
 
 
+@pytest.mark.any_backend
 def test_from_layer_says_where_the_linear_layer_goes():
     model = SimCLR(toy_backbone(), views=toy_views(), hidden_dim=16, projection_dim=4)
     views = numpy(model.views.center_view(IMAGES[:5]))
@@ -504,6 +512,7 @@ def test_feature_maps_are_averaged():
 # -- data ---------------------------------------------------------------------
 
 
+@pytest.mark.any_backend
 def test_arrays_datasets_and_one_hot_labels():
     tuner = FineTuner(toy_backbone(), 3, views=plain_views(size=8))
     tuner.compile(keras.optimizers.SGD(0.0), **QUICK)
@@ -574,6 +583,7 @@ def test_a_classifier_by_itself_refuses_images_of_another_range(form, tuned):
     )
 
 
+@pytest.mark.any_backend
 def test_students_and_tuners_refuse_images_of_another_range(tuned):
     tuner, _ = tuned
     student = Distiller(tuner, tuner)
@@ -601,7 +611,7 @@ def make_student():
     return Distiller(toy_backbone(features=6), teacher, seed=7)
 
 
-@pytest.mark.parametrize("make", [make_tuner, make_student])
+@one_everywhere("make", [make_student, make_tuner])
 def test_a_saved_model_goes_on_as_if_uninterrupted(make, tmp_path):
     model = make()
     model.compile(keras.optimizers.Adam(1e-2), **QUICK)
@@ -627,6 +637,7 @@ def test_a_saved_model_goes_on_as_if_uninterrupted(make, tmp_path):
     assert int(loaded.step) == 6
 
 
+@pytest.mark.any_backend
 def test_the_classifier_is_a_model_by_itself(tuned, tmp_path):
     tuner = tuned[0]
     tuner.classifier.save(tmp_path / "classifier.keras")
@@ -707,6 +718,7 @@ def test_the_step_is_traced_once():
 # -- errors -------------------------------------------------------------------
 
 
+@pytest.mark.any_backend
 def test_what_does_not_fit_is_named(pretrained):
     for make, message in (
         (lambda m: FineTuner("resnet", 3), "`model` must be.*str"),
@@ -756,6 +768,7 @@ def test_what_does_not_fit_is_named(pretrained):
             make(pretrained[0])
 
 
+@pytest.mark.any_backend
 def test_data_that_does_not_fit_is_named(tuned):
     tuner = tuned[0]
     for data, message in (
@@ -784,6 +797,7 @@ def test_data_that_does_not_fit_is_named(tuned):
         FineTuner(tuner, 3).fit(IMAGES, LABELS)
 
 
+@pytest.mark.any_backend
 def test_labels_that_do_not_fit_the_weight_are_named(tuned):
     alone, mixed = (
         Distiller(tuned[0], tuned[0]),

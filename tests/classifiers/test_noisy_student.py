@@ -15,6 +15,7 @@ from toy_classifiers import (
 from toys import (
     QUICK,
     assert_same_weights,
+    one_everywhere,
     slow_on_jax,
     toy_backbone,
     toy_images,
@@ -138,7 +139,7 @@ class Darker(keras.layers.Layer):
         return images / 2
 
 
-@pytest.mark.parametrize("sees", [None, "view"])
+@one_everywhere("sees", [None, "view"])
 def test_strong_views_are_the_students_alone(sees):
     teacher, teach = linear_teacher("probabilities")
     views = plain_views(output_range=(-1, 1))
@@ -164,7 +165,7 @@ def test_strong_views_are_the_students_alone(sees):
     )
 
 
-@pytest.mark.parametrize(
+@one_everywhere(
     "strong",
     [
         RandAugment(2),
@@ -227,6 +228,7 @@ def test_a_saved_student_goes_on_as_if_uninterrupted(tmp_path):
 
 
 @slow_on_jax
+@pytest.mark.any_backend
 def test_a_student_becomes_the_teacher():
     student = make_student()
     fit(student)
@@ -248,6 +250,7 @@ def test_a_student_becomes_the_teacher():
         np.testing.assert_array_equal(numpy(weight), same)
 
 
+@pytest.mark.any_backend
 @slow_on_jax
 def test_all_rounds_at_once():
     teacher = FineTuner(toy_backbone(), 3, views=toy_views(), seed=6)

@@ -73,6 +73,7 @@ def test_steps_on_probabilities_equal_the_oracle():
     assert evaluated["accuracy"] == pytest.approx(agreed)
 
 
+@pytest.mark.any_backend
 def test_probabilities_come_with_arrays_and_datasets():
     tuner = make_tuner()
     tuner.compile(keras.optimizers.SGD(0.0), **QUICK)
@@ -107,6 +108,7 @@ def test_probabilities_come_with_arrays_and_datasets():
             assert loss == pytest.approx(loss_of(tuner, own), rel=1e-5), form
 
 
+@pytest.mark.any_backend
 def test_certain_probabilities_are_labels():
     backbone = dense_backbone()
     tuners = [make_tuner(backbone) for _ in range(2)]

@@ -79,6 +79,7 @@ def test_the_average_predicts_and_is_not_trained():
     assert len(again.trainable_variables) == len(tuner.trainable_variables)
 
 
+@pytest.mark.any_backend
 def test_the_training_is_the_same_without():
     backbone = toy_backbone()
     tuners = [
@@ -109,6 +110,7 @@ def test_gradients_that_are_added_up_move_it_once():
     assert kernel.max() > 0
 
 
+@pytest.mark.any_backend
 def test_what_is_frozen_is_not_averaged():
     tuner = make_tuner(freeze_backbone=True)
     assert not tuner.classifier.backbone.trainable

@@ -42,6 +42,7 @@ def finished(new, tmp_path_factory):
     return folder, printed.getvalue()
 
 
+@pytest.mark.any_backend
 def test_a_run_writes_its_folder_and_prints_the_table(new, finished):
     folder, printed = finished
     assert all((folder / name).exists() for name in _FILES)
@@ -87,6 +88,7 @@ def test_a_finished_run_is_neither_overwritten_nor_repeated(new, finished, capsy
     assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
+@pytest.mark.any_backend
 def test_a_run_that_is_interrupted_twice_goes_on_where_it_was_saved(
     new, finished, tmp_path, monkeypatch, capsys
 ):

@@ -47,6 +47,7 @@ def exported(run, tmp_path_factory):
     return out, [classifier.predict(images, verbose=0) for images in _IMAGES]
 
 
+@pytest.mark.any_backend
 def test_the_classifier_is_the_probe_that_was_measured(run):
     finished = FinishedRun(run)
     classifier, how = finished.classifier("linear")
@@ -160,6 +161,7 @@ def test_a_backbone_is_exported_for_its_features(run, capsys):
     assert "exists already" in capsys.readouterr().err
 
 
+@pytest.mark.any_backend
 def test_the_run_s_own_classifier_comes_first(run, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(run, folder)

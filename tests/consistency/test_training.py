@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
-import pytest
 from toys import (
     QUICK,
     assert_same_weights,
+    one_everywhere,
     slow_on_jax,
     toy_backbone,
     toy_images,
@@ -81,7 +81,7 @@ def fit(trainer, **epochs):
 
 
 @slow_on_jax
-@pytest.mark.parametrize("parts", [of_an_average, of_itself])
+@one_everywhere("parts", [of_an_average, of_itself])
 def test_what_strategies_keep_is_saved_and_training_goes_on(parts, tmp_path):
     trainer = made(parts)
     before = weights_of(trainer)

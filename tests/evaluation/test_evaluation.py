@@ -310,6 +310,7 @@ def test_sgd_probe_with_one_row_of_a_class_and_a_constant_feature(capsys):
     assert single.weight_decay == 0.5
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("fit", [linear_probe, sgd_linear_probe])
 def test_hyperparameters_are_chosen_without_test_data(fit):
     # Nothing that a probe is fitted with can carry test rows.
@@ -524,6 +525,7 @@ def _partly_known():
     return features, labels, partly, known
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "measure",
     [
@@ -579,6 +581,7 @@ def test_unknown_labels_of_images():
         cross_validated_predictions(np.eye(len(labels)), partly)
 
 
+@pytest.mark.any_backend
 def test_one_probe_for_every_measure(monkeypatch):
     features, labels = _clusters(20, spread=0.6)
     exact = fit_probe(features, labels, seed=1)
@@ -767,6 +770,7 @@ def test_supervised_accuracy_of_both_classifiers():
     assert set(seen) == {(160, 8, 8, 1)}
 
 
+@pytest.mark.any_backend
 def test_what_takes_long_tells_how_far_it_is():
     told = []
     images, labels = _bars(8)

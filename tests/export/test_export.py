@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from toys import one_everywhere
 
 import semppl_keras
 from semppl_keras.distillation import FineTuner, ImageClassifier
@@ -33,8 +34,8 @@ def _classifier(**options):
     return ImageClassifier(_backbone(), head, _views(), **options)
 
 
-@pytest.mark.parametrize("classes", [[0, 1, 2], [0, 2], [1, 2]])
-@pytest.mark.parametrize("fit", [linear_probe, sgd_linear_probe])
+@one_everywhere("classes", [[0, 1, 2], [0, 2], [1, 2]])
+@one_everywhere("fit", [linear_probe, sgd_linear_probe])
 def test_a_linear_classifier_says_what_the_probe_says(fit, classes):
     embedder = ImageEmbedder(_backbone(), _views())
     features = embedder.predict(_IMAGES, verbose=0)

@@ -209,6 +209,7 @@ def _check_served(run, pictures, folder, format):
     assert np.abs(spoilt - labels.probabilities[row]).max() > 0.01
 
 
+@pytest.mark.any_backend
 def test_the_keras_file_labels_pictures_as_label_does(run, pictures, tmp_path):
     _check_served(run, pictures, tmp_path, "keras")
 
@@ -224,6 +225,7 @@ def test_other_formats_label_pictures_as_label_does(run, pictures, tmp_path, for
     _check_served(run, pictures, tmp_path, format)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("fit", ["crop", "stretch"])
 def test_pictures_become_squares_as_those_of_the_run(
     run, pictures, tmp_path, fit, capsys
@@ -258,6 +260,7 @@ def test_arrays_of_any_proportions_become_squares_within(format, tmp_path):
         np.testing.assert_allclose(features, np.full((2, 3), expected), atol=1e-3)
 
 
+@pytest.mark.any_backend
 def test_the_script_is_a_command(run, pictures, tmp_path, capsys, monkeypatch):
     _exported(run, tmp_path, "keras")
     path = script_path(tmp_path / "classifier.keras")
@@ -279,6 +282,7 @@ def _embedder(channels, **settings):
     return ImageEmbedder(backbone, views)
 
 
+@pytest.mark.any_backend
 def test_features_of_pictures(pictures, tmp_path):
     model = _embedder(3, value_range=(-1, 1))
     path = export_model(model, tmp_path / "it.keras", "keras", image_size=10)

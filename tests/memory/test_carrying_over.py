@@ -5,6 +5,7 @@ import collections
 import keras
 import numpy as np
 import pytest
+from toys import one_everywhere
 
 from semppl_keras.memory import LabelledMemory
 from semppl_keras.memory.carrying_over import (
@@ -58,16 +59,16 @@ def _held(memory):
     return held
 
 
-@pytest.mark.parametrize("balanced", [True, False])
-@pytest.mark.parametrize("seed", range(4))
+@one_everywhere("balanced", [True, False])
+@one_everywhere("seed", range(4))
 def test_entries_are_in_the_order_of_their_writing(balanced, seed):
     memory, expected = _filled(10, 3, balanced, seed)
     held = _held(memory)
     assert [held[number] for number in range(3)] == expected
 
 
-@pytest.mark.parametrize("balanced", [True, False])
-@pytest.mark.parametrize("into_balanced", [True, False])
+@one_everywhere("balanced", [True, False])
+@one_everywhere("into_balanced", [True, False])
 def test_what_is_known_stays_where_classes_join_and_go(balanced, into_balanced):
     source, expected = _filled(10, 3, balanced, 1)
     memory = LabelledMemory(VIEWS, 20, DIM, 4 if into_balanced else None)
@@ -81,6 +82,7 @@ def test_what_is_known_stays_where_classes_join_and_go(balanced, into_balanced):
     }
 
 
+@pytest.mark.any_backend
 def test_of_more_than_there_is_room_for_the_newest_stay():
     source = LabelledMemory(VIEWS, 12, DIM, 2)
     remember(source, _embeddings(range(12)), [0, 1] * 6)

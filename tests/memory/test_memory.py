@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import references
+from toys import one_everywhere
 
 from semppl_keras.memory import (
     LabelledMemory,
@@ -34,9 +35,9 @@ def as_numpy(*tensors):
     return [keras.ops.convert_to_numpy(tensor) for tensor in tensors]
 
 
-@pytest.mark.parametrize("k", [1, 3, 7])
-@pytest.mark.parametrize("views", [1, 2, 4])
-@pytest.mark.parametrize("filled", [0.4, 1.0])
+@one_everywhere("k", [3, 1, 7])
+@one_everywhere("views", [2, 1, 4])
+@one_everywhere("filled", [0.4, 1.0])
 def test_votes_equal_the_reference(k, views, filled):
     rng = np.random.default_rng(10 * k + views)
     data = random_votes(rng, views, 13, views, 40, 8, classes=5, filled=filled)
@@ -56,6 +57,7 @@ def test_votes_of_more_queries_than_memory_views():
     np.testing.assert_allclose(confidences, expected[1], rtol=1e-6)
 
 
+@pytest.mark.any_backend
 def test_classes_that_are_missing_win_no_vote():
     rng = np.random.default_rng(3)
     queries, memory, labels = random_votes(rng, 2, 50, 2, 30, 4, classes=3)
@@ -63,7 +65,7 @@ def test_classes_that_are_missing_win_no_vote():
     assert set(voted) <= {4, 5, 6}
 
 
-@pytest.mark.parametrize(("filled", "k"), [(0, 1), (2, 3)])
+@one_everywhere(("filled", "k"), [(2, 3), (0, 1)])
 def test_too_few_entries_give_no_label(filled, k):
     rng = np.random.default_rng(0)
     queries, memory, labels = random_votes(rng, 2, 4, 2, 6, 3, classes=2)
@@ -93,12 +95,14 @@ def test_a_tie_of_neighbours_goes_to_the_larger_similarity():
     assert confidence == [1.0]
 
 
+@pytest.mark.any_backend
 def test_a_tie_in_similarity_goes_to_the_smaller_class():
     data = axis_memory([0.75, 0.75], [3, 2])
     label, _ = as_numpy(*knn_votes(*data, 2, num_classes=4))
     assert label == [2]
 
 
+@pytest.mark.any_backend
 def test_a_tie_of_votes_goes_to_the_larger_total():
     # Two views of the query, one of the memory: one vote each, 0.9 against 0.8.
     queries = np.array([[[1.0, 0.0]], [[0.0, 1.0]]], "float32")
@@ -113,6 +117,7 @@ def test_a_tie_of_votes_goes_to_the_larger_total():
     assert shares.argmax() == 1
 
 
+@pytest.mark.any_backend
 def test_shares_have_the_label_of_the_votes_on_top():
     rng = np.random.default_rng(1)
     data = random_votes(rng, 2, 60, 2, 20, 3, classes=6)
@@ -123,6 +128,7 @@ def test_shares_have_the_label_of_the_votes_on_top():
     np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-6)
 
 
+@pytest.mark.any_backend
 def test_votes_do_not_depend_on_the_order_of_images_and_entries():
     rng = np.random.default_rng(2)
     queries, memory, labels = random_votes(rng, 2, 20, 2, 30, 5, classes=4)
@@ -148,8 +154,9 @@ def compilations(function):
     return [function]
 
 
-@pytest.mark.parametrize(
-    ("images", "capacity", "k"), [(13, 40, 1), (13, 41, 3), (6, 36, 4), (7, 9, 9)]
+@one_everywhere(
+    ("images", "capacity", "k"),
+    [(13, 41, 3), (13, 40, 1), (6, 36, 4), (7, 9, 9)],
 )
 def test_votes_in_chunks_equal_those_at_once(images, capacity, k, monkeypatch):
     rng = np.random.default_rng(images + k)
@@ -169,7 +176,7 @@ def test_votes_in_chunks_equal_those_at_once(images, capacity, k, monkeypatch):
                 np.testing.assert_array_equal(chunked, whole)
 
 
-@pytest.mark.parametrize("k", [1, 3])
+@one_everywhere("k", [3, 1])
 def test_votes_in_chunks_equal_the_reference(k, monkeypatch):
     rng = np.random.default_rng(k)
     data = random_votes(rng, 2, 13, 2, 45, 8, classes=5, filled=0.8)
@@ -182,8 +189,9 @@ def test_votes_in_chunks_equal_the_reference(k, monkeypatch):
         np.testing.assert_allclose(confidences, expected[1], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("capacity", "k"), [(1, 1), (7, 1), (7, 7), (60, 3), (61, 3), (200, 10), (64, 64)]
+@one_everywhere(
+    ("capacity", "k"),
+    [(61, 3), (1, 1), (7, 1), (7, 7), (60, 3), (200, 10), (64, 64)],
 )
 def test_nearest_are_those_of_a_full_sort(capacity, k):
     rng = np.random.default_rng(capacity + k)
@@ -270,7 +278,7 @@ def test_the_queue_is_first_in_first_out_across_the_wrap_around():
         )
 
 
-@pytest.mark.parametrize(("capacity", "classes"), [(11, 3), (12, 4), (5, 5), (6, 1)])
+@one_everywhere(("capacity", "classes"), [(11, 3), (12, 4), (5, 5), (6, 1)])
 def test_each_class_has_a_queue_of_its_own(capacity, classes):
     rng = np.random.default_rng(capacity)
     views, dim = 2, 3
@@ -316,6 +324,7 @@ def test_a_memory_needs_an_entry_for_each_class():
     assert again.num_classes == 2
 
 
+@pytest.mark.any_backend
 def test_all_entries_as_neighbours_leave_it_to_the_similarity():
     # Two classes of four entries each: eight neighbours are a tie of four and four.
     rng = np.random.default_rng(4)
@@ -338,7 +347,7 @@ def test_enqueue_leaves_its_arguments_alone():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(tensors[1]), labels)
 
 
-@pytest.mark.parametrize(("batch", "count"), [(2, 1), (11, 10), (12, 5), (40, 10)])
+@one_everywhere(("batch", "count"), [(12, 5), (2, 1), (11, 10), (40, 10)])
 def test_negatives_are_distinct_others(batch, count):
     seed = keras.random.SeedGenerator(0)
     for _ in range(20):

@@ -35,6 +35,7 @@ def adapted(rank=2):
     return backbone
 
 
+@pytest.mark.any_backend
 def test_adapters_alone_are_trained_and_change_nothing_at_first():
     backbone = transformer(blocks=2)
     before = outputs(backbone)
@@ -119,6 +120,7 @@ def test_a_classifier_on_adapters_is_saved_and_merged(tmp_path):
     )
 
 
+@pytest.mark.any_backend
 def test_what_cannot_be_adapted_is_told():
     with pytest.raises(ValueError, match="has none. Leave out `lora_rank`"):
         enable_lora(residual_network(), 2)

@@ -21,7 +21,7 @@ from tests.networks.test_trainable_part import (
     trained_names,
     transformer,
 )
-from tests.toys import QUICK, toy_images, toy_views, weights_of
+from tests.toys import QUICK, one_everywhere, toy_images, toy_views, weights_of
 
 
 def numpy(tensor):
@@ -80,6 +80,7 @@ def test_a_square_of_some_maps_is_cut_out():
         CachedViews(cutout=1.5)
 
 
+@pytest.mark.any_backend
 def test_a_classifier_of_kept_features_teaches_itself():
     lower, upper = split_backbone(settled(residual_network()))
     images, labels = toy_images(12, size=20)
@@ -106,7 +107,7 @@ def test_a_classifier_of_kept_features_teaches_itself():
     # The central view of the unlabelled ones.
     expected = numpy(classifier(batch[0]))
     np.testing.assert_allclose(numpy(ops.exp(made["teacher"])), expected, atol=1e-5)
-    student.compile(keras.optimizers.Adam(1e-2))
+    student.compile(keras.optimizers.Adam(1e-2), **QUICK)
     student.fit(kept[:8], (kept[8:], labels[8:]), epochs=1, batch_size=4, verbose=0)
     for array, other in zip(before, weights_of(classifier), strict=True):
         np.testing.assert_array_equal(array, other)
@@ -155,6 +156,7 @@ def test_kept_is_what_the_lower_part_gives_of_the_views():
     np.testing.assert_array_equal(kept, again)
 
 
+@pytest.mark.any_backend
 def test_what_does_not_fit_goes_to_disk_and_is_refused_beyond(monkeypatch, tmp_path):
     lower, _ = split_backbone(residual_network())
     images, _ = toy_images(4, size=16)
@@ -171,6 +173,7 @@ def test_what_does_not_fit_goes_to_disk_and_is_refused_beyond(monkeypatch, tmp_p
         cache_features(lower, images, views, 8)
 
 
+@pytest.mark.any_backend
 def test_values_beyond_half_precision_are_told():
     lower, _ = split_backbone(residual_network())
     lower.get_layer("down1_norm").gamma.assign(np.full(4, 1e7))
@@ -179,7 +182,7 @@ def test_values_beyond_half_precision_are_told():
         cache_features(lower, images, toy_views(num_small=0, large_size=16))
 
 
-@pytest.mark.parametrize("make", [residual_network, transformer])
+@one_everywhere("make", [residual_network, transformer])
 def test_training_on_kept_features_is_that_of_the_upper_part(make):
     """The same views, with all else the same, move the same weights in the same way."""
     side = 8 if make is transformer else 16
@@ -221,6 +224,7 @@ def test_training_on_kept_features_is_that_of_the_upper_part(make):
     )
 
 
+@pytest.mark.any_backend
 def test_a_model_on_pictures_says_what_it_said_of_kept_features(tmp_path):
     lower, upper = split_backbone(settled(residual_network()))
     images, labels = toy_images(24, size=16)
@@ -249,6 +253,7 @@ def test_a_model_on_pictures_says_what_it_said_of_kept_features(tmp_path):
         model.embed(images)
 
 
+@pytest.mark.any_backend
 def test_fine_tuning_on_kept_features():
     lower, upper = split_backbone(settled(residual_network()))
     images, labels = toy_images(12, size=16)

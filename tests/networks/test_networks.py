@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from toys import toy_backbone, toy_images, toy_views
+from toys import QUICK as QUICKLY
+from toys import one_everywhere, toy_backbone, toy_images, toy_views
 
 import semppl_keras
 from semppl_keras import BYOL, Distiller, FineTuner, SimCLR, networks
@@ -144,7 +145,7 @@ COPIES = {
 }
 
 
-@pytest.mark.parametrize("name", COPIES)
+@one_everywhere("name", COPIES)
 def test_a_copy_computes_what_its_original_does(name):
     model = randomised(COPIES[name]())
     copy = networks.copy_model(model, image_size=8)
@@ -255,21 +256,21 @@ def head_of_byol():
     return model
 
 
-@pytest.mark.parametrize(
+@one_everywhere(
     "make",
     [
+        head_of_byol,
         lambda: FineTuner(
             backbone_of(), 3, views=toy_views(), freeze_backbone=True, seed=0
         ),
         tuner_that_was_released,
         part_of_a_tuner,
         backbone_of_simclr,
-        head_of_byol,
     ],
 )
 def test_what_is_frozen_stays_so_in_saved_files(make, tmp_path):
     model = make()
-    model.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    model.compile(keras.optimizers.Adam(1e-2), **QUICKLY)
     train(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -304,7 +305,7 @@ def test_models_saved_without_a_note_of_what_is_frozen_load():
 def test_normalisation_frozen_in_the_online_network_rests_in_the_target():
     model = BYOL(randomised(backbone_of()), **QUICK)
     model.backbone.layers[2].trainable = False
-    model.compile("sgd", jit_compile=False)
+    model.compile("sgd", **QUICKLY)
     norm, twin = model.backbone.layers[2], model.target.backbone.layers[2]
     assert isinstance(twin, layers.BatchNormalization)
     before = [numpy(v.value) for v in twin.weights]
@@ -317,7 +318,7 @@ def test_normalisation_frozen_in_the_online_network_rests_in_the_target():
     assert not model.target.trainable_variables
     # Released, it follows its batches again.
     norm.trainable = True
-    model.compile("sgd", jit_compile=False)
+    model.compile("sgd", **QUICKLY)
     train(model)
     assert not np.array_equal(before[2], numpy(twin.moving_mean.value))
     assert not model.target.trainable_variables
@@ -521,13 +522,14 @@ def momenta(model, calls, total_steps=None):
 def compiled_byol():
     keras.utils.set_random_seed(0)
     model = BYOL(backbone_of(), **QUICK)
-    model.compile("sgd", jit_compile=False)
+    model.compile("sgd", **QUICKLY)
     return model
 
 
 LOOP = [(epoch, epoch + 1) for epoch in range(3)]
 
 
+@pytest.mark.any_backend
 def test_a_loop_of_fits_follows_one_schedule_where_its_length_is_told():
     whole, loop = compiled_byol(), compiled_byol()
     # Two steps an epoch.
@@ -538,6 +540,7 @@ def test_a_loop_of_fits_follows_one_schedule_where_its_length_is_told():
         np.testing.assert_allclose(numpy(own.value), numpy(other.value), atol=1e-5)
 
 
+@pytest.mark.any_backend
 def test_a_loop_of_fits_of_unknown_length_does_not_stop_the_target():
     model = compiled_byol()
     momenta(model, LOOP[:1])
@@ -545,6 +548,7 @@ def test_a_loop_of_fits_of_unknown_length_does_not_stop_the_target():
         assert momenta(model, LOOP[1:]) == pytest.approx([0.9, 0.9])
 
 
+@pytest.mark.any_backend
 def test_a_schedule_that_begins_anew_before_its_end_is_told():
     model = compiled_byol()
     momenta(model, [(0, 1)], total_steps=6)
@@ -559,6 +563,7 @@ def test_a_network_that_got_other_weights_than_its_target_is_refused():
         train(model)
 
 
+@pytest.mark.any_backend
 def test_a_fit_that_goes_on_to_the_same_end_is_silent_and_another_end_is_told():
     model, whole = compiled_byol(), compiled_byol()
     expected = momenta(whole, [(0, 3)])

@@ -193,6 +193,7 @@ def test_what_is_frozen_stays_and_what_is_not_moves_in_both_networks():
         assert any("moving_mean" in path for path in found[name])
 
 
+@pytest.mark.any_backend
 def test_batch_normalisation_keeps_its_statistics_in_both_networks():
     model = model_of(residual_network(), trainable="all", batch_norm="inference")
     found = moved(model, lambda: trained(model))
@@ -224,6 +225,7 @@ def test_batch_normalisation_in_inference_is_that_of_inference():
         )
 
 
+@pytest.mark.any_backend
 def test_stages_are_saved_and_gone_on_with(tmp_path):
     model = model_of(residual_network(), trainable="top", batch_norm="inference")
     schedule = {"callbacks": [TargetEMA(0.5, total_steps=4)]}
@@ -253,6 +255,7 @@ def test_other_parts_are_refused(arguments):
         model_of(residual_network(), **arguments)
 
 
+@pytest.mark.any_backend
 def test_a_fine_tuner_trains_the_part_that_it_is_told():
     tuner = FineTuner(
         residual_network(),

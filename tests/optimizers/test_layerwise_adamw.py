@@ -94,6 +94,7 @@ def test_a_model_trains_its_backbone_more_slowly_than_its_heads():
     assert 1e-7 < steps["down0_conv"] < 2.1e-7
 
 
+@pytest.mark.any_backend
 def test_training_goes_on_after_loading_as_without(tmp_path):
     model = model_of(residual_network())
     model.compile(LayerwiseAdamW(1e-2, 0.5, 0.5), **QUICK)
@@ -109,6 +110,7 @@ def test_training_goes_on_after_loading_as_without(tmp_path):
         np.testing.assert_allclose(first.numpy(), second.numpy(), atol=1e-6)
 
 
+@pytest.mark.any_backend
 def test_a_stage_keeps_the_settings():
     model = model_of(residual_network(), trainable="heads")
     model.compile(LayerwiseAdamW(1e-2, 0.25, 0.5), **QUICK)
@@ -125,6 +127,7 @@ def test_a_stage_keeps_the_settings():
     assert not any("down1" in path for path in rates)
 
 
+@pytest.mark.any_backend
 def test_fit_under_mixed_float16():
     keras.config.set_dtype_policy("mixed_float16")
     try:

@@ -8,6 +8,7 @@ import pytest
 import references
 from toys import (
     assert_same_weights,
+    one_everywhere,
     slow_on_jax,
     toy_backbone,
     toy_images,
@@ -45,6 +46,7 @@ def fit(model, images=IMAGES[12:], **arguments):
     return model.fit(images, (IMAGES[:12], LABELS[:12]), **{**SIZES, **arguments})
 
 
+@pytest.mark.any_backend
 def test_image_labels_stand_over_others_where_there_are_any():
     kept = ImageLabels(5)
     numbers, labels = np.array([4, 0, 3, 4]), np.array([2, 2, 1, 0])
@@ -92,7 +94,7 @@ def test_batches_tell_which_images_they_hold():
         )
 
 
-@pytest.mark.parametrize("objective", ["relicv2", "byol"])
+@one_everywhere("objective", ["relicv2", "byol"])
 def test_labels_and_weights_by_number_reach_the_loss(monkeypatch, objective):
     drawn = {}
 
@@ -255,7 +257,7 @@ class Save(keras.callbacks.Callback):
 
 
 @slow_on_jax
-@pytest.mark.parametrize("place", [(1, 0), (1, 2)])
+@one_everywhere("place", [(1, 0), (1, 2)])
 def test_it_goes_on_as_if_uninterrupted(tmp_path, place):
     keras.utils.set_random_seed(0)
     model = propagating(weight_positives=True, propagation_every=0.34)
@@ -268,6 +270,7 @@ def test_it_goes_on_as_if_uninterrupted(tmp_path, place):
     assert (plain(model.image_labels.labels.value) >= 0).all()
 
 
+@pytest.mark.any_backend
 @slow_on_jax
 def test_another_fit_has_other_images():
     model = propagating(propagation_start=0)

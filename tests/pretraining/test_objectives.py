@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 from toys import (
     assert_same_weights,
+    one_everywhere,
     toy_backbone,
     toy_images,
     toy_views,
@@ -80,7 +81,7 @@ def fit(model, labelled=None, **arguments):
     return model.fit(images[6:], labelled, **{**settings, **arguments})
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@one_everywhere("name", sorted(OBJECTIVES, key="simclr_memory".__ne__))
 def test_it_trains_tells_of_itself_and_goes_on_after_saving(name, tmp_path):
     model = make(name)
     # Two calls of `fit` under one schedule of three steps and three.
@@ -117,7 +118,7 @@ def test_it_moves_the_backbone_and_no_gradient_reaches_the_target(name):
             assert own[id(target)] not in moved
 
 
-@pytest.mark.parametrize("name", LABEL_FREE)
+@one_everywhere("name", LABEL_FREE)
 def test_labels_change_nothing_where_none_are_needed(name):
     images, labels = toy_images(24)
     weights = []
@@ -138,7 +139,7 @@ def test_labels_are_asked_for_where_they_are_needed(name):
         make(name).fit(images, (images, labels + 1), batch_size=9)
 
 
-@pytest.mark.parametrize("name", LABEL_FREE)
+@one_everywhere("name", LABEL_FREE)
 def test_without_classes_there_is_nothing_to_evaluate(name):
     images, labels = toy_images(24)
     model = make(name)
@@ -157,6 +158,7 @@ def test_a_model_without_target_has_nothing_to_schedule(total_steps):
         fit(make("simclr"), callbacks=[TargetEMA(0.9, total_steps)])
 
 
+@pytest.mark.any_backend
 def test_the_penalties_of_the_backbone_count():
     losses, penalty = [], None
     for strength in (0.0, 0.1):

@@ -8,6 +8,7 @@ from toy_classifiers import dense_backbone, numpy, plain_views
 from toys import (
     QUICK,
     assert_same_weights,
+    one_everywhere,
     toy_backbone,
     toy_images,
     toy_model,
@@ -102,6 +103,7 @@ def test_the_teacher_stays_and_the_head_is_not_part_of_the_student():
     assert model.embed(IMAGES).shape == (24, 4)
 
 
+@pytest.mark.any_backend
 def test_others_begin_with_the_student():
     model = make()
     model.fit(IMAGES, batch_size=8, verbose=0)
@@ -114,7 +116,7 @@ def test_others_begin_with_the_student():
     assert semppl.backbone is model.backbone
 
 
-@pytest.mark.parametrize("kind", ["pretrained", "classifier"])
+@one_everywhere("kind", ["pretrained", "classifier"])
 def test_what_has_a_backbone_teaches(kind):
     views = toy_views(output_range=(-1, 1), background_removal=0.0)
     teacher = toy_model(views=views)

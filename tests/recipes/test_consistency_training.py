@@ -2,13 +2,19 @@
 
 import numpy as np
 import pytest
-from toys import QUICK, slow_on_jax, toy_backbone, toy_images, toy_views
+from toys import (
+    QUICK,
+    one_everywhere,
+    slow_on_jax,
+    toy_backbone,
+    toy_images,
+    toy_views,
+)
 
 from semppl_keras import recipes
 from semppl_keras.recipes.named_consistency import CONSISTENCY_METHODS
 
 IMAGES, LABELS = toy_images(24)
-every_method = pytest.mark.parametrize("name", sorted(CONSISTENCY_METHODS))
 
 
 def trained(name, views=None, **fit):
@@ -30,7 +36,7 @@ def trained(name, views=None, **fit):
 
 
 @slow_on_jax
-@every_method
+@one_everywhere("name", sorted(CONSISTENCY_METHODS))
 def test_each_recipe_trains(name):
     trainer, history = trained(name)
     assert all(np.isfinite(values).all() for values in history.values())

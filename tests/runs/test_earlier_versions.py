@@ -83,6 +83,7 @@ def test_a_model_answers_as_before_and_trains_on(expected):
     assert history["memory_fill"] == [1.0]
 
 
+@pytest.mark.any_backend
 def test_a_fine_tuner_answers_as_before_and_trains_on(expected):
     tuner = _uncompiled(keras.models.load_model(FOLDER / "fine_tuner.keras"))
     test, _ = toy_images(9, seed=1)
@@ -139,6 +140,7 @@ def test_a_finished_run_has_its_table(run):
 # -- before the move ----------------------------------------------------------
 
 
+@pytest.mark.any_backend
 def test_an_unfinished_run_goes_on(tmp_path, capsys):
     folder = shutil.copytree(BEFORE_THE_MOVE / "unfinished", tmp_path / "unfinished")
     with tiny_runs():
@@ -164,6 +166,7 @@ def moved_run(tmp_path):
     return pathlib.Path(shutil.copytree(BEFORE_THE_MOVE / "run", tmp_path / "run"))
 
 
+@pytest.mark.any_backend
 def test_a_run_of_before_the_move_answers(moved_run):
     finished = FinishedRun(moved_run)
     images = finished.data.x_test[:40]

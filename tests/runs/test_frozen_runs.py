@@ -56,6 +56,7 @@ def trained(job, tmp_path_factory):
     return runs.train(**job, epochs=1, out=folder)
 
 
+@pytest.mark.any_backend
 def test_without_training_the_frozen_network_is_measured(frozen):
     assert set(frozen["classifier_cv_accuracies"]) == set(FROZEN)
     assert frozen["classifier"] in FROZEN
@@ -74,6 +75,7 @@ def test_without_training_the_frozen_network_is_measured(frozen):
     assert "frozen.keras" not in files
 
 
+@pytest.mark.any_backend
 def test_a_frozen_classifier_says_what_was_measured(frozen):
     finished = FinishedRun(frozen.folder)
     assert finished.classifier_names == FROZEN
@@ -91,6 +93,7 @@ def test_a_frozen_classifier_says_what_was_measured(frozen):
         finished.classifier("memory")
 
 
+@pytest.mark.any_backend
 def test_images_are_labelled_by_a_frozen_classifier(frozen, job, tmp_path, capsys):
     labels = runs.label(
         frozen.folder, job["unlabelled"], out=tmp_path / "labels.csv", verbose=1
@@ -113,6 +116,7 @@ def test_images_are_labelled_by_a_frozen_classifier(frozen, job, tmp_path, capsy
     assert "The labels would have chosen" in told
 
 
+@pytest.mark.any_backend
 def test_strangers_are_counted_where_asked_for(job, tmp_path, capsys):
     asked = {**job, "verbose": 1}
     found = runs.train(**asked, strangers=True, epochs=0, out=tmp_path / "run")
@@ -124,6 +128,7 @@ def test_strangers_are_counted_where_asked_for(job, tmp_path, capsys):
         runs.train(strangers=True, out=tmp_path / "other", verbose=0)
 
 
+@pytest.mark.any_backend
 def test_a_frozen_run_is_evaluated(frozen, tmp_path):
     (evaluation,) = runs.evaluate(frozen.folder, out=tmp_path, verbose=0)
     rows = evaluation["rows"]
@@ -176,6 +181,7 @@ def test_training_is_compared_with_the_frozen_network(trained, job):
     assert not all(changed)
 
 
+@pytest.mark.any_backend
 def test_a_training_that_goes_on_need_not_measure_again(trained, job, tmp_path):
     from semppl_keras.runs import outcome
 
@@ -256,6 +262,7 @@ def test_a_new_network_has_to_be_trained(job, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.any_backend
 def test_a_head_of_something_else_is_refused(frozen, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(frozen.folder, copy)

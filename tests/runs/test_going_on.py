@@ -119,6 +119,7 @@ def test_a_run_notes_which_files_it_is_trained_with(job, one):
     }
 
 
+@pytest.mark.any_backend
 def test_the_classifiers_alone_are_made_anew(one, quick):
     # Neither has the network changed, nor has anything been trained.
     networks = (_weights(folder / "model.keras") for folder in (one, quick.folder))
@@ -148,6 +149,7 @@ def test_the_classifiers_alone_are_made_anew(one, quick):
     )
 
 
+@pytest.mark.any_backend
 def test_labels_are_merged_and_what_is_new_is_noted(job, one, quick):
     expected = {row: CLASSES[row % 3] for row in (0, 1, 3, 4, 6, 7, *range(8, 18))}
     assert _labels(quick.folder) == {**expected, 0: "b"}
@@ -440,6 +442,7 @@ def test_what_cannot_be_gone_on_with_is_told(one, tmp_path, options, expected):
     assert not (tmp_path / "out" / "run.json").exists()
 
 
+@pytest.mark.any_backend
 def test_grey_images_are_not_gone_on_with_where_all_had_colours(one):
     check_channels(FinishedRun(one), 3)
     with pytest.raises(RunError, match="takes coloured images. Received: grey ones"):
@@ -467,6 +470,7 @@ def test_a_data_set_with_a_name_is_gone_on_with_more_labels(recipes, tmp_path):
             )
 
 
+@pytest.mark.any_backend
 def test_the_table_of_the_review_page_is_gone_on_with(job, one, quick, tmp_path):
     runs.label(quick.folder, job / "photos", out=job / "g.csv", review=3, verbose=0)
     page = (job / "g.review.html").read_text(encoding="utf-8")

@@ -82,6 +82,7 @@ def pretrainings():
     yield semppl_keras.SuNCEt(backbone(), num_classes=3, views=views, **sizes)
 
 
+@pytest.mark.any_backend
 def test_what_this_package_saves_is_known(tmp_path):
     models = list(pretrainings())
     models[0].compile(

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from toys import (
+    QUICK,
     SINGLE_OUTCOME,
     assert_same_weights,
     toy_backbone,
@@ -141,6 +142,7 @@ def test_the_rest_of_an_epoch_of_a_dataset():
     assert_same_weights(weights_of(whole), weights_of(parts))
 
 
+@pytest.mark.any_backend
 def test_a_callback_stops_the_rest_of_an_epoch():
     class Stop(keras.callbacks.Callback):
         ended = 0
@@ -158,6 +160,7 @@ def test_a_callback_stops_the_rest_of_an_epoch():
     assert stop.ended == 1
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
@@ -182,6 +185,7 @@ def test_averaged_weights_have_no_rest_of_an_epoch():
 # -- Ctrl-C -------------------------------------------------------------------
 
 
+@pytest.mark.any_backend
 def test_the_second_interrupt_does_not_wait(tmp_path):
     def twice(model):
         _interrupt(model)
@@ -198,6 +202,7 @@ def test_the_second_interrupt_does_not_wait(tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.any_backend
 def test_an_interrupt_in_the_last_step_of_an_epoch(tmp_path):
     class InTheEnd(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -225,6 +230,7 @@ def _room(model=None):
     resource.setrlimit(resource.RLIMIT_FSIZE, [resource.RLIM_INFINITY] * 2)
 
 
+@pytest.mark.any_backend
 def test_a_disk_that_is_full_for_a_while(tmp_path):
     told = []
     saving = TrainingCheckpoints(
@@ -264,6 +270,7 @@ class _Windows:
         os.fsync(descriptor)
 
 
+@pytest.mark.any_backend
 def test_checkpoints_are_written_on_windows(tmp_path, monkeypatch):
     monkeypatch.setattr(training_checkpoints, "os", _Windows())
     (tmp_path / "some").write_bytes(b"some")
@@ -277,6 +284,7 @@ def test_checkpoints_are_written_on_windows(tmp_path, monkeypatch):
     assert TrainingState.read(latest_checkpoint(folder)).step == 4
 
 
+@pytest.mark.any_backend
 def test_a_disk_that_is_full_in_the_end(tmp_path):
     saving = TrainingCheckpoints(tmp_path, minutes=1e-9, tell=lambda text: None)
     try:
@@ -290,6 +298,7 @@ def test_a_disk_that_is_full_in_the_end(tmp_path):
     assert not list(tmp_path.glob("*partial*"))
 
 
+@pytest.mark.any_backend
 def test_damaged_checkpoints_are_passed_over(tmp_path):
     model = _quick_model()
     _fit(model, TrainingCheckpoints(tmp_path, least_seconds=0, keep=3), epochs=3)
@@ -310,12 +319,14 @@ def test_damaged_checkpoints_are_passed_over(tmp_path):
     assert latest_checkpoint(tmp_path).name == "checkpoint_000000012.keras"
 
 
+@pytest.mark.any_backend
 def test_a_training_does_not_take_the_place_of_another(tmp_path):
     _fit(_quick_model(), TrainingCheckpoints(tmp_path), epochs=1)
     with pytest.raises(ValueError, match="Received: step 0, where .*004.keras"):
         _fit(_quick_model(), TrainingCheckpoints(tmp_path), epochs=1)
 
 
+@pytest.mark.any_backend
 def test_no_checkpoint(tmp_path):
     assert latest_checkpoint(tmp_path / "none") is None
     model = toy_model()
@@ -351,6 +362,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     assert TrainingState.read(latest_checkpoint(tmp_path)).step == 4
 
 
+@pytest.mark.any_backend
 def test_a_loss_that_explodes():
     health = TrainingHealth(largest_growth=0.5)
     with pytest.raises(
@@ -360,6 +372,7 @@ def test_a_loss_that_explodes():
     assert "There is no good checkpoint" in str(e.value)
 
 
+@pytest.mark.any_backend
 def test_a_training_that_is_well_is_left_alone(recwarn):
     model = _quick_model()
     _fit(model, TrainingHealth(), epochs=2)
@@ -369,6 +382,7 @@ def test_a_training_that_is_well_is_left_alone(recwarn):
     assert_same_weights(weights_of(other), weights_of(model))
 
 
+@pytest.mark.any_backend
 def test_collapse_is_told_once():
     told = []
     # Images, and views of them, that are all alike.
@@ -402,6 +416,7 @@ def test_out_of_memory_names_the_batch_size():
     assert "Lower the batch size first, such as to 3" in told
 
 
+@pytest.mark.any_backend
 def test_the_command_line_tells_of_too_little_memory(tmp_path, monkeypatch, capsys):
     def fit(self, *arguments, **keywords):
         raise MemoryError("A step must fit.")
@@ -421,12 +436,13 @@ def test_the_command_line_tells_of_too_little_memory(tmp_path, monkeypatch, caps
     assert issubclass(RunError, Exception)
 
 
+@pytest.mark.any_backend
 def test_a_classifier_is_begun_anew_on_other_data(tmp_path):
     made = []
 
     def make():
         made.append(FineTuner(toy_backbone(), 3, views=toy_views(), seed=0))
-        made[-1].compile("sgd")
+        made[-1].compile("sgd", **QUICK)
         return made[-1]
 
     def number_made(images, labels):
@@ -441,6 +457,7 @@ def test_a_classifier_is_begun_anew_on_other_data(tmp_path):
     assert number_made(IMAGES[6:12], (LABELS[:6] + 1) % 3) == 3
 
 
+@pytest.mark.any_backend
 def test_a_file_of_the_same_size_and_time_is_another(tmp_path):
     path = tmp_path / "model.keras"
     digests = []

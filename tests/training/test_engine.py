@@ -6,7 +6,14 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from toys import assert_same_weights, toy_backbone, toy_images, toy_views, weights_of
+from toys import (
+    QUICK,
+    assert_same_weights,
+    toy_backbone,
+    toy_images,
+    toy_views,
+    weights_of,
+)
 
 from semppl_keras import BYOL, Distiller, FineTuner, SemPPL
 from semppl_keras.callbacks import TargetEMA
@@ -92,7 +99,7 @@ def fit(model, **arguments):
 
 def test_a_classifier_with_an_average_says_its_loss_and_no_more(tmp_path):
     model = Consistency(toy_backbone())
-    model.compile(keras.optimizers.SGD(0.1))
+    model.compile(keras.optimizers.SGD(0.1), **QUICK)
     before = [ops.convert_to_numpy(average) for average, _ in model.moving_pairs()]
     history = fit(model, validation_data=(IMAGES, LABELS))
     told = {"loss", "supervised", "sure", "agreement", "target_momentum"}

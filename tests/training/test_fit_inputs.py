@@ -3,7 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from toys import slow_on_jax, toy_images, toy_model, toy_views, weights_of
+from toys import (
+    one_everywhere,
+    slow_on_jax,
+    toy_images,
+    toy_model,
+    toy_views,
+    weights_of,
+)
 
 from semppl_keras.callbacks import TargetEMA
 from semppl_keras.data.checks import ImageSpec
@@ -601,6 +608,7 @@ def test_dicts_of_image_and_label_are_batches(data):
     assert sorted(places) == list(range(12))
 
 
+@pytest.mark.any_backend
 def test_dicts_are_evaluated(trained):
     expected = trained.evaluate(IMAGES, LABELS, verbose=0)
     dicts = {"image": IMAGES, "label": LABELS}
@@ -740,7 +748,7 @@ def test_the_range_of_the_views_is_that_of_the_images(value_range):
         assert "multiply by 10000" in str(error.value)
 
 
-@pytest.mark.parametrize("what", ["nan", "label", "one_hot", "shape", "range"])
+@one_everywhere("what", ["nan", "label", "one_hot", "shape", "range"])
 def test_an_error_amid_a_dataset_reaches_the_user(what):
     """Found only while training: the message is ours, the model is kept."""
     labels = LABELS.copy()
@@ -848,7 +856,7 @@ ends = pytest.mark.filterwarnings("ignore:Your input ran out of data")
 
 @ends
 @pytest.mark.parametrize("form", ["tf.data", "PyDataset", "DataLoader", "generator"])
-@pytest.mark.parametrize("what", LATER)
+@one_everywhere("what", LATER)
 def test_every_batch_of_an_evaluation_is_checked(form, what, trained):
     value, message = LATER[what]
     images, labels = IMAGES.copy(), LABELS.copy()

@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 from toys import (
     assert_same_weights,
+    one_everywhere,
     slow_on_jax,
     toy_backbone,
     toy_images,
@@ -259,13 +260,13 @@ def banded_views(**changes):
     return toy_views(color_jitter=0, grayscale=0, solarize=(0, 0.5), **changes)
 
 
-@pytest.mark.parametrize(
+@one_everywhere(
     ("channels", "highest", "dtype"),
     [
+        (13, 10_000, "uint16"),
         # Each is compiled anew, on which JAX takes its time.
         pytest.param(2, 255, "uint8", marks=[] if EAGERLY else pytest.mark.slow),
         pytest.param(4, 255, "float32", marks=[] if EAGERLY else pytest.mark.slow),
-        (13, 10_000, "uint16"),
     ],
 )
 def test_images_of_any_number_of_channels(channels, highest, dtype):

@@ -8,6 +8,7 @@ import pytest
 import references
 from keras import layers
 from toys import (
+    QUICK,
     SINGLE_OUTCOME,
     assert_same_weights,
     slow_on_jax,
@@ -117,7 +118,10 @@ class Oracle:
 
 @pytest.mark.parametrize(
     "jit_compile",
-    [False, True] if keras.backend.backend() == "tensorflow" else ["auto"],
+    # What XLA compiles is compared below, too.
+    [False, pytest.param(True, marks=pytest.mark.slow)]
+    if keras.backend.backend() == "tensorflow"
+    else ["auto"],
 )
 def test_three_steps_equal_the_oracle(jit_compile):
     images, labels = toy_images(8, size=3)
@@ -246,6 +250,7 @@ def fit(model, hidden=None, epochs=2, **arguments):
     )
 
 
+@pytest.mark.any_backend
 def test_hidden_labels_change_nothing_but_the_metric():
     _, labels = toy_images(24)
     true, shuffled = labels[6:], np.random.default_rng(0).permutation(labels[6:])
@@ -367,7 +372,7 @@ def test_the_target_moves_once_per_optimiser_step(tmp_path):
         (True, True),
     ]
     one_batch(loaded)
-    loaded.compile(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
+    loaded.compile(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), **QUICK)
     assert [moved(loaded, one_batch) for _ in range(2)] == [
         (False, False),
         (True, True),
@@ -464,6 +469,7 @@ def test_mixed_precision(policy):
         keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.any_backend
 def test_a_saliency_mask_comes_with_the_images():
     images, labels = toy_images(24)
     mask = np.zeros_like(images)

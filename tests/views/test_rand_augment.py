@@ -250,6 +250,7 @@ def test_every_operation_of_a_list_is_drawn():
     assert groups.max() < 3 * 600 / 14
 
 
+@pytest.mark.any_backend
 def test_operations_follow_each_other():
     images = bytes_of_images(4)[:4].astype("float32") / 255
     drawn = drawn_by(RandAugment(2), images)

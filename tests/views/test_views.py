@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from toys import one_everywhere
 
 from semppl_keras import views
 from semppl_keras.views import MultiCrop, spatial
@@ -52,6 +53,7 @@ def test_crop_and_resize_equals_the_loop():
         np.testing.assert_allclose(actual[index], expected, atol=2e-5)
 
 
+@pytest.mark.any_backend
 def test_a_crop_of_the_whole_image_is_the_image():
     images = random_images()
     zero, full = np.zeros(5, "float32"), np.ones(5, "float32")
@@ -83,6 +85,7 @@ def test_rotation_and_shear_equal_the_loop():
             np.testing.assert_allclose(actual[index, row, column], expected, atol=2e-5)
 
 
+@pytest.mark.any_backend
 def test_a_quarter_turn_is_counter_clockwise():
     images = random_images(height=7, width=7)
     turn = np.full(5, np.pi / 2, "float32")
@@ -91,6 +94,7 @@ def test_a_quarter_turn_is_counter_clockwise():
     np.testing.assert_allclose(as_numpy(actual), expected, atol=1e-5)
 
 
+@pytest.mark.any_backend
 def test_shear_moves_the_rows_below_the_centre_to_the_left():
     images = random_images(count=1, height=3, width=6)
     actual = views.rotate_and_shear(images, np.zeros(1), np.ones(1))
@@ -213,6 +217,7 @@ def test_boxes_have_the_drawn_area_and_lie_inside(height, width):
         assert abs((ratio > 1).mean() - 0.5) < 0.03
 
 
+@pytest.mark.any_backend
 def test_beyond_the_edge_a_crop_repeats_it():
     images = random_images(1, 6, 8)[0]
     padded = np.pad(images, ((3, 3), (3, 3), (0, 0)), mode="edge")
@@ -232,6 +237,7 @@ def test_beyond_the_edge_a_crop_repeats_it():
         np.testing.assert_allclose(as_numpy(actual)[0], expected, atol=1e-6)
 
 
+@pytest.mark.any_backend
 def test_mild_views_are_moved_by_whole_pixels():
     # Columns and rows say where they come from; no two images are moved alike.
     ramp = np.arange(16, dtype="float32") * 16
@@ -311,6 +317,7 @@ def test_compiled_views_equal_eager_ones():
         np.testing.assert_allclose(as_numpy(graph[name]), as_numpy(value), atol=1e-4)
 
 
+@pytest.mark.any_backend
 def test_settings_alternate_over_the_views():
     # Solarised are the odd views alone; an even grey of 0.75 shows it.
     images = np.full((4, 8, 8, 1), 0.75 * 255, "float32")
@@ -330,6 +337,7 @@ def test_settings_alternate_over_the_views():
     np.testing.assert_allclose(means["small"], [0.25, 0.75], atol=1e-3)
 
 
+@pytest.mark.any_backend
 def test_probabilities_are_kept():
     # A bright spot on the left, colour on dark: flips and greyscale can be told.
     images = np.zeros((2000, 4, 4, 3), "float32")
@@ -378,7 +386,7 @@ def test_the_center_view_is_the_central_square():
     np.testing.assert_allclose(actual, images[:, :, 3:13] / 255, atol=1e-5)
 
 
-@pytest.mark.parametrize(("height", "width"), [(10, 16), (23, 9), (8, 30), (3, 17)])
+@one_everywhere(("height", "width"), [(10, 16), (23, 9), (8, 30), (3, 17)])
 def test_the_center_view_of_all_of_an_image(height, width):
     images = 255 * random_images(2, height, width)
     padded = MultiCrop(1, 0, 8, fit="pad", output_range=(0, 255))
@@ -407,6 +415,7 @@ def test_the_center_view_of_all_of_an_image(height, width):
             np.testing.assert_allclose(actual, expected, atol=1e-3)
 
 
+@pytest.mark.any_backend
 def test_of_a_square_each_center_view_is_the_same():
     images = 255 * random_images(2, 12, 12)
     views = [
@@ -448,7 +457,7 @@ def keys_weights(first, length, size, source_size):
     return weights
 
 
-@pytest.mark.parametrize(("height", "width"), [(16, 23), (40, 17), (8, 8)])
+@one_everywhere(("height", "width"), [(16, 23), (40, 17), (8, 8)])
 def test_the_center_view_as_the_authors_of_published_networks_crop(height, width):
     images = 255 * np.round(random_images(2, height, width))
     layer = MultiCrop(
@@ -484,6 +493,7 @@ def test_bicubic_weights_are_those_of_tensorflow(expected):
     np.testing.assert_allclose(weights @ row, expected, atol=0.1)
 
 
+@pytest.mark.any_backend
 def test_a_share_of_the_central_square():
     images = 255 * random_images(2, 12, 16)
     actual = as_numpy(MultiCrop(1, 0, 6, center_crop=0.5).center_view(images))
@@ -504,6 +514,7 @@ def test_an_interpolation_that_is_none_is_refused():
         MultiCrop(center_interpolation="lanczos")
 
 
+@pytest.mark.any_backend
 def test_the_center_view_of_many_images_is_that_of_each():
     # As one product of unequal ranks this corrupted TensorFlow's memory.
     images = 255 * random_images(64, 40, 48)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from toys import one_everywhere
 
 from semppl_keras.training.global_batch import GlobalBatch
 from semppl_keras.views import (
@@ -147,6 +148,7 @@ def test_each_strong_view_lacks_a_square_of_its_own():
     assert (cut[:, 0] != cut[:, 1]).any(axis=(1, 2, 3)).mean() > 0.9
 
 
+@pytest.mark.any_backend
 def test_strong_views_may_be_those_of_another_crop():
     images = 255 * random_images()
     # Solarised are the views at odd places alone, which is none of them.
@@ -163,8 +165,9 @@ def test_strong_views_may_be_those_of_another_crop():
     WeakStrong(mild()).check_channels(4)
 
 
-@pytest.mark.parametrize(
-    "strong", [RandAugment(2, ("rotate", "brightness")), MultiCrop(1, 0, 12)]
+@one_everywhere(
+    "strong",
+    [RandAugment(2, ("rotate", "brightness")), MultiCrop(1, 0, 12)],
 )
 def test_replicas_together_see_what_one_device_would(strong):
     images = 255 * random_images(6)
@@ -200,6 +203,7 @@ def test_views_are_saved_with_a_model(layer):
     keras.tree.map_structure(np.testing.assert_array_equal, first, second)
 
 
+@pytest.mark.any_backend
 def test_strong_views_are_augmented_at_random_unless_given():
     layer = WeakStrong()
     assert layer.strong.get_config() == {
