@@ -1,7 +1,7 @@
 """Looks through a site that was built: python .ci/check_site.py site
 
-Every link within it leads to a page and a place that are there, and what a page loads comes
-from the site itself. Links to other sites are not followed: nothing is fetched.
+Every link within it leads to a page and a place that are there, and what a page loads
+comes from the site itself. Links to other sites are not followed: nothing is fetched.
 """
 
 import html.parser

@@ -1,11 +1,11 @@
 """What MkDocs is told beside mkdocs.yml, so that docs/ reads well without it, too.
 
-Pages are written for code-hosting pages: links to files of the repository outside docs/,
-formulas in TeX between $` and `$ or in blocks called math. Here the links get places in
-the site, the formulas become MathML, and the README's words and table the start page's.
+Pages are written for code-hosting pages: links to files of the repository outside
+docs/, formulas in TeX between $` and `$ or in blocks called math. Here the links get
+places in the site, the formulas become MathML, notebooks become pages, and the README's
+words and table the start page's.
 """
 
-import html
 import json
 import os
 import pathlib
@@ -173,10 +173,14 @@ def _formulas(text):
         lambda match: f'<div class="formula">{_mathml(match[1], "block")}</div>', text
     )
     return _outside_fences(
-        text, lambda part: _MATH.sub(lambda match: _mathml(match[1], "inline"), part)
+        text, lambda part: _MATH.sub(lambda match: _inline(match[1]), part)
     )
 
 
+def _inline(formula):
+    # Where a line begins with it, Markdown would take <math> for a paragraph.
+    return f"<span>{_mathml(formula, 'inline')}</span>"
+
+
 def _mathml(formula, display):
-    made = latex2mathml.converter.convert(formula.strip(), display=display)
-    return made.replace("\n", "") if made else html.escape(formula)
+    return latex2mathml.converter.convert(formula.strip(), display=display)

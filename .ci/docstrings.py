@@ -1,4 +1,4 @@
-"""What griffe, which reads docstrings for the site, is told of how they are written here."""
+"""What griffe, which reads docstrings for the site, is told of how they are written."""
 
 import re
 
@@ -6,7 +6,7 @@ import griffe
 
 
 class HouseStyle(griffe.Extension):
-    """Examples of this package, and arguments that share a line, as griffe reads them."""
+    """Examples, and arguments that share a line, as griffe reads them."""
 
     def on_object(self, *, obj, **others):
         del others
