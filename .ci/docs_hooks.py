@@ -25,6 +25,7 @@ _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]+)(#[^)\s]*)?\)"
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _MATH_BLOCK = re.compile(r"^```math\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MATH = re.compile(r"\$`([^`]+)`\$")
+_REFERENCE = re.compile(r"^(::: semppl_keras\.(\w+)\.(\w+))$", re.MULTILINE)
 _COMMENT = re.compile(r"^<!--.*?-->\n", re.MULTILINE | re.DOTALL)
 
 
@@ -58,7 +59,16 @@ def on_page_markdown(markdown, page, config, files):
     text = _with_places(markdown, source, place.parent)
     if page.file.src_uri == START:
         text = f"{_readme()}\n\n{_below_title(text)}"
-    return _formulas(_outside_fences(_COMMENT.sub("", text), _pipes))
+    text = _REFERENCE.sub(_as_read, _COMMENT.sub("", text))
+    return _formulas(_outside_fences(text, _pipes))
+
+
+def _as_read(reference):
+    """A name of the reference as who only reads the source finds it."""
+    said, namespace, name = reference.groups()
+    # There a module hides a function of its name.
+    hidden = (ROOT / "semppl_keras" / namespace / f"{name}.py").exists()
+    return f"{said}.{name}" if hidden else said
 
 
 def _readme():
