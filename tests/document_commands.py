@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import json
+import pathlib
 import shlex
 import shutil
 import subprocess
@@ -151,5 +152,8 @@ def _make_room(words):
     places = [words[words.index("--out") + 1]] if "--out" in words else []
     if words[0] == "export":
         places.append(f"{words[1]}/exported")
-    for place in places:
-        shutil.rmtree(place, ignore_errors=True)
+    for place in map(pathlib.Path, places):
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)

@@ -107,9 +107,9 @@ def test_commands_run(page, stand_ins, tmp_path, monkeypatch):
     folder = tmp_path / "work"
     shutil.copytree(stand_ins, folder)
     monkeypatch.chdir(folder)
-    if any("runs/digits" in block.code for block in typed(page)):
-        document_commands.make_digits_runs()
     for block in typed(page):
+        if "runs/digits" in block.code:
+            document_commands.make_digits_runs()
         exec(block.before, {})
         for command in document_commands.commands(block.code):
             document_commands.run(command)
