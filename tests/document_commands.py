@@ -144,6 +144,8 @@ def _shortened(words):
                 del words[place : place + 2]
         if options.get("--epochs") != "0":
             words += ["--epochs", "1"]
+        if "--out" not in options:
+            words += ["--out", "runs/unnamed"]
     return words
 
 
