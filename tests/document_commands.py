@@ -137,6 +137,8 @@ def _shortened(words):
     for option, other in (("--backbone", _NETWORK), ("--image-size", "8")):
         if option in options:
             words[words.index(option) + 1] = other
+    if words[0] == "label":
+        words.append("--overwrite")
     if words[0] == "train" and "--resume" not in options:
         for option in ("--minutes", "--epochs"):
             if options.get(option, "0") != "0":
