@@ -1,8 +1,21 @@
 """README.md and the pages of docs/: their headings, links and blocks of code.
 
 python tests/documents.py    runs the Python blocks of all of them, in this folder
+
+Each block of Python or bash is run by the tests, but for those behind a comment that
+says why not, or which test does:
+
+    <!-- not run: a GPU is needed -->
+    <!-- run by tests/test_examples.py -->
+
+And what a reader has by then is made in another one, of Python, which no page shows:
+
+    <!-- before:
+    images = data.x_unlabelled
+    -->
 """
 
+import dataclasses
 import pathlib
 import re
 
@@ -11,6 +24,7 @@ README = ROOT / "README.md"
 CONTENTS = ROOT / "docs" / "README.md"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"^<!-- ?(not run|run by|before):?\s(.*?)-->\n\Z", re.M | re.S)
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -25,12 +39,47 @@ def name(page):
     return page.relative_to(ROOT).as_posix()
 
 
-def blocks(page, language):
-    """(number of the first line, code) of each block of a language."""
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Code of a page.
+
+    Args:
+        line: number of its first line.
+        code: of the block.
+        before: Python that is run before it.
+        not_run: why it is not run by the tests, or "".
+        run_by: the test file that runs it in another way, or "".
+    """
+
+    line: int
+    code: str
+    before: str = ""
+    not_run: str = ""
+    run_by: str = ""
+
+    @property
+    def is_run(self):
+        return not (self.not_run or self.run_by)
+
+
+def code_blocks(page, language):
+    """The blocks of a language, with what the comment before each says."""
     text = page.read_text(encoding="utf-8")
     for match in _FENCE.finditer(text):
         if match[1] == language:
-            yield text[: match.start(2)].count("\n") + 1, match[2]
+            above = text[: match.start()]
+            # The last comment, not all from the first one on.
+            above = above[max(above.rfind("<!--"), 0) :]
+            said = _COMMENT.match(above)
+            kind = {said[1].replace(" ", "_"): said[2].strip()} if said else {}
+            line = text[: match.start(2)].count("\n") + 1
+            yield Block(line, match[2], **kind)
+
+
+def blocks(page, language):
+    """(number of the first line, code) of each block of a language."""
+    for block in code_blocks(page, language):
+        yield block.line, block.code
 
 
 def prose(page):
@@ -55,17 +104,23 @@ def anchors(page):
     return found
 
 
-def run_python():
+def run_python(chosen):
     """Runs the Python blocks: those of a page go on from each other, and from the
-    README's, but not from those of other pages."""
+    README's where it is among them, but not from those of other pages.
+
+    Args:
+        chosen: pages, the README first if at all.
+    """
     readme = {}
-    for page in pages():
+    for page in chosen:
         names = readme if page == README else dict(readme)
-        for line, code in blocks(page, "python"):
-            # The empty lines have a traceback tell the line of the page.
-            code = "\n" * (line - 1) + code
-            exec(compile(code, page, "exec"), names)
+        for block in code_blocks(page, "python"):
+            if block.is_run:
+                exec(block.before, names)
+                # The empty lines have a traceback tell the line of the page.
+                code = "\n" * (block.line - 1) + block.code
+                exec(compile(code, page, "exec"), names)
 
 
 if __name__ == "__main__":
-    run_python()
+    run_python(pages())

@@ -6,8 +6,6 @@ import pathlib
 import subprocess
 import sys
 
-import documents
-import golden_files
 import keras
 import numpy as np
 import pytest
@@ -55,21 +53,6 @@ def test_idx_files_become_an_npz(tmp_path):
         assert sorted(written) == sorted(arrays)
         for name, array in arrays.items():
             np.testing.assert_array_equal(written[name], array)
-
-
-@pytest.mark.slow
-def test_the_python_blocks_of_readme_and_docs_run(tmp_path):
-    # Files of the published networks, with other numbers.
-    golden_files.write_deepmind(
-        tmp_path / "pretrain_res50x1.pkl", golden_files.layout("resnet50_1x")
-    )
-    golden_files.write_simclr(
-        tmp_path / "r50_1x_sk1", golden_files.layout("simclrv2_r50_1x_sk1")
-    )
-    # Each goes on from the one before.
-    subprocess.run([sys.executable, documents.__file__], cwd=tmp_path, check=True)
-    assert (tmp_path / "digits.keras").exists()
-    assert (tmp_path / "classifier.keras").exists()
 
 
 # On torch one process trains.
