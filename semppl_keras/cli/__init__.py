@@ -36,6 +36,7 @@ _COMMANDS = (
     "finetune",
     "distil",
     "pack",
+    "doctor",
 )
 # A keyword cannot be imported.
 _MODULES = {"import": "import_checkpoint"}
@@ -79,7 +80,8 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         # A wrong one is told before the backend, which takes long.
         options = filled(command.OPTIONS, arguments)
-        load_backend()
+        if getattr(command, "NEEDS_BACKEND", True):
+            load_backend()
         loaded = True
         with one_error():
             command.run(options)
@@ -135,7 +137,7 @@ def load_command(name: str) -> types.ModuleType:
     Returns:
         Module with `OPTIONS`, the class of what `semppl_keras.runs` does it by,
         `SUMMARY`, `DESCRIPTION`, `EPILOG`, `add_arguments(parser)`, `run(options)` and
-        `how_to_go_on(options)`.
+        `how_to_go_on(options)`; `NEEDS_BACKEND` is False of one that works without.
     """
     return importlib.import_module(
         f"semppl_keras.cli.commands.{_MODULES.get(name, name)}"
