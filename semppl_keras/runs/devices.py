@@ -25,8 +25,9 @@ devices = [
     "jax": """
 import jax
 devices = [
-    (one.platform.upper(), one.device_kind, (one.memory_stats() or {}).get("bytes_limit"))
+    (one.platform.upper(), one.device_kind, stats.get("bytes_limit"))
     for one in jax.local_devices()
+    for stats in [one.memory_stats() or {}]
 ]
 """,
     "torch": """

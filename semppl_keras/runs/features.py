@@ -26,9 +26,9 @@ class Feature:
     def missing(self) -> list[str]:
         """What it lacks here: modules, or what Pillow was built without."""
         lacking = [name for name in self.modules if not is_installed(name)]
-        if not lacking and self.image_format is not None:
-            if self.image_format not in readable_formats():
-                return [f"{self.image_format} in PIL"]
+        wanted = self.image_format
+        if not lacking and wanted and wanted not in readable_formats():
+            return [f"{wanted} in PIL"]
         return lacking
 
 
