@@ -13,6 +13,7 @@ import types
 from collections.abc import Sequence
 from typing import NoReturn
 
+from semppl_keras.cli.completion import SHELLS, PrintCompletion
 from semppl_keras.cli.loading import load_backend
 from semppl_keras.cli.quiet import quiet_backends
 from semppl_keras.runs.errors import RunError
@@ -149,6 +150,12 @@ def parser() -> argparse.ArgumentParser:
     parser = _OneLineErrors(prog="semppl", description=_DESCRIPTION)
     parser.add_argument(
         "--version", action="version", version=f"semppl_keras {__version__}"
+    )
+    parser.add_argument(
+        "--print-completion",
+        choices=SHELLS,
+        action=PrintCompletion,
+        help="print the script by which this shell completes what is typed",
     )
     _add_verbosity(parser, default=1)
     commands = parser.add_subparsers(
