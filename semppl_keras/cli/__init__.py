@@ -155,6 +155,9 @@ def parser() -> argparse.ArgumentParser:
         "--print-completion",
         choices=SHELLS,
         action=PrintCompletion,
+        # It is no option of the commands.
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
         help="print the script by which this shell completes what is typed",
     )
     _add_verbosity(parser, default=1)
