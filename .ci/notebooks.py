@@ -121,6 +121,12 @@ def _run(notebook):
             coalesce_streams=True,
             resources={"metadata": {"path": folder}},
         ).execute()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            # Warnings of libraries, with the paths of this machine.
+            cell.outputs = [
+                output for output in cell.outputs if output.get("name") != "stderr"
+            ]
     # By which Python it was run is of no use to who opens it.
     notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"]}
 
