@@ -9,6 +9,8 @@
 # %% [markdown]
 # # Colab: GPU, TPU, or neither
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/semppl-keras/semppl_keras/blob/main/examples/colab_accelerators.ipynb)
+#
 # The same training on whatever the runtime has: in Colab choose it under *Runtime →
 # Change runtime type*. Several devices compute what one would with the whole batch; the
 # arguments of `fit` stay as they are.
@@ -16,23 +18,24 @@
 # Tried on processors alone, one and two virtual ones: no GPU and no TPU was at hand
 # when this was written, and `TPUStrategy` was not run.
 
-# %% [markdown]
-# ## The package
-#
-# `SOURCE` is anything that pip installs: the folder of a checkout, or `git+https://...`.
-# Where the package is installed nothing happens. Colab has the backends already.
-
 # %%
+# The package, where it is missing, as on Colab and Kaggle: Keras and the backends that
+# are there stay. A machine without any backend gets TensorFlow.
 import importlib.util
 import subprocess
 import sys
 
-SOURCE = "semppl_keras"
-
 if importlib.util.find_spec("semppl_keras") is None:
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", SOURCE], check=True
-    )
+    backends = map(importlib.util.find_spec, ("tensorflow", "jax", "torch"))
+    extras = "" if any(backends) else "tensorflow"
+    address = "git+https://github.com/semppl-keras/semppl_keras"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, f"semppl_keras[{extras}] @ {address}"], check=True)
+
+# Without KERAS_BACKEND and without TensorFlow one of the others is taken.
+from semppl_keras.runs.backend import choose_backend
+
+choose_backend()
 
 # %% [markdown]
 # ## The backend

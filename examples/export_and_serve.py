@@ -9,14 +9,35 @@
 # %% [markdown]
 # # Export and serve
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/semppl-keras/semppl_keras/blob/main/examples/export_and_serve.ipynb)
+#
 # A classifier of images goes to a server, a phone or another program without this
 # package, and there says what it said here. Preprocessing goes with it: uint8 images
 # of any size in, probabilities and the names of the classes out; and beside it stands a
 # script that reads picture files as the training did.
 #
 # TensorFlow writes SavedModel, ONNX and LiteRT, in a process of its own where JAX or
-# torch trains. `pip install "semppl_keras[tensorflow,export]" onnxruntime
-# ai-edge-litert` is all that this notebook needs; nothing is downloaded.
+# torch trains. What this notebook needs is `pip install
+# "semppl_keras[tensorflow,export,serve]"`; no data is downloaded.
+
+# %%
+# The package, where it is missing, as on Colab and Kaggle: Keras and the backends that
+# are there stay. A machine without any backend gets TensorFlow.
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("semppl_keras") is None:
+    backends = map(importlib.util.find_spec, ("tensorflow", "jax", "torch"))
+    extras = "export,serve" if any(backends) else "export,serve,tensorflow"
+    address = "git+https://github.com/semppl-keras/semppl_keras"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, f"semppl_keras[{extras}] @ {address}"], check=True)
+
+# Without KERAS_BACKEND and without TensorFlow one of the others is taken.
+from semppl_keras.runs.backend import choose_backend
+
+choose_backend()
 
 # %%
 import keras

@@ -9,6 +9,8 @@
 # %% [markdown]
 # # Your own folder of photographs
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/semppl-keras/semppl_keras/blob/main/examples/own_folder.ipynb)
+#
 # From a folder of images, a few of them labelled in a table, to labels for the rest and
 # a classifier that can be served. Each step is a call of `semppl_keras.runs`, and the
 # command that does the same stands beside it. Nothing is downloaded, and no file of
@@ -17,6 +19,25 @@
 # `PHOTOS` is the folder; `LABELS` a CSV of `path,label`, paths relative to it, or a
 # folder with a subfolder for each class; `TEST` the same of images to measure on, if
 # you have any. As they are here, the notebook writes a folder of its own to try it on.
+
+# %%
+# The package, where it is missing, as on Colab and Kaggle: Keras and the backends that
+# are there stay. A machine without any backend gets TensorFlow.
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("semppl_keras") is None:
+    backends = map(importlib.util.find_spec, ("tensorflow", "jax", "torch"))
+    extras = "export,serve" if any(backends) else "export,serve,tensorflow"
+    address = "git+https://github.com/semppl-keras/semppl_keras"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, f"semppl_keras[{extras}] @ {address}"], check=True)
+
+# Without KERAS_BACKEND and without TensorFlow one of the others is taken.
+from semppl_keras.runs.backend import choose_backend
+
+choose_backend()
 
 # %%
 PHOTOS = None
@@ -227,7 +248,7 @@ if accuracies:
 # ## Serving
 #
 # One file that takes photographs as they are, uint8 and of any size, and needs neither
-# this package nor Keras; `pip install "semppl_keras[export]" onnxruntime`. The notebook
+# this package nor Keras; `pip install "semppl_keras[export,serve]"`. The notebook
 # `export_and_serve` has the other formats.
 #
 #     semppl export RUN --format onnx

@@ -9,6 +9,8 @@
 # %% [markdown]
 # # A published checkpoint, fine-tuned on few labels
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/semppl-keras/semppl_keras/blob/main/examples/published_checkpoint.ipynb)
+#
 # The authors of SemPPL ([arXiv 2301.05158](https://arxiv.org/abs/2301.05158)), BYOL
 # ([2006.07733](https://arxiv.org/abs/2006.07733)) and SimCLRv2
 # ([2006.10029](https://arxiv.org/abs/2006.10029)) published networks that have learned
@@ -19,6 +21,25 @@
 # or folder of a TensorFlow checkpoint, such as `r50_1x_sk1` (SimCLRv2). Nothing is
 # downloaded here: without a file the notebook writes a small one of the same format,
 # whose network has learned a little from digits.
+
+# %%
+# The package, where it is missing, as on Colab and Kaggle: Keras and the backends that
+# are there stay. A machine without any backend gets TensorFlow.
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("semppl_keras") is None:
+    backends = map(importlib.util.find_spec, ("tensorflow", "jax", "torch"))
+    extras = "" if any(backends) else "tensorflow"
+    address = "git+https://github.com/semppl-keras/semppl_keras"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, f"semppl_keras[{extras}] @ {address}"], check=True)
+
+# Without KERAS_BACKEND and without TensorFlow one of the others is taken.
+from semppl_keras.runs.backend import choose_backend
+
+choose_backend()
 
 # %%
 CHECKPOINT = None

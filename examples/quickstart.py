@@ -9,8 +9,29 @@
 # %% [markdown]
 # # SemPPL in five minutes
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/semppl-keras/semppl_keras/blob/main/examples/quickstart.ipynb)
+#
 # Scikit-learn's handwritten digits: 1,397 images to learn from, 10 of each digit
 # labelled, 400 to test on. Nothing is downloaded.
+
+# %%
+# The package, where it is missing, as on Colab and Kaggle: Keras and the backends that
+# are there stay. A machine without any backend gets TensorFlow.
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("semppl_keras") is None:
+    backends = map(importlib.util.find_spec, ("tensorflow", "jax", "torch"))
+    extras = "" if any(backends) else "tensorflow"
+    address = "git+https://github.com/semppl-keras/semppl_keras"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, f"semppl_keras[{extras}] @ {address}"], check=True)
+
+# Without KERAS_BACKEND and without TensorFlow one of the others is taken.
+from semppl_keras.runs.backend import choose_backend
+
+choose_backend()
 
 # %%
 import numpy as np

@@ -9,6 +9,8 @@
 # %% [markdown]
 # # SimCLRv2 in three steps
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/semppl-keras/semppl_keras/blob/main/examples/simclrv2_three_steps.ipynb)
+#
 # "Big Self-Supervised Models are Strong Semi-Supervised Learners" (Chen et al., NeurIPS
 # 2020, [arXiv 2006.10029](https://arxiv.org/abs/2006.10029)) goes from many images and
 # few labels to a small classifier in three steps: pre-train a network without labels,
@@ -16,6 +18,25 @@
 #
 # The images are scikit-learn's handwritten digits: 1,397 to learn from, 400 to test on,
 # 4 of each digit labelled. Nothing is downloaded.
+
+# %%
+# The package, where it is missing, as on Colab and Kaggle: Keras and the backends that
+# are there stay. A machine without any backend gets TensorFlow.
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("semppl_keras") is None:
+    backends = map(importlib.util.find_spec, ("tensorflow", "jax", "torch"))
+    extras = "" if any(backends) else "tensorflow"
+    address = "git+https://github.com/semppl-keras/semppl_keras"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, f"semppl_keras[{extras}] @ {address}"], check=True)
+
+# Without KERAS_BACKEND and without TensorFlow one of the others is taken.
+from semppl_keras.runs.backend import choose_backend
+
+choose_backend()
 
 # %%
 import keras

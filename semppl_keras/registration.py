@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from semppl_keras.around_imports import AroundImports
+from semppl_keras.tested_keras import warn_of_newer_keras
 
 # The module of each registered class.
 CLASSES = {
@@ -99,6 +100,7 @@ def register_with_keras() -> None:
 def _register_stand_ins() -> None:
     # Another thread may be importing it at this moment: this waits until it is whole.
     keras = importlib.import_module("keras")
+    warn_of_newer_keras(keras)
     known = keras.saving.get_custom_objects()
     for name, module in CLASSES.items():
         known.setdefault(f"{__package__}>{name}", _stand_in(name, module))

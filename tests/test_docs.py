@@ -202,7 +202,7 @@ def test_the_reference_of_the_command_line_has_every_option():
     text = documents.prose(COMMAND_LINE)
     sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
     every = named(sections["Options of every command"])
-    assert every == options_of() - {"--version"}
+    assert every == options_of() - {"--version", "--print-completion"}
     for command in commands():
         options = named(sections.pop(f"semppl {command}"))
         assert options == options_of(command) - every, command

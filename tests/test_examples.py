@@ -3,6 +3,7 @@
 import gzip
 import json
 import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -30,7 +31,28 @@ def test_notebooks_have_not_drifted_from_their_sources(notebook):
         (cell.cell_type, cell.source) for cell in generated.cells
     ]
     assert source.metadata["kernelspec"] == generated.metadata["kernelspec"]
-    assert not any(cell.get("outputs") for cell in generated.cells)
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("notebook", sorted(EXAMPLES.glob("*.ipynb")), ids=_name)
+def test_notebooks_begin_with_the_badge_and_what_installs_the_package(notebook):
+    makers = runpy.run_path(str(EXAMPLES.parent / ".ci" / "notebooks.py"))
+    source = notebook.with_suffix(".py").read_text(encoding="utf-8")
+    assert makers["with_head"](source, notebook.stem) == source
+    assert makers["address"]() in source
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("notebook", sorted(EXAMPLES.glob("*.ipynb")), ids=_name)
+def test_notebooks_hold_all_outputs_of_a_run_or_none(notebook):
+    assert notebook.stat().st_size < 300_000
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    counts = [cell["execution_count"] for cell in code]
+    assert counts in ([*range(1, len(code) + 1)], [None] * len(code))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert bool(outputs) == (None not in counts)
+    assert not [one for one in outputs if one["output_type"] == "error"]
 
 
 @pytest.mark.any_backend

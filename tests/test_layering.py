@@ -14,8 +14,9 @@ PACKAGE = pathlib.Path(__file__).parent.parent / "semppl_keras"
 LAYERS = {
     "version": [],
     "around_imports": [],
+    "tested_keras": [],
     # It imports all that has registered classes, by their names.
-    "registration": ["around_imports"],
+    "registration": ["around_imports", "tested_keras"],
     "checks": [],
     # What the package writes, known again among a person's images.
     "own_output": [],
@@ -69,6 +70,7 @@ LAYERS = {
     "reports": ["own_output", "data", "evaluation"],
     "runs": [
         "version",
+        "tested_keras",
         "checks",
         "own_output",
         "data",

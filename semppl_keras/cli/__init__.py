@@ -13,6 +13,7 @@ import types
 from collections.abc import Sequence
 from typing import NoReturn
 
+from semppl_keras.cli.completion import SHELLS, PrintCompletion
 from semppl_keras.cli.loading import load_backend
 from semppl_keras.cli.quiet import quiet_backends
 from semppl_keras.runs.errors import RunError
@@ -36,6 +37,7 @@ _COMMANDS = (
     "finetune",
     "distil",
     "pack",
+    "doctor",
 )
 # A keyword cannot be imported.
 _MODULES = {"import": "import_checkpoint"}
@@ -79,7 +81,8 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         # A wrong one is told before the backend, which takes long.
         options = filled(command.OPTIONS, arguments)
-        load_backend()
+        if getattr(command, "NEEDS_BACKEND", True):
+            load_backend()
         loaded = True
         with one_error():
             command.run(options)
@@ -135,7 +138,7 @@ def load_command(name: str) -> types.ModuleType:
     Returns:
         Module with `OPTIONS`, the class of what `semppl_keras.runs` does it by,
         `SUMMARY`, `DESCRIPTION`, `EPILOG`, `add_arguments(parser)`, `run(options)` and
-        `how_to_go_on(options)`.
+        `how_to_go_on(options)`; `NEEDS_BACKEND` is False of one that works without.
     """
     return importlib.import_module(
         f"semppl_keras.cli.commands.{_MODULES.get(name, name)}"
@@ -147,6 +150,15 @@ def parser() -> argparse.ArgumentParser:
     parser = _OneLineErrors(prog="semppl", description=_DESCRIPTION)
     parser.add_argument(
         "--version", action="version", version=f"semppl_keras {__version__}"
+    )
+    parser.add_argument(
+        "--print-completion",
+        choices=SHELLS,
+        action=PrintCompletion,
+        # It is no option of the commands.
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
+        help="print the script by which this shell completes what is typed",
     )
     _add_verbosity(parser, default=1)
     commands = parser.add_subparsers(

@@ -1,6 +1,7 @@
 from .checking import check as check
 from .classifiers import distil as distil
 from .classifiers import finetune as finetune
+from .diagnosing import doctor as doctor
 from .errors import RunError as RunError
 from .evaluating import evaluate as evaluate
 from .exporting import export as export

@@ -20,7 +20,29 @@ _USUAL = "tensorflow"
 
 def installed_backends() -> list[str]:
     """Those of `BACKENDS` that can be imported, as far as their files tell."""
-    return [name for name in BACKENDS if _is_installed(name)]
+    return [name for name in BACKENDS if is_installed(name)]
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module can be imported, as far as its files tell."""
+    spec = importlib.util.find_spec(module)
+    # A folder of this name in the working folder has no origin.
+    return spec is not None and spec.origin is not None
+
+
+def chosen_backend() -> tuple[str, str | None]:
+    """The backend that Keras would take, and what says so: None for nothing."""
+    name = os.environ.get("KERAS_BACKEND")
+    if name:
+        return name, "KERAS_BACKEND"
+    settings = _keras_home() / "keras.json"
+    try:
+        content = json.loads(settings.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # As for Keras.
+        return _USUAL, None
+    name = content.get("backend", _USUAL) if isinstance(content, dict) else _USUAL
+    return str(name), None if name == _USUAL else str(settings)
 
 
 def choose_backend() -> str | None:
@@ -33,12 +55,25 @@ def choose_backend() -> str | None:
         Its name; None if there is nothing to choose: one is chosen, or Keras' usual one
         is installed, or none at all.
     """
-    installed = installed_backends()
-    _, by = _chosen()
-    if by is not None or "keras" in sys.modules or _USUAL in installed or not installed:
+    name, by = backend_of_commands()
+    if by is not None or name == _USUAL or "keras" in sys.modules:
         return None
-    os.environ["KERAS_BACKEND"] = installed[0]
-    return installed[0]
+    os.environ["KERAS_BACKEND"] = name
+    return name
+
+
+def backend_of_commands() -> tuple[str, str | None]:
+    """The backend that a command would take, and what says so.
+
+    Returns:
+        Its name, and None where nobody has chosen it: it is then Keras' usual one, or
+        the first of `BACKENDS` that is installed where that one is not.
+    """
+    name, by = chosen_backend()
+    installed = installed_backends()
+    if by is None and installed and name not in installed:
+        name = installed[0]
+    return name, by
 
 
 def check_backend() -> None:
@@ -52,7 +87,7 @@ def check_backend() -> None:
         return
     installed = installed_backends()
     there = f"Installed: {' and '.join(installed) or 'none of the three'}."
-    name, by = _chosen()
+    name, by = chosen_backend()
     if name not in BACKENDS:
         raise RunError(
             f"{by} must name a backend that trains here: tensorflow, jax or torch. "
@@ -75,27 +110,6 @@ def check_backend() -> None:
         "No backend is installed, which runs the networks: tensorflow, jax or torch."
         f"{_how_to_install()}"
     )
-
-
-def _is_installed(name: str) -> bool:
-    spec = importlib.util.find_spec(name)
-    # A folder of this name in the working folder has no origin.
-    return spec is not None and spec.origin is not None
-
-
-def _chosen() -> tuple[str, str | None]:
-    """The backend that Keras would take, and what says so: None for nothing."""
-    name = os.environ.get("KERAS_BACKEND")
-    if name:
-        return name, "KERAS_BACKEND"
-    settings = _keras_home() / "keras.json"
-    try:
-        content = json.loads(settings.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        # As for Keras.
-        return _USUAL, None
-    name = content.get("backend", _USUAL) if isinstance(content, dict) else _USUAL
-    return str(name), None if name == _USUAL else str(settings)
 
 
 def _keras_home() -> pathlib.Path:

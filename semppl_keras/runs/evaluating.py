@@ -129,10 +129,10 @@ def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
         FinishedRun(name, trust=options.trust, photos=options.photos)
         for name in options.runs
     ]
+    targets = _targets([finished.named for finished in runs], options.out)
     check_alike(runs, options)
     for finished in runs:
         finished.check_can_be_written(options.out)
-    targets = _targets([finished.named for finished in runs], options.out)
     corruptions = (options.corruptions or CORRUPTIONS) if options.robustness else ()
 
     evaluations = []

@@ -87,7 +87,8 @@ class ImageInference(ViewTrainer):
                 )
             sample_weight = check_weights("sample_weight", sample_weight, len(y))
         with inference(self):
-            return super().evaluate(images, y, sample_weight=sample_weight, **kwargs)
+            told = super().evaluate(images, y, sample_weight=sample_weight, **kwargs)
+        return _numbers(told)
 
     def predict_on_batch(self, x: Any) -> Any:
         """As `predict`, of one batch `(B, H, W, C)`."""
@@ -114,8 +115,11 @@ class ImageInference(ViewTrainer):
         y = self._checked_labels("y", y, images)
         if sample_weight is not None:
             sample_weight = check_weights("sample_weight", sample_weight, len(y))
+        # Keras before 3.15 would go on with the metrics of an earlier batch.
+        self.reset_metrics()
         with inference(self):
-            return super().test_on_batch(images, y, sample_weight, return_dict)
+            told = super().test_on_batch(images, y, sample_weight, return_dict)
+        return _numbers(told)
 
     def as_indices(self, labels: Any) -> Any:
         """Labels `(B,)` int32 of `(B,)`, `(B, 1)`, one-hot `(B, num_classes)` or, the
@@ -227,6 +231,11 @@ class ImageInference(ViewTrainer):
                 f"{type(images).__name__}."
             )
         return self._checked_images(name, images)
+
+
+def _numbers(told: Any) -> Any:
+    """Metrics as floats, which Keras before 3.15 gives as the backend has them."""
+    return keras.tree.map_structure(float, told)
 
 
 @contextlib.contextmanager
