@@ -356,7 +356,7 @@ def test_imbalance(folders):
     _write(folders / "few" / "cat", range(300, 320))
     remarks = _remarks(folders)
     assert "23 of 'cat', 2 of 'dog'" in remarks
-    assert "--labels-per-class 2" in remarks
+    assert "label more of the rarest first" in remarks
 
 
 def test_spellings_and_two_labels(folders):
