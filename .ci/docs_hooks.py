@@ -22,6 +22,7 @@ NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 START = "README.md"
 
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+_BADGE = re.compile(r"!\[([^]]*)\]\(https://colab\.[^)]*\)")
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _MATH_BLOCK = re.compile(r"^```math\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MATH = re.compile(r"\$`([^`]+)`\$")
@@ -102,7 +103,8 @@ def _as_page(notebook):
     """A notebook as a page: its words, and its code in blocks."""
     parts = []
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        text = "".join(cell["source"])
+        # The badge is a picture from elsewhere: its words will do.
+        text = _BADGE.sub(r"\1", "".join(cell["source"]))
         code = cell["cell_type"] == "code"
         parts.append(f"```python\n{text}\n```" if code else text)
     origin = f"This page is a notebook: [{notebook.name}]({notebook.name})."
