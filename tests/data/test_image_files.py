@@ -423,7 +423,7 @@ def test_heic_without_the_package_for_it_says_what_to_do(tmp_path, formats):
                     read(source)
                 assert error.value.reason == (
                     "it is a HEIC image, as iPhones take them, which needs another "
-                    "package: pip install pillow-heif, or convert it to JPEG"
+                    'package: pip install "semppl_keras[heif]", or convert it to JPEG'
                 )
     # A film, and a file that merely ends so.
     for content in (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", b"no image", b"\0\0\0\x1cftyp"):

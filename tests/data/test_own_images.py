@@ -216,7 +216,7 @@ def test_a_folder_of_an_iphone_is_told_in_one_error(folders, without_heif):
     (folders / "many" / "IMG_0001.HEIC").write_bytes(heic)
     data = _load(folders)
     assert data.remarks == ("1 of 30 images cannot be read.",)
-    assert "pip install pillow-heif" in data.skipped[0].reason
+    assert 'pip install "semppl_keras[heif]"' in data.skipped[0].reason
 
     def replace(pattern):
         for path in folders.glob(pattern):
@@ -225,7 +225,9 @@ def test_a_folder_of_an_iphone_is_told_in_one_error(folders, without_heif):
 
     # The labelled ones alone, and all.
     replace("few/*/*.png")
-    with pytest.raises(ValueError, match="none of 'cat', 'dog'.*pip install pillow"):
+    with pytest.raises(
+        ValueError, match="none of 'cat', 'dog'.*pip install \"semppl_keras"
+    ):
         _load(folders, max_skipped=0.9)
     replace("many/*.png")
     with pytest.raises(ValueError, match="At most 5% of 26 images") as error:

@@ -87,8 +87,8 @@ def read_image(
 
     JPEG, PNG, WebP, BMP, TIFF, GIF and PNM, of several frames the first; JPEG 2000 and
     AVIF where Pillow reads them, HEIC where pillow-heif is installed, SVG, drawn at
-    about `size`, where resvg-py is. Turned as its EXIF data say; transparent parts on
-    white; CMYK as RGB, without a colour profile.
+    about `size` by another process, where resvg-py is. Turned as its EXIF data say;
+    transparent parts on white; CMYK as RGB, without a colour profile.
     Deep images, of more than 8 bits a channel, are brought to 8 bits by the range of
     the set that they are of. Without one, integers are scaled by all 16 bits, floats
     that lie in [0, 1] or in [0, 255] brought to the latter.
@@ -178,7 +178,9 @@ def value_extent(
     """
     with _reasons(path):
         # Of which most sets are, and all of 8 bits.
-        if _beginning(path).startswith(_JPEG_BEGINS):
+        beginning = _beginning(path)
+        # Drawings are too, which would be drawn for it.
+        if beginning.startswith(_JPEG_BEGINS) or is_drawing(beginning):
             return None
     with _opened(path) as image, _reasons(path):
         if not is_deep(image) or tells_range(image):

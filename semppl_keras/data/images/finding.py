@@ -180,7 +180,7 @@ def find_classes(
 
 
 def by_ending(paths: collections.abc.Iterable[pathlib.Path]) -> str:
-    """How many files there are of each ending, such as "3 .svg, 1 hidden".
+    """How many files there are of each ending, such as "3 .pdf, 1 hidden".
 
     Args:
         paths: iterable of `pathlib.Path`, at least one.

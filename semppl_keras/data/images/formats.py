@@ -29,7 +29,7 @@ _SOMETIMES = {
     "HEIF": (
         _HEVC_BRANDS,
         "it is a HEIC image, as iPhones take them, which needs another package: pip "
-        "install pillow-heif, or convert it to JPEG",
+        'install "semppl_keras[heif]", or convert it to JPEG',
     ),
 }
 
