@@ -1,9 +1,12 @@
 """The images of a run in another folder, each found by what it is called."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 
 from semppl_keras.data import Dataset, OwnDataset
 from semppl_keras.data.images.sources import open_images
@@ -13,6 +16,7 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.noted_files import TABLES, are_files, write_files
 from semppl_keras.runs.picture_places import check_is_folder, moved, parts_of
 from semppl_keras.runs.telling import tell
+from semppl_keras.runs.whole_files import whole_file
 
 # Of those that are not found, so many are named.
 _MOST_NAMED = 3
@@ -47,7 +51,12 @@ def are_noted(dataset: OwnDataset, folder: pathlib.Path) -> bool:
 
 
 def find_files(
-    dataset: OwnDataset, run: pathlib.Path, photos: str, folder: pathlib.Path
+    dataset: OwnDataset,
+    run: pathlib.Path,
+    photos: str,
+    folder: pathlib.Path,
+    *,
+    keep_lost: bool = False,
 ) -> FoundFiles:
     """Finds them below a folder, and writes tables of where they are.
 
@@ -58,7 +67,9 @@ def find_files(
         dataset: The run's own, of which `are_noted`.
         run: Its folder.
         photos: Folder that they are in, however deep.
-        folder: Where the tables go; it may be the run's.
+        folder: Where the tables go.
+        keep_lost: Whether those that are not found stay in the tables, as files of that
+            name below `photos`, which cannot be read.
 
     Returns:
         `FoundFiles`.
@@ -92,9 +103,9 @@ def find_files(
             )
         before |= {now[name]: name for name in images.names if name in now}
         tables[role] = [
-            (now[name], label)
+            (now.get(name) or _lost(name, photos), label)
             for name, label in zip(images.names, labels, strict=True)
-            if name in now
+            if name in now or keep_lost
         ]
     for role, files in tables.items():
         write_files(folder / TABLES[role], files, dataset.tables)
@@ -108,24 +119,46 @@ def find_files(
     return FoundFiles(found, folder, before)
 
 
-def found_again(dataset: Dataset, run: pathlib.Path, photos: str) -> Dataset:
-    """The data set of a run that is not finished, in another folder.
+@contextlib.contextmanager
+def found_again(
+    dataset: Dataset, run: pathlib.Path, photos: str | None
+) -> Iterator[Dataset]:
+    """A context with the data set of a run that is not finished, in another folder.
+
+    The run's own tables say where its images are once they were read within it: until
+    then the folder may be a wrong one. Those that are not found stay in the tables, and
+    are images that cannot be read until they are found in another folder.
 
     Args:
         dataset: The run's.
-        run: Its folder, whose tables are written anew.
-        photos: Folder that its images are in.
+        run: Its folder.
+        photos: Folder that its images are in, None for where they were.
 
-    Returns:
-        With sources that are there.
+    Yields:
+        With sources that are there; `with_own_tables` tells later where they went.
 
     Raises:
         RunError: They are not.
     """
+    if photos is None:
+        yield dataset
+        return
     check_is_folder(photos)
-    if isinstance(dataset, OwnDataset) and are_noted(dataset, run):
-        return find_files(dataset, run, photos, run).dataset
-    return moved(dataset, photos)
+    if not isinstance(dataset, OwnDataset) or not are_noted(dataset, run):
+        yield moved(dataset, photos)
+        return
+    with tempfile.TemporaryDirectory(prefix="semppl_") as name:
+        found = find_files(dataset, run, photos, pathlib.Path(name), keep_lost=True)
+        yield found.dataset
+        for role in dataset.sources:
+            with whole_file(run / TABLES[role]) as partial:
+                shutil.copyfile(found.folder / TABLES[role], partial)
+
+
+def _lost(name: str, photos: str) -> str:
+    """A path below a folder for what is not found in it, with the folders that tell it
+    from others: where it was, somebody else's run could name any file."""
+    return photos + os.path.normpath(os.sep + os.sep.join(parts_of(name)[1:]))
 
 
 class _Places:

@@ -80,6 +80,8 @@ def going_on(options: TrainOptions, out: pathlib.Path) -> GoingOn:
     )
     folder, earlier = finished.folder, finished.settings
     named = finished.named
+    # Where the other was never trained, its network is made again.
+    finished.images.check_sources(network=True)
     own, tables = finished.images.followed(), folder
     tell(f"Going on from the run in {named}.")
     if finished.images.found is not None:

@@ -223,8 +223,19 @@ class RunData:
         dataset = self.dataset
         if self._photos is not None:
             return self._moved
-        check_sources(self.named, self.settings, trust=self._trust, own=self._own)
+        self.check_sources()
         return dataset
+
+    def check_sources(self, *, network: bool = False) -> None:
+        """As the function does, for where its images are read now."""
+        check_sources(
+            self.named,
+            self.settings,
+            photos=self._photos is not None,
+            network=network,
+            trust=self._trust,
+            own=self._own,
+        )
 
     @functools.cached_property
     def found(self) -> FoundFiles | None:
@@ -261,11 +272,8 @@ class RunData:
             )
         if self.found is not None:
             return self.found.dataset
-        dataset = moved(self.dataset, self._photos)
-        # What is not in the folder would be read elsewhere.
-        if any(source.startswith("tfds:") for source in dataset.sources.values()):
-            check_sources(self.named, self.settings, trust=self._trust, own=self._own)
-        return dataset
+        self.check_sources()
+        return moved(self.dataset, self._photos)
 
     def _in_parts(self, role: str) -> RunImages:
         dataset = self.followed()

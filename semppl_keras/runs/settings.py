@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from semppl_keras import backbones, recipes
-from semppl_keras.backbones.specs import is_pretrained, parse, usual_size
+from semppl_keras.backbones.specs import is_pretrained, usual_size
 from semppl_keras.data import Dataset, FewLabels, NamedDataset, OwnDataset
 from semppl_keras.data.datasets.specs import divided, resolved_spec
 from semppl_keras.data.defaults import DATASET, LABELS_PER_CLASS
@@ -40,6 +40,7 @@ from semppl_keras.runs.run_models import (
     OF_THEIR_OWN,
     TUNED,
 )
+from semppl_keras.runs.safety.own_runs import fetched_backbone
 from semppl_keras.runs.safety.packed_runs import is_packed
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.skipped_files import names_skipped
@@ -280,8 +281,7 @@ def sources_are_given(data: Dataset, options: TrainOptions) -> bool:
         options: `TrainOptions`, which `settings_of` has checked.
     """
     named = list(data.sources)
-    backbone = data.options().get("backbone")
-    if backbone is not None and parse(backbone).kind == "hub":
+    if fetched_backbone(data) is not None:
         named.append("backbone")
     return all(getattr(options, name) is not None for name in named)
 

@@ -283,11 +283,14 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             tell(finished.table())
             return finished
         dataset = with_own_tables(dataset_of(settings), folder)
-        if options.photos is not None:
-            dataset = found_again(dataset, folder, options.photos)
-            settings = {**settings, "dataset": dataset.to_json()}
-        elif not sources_are_given(dataset, options):
-            check_sources(folder, settings, trust=options.trust)
+        if not sources_are_given(dataset, options):
+            check_sources(
+                folder,
+                settings,
+                photos=options.photos is not None,
+                network=True,
+                trust=options.trust,
+            )
     elif options.from_run is None:
         settings, dataset = new_settings(options)
     else:
@@ -297,9 +300,15 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
 
     recipe = recipe_of(settings)
     check_tells_strangers(settings, recipe)
-    data = _load(dataset, settings, recipe, folder)
+    photos = options.photos if options.resume else None
+    with found_again(dataset, folder, photos) as dataset:
+        data = _load(dataset, settings, recipe, folder)
+        settings = with_data(settings, data, folder)
+    if photos is not None:
+        dataset = with_own_tables(dataset, folder)
+        settings = {**settings, "dataset": dataset.to_json()}
     read_seconds = time.monotonic() - begun
-    settings = signed(with_data(settings, data, folder))
+    settings = signed(settings)
     seed = settings["seed"]
     channels = data.x_train.shape[-1]
     if earlier is not None:

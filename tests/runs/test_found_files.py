@@ -1,5 +1,6 @@
 """Images of a run that are in another folder, found by what they are called."""
 
+import os
 import pathlib
 
 import pytest
@@ -8,7 +9,7 @@ from semppl_keras.data import OwnDataset
 from semppl_keras.data.images.label_tables import read_label_table
 from semppl_keras.runs import RunError, train
 from semppl_keras.runs.found_files import are_noted, find_files, found_again
-from semppl_keras.runs.noted_files import TABLES, write_files
+from semppl_keras.runs.noted_files import TABLES, with_own_tables, write_files
 
 pytestmark = pytest.mark.any_backend
 
@@ -54,10 +55,50 @@ def test_files_are_found_however_deep(run, tmp_path, capsys):
     assert found.before[f"{photos}/2.png"] == "/old/b/c/2.png"
     assert len(found.before) == 6
     assert found.dataset.test is None
-    # In the run itself, for a training that goes on.
-    again = found_again(found.dataset, run, photos)
-    assert again.labelled == str(run / "labelled.csv")
-    assert found_again(again, run, photos) == again
+
+
+def _paths(run):
+    rows = read_label_table(run / TABLES["unlabelled"], labelled=False)
+    return [str(row.path) for row in rows]
+
+
+def test_the_run_knows_them_once_they_were_read(run, tmp_path, capsys):
+    own = OwnDataset("/old", "/old/few.csv")
+    noted = _paths(run)
+    few = _touch(tmp_path / "few", "a/1.png", "b/1.png", "2.png", "3.png", "q/4.png")
+    with pytest.raises(ValueError, match="of others"), found_again(own, run, few):
+        raise ValueError("images of others")
+    assert _paths(run) == noted
+    with found_again(own, run, few) as found:
+        assert _paths(run) == noted
+    assert "2 files of the unlabelled images are not found" in capsys.readouterr().out
+    # Those that are not found are told later, too, but not looked for where they were.
+    lost = [f"{few}/other/5.png", f"{few}/other/6.png"]
+    assert _paths(run) == [f"{few}/3.png", f"{few}/q/4.png", *lost]
+    own = with_own_tables(found, run)
+    assert own.sources == {role: str(run / TABLES[role]) for role in found.sources}
+    # In the right folder all of them are there again.
+    others = [f"{place}/{row}.png" for row in (5, 6) for place in ("other", "q")]
+    names = ("a/1.png", "b/1.png", "2.png", "3.png", "4.png", *others)
+    photos = _touch(tmp_path / "right", *names)
+    with found_again(own, run, photos):
+        pass
+    right = ("3.png", "4.png", "other/5.png", "other/6.png")
+    assert _paths(run) == [f"{photos}/{name}" for name in right]
+    assert "not found" not in capsys.readouterr().out
+
+
+def test_what_is_lost_is_below_the_folder(run, tmp_path):
+    """Somebody else's run names files that are no business of its own."""
+    named = ("/old/3.png", "/etc/passwd", "/../../etc/a.png", r"C:\etc\..\a.png")
+    table = run / TABLES["unlabelled"]
+    table.write_text("\n".join(["path", *named, "../../etc/b.png"]))
+    photos = _touch(tmp_path / "few", "a/1.png", "b/1.png", "2.png", "3.png")
+    with found_again(OwnDataset("/old", "/old/few.csv"), run, photos):
+        pass
+    assert len(_paths(run)) == 5
+    for path in _paths(run):
+        assert os.path.normpath(path).startswith(f"{photos}{os.sep}")
 
 
 def test_what_cannot_be_told_apart_is_not_guessed(run, tmp_path):
@@ -82,8 +123,10 @@ def test_a_run_that_has_not_noted_all_is_looked_for_as_it_lay(run, tmp_path):
     assert not are_noted(OwnDataset("/old", "/old/few.csv", "/old/test"), run)
     assert not are_noted(OwnDataset("npz:/old/a.npz", "/old/few.csv"), run)
     photos = _touch(tmp_path / "new", "few.csv", "test/a.png")
-    tested = found_again(OwnDataset("/old", "/old/few.csv", "/old/test"), run, photos)
-    assert tested.test == f"{photos}/test"
+    with found_again(
+        OwnDataset("/old", "/old/few.csv", "/old/test"), run, photos
+    ) as tested:
+        assert tested.test == f"{photos}/test"
 
 
 def test_a_packed_run_has_nothing_to_resume(tmp_path):

@@ -1,5 +1,6 @@
 """Models and run folders from somebody else: data, which is read and never followed."""
 
+import functools
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import pytest
 from toys import toy_backbone, toy_model, toy_views
 
 import semppl_keras
+from semppl_keras import runs
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.data.images.npz_archives import open_npz
 from semppl_keras.distillation import Distiller, FineTuner, ImageClassifier
@@ -727,6 +729,51 @@ def test_sources_are_followed_where_they_were_written(tmp_path, monkeypatch, cap
     assert own_runs.signed(settings) == settings
     with pytest.raises(RunError, match="written by you"):
         own_runs.check_sources("run", signed)
+
+
+@any_backend
+def test_what_lies_in_no_folder_is_not_followed_either(tmp_path, monkeypatch):
+    """Where a person has said in which folder the images are."""
+    monkeypatch.setenv("SEMPPL_HOME", str(tmp_path))
+    fetched = {**OWN, "backbone": "hub:dinov2_small"}
+    for dataset, network, named in (
+        (OWN, True, None),
+        (fetched, False, None),
+        (fetched, True, "it names hub:dinov2_small. If"),
+        ({**fetched, "test": "tfds:mnist"}, True, "tfds:mnist, hub:dinov2_small. If"),
+        ({**OWN, "test": "tfds:mnist"}, False, "it names tfds:mnist. If"),
+        ("tfds:mnist", False, "it names tfds:mnist. If"),
+    ):
+        settings = {**SETTINGS, "dataset": dataset}
+        check = functools.partial(
+            own_runs.check_sources, "run", photos=True, network=network
+        )
+        check(settings, trust=True)
+        check(own_runs.signed(settings))
+        if named is None:
+            check(settings)
+            continue
+        with pytest.raises(RunError, match=named):
+            check(settings)
+        with pytest.raises(RunError, match=named):
+            check(own_runs.signed(settings), own=False)
+
+
+@any_backend
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"test": "tfds:mnist"}, "tfds:mnist"), ({"backbone": "hub:vit"}, "hub:vit")],
+)
+def test_a_training_that_goes_on_asks_with_photos_too(tmp_path, changes, named):
+    """And the run stays somebody else's."""
+    settings = {**SETTINGS, "dataset": {**OWN, **changes}}
+    settings["backend"] = keras.backend.backend()
+    text = json.dumps(settings)
+    (tmp_path / "run.json").write_text(text)
+    for given in (None, tmp_path):
+        with pytest.raises(RunError, match=f"{named}. If these may be read: --trust"):
+            runs.train(resume=tmp_path, photos=given)
+    assert (tmp_path / "run.json").read_text() == text
 
 
 # -- one training at a time ---------------------------------------------------------

@@ -1,8 +1,9 @@
 """Which run folders this machine's user has written: those whose sources are followed.
 
 A run folder names where its images are. Whoever gives one away chooses what is read:
-any folder of the machine, or a data set whose builder is a program. A key that never
-leaves the machine signs the sources of the runs that are written here.
+any folder of the machine, a data set whose builder is a program, or a network of
+KerasHub's that is fetched. A key that never leaves the machine signs the sources of the
+runs that are written here.
 """
 
 import hashlib
@@ -14,6 +15,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from semppl_keras.backbones.specs import parse
+from semppl_keras.data import Dataset
+from semppl_keras.data.images.source_names import kind_and_rest
 from semppl_keras.runs.errors import MissingPictures
 from semppl_keras.runs.folder import dataset_of
 from semppl_keras.runs.telling import tell
@@ -49,6 +53,8 @@ def check_sources(
     folder: pathlib.Path,
     settings: Mapping[str, Any],
     *,
+    photos: bool = False,
+    network: bool = False,
     trust: bool = False,
     own: bool = True,
 ) -> None:
@@ -57,14 +63,23 @@ def check_sources(
     Args:
         folder: The run's, for the message.
         settings: Dict, what `run.json` holds.
+        photos: Whether a person has said in which folder its images are, so that what
+            lies in none is all that would be followed.
+        network: Whether its backbone is made again, too, which may be fetched.
         trust: Whether the user has said that it may be followed.
         own: Whether it can be one that was written here: what was packed is not.
 
     Raises:
         MissingPictures: It names sources of images, and was not written here.
     """
-    sources = dataset_of(settings).sources
-    if trust or not sources:
+    dataset = dataset_of(settings)
+    named = list(dataset.sources.values())
+    if photos:
+        named = [source for source in named if kind_and_rest(source)[0] == "tfds"]
+    fetched = fetched_backbone(dataset) if network else None
+    if fetched is not None:
+        named.append(fetched)
+    if trust or not named:
         return
     try:
         key = _key(make=False)
@@ -78,8 +93,19 @@ def check_sources(
         f"The images of a run are read where run.json says, if it was written by you "
         f"and on this machine. Received: {str(folder)!r}, which was not, or by an "
         f"earlier version, or was changed since; it names "
-        f"{', '.join(sources.values())}. If these may be read: --trust."
+        f"{', '.join(named)}. If these may be read: --trust."
     )
+
+
+def fetched_backbone(dataset: Dataset) -> str | None:
+    """The network of a run as its options name it, if it comes from KerasHub.
+
+    Args:
+        dataset: The run's.
+    """
+    backbone = dataset.options().get("backbone")
+    of_hub = backbone is not None and parse(backbone).kind == "hub"
+    return str(backbone) if of_hub else None
 
 
 def _signature(key, dataset):
