@@ -98,6 +98,18 @@ def test_extras_that_are_named_exist():
     assert not lost
 
 
+def test_what_users_can_install_is_told_by_doctor():
+    told = {
+        extra
+        for feature in FEATURES
+        for extras in re.findall(r"\[(.*)\]", feature.install)
+        for extra in extras.split(",")
+    }
+    # Doctor tells of the backends by themselves; the others are for those who work on
+    # the package, and for an example.
+    assert set(EXTRAS) - told == {"jax", "torch", "docs", "test", "lite0"}
+
+
 # -- what is built ------------------------------------------------------------
 
 

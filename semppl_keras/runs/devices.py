@@ -11,7 +11,7 @@ import sys
 from collections.abc import Collection
 from typing import Any
 
-# What each prints last: of each device its kind, what it is called, and the bytes of
+# What each answers: of each device its kind, what it is called, and the bytes of
 # its memory where the backend tells them.
 _QUESTIONS = {
     "tensorflow": """
@@ -41,7 +41,9 @@ if torch.backends.mps.is_available():
     devices.append(("MPS", None, None))
 """,
 }
-_ANSWER = "\nimport json\nprint()\nprint(json.dumps(devices))\n"
+# By which the line of the answer is known: a backend may print before it, and at exit.
+_MARK = "semppl_devices:"
+_ANSWER = f"\nimport json\nprint()\nprint({_MARK!r} + json.dumps(devices))\n"
 
 # They take no memory of a device that another process works with, and are silent.
 _MODEST = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -89,9 +91,14 @@ def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
     if process.returncode != 0:
         last = (errors.strip().splitlines() or ["it says nothing"])[-1].strip()
         return {"problem": f"it ends with status {process.returncode}: {last[:200]}"}
+    answers = [line for line in told.splitlines() if line.startswith(_MARK)]
+    try:
+        found = json.loads(answers[-1].removeprefix(_MARK))
+    except (IndexError, ValueError):
+        return {"problem": "it ends without an answer"}
     return {
         "devices": [
             {"kind": kind, "name": name, "memory": memory}
-            for kind, name, memory in json.loads(told.splitlines()[-1])
+            for kind, name, memory in found
         ]
     }

@@ -40,6 +40,7 @@ FEATURES = (
     Feature("hub:PRESET, networks of KerasHub", ("keras_hub",), _with("keras-hub")),
     Feature("backbones of KerasCV", ("keras_cv", "tensorflow"), _with("keras-cv")),
     Feature("HEIC photographs", ("pillow_heif",), _with("heif")),
+    Feature("SVG drawings", ("resvg_py",), _with("svg")),
     Feature("AVIF photographs", ("PIL",), "-U pillow", image_format="AVIF"),
     Feature(
         "tfds:NAME, data sets of TensorFlow",
@@ -49,6 +50,9 @@ FEATURES = (
     Feature("TFRecords, SimCLRv2's files", ("tensorflow",), _with("tensorflow")),
     Feature("export to SavedModel and LiteRT", ("tensorflow",), _with("export")),
     Feature("export to ONNX", ("tensorflow", "tf2onnx", "onnx"), _with("export")),
+    Feature(
+        "running what was exported", ("onnxruntime", "ai_edge_litert"), _with("serve")
+    ),
     Feature("embeddings as Parquet", ("pyarrow",), _with("parquet")),
     Feature("--log tensorboard", ("tensorflow",), _with("tensorflow")),
     Feature("--log wandb", ("wandb",), "wandb"),

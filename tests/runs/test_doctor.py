@@ -100,7 +100,9 @@ def test_a_backend_is_asked_in_a_process_of_its_own(tmp_path, monkeypatch):
     library = tmp_path / "library"
     library.mkdir()
     (library / "jax.py").write_text(
+        "import atexit\n"
         "from types import SimpleNamespace as one\n"
+        "atexit.register(print, 'goodbye')\n"
         "def local_devices():\n"
         "    stats = lambda: {'bytes_limit': 5}\n"
         "    print('a line of its own')\n"
@@ -113,6 +115,17 @@ def test_a_backend_is_asked_in_a_process_of_its_own(tmp_path, monkeypatch):
     assert told["jax"] == {"devices": [{"kind": "GPU", "name": "X", "memory": 5}]}
     assert "it ends with status -" in told["tensorflow"]["problem"]
     assert told["torch"]["problem"] == "it ends with status 1: OSError: no libfoo.so"
+
+
+@pytest.mark.parametrize(
+    "library",
+    ["import os\nos._exit(0)\n", "print('semppl_devices:[')\nraise SystemExit\n"],
+)
+def test_a_backend_that_ends_without_an_answer_is_told(library, tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text(library)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    told = devices.devices_of(["torch"])
+    assert told == {"torch": {"problem": "it ends without an answer"}}
 
 
 WITHOUT = """
