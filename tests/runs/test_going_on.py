@@ -241,6 +241,15 @@ def test_a_run_that_goes_on_is_resumed_without_the_other(
     # The photographs are elsewhere, too, and stay there.
     photos = tmp_path / "disk"
     shutil.copytree(job / "photos", photos / "moved")
+    # Not all of them are in a wrong folder, which the run forgets.
+    few = shutil.copytree(photos / "moved", tmp_path / "few")
+    for row in range(20, 30):
+        (few / f"{row}.png").unlink()
+    noted = [(out / name).read_text() for name in ("unlabelled.csv", "run.json")]
+    with pytest.raises(runs.RunError, match="may be unreadable.*it is not there"):
+        runs.train(resume=out, photos=few, verbose=0)
+    for name, text in zip(("unlabelled.csv", "run.json"), noted, strict=True):
+        assert (out / name).read_text() == text
     resumed = runs.train(resume=out, photos=photos, verbose=0)
     assert resumed["num_labelled"] == 16
     assert _settings(out)["dataset"]["unlabelled"] == str(out / "unlabelled.csv")
@@ -329,6 +338,18 @@ def test_tables_of_a_packed_run_that_went_on_are_not_followed(quick, tmp_path, c
     assert tempfile.gettempdir() + "/semppl_" not in told
     assert begun.settings["dataset"]["labelled"] == str(out / "labelled.csv")
     assert begun.settings["from"]["run"] == str(packed)
+
+
+@pytest.mark.any_backend
+def test_a_network_is_not_fetched_for_a_stranger(job, quick, tmp_path):
+    """Which a run that was never trained would have made again."""
+    copy = pathlib.Path(shutil.copytree(quick.folder, tmp_path / "copy"))
+    settings = _settings(copy)
+    settings["dataset"]["backbone"] = "hub:dinov2_small"
+    (copy / "run.json").write_text(json.dumps(settings))
+    with pytest.raises(runs.RunError, match="it names hub:dinov2_small. If"):
+        runs.train(from_run=copy, photos=job, epochs=0, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.any_backend
