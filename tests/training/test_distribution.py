@@ -23,8 +23,8 @@ BACKEND = keras.backend.backend()
 SCRIPT = pathlib.Path(distributed_training.__file__)
 SCENARIOS = distributed_training.SCENARIOS
 ROUNDED = ("bfloat16", "float16")
-# What the default run compares, on two devices; the slow one adds the others, and all on
-# four.
+# What the default run compares, on two devices; the slow one adds the others, and all
+# of them on four.
 QUICK = ["semppl", "simclr_memory", "clipped"]
 
 

@@ -36,8 +36,8 @@ def remarks_on_labels(
     if counts[most] >= _IMBALANCE * counts[least]:
         remarks.append(
             f"The labels are far from balanced: {counts[most]:,} of {most!r}, "
-            f"{counts[least]:,} of {least!r}. Every class counts alike all the same, but "
-            "a few labels say little of one: label more of the rarest first."
+            f"{counts[least]:,} of {least!r}. Every class counts alike all the same, "
+            "but a few labels say little of one: label more of the rarest first."
         )
     plain: dict[str, list[str]] = {}
     for name in class_names:
