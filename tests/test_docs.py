@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 import io
+import itertools
 import operator
 import re
 
@@ -198,7 +199,10 @@ def test_scripts_know_their_options(page):
 @every_page
 def test_options_belong_to_something(page):
     known = {"--help", "--runslow"}.union(options_of(), *map(options_of, commands()))
-    for script in (*ROOT.glob("benchmarks/*.py"), *ROOT.glob("examples/*.py")):
+    scripts = (
+        ROOT.glob(f"{folder}/*.py") for folder in ("benchmarks", "examples", ".ci")
+    )
+    for script in itertools.chain(*scripts):
         known.update(re.findall(r'"(--[a-z-]+)"', script.read_text(encoding="utf-8")))
     for line in typed(page):
         assert set(OPTION.findall(line)) <= known, line
