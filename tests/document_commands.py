@@ -111,6 +111,19 @@ def commands(code):
             yield words
 
 
+def check(code, where):
+    """Fails for commands that `run` does not know, without running any.
+
+    Args:
+        code: of a block.
+        where: it stands.
+    """
+    for words in commands(code):
+        assert words[0] in ("semppl", "python"), (where, words)
+        # No shell runs them.
+        assert not {">", ">>", "<", "|", "&&", "||", ";", "&"} & set(words), where
+
+
 def run(words):
     """Runs a command in the working directory, and fails if it does.
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 import io
+import itertools
 import operator
 import re
 
@@ -13,6 +14,8 @@ from documents import CONTENTS, README, ROOT
 
 import semppl_keras
 from semppl_keras.cli import main
+from semppl_keras.recipes.classifiers import METHODS
+from semppl_keras.recipes.named_consistency import CONSISTENCY_METHODS
 
 pytestmark = pytest.mark.any_backend
 
@@ -20,6 +23,9 @@ PAGES = documents.pages()
 COMMAND_LINE = ROOT / "docs" / "reference" / "command-line.md"
 PACKAGE = ROOT / "docs" / "reference" / "package.md"
 PYTHON_API = ROOT / "docs" / "reference" / "python-api.md"
+CONSISTENCY = ROOT / "docs" / "how-to" / "consistency-training.md"
+FORMULAS = ROOT / "docs" / "methods" / "consistency.md"
+INSTEAD_OF = ROOT / "docs" / "how-to" / "instead-of.md"
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
@@ -45,6 +51,12 @@ def options_of(*command):
 def commands():
     listed = re.search(r"^commands:\n(.*)", help_of(), re.MULTILINE | re.DOTALL)[1]
     return re.findall(r"^    ([a-z]+) ", listed, re.MULTILINE)
+
+
+def sections_of(page):
+    """A page's sections by their headings, in its order."""
+    text = documents.prose(page)
+    return dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
 
 
 def test_the_readme_is_short():
@@ -187,7 +199,10 @@ def test_scripts_know_their_options(page):
 @every_page
 def test_options_belong_to_something(page):
     known = {"--help", "--runslow"}.union(options_of(), *map(options_of, commands()))
-    for script in (*ROOT.glob("benchmarks/*.py"), *ROOT.glob("examples/*.py")):
+    scripts = (
+        ROOT.glob(f"{folder}/*.py") for folder in ("benchmarks", "examples", ".ci")
+    )
+    for script in itertools.chain(*scripts):
         known.update(re.findall(r'"(--[a-z-]+)"', script.read_text(encoding="utf-8")))
     for line in typed(page):
         assert set(OPTION.findall(line)) <= known, line
@@ -199,11 +214,28 @@ def test_the_reference_of_the_command_line_has_every_option():
         rows = re.findall(r"^\| (`-.*?`) \|", section, re.MULTILINE)
         return set(OPTION.findall(" ".join(rows)))
 
-    text = documents.prose(COMMAND_LINE)
-    sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    sections = sections_of(COMMAND_LINE)
     every = named(sections["Options of every command"])
     assert every == options_of() - {"--version", "--print-completion"}
     for command in commands():
         options = named(sections.pop(f"semppl {command}"))
         assert options == options_of(command) - every, command
     assert not [title for title in sections if title.startswith("semppl ")]
+
+
+def test_every_recipe_of_consistency_training_has_its_row_and_its_formulas():
+    rows = re.findall(
+        r"^\| `(\w+)` \|", sections_of(CONSISTENCY)["Methods"], re.MULTILINE
+    )
+    assert rows == list(CONSISTENCY_METHODS)
+    titles = {title.lower().replace("-", "_"): title for title in sections_of(FORMULAS)}
+    assert [name for name in titles if name in CONSISTENCY_METHODS] == rows
+    # And its name in what else lists all of them.
+    command = sections_of(COMMAND_LINE)["semppl finetune"]
+    for name in rows:
+        assert titles[name] in command
+        assert titles[name] in documents.prose(FORMULAS).split("\n- [")[0]
+    words = r"\|".join(METHODS)
+    assert f"`--method {words}`" in command
+    count = f"| semi-supervised classifiers | {len(rows)} recipes,"
+    assert count in documents.prose(INSTEAD_OF)

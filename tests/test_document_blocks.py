@@ -41,6 +41,8 @@ def test_every_block_is_run_or_says_why_not():
                     assert len(block.not_run) > 10, where
                 else:
                     counts["run"] += 1
+                    if language == "bash":
+                        document_commands.check(block.code, where)
     fences = sum(
         page.read_text(encoding="utf-8").count(f"\n```{language}\n")
         for page in PAGES

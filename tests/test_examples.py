@@ -3,6 +3,7 @@
 import gzip
 import json
 import pathlib
+import re
 import runpy
 import subprocess
 import sys
@@ -53,6 +54,21 @@ def test_notebooks_hold_all_outputs_of_a_run_or_none(notebook):
     outputs = [output for cell in code for output in cell["outputs"]]
     assert bool(outputs) == (None not in counts)
     assert not [one for one in outputs if one["output_type"] == "error"]
+
+
+@pytest.mark.any_backend
+def test_notebooks_were_run_with_what_colab_has():
+    lines = (EXAMPLES.parent / ".ci" / "colab.txt").read_text(encoding="utf-8")
+    pinned = dict(line.split("==") for line in lines.splitlines() if "==" in line)
+    printed = [
+        version
+        for notebook in EXAMPLES.glob("*.ipynb")
+        for version in re.findall(
+            r"Keras (\d[\d.]*\d) on", notebook.read_text(encoding="utf-8")
+        )
+    ]
+    assert printed
+    assert set(printed) == {pinned["keras"]}
 
 
 @pytest.mark.any_backend

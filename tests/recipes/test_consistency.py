@@ -27,7 +27,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", recipes.CONSISTENCY_METHODS)
 def test_the_papers_settings(name):
     recipe = recipes.consistency(name)
     sizes = recipe.batch_size, recipe.labelled_batch_size

@@ -17,8 +17,8 @@ SUMMARY = "train a classifier out of a finished run, on its labels"
 
 DESCRIPTION = """\
 Fine-tune a copy of a run's network on its labelled images, the second step of SimCLRv2.
-Worth it with some hundred labels and more; with few the linear probe on the frozen
-network, which the other commands take where there is nothing else, is as good or
+Worth it with some hundred labels and more; with few the classifiers that the run has
+already, of which the other commands take the best by cross-validation, are as good or
 better. With --method it learns from the run's unlabelled images, too."""
 
 EPILOG = (
