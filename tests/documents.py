@@ -26,6 +26,7 @@ CONTENTS = ROOT / "docs" / "README.md"
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"^<!-- ?(not run|run by|before):?\s(.*?)-->\n\Z", re.M | re.S)
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_LONG = re.compile(r"\bsteps=\d{3,}\b")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -106,7 +107,8 @@ def anchors(page):
 
 def run_python(chosen):
     """Runs the Python blocks: those of a page go on from each other, and from the
-    README's where it is among them, but not from those of other pages.
+    README's where it is among them, but not from those of other pages. Where one asks
+    for hundreds of steps and more, it is given 50.
 
     Args:
         chosen: pages, the README first if at all.
@@ -118,7 +120,7 @@ def run_python(chosen):
             if block.is_run:
                 exec(block.before, names)
                 # The empty lines have a traceback tell the line of the page.
-                code = "\n" * (block.line - 1) + block.code
+                code = "\n" * (block.line - 1) + _LONG.sub("steps=50", block.code)
                 exec(compile(code, page, "exec"), names)
 
 
