@@ -178,10 +178,10 @@ def _choice_lines(metrics: Mapping[str, Any]) -> list[str]:
     lines = ["", f"Classifier: {chosen_by(metrics)}"]
     trained = [other for other in by_name if other in TRAINED]
     if trained and name not in trained:
-        lost_to = "the labels alone" if name == "pixels" else "the frozen features"
+        lost_to = {"pixels": "the labels alone", "patches": "what needs no training"}
         lines.append(
-            f"Training lost to {lost_to}, as far as these labels can tell: what it has "
-            "made is not used."
+            f"Training lost to {lost_to.get(name, 'the frozen features')}, as far as "
+            "these labels can tell: what it has made is not used."
         )
     accuracy, alone = metrics["classifier_accuracy"], metrics["supervised_accuracy"]
     if accuracy is not None and alone is not None and accuracy < alone:
