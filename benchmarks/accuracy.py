@@ -249,7 +249,10 @@ def ablations_table(study, changes, results, seeds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("study", choices=["digits", "fashion-mnist", "ablations"])
-    parser.add_argument("--data", help="npz file of Fashion-MNIST")
+    parser.add_argument(
+        "--data",
+        help="npz file of Fashion-MNIST; ablations are of the digits without it",
+    )
     parser.add_argument("--labels-per-class", type=int, nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
@@ -276,6 +279,8 @@ def main():
     ablating = arguments.study == "ablations"
     if arguments.study == "fashion-mnist" and arguments.data is None:
         parser.error("fashion-mnist needs --data: see examples/idx_to_npz.py")
+    if arguments.study == "digits" and arguments.data is not None:
+        parser.error("digits come with scikit-learn: leave --data out")
     if arguments.data is not None:
         changes, counts = OF_SMALL_IMAGES, (10,) if ablating else (4, 10, 60, 600)
         study = Study(
