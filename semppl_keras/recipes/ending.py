@@ -21,8 +21,9 @@ class Combination:
         entries: int, of each dictionary of patches, see `backbones.fit_patch_network`.
         directions: int, of the features of each trained network.
         whitening: float in [0, 1], of these.
-        semppl_weight, network_weight: floats, of SemPPL's features and of those of
-            the network that is trained after it, where those of patches have 1.
+        semppl_weight: float, of SemPPL's features, where those of patches have 1 and
+            labels are many; twice that with one label a class (`weight_of_semppl`).
+        network_weight: float, of the features of the network that is trained after it.
         neighbours, power: of the graph, see `evaluation.propagate_labels`.
         restart: float, times the square root of the labels a class, and 0.1 at the
             most: 1 - alpha of the walk over the graph, which is to be the longer the
@@ -43,6 +44,11 @@ class Combination:
     rows: int = 6000
     width: float = 1.0
     penalty: float = 0.1
+
+    def weight_of_semppl(self, labels_per_class: float) -> float:
+        """The fewer labels there are, the more of it: of patches a label or two say
+        little, while SemPPL has drawn whole classes together."""
+        return self.semppl_weight * (1 + 1 / max(1.0, labels_per_class))
 
     def alpha(self, labels_per_class: float) -> float:
         """Of the walk over the graph, see `evaluation.propagate_labels`."""

@@ -112,7 +112,8 @@ def train_ending(
     patches = patch_part(how, data, model.views, seed)
     alone = Combined([patches], how, model.views, seed)
     candidates = {PATCHES: _kept(alone, PATCHES, folder, data)}
-    semppl = network_part(model.backbone, "semppl", how.semppl_weight, how, of, size)
+    semppl_weight = how.weight_of_semppl(len(of.labels) / data.num_classes)
+    semppl = network_part(model.backbone, "semppl", semppl_weight, how, of, size)
     parts = [patches, semppl]
     trained: tuple[ImageClassifier, dict[str, Any]] | None = None
     honest = honest_accuracy(candidates)

@@ -104,6 +104,13 @@ def test_the_walk_is_longer_with_fewer_labels():
     assert how.alpha(100) == how.alpha(6000) == pytest.approx(0.9)
 
 
+def test_semppl_counts_twice_with_one_label_a_class():
+    how = Combination(semppl_weight=0.3)
+    assert how.weight_of_semppl(1) == how.weight_of_semppl(0.5) == pytest.approx(0.6)
+    assert how.weight_of_semppl(4) == pytest.approx(0.375)
+    assert how.weight_of_semppl(600) == pytest.approx(0.3, rel=0.01)
+
+
 def test_a_combination_walks_by_the_labels_that_it_is_given(monkeypatch):
     alphas = []
     spread = combination.spread_labels
