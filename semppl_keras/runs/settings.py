@@ -266,8 +266,9 @@ def schedule_of(settings: Mapping[str, Any]) -> Schedule | None:
     Args:
         settings: What `run.json` holds.
     """
-    steps_per_epoch = settings.get("steps_per_epoch")
-    if settings.get("minutes") is not None and steps_per_epoch is None:
+    steps_per_epoch, minutes = settings.get("steps_per_epoch"), settings.get("minutes")
+    # Of no epochs it was found that no steps fit.
+    if minutes is not None and steps_per_epoch is None and settings["epochs"]:
         return None
     return Schedule(settings["epochs"], steps_per_epoch)
 

@@ -97,6 +97,10 @@ from semppl_keras.runs.tuned import (
     tuned_candidates,
 )
 from semppl_keras.runs.whole_files import save_model, whole_file, write_json
+from semppl_keras.runs.without_semppl import (
+    ends_without_semppl,
+    unless_no_time_is_left,
+)
 
 
 @told
@@ -363,11 +367,14 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             # Its images fit, and what was measured of it is there for a training that
             # goes on.
             write_run_files(folder, settings, data)
+    fitting = budget if schedule_of(settings) is None else None
+    if fitting is not None and frozen is not None and not tuned:
+        settings = unless_no_time_is_left(fitting, folder, settings, data)
     kept = None
     if start.lower is not None and state.epoch < settings["epochs"]:
         kept = keep_features(start.lower, data, recipe, seed=seed, folder=folder)
     teacher: ImageClassifier | None = None
-    if frozen is not None and frozen.features is not None and has_learned:
+    if frozen is not None and frozen.features is not None:
         if settings["epochs"]:
             untrained = start
             if goes_on(settings):
@@ -384,25 +391,29 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         else:
             tuned = tuned_again(folder, settings, data, trust=options.trust)
-    if budget is not None and schedule_of(settings) is None:
+    if fitting is not None and settings["epochs"]:
         share = 1.0 - (ending.share if ending else 0.0)
         try:
-            schedule = fit_schedule(budget, share, model, data, recipe, kept)
+            schedule = fit_schedule(fitting, share, model, data, recipe, kept)
+            settings = {**settings, **schedule.to_dict()}
         except TooShort as error:
-            if not (folder / "run.json").exists():
-                raise
-            raise RunError(
-                f"{error} What was begun is kept: semppl train --resume "
-                f"{folder} --minutes {error.minutes:g} goes on from there."
-            ) from error
-        settings = {**settings, **schedule.to_dict()}
+            if frozen is None:
+                raise _how_to_go_on(folder, error) from error
+            settings = ends_without_semppl(folder, settings, data, error)
+    if fitting is not None:
         recipe = recipe_of(settings)
         # What has been timed is thrown away.
         with verbose_as(0):
             model, state, start = begin()
-    if teacher is not None and not state.step and not goes_on(settings):
-        model.start_from(teacher.backbone)
+    has_learned = settings["epochs"] > 0 or goes_on(settings)
+    if frozen is not None and frozen.features is None and not has_learned:
+        # It was measured before the run was interrupted.
+        frozen = frozen_of(
+            folder, settings, data, recipe, make_backbone, trust=options.trust
+        )
     if settings["epochs"]:
+        if teacher is not None and not state.step and not goes_on(settings):
+            model.start_from(teacher.backbone)
         state = train_network(
             folder, settings, data, recipe, model, state, kept, options
         )
@@ -484,6 +495,17 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     trained = TrainedRun(folder, metrics)
     tell(f"\n{trained.table()}")
     return trained
+
+
+def _how_to_go_on(folder: pathlib.Path, error: TooShort) -> TooShort:
+    """The error of a run that is kept so far; the same where nothing of it is."""
+    if not (folder / "run.json").exists():
+        return error
+    return TooShort(
+        f"{error} What was begun is kept: semppl train --resume {folder} --minutes "
+        f"{error.minutes:g} goes on from there.",
+        error.minutes,
+    )
 
 
 def _keep_backbone(recipe: Recipe, folder: pathlib.Path) -> None:
