@@ -226,12 +226,17 @@ class RunData:
         self.check_sources()
         return dataset
 
-    def check_sources(self, *, network: bool = False) -> None:
-        """As the function does, for where its images are read now."""
+    def check_sources(self, *, network: bool = False, kept: bool = False) -> None:
+        """As the function does, for where its images are read now.
+
+        Args:
+            network: As the function has it.
+            kept: Whether those are used that the run keeps.
+        """
         check_sources(
             self.named,
             self.settings,
-            photos=self._photos is not None,
+            photos=kept or self._photos is not None,
             network=network,
             trust=self._trust,
             own=self._own,

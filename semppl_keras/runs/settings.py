@@ -23,6 +23,7 @@ from semppl_keras.recipes.defaults import (
 from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of, read_settings, versions
+from semppl_keras.runs.kept_files import KEPT
 from semppl_keras.runs.kept_images import IMAGES
 from semppl_keras.runs.noted_files import LABELLED, TESTED, UNLABELLED
 from semppl_keras.runs.options.checks import option
@@ -89,6 +90,7 @@ _FILES = (
     LABELLED,
     UNLABELLED,
     TESTED,
+    KEPT,
     "frozen.json",
     FROZEN,
     TUNED,
