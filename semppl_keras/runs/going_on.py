@@ -43,7 +43,7 @@ _OF_OWN_IMAGES = (
 _CLASSIFIER_FILES = (CLASSIFIER, "classifier.json")
 _END_FILES = tuple(f"{name}.keras" for name in TRAINED_AT_THE_END)
 # These stay where nothing else is asked for.
-_KEPT = ("batch_size", "learning_rate", "seed", "strangers")
+_KEPT = ("batch_size", "learning_rate", "seed", "strangers", "balance")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

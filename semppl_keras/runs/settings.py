@@ -26,7 +26,7 @@ from semppl_keras.runs.folder import dataset_of, read_settings, versions
 from semppl_keras.runs.kept_files import KEPT
 from semppl_keras.runs.kept_images import IMAGES
 from semppl_keras.runs.noted_files import LABELLED, TESTED, UNLABELLED
-from semppl_keras.runs.options.checks import option
+from semppl_keras.runs.options.checks import AS_LABELLED, option
 from semppl_keras.runs.options.table_fields import TABLE_OPTIONS
 from semppl_keras.runs.options.train import (
     OWN_LABELS_PER_CLASS,
@@ -56,6 +56,7 @@ _DEFAULTS = {
     "learning_rate": None,
     "seed": SEED,
     "strangers": False,
+    "balance": AS_LABELLED,
 }
 
 # Options for a person's own images, of which the first two have to be given.

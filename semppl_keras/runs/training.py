@@ -129,6 +129,7 @@ def train(
     learning_rate: float | None = None,
     seed: int | None = None,
     strangers: bool | None = None,
+    balance: str | None = None,
     out: str | os.PathLike[str] | None = None,
     checkpoint_minutes: float | None = None,
     log: str | None = None,
@@ -185,6 +186,10 @@ def train(
         strangers: Whether unlabelled images that may show none of the classes teach
             less: by the features of a pretrained backbone, before it is trained. None
             for no.
+        balance: What counts alike in the trainings where classes have unequal numbers
+            of labels: "labels" as they are, "classes", or "estimated", by how frequent
+            each class is among the images, by what the labels become over a graph.
+            None for "labels".
         out: Run folder to write. None for one in "runs", named after the rest.
         checkpoint_minutes: So often there is a checkpoint within an epoch. None for
             `callbacks.defaults.CHECKPOINT_MINUTES`.
@@ -238,6 +243,7 @@ def train(
             learning_rate=learning_rate,
             seed=seed,
             strangers=strangers,
+            balance=balance,
             out=out,
             checkpoint_minutes=checkpoint_minutes,
             log=log,
@@ -394,7 +400,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     if fitting is not None and settings["epochs"]:
         share = 1.0 - (ending.share if ending else 0.0)
         try:
-            schedule = fit_schedule(fitting, share, model, data, recipe, kept)
+            schedule = fit_schedule(fitting, share, settings, model, data, recipe, kept)
             settings = {**settings, **schedule.to_dict()}
         except TooShort as error:
             if frozen is None:

@@ -12,7 +12,7 @@ from toys import toy_backbone, toy_images
 from semppl_keras import runs
 from semppl_keras.cli import main
 from semppl_keras.evaluation.classifier_titles import TITLES
-from semppl_keras.runs import RunError, budget, training
+from semppl_keras.runs import RunError, budget, classifiers, training, tuned
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.going_on import copy_networks
@@ -311,6 +311,49 @@ def test_too_few_minutes_end_in_a_run_without_semppl(
     pair = (FinishedRun(run.folder).model.online for run in (trained, later))
     for one, other in zip(*(model.get_weights() for model in pair), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.any_backend
+def test_balance_reaches_each_training(trained, job, tmp_path, monkeypatch):
+    given = {}
+
+    def noting(name, stop):
+        def train(*arguments, **keywords):
+            given[name] = arguments, keywords
+            raise stop
+
+        return train
+
+    monkeypatch.setattr(tuned, "self_train", noting("tuning", KeyboardInterrupt))
+    lines = job["labelled"].read_text().splitlines()
+    rows = [f"{job['unlabelled'].parent}/{line}" for line in lines[1:]]
+    labels = tmp_path / "few.csv"
+    labels.write_text("\n".join([lines[0], rows[0], *rows[1::2]]))
+    asked = {**job, "labelled": labels, "balance": "classes", "epochs": 2}
+    with pytest.raises(KeyboardInterrupt):
+        runs.train(**asked, out=tmp_path / "run")
+    (_, _, _, tuned_labels), keywords = given["tuning"]
+    counts = np.bincount(tuned_labels)
+    assert counts.min() == counts.max()
+    assert keywords["depends_on"]["balance"] == "classes"
+    # And that of a finished run, which has equally many labels, to its own classifier.
+    for method, name, argument in (
+        ("labels", "fine_tune", "class_weight"),
+        ("freematch", "train_consistently", "class_prior"),
+    ):
+        monkeypatch.setattr(classifiers, name, noting(method, KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            runs.finetune(
+                trained.folder,
+                method=method,
+                balance="estimated",
+                out=tmp_path / method,
+                verbose=0,
+            )
+        assert len(given[method][1][argument]) == 3
+        assert given[method][1]["depends_on"]["balance"] == "estimated"
+    with pytest.raises(RunError, match="--balance must be one of labels, classes, est"):
+        runs.train(**job, balance="equal", out=tmp_path / "other")
 
 
 @pytest.mark.any_backend
