@@ -144,6 +144,7 @@ def train_network(
     state: TrainingState,
     kept: KeptFeatures | None,
     options: TrainOptions,
+    strangers: np.ndarray | None = None,
 ) -> TrainingState:
     """Trains a model, or what is left of its training.
 
@@ -151,6 +152,8 @@ def train_network(
         folder, settings, data, recipe, options: As for `begin_training`.
         model, state: What that has given.
         kept: What is trained on in the place of images, or None.
+        strangers: `(m,)` bool, which unlabelled images are taken for none of the
+            classes, or None.
 
     Returns:
         The `TrainingState` in the end.
@@ -184,7 +187,7 @@ def train_network(
                 model,
                 state,
                 folder / "checkpoints",
-                *_images_of(data, kept),
+                *_images_of(data, kept, strangers),
                 minutes=options.checkpoint_minutes,
                 callbacks=[*callbacks, *trackers],
                 epochs=end,
@@ -234,17 +237,22 @@ def steps_in_epoch(settings: Mapping[str, Any], data: FewLabels, recipe: Recipe)
     return schedule.steps_in_epoch(math.ceil(len(data.unlabelled_indices) / batch_size))
 
 
-def _images_of(data: FewLabels, kept: KeptFeatures | None) -> tuple[Any, Any]:
+def _images_of(
+    data: FewLabels, kept: KeptFeatures | None, strangers: np.ndarray | None = None
+) -> tuple[Any, Any]:
     """What `fit` takes: unlabelled images, with hidden labels where some are known, and
-    labelled ones; or what is kept of them."""
+    labelled ones; or what is kept of them.
+
+    What strangers are taken for, `(m,)` bool, has no weight.
+    """
     unlabelled, labelled = data.x_unlabelled, data.x_labelled
     if kept is not None:
         unlabelled, labelled = kept.unlabelled, kept.labelled
-    known = np.any(data.y_hidden >= 0)
-    return (
-        (unlabelled, data.y_hidden) if known else unlabelled,
-        (labelled, data.y_labelled),
-    )
+    hidden = data.y_hidden if np.any(data.y_hidden >= 0) else None
+    few = labelled, data.y_labelled
+    if strangers is not None and strangers.any():
+        return (unlabelled, hidden, (~strangers).astype("float32")), few
+    return unlabelled if hidden is None else (unlabelled, hidden), few
 
 
 def _shorten(settings: Mapping[str, Any]) -> str:

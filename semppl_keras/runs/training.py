@@ -49,6 +49,7 @@ from semppl_keras.runs.going_on import (
 )
 from semppl_keras.runs.kept_features import Start, keep_features, start_of
 from semppl_keras.runs.kept_images import keep_images
+from semppl_keras.runs.members import strange_rows
 from semppl_keras.runs.network_training import (
     begin_training,
     fit_schedule,
@@ -412,7 +413,8 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         with verbose_as(0):
             model, state, start = begin()
     has_learned = settings["epochs"] > 0 or goes_on(settings)
-    if frozen is not None and frozen.features is None and not has_learned:
+    masks = bool(settings.get("strangers")) and state.epoch < settings["epochs"]
+    if frozen is not None and frozen.features is None and (masks or not has_learned):
         # It was measured before the run was interrupted.
         frozen = frozen_of(
             folder, settings, data, recipe, make_backbone, trust=options.trust
@@ -420,8 +422,11 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     if settings["epochs"]:
         if teacher is not None and not state.step and not goes_on(settings):
             model.start_from(teacher.backbone)
+        strangers = None
+        if masks and frozen is not None and frozen.features is not None:
+            strangers = strange_rows(frozen.features, data)
         state = train_network(
-            folder, settings, data, recipe, model, state, kept, options
+            folder, settings, data, recipe, model, state, kept, options, strangers
         )
     if start.lower is not None:
         model = model.on_pictures(start.lower, start.views)
