@@ -16,7 +16,7 @@ from semppl_keras.runs.telling import tell
 
 # A class that hardly any image is taken for counts so much of an even share: it has
 # labels, and so there are images of it.
-_LEAST = 0.1
+LEAST_SHARE = 0.1
 
 
 def wanted_shares(
@@ -62,7 +62,7 @@ def estimated_shares(of: Embedded) -> np.ndarray:
     members = np.ones(len(shares)) if of.members is None else of.members
     # An image of which nothing is known tells nothing of how frequent a class is.
     found = np.bincount(shares.argmax(axis=1), members, minlength=of.num_classes)
-    found = np.maximum(found / found.sum(), _LEAST / of.num_classes)
+    found = np.maximum(found / found.sum(), LEAST_SHARE / of.num_classes)
     return found / found.sum()
 
 

@@ -68,7 +68,7 @@ def begin_training(
     if earlier is not None and not settings["epochs"]:
         return earlier, TrainingState(), Start(recipe.make_views())
     epochs, seed = settings["epochs"], settings["seed"]
-    batch_size, labelled = _batches(settings, data, recipe)
+    batch_size, labelled = batches_of(settings, data, recipe)
     labelled_batch_size = labelled["labelled_batch_size"]
     steps_per_epoch = steps_in_epoch(settings, data, recipe)
     keras.utils.set_random_seed(seed)
@@ -122,12 +122,12 @@ def fit_schedule(
             use afterwards.
         data, recipe, kept: What it is to be trained on, and how.
     """
-    batch_size, labelled = _batches(settings, data, recipe)
+    batch_size, labelled = batches_of(settings, data, recipe)
     with _memory_told(batch_size):
         return budget.fitted(
             "SemPPL",
             lambda: model,
-            *_images_of(data, kept),
+            *images_of(data, kept),
             share=share,
             steps_in_pass=math.ceil(len(data.unlabelled_indices) / batch_size),
             batch_size=batch_size,
@@ -162,7 +162,7 @@ def train_network(
         # As the end of `fit` leaves it.
         model.hold_target()
         return state
-    batch_size, labelled = _batches(settings, data, recipe)
+    batch_size, labelled = batches_of(settings, data, recipe)
     epochs = settings["epochs"]
     steps_per_epoch = steps_in_epoch(settings, data, recipe)
     # An epoch that counts as done is in the logs.
@@ -187,7 +187,7 @@ def train_network(
                 model,
                 state,
                 folder / "checkpoints",
-                *_images_of(data, kept, strangers),
+                *images_of(data, kept, strangers),
                 minutes=options.checkpoint_minutes,
                 callbacks=[*callbacks, *trackers],
                 epochs=end,
@@ -211,7 +211,7 @@ def _memory_told(batch_size: int) -> Iterator[None]:
         ) from error
 
 
-def _batches(
+def batches_of(
     settings: Mapping[str, Any], data: FewLabels, recipe: Recipe
 ) -> tuple[int, dict[str, int]]:
     """Unlabelled images of a step, and what `fit` is told of the labelled ones."""
@@ -232,12 +232,12 @@ def _batches(
 
 def steps_in_epoch(settings: Mapping[str, Any], data: FewLabels, recipe: Recipe) -> int:
     """Steps of an epoch: of a pass, or of what fits the minutes of a run."""
-    batch_size, _ = _batches(settings, data, recipe)
+    batch_size, _ = batches_of(settings, data, recipe)
     schedule = schedule_of(settings) or Schedule(1)
     return schedule.steps_in_epoch(math.ceil(len(data.unlabelled_indices) / batch_size))
 
 
-def _images_of(
+def images_of(
     data: FewLabels, kept: KeptFeatures | None, strangers: np.ndarray | None = None
 ) -> tuple[Any, Any]:
     """What `fit` takes: unlabelled images, with hidden labels where some are known, and

@@ -424,7 +424,7 @@ def test_images_that_are_decoded_on_disk_are_not_read_again(
         assert f"40 of 41 images are decoded already, in {folder / 'cache'}." in told
         assert "6 of 6 images are decoded already" in told
         with monkeypatch.context() as patch:
-            patch.setattr(cache, "_VERSION", 0)
+            patch.setattr(cache, "readable_formats", lambda: ["others"])
             assert _label(folder, many, tmp_path / "b.csv") == 0
         assert "decoded already" not in capsys.readouterr().out
         assert _rows(tmp_path / "a.csv") == _rows(tmp_path / "b.csv")

@@ -7,7 +7,7 @@ import references
 from toys import toy_images, toy_model
 
 from semppl_keras.pretraining import semppl
-from semppl_keras.runs.network_training import _images_of
+from semppl_keras.runs.network_training import images_of
 from semppl_keras.training.global_batch import GlobalBatch
 
 pytestmark = pytest.mark.any_backend
@@ -79,10 +79,10 @@ def test_a_run_gives_strangers_no_weight():
         y_hidden, y_labelled = np.full(12, -1), LABELS[:12]
 
     strangers = np.arange(12) < 5
-    (images, hidden, weights), _ = _images_of(Data, None, strangers)
+    (images, hidden, weights), _ = images_of(Data, None, strangers)
     assert images is Data.x_unlabelled
     assert hidden is None
     np.testing.assert_array_equal(weights, ~strangers)
     # Without any it is the training that it always was.
     for none in (None, np.zeros(12, bool)):
-        assert _images_of(Data, None, none)[0] is Data.x_unlabelled
+        assert images_of(Data, None, none)[0] is Data.x_unlabelled

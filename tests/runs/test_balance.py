@@ -71,7 +71,7 @@ def test_the_frequency_of_classes_is_estimated_from_all_images(capsys):
     np.testing.assert_allclose(found, [0.6, 0.3, 0.1], atol=0.03)
     # A class that hardly any image is taken for keeps some of it.
     least = estimated_shares(_embedded([200, 3, 3]))
-    assert least.min() == pytest.approx(balance._LEAST / 3, rel=0.1)
+    assert least.min() == pytest.approx(balance.LEAST_SHARE / 3, rel=0.1)
     of = _embedded(of_each)
     assert wanted_shares({}, of) is None
     assert wanted_shares({"balance": "labels"}, of) is None
@@ -101,5 +101,5 @@ def test_batches_of_semppl_have_all_classes(balance, expected):
     class Recipe:
         batch_size, labelled_batch_size = 12, 6
 
-    found = network_training._batches({"balance": balance}, Data, Recipe)
+    found = network_training.batches_of({"balance": balance}, Data, Recipe)
     assert found == (12, expected)
