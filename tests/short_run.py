@@ -110,7 +110,7 @@ def move_sources(folder, **sources):
 
 
 def make_training_quick(patch):
-    """As few steps of fine-tuning and distillation as possible.
+    """As few steps of fine-tuning, self-training and distillation as possible.
 
     Args:
         patch: `pytest.MonkeyPatch`.
@@ -125,7 +125,7 @@ def make_training_quick(patch):
 
     for trainer in (FineTuner, Distiller):
         patch.setattr(trainer, "compile", uncompiled(trainer.compile))
-    for name in ("FINE_TUNING", "DISTILLATION"):
+    for name in ("FINE_TUNING", "SELF_TRAINING", "DISTILLATION"):
         recipe = getattr(classifier_recipes, name)
         short = dataclasses.replace(recipe, steps=2, least_epochs=1)
         patch.setattr(classifier_recipes, name, short)

@@ -7,6 +7,12 @@ from semppl_keras.backbones.registry import BACKBONES
 from semppl_keras.data.defaults import FIT, FITS
 from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.recipes.classifiers import ClassifierTraining
+from semppl_keras.runs.options.checks import (
+    AS_LABELLED,
+    BALANCES,
+    CLASSES,
+    ESTIMATED,
+)
 
 TRAINED_EPILOG = """\
 what is written to RUN (or --out):
@@ -281,6 +287,25 @@ def add_minutes(options: Options, what: str) -> None:
         metavar="N",
         help=f"how long {what} may take, in place of --epochs: as many steps are "
         "trained as fit, by the speed of the first ones, which are thrown away",
+    )
+
+
+def add_balance(options: Options, default: str | None = None) -> None:
+    """Adds the option for what counts alike of classes with unequal labels.
+
+    Args:
+        options: The group of the training.
+        default: What stands where it is not given.
+    """
+    options.add_argument(
+        "--balance",
+        metavar=f"{{{','.join(BALANCES)}}}",
+        default=default,
+        help="where classes have unequal numbers of labels, what trainings make of it: "
+        f"{AS_LABELLED} count as they are, {CLASSES} count alike, or as often as is "
+        f"{ESTIMATED} of the images, by what the labels become over a graph; the "
+        "classifiers that a run chooses from, and its choice, have classes count alike "
+        f"anyway (default: {AS_LABELLED})",
     )
 
 

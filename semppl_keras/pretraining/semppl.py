@@ -1,5 +1,6 @@
 """SemPPL: semantic positives via pseudo-labels."""
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -42,6 +43,8 @@ _METRICS = {
 }
 _NETWORKS = ("target", "online")
 _LABELLERS = ("memory", "propagation")
+# Parts of images that come with hidden labels, or None, and weights.
+_WITH_WEIGHTS = 3
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -393,6 +396,9 @@ class SemPPL(Pretraining):
         weights = None
         if self.weight_positives:
             weights = ops.concatenate([confidences, ops.ones(known.shape)], axis=0)
+        if "weight" in labels:
+            own = ops.concatenate([labels["weight"], ops.ones(known.shape)], axis=0)
+            weights = own if weights is None else weights * own
         if self.objective == "byol":
             parts = byol_loss(
                 online,
@@ -454,7 +460,15 @@ class SemPPL(Pretraining):
     def make_feed(
         self, unlabelled: Any, labelled: Any, spec: ImageSpec, **sizes: Any
     ) -> Any:
-        """As everywhere; images are numbered where labels are kept for each."""
+        """As everywhere; images are numbered where labels are kept for each, and may
+        come with weights, how much what each is taken for counts."""
+        if isinstance(unlabelled, tuple) and len(unlabelled) == _WITH_WEIGHTS:
+            if isinstance(labelled, tuple) and len(labelled) == _WITH_WEIGHTS:
+                raise ValueError(
+                    "`labelled` must hold (images, labels): what they are is known, "
+                    "and counts. Received: weights, too. Leave them out."
+                )
+            spec = dataclasses.replace(spec, weighted=True)
         if self.labeller == "propagation":
             self._check_one_process('fit(labeller="propagation")')
             sizes["numbered"] = True

@@ -9,6 +9,8 @@ from semppl_keras.data.images.spreadsheets import EVALUATED
 from semppl_keras.reports.html_pages import page, picture, script_of, style_of
 
 _WIDTH = 150
+# Of the labelled image that another one is like.
+_WIDTH_OF_LIKE = 60
 
 
 def write_contact_sheet(
@@ -29,7 +31,8 @@ def write_contact_sheet(
         path: `pathlib.Path` of the file.
         entries: List of dicts, for each image `image` (an array), `path` (a text),
             `label` and `second` (names of classes), `confidence` and `second_share`
-            (floats), `nearest` (a list of texts).
+            (floats), `nearest` (a list of texts), and where it is to be shown `like`,
+            the first of these (an array or None).
         class_names: Of all classes.
         table: Name of the file beside which that table belongs.
         title: Headline.
@@ -39,11 +42,14 @@ def write_contact_sheet(
     saved = saved_table(path)
     what_next = ""
     if command is not None:
-        what_next = (
-            '<p class="soft">The table has all labels: those that the run was trained '
-            "with, and those of this page. Then train on with it:</p>"
-            f"<pre>{html.escape(command)}</pre>"
+        which = (
+            "The table has all labels: those that the run was trained with, and those "
+            "of this page. Then train on with it:"
+            if given
+            else "The table has the labels of this page; the run has its own, and goes "
+            "on with both, and with the images that it keeps:"
         )
+        what_next = f'<p class="soft">{which}</p><pre>{html.escape(command)}</pre>'
     figures = "".join(_figure(entry) for entry in entries)
     body = (
         '<p class="soft">Least certain first. Choose what each image shows; what has '
@@ -87,6 +93,11 @@ def _figure(entry: Mapping[str, Any]) -> str:
         f'<div class="soft">like {html.escape(name)}</div>'
         for name in entry["nearest"][:1]
     )
+    like = entry.get("like")
+    if like is not None and nearest:
+        nearest += picture(
+            like, _WIDTH_OF_LIKE, 2 * _WIDTH_OF_LIKE, entry["nearest"][0]
+        )
     shown = picture(entry["image"], _WIDTH, 2 * _WIDTH, entry["path"])
     return (
         f"<figure>{shown}"

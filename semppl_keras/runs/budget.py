@@ -74,14 +74,18 @@ class Budget:
         """Seconds that are gone."""
         return self.clock() - self._begun
 
+    @property
+    def kept(self) -> float:
+        """Seconds that are kept for measuring."""
+        return self._measuring_share * 60 * self.minutes
+
     def seconds_to_train(self, share: float = 1.0) -> float:
         """Seconds that are left for training, now.
 
         Args:
             share: In (0, 1], of what is left beside measuring.
         """
-        kept = self._measuring_share * 60 * self.minutes
-        return share * (60 * self.minutes - kept - self.spent)
+        return share * (60 * self.minutes - self.kept - self.spent)
 
     def least_minutes(self, seconds: float, share: float = 1.0) -> float:
         """Minutes of which so many seconds would have been left for training."""

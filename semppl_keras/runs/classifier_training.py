@@ -26,6 +26,7 @@ def fine_tune(
     *,
     from_layer: int | None = None,
     freeze_backbone: bool = False,
+    class_weight: Mapping[int, float] | None = None,
     epochs: int | None = None,
     budget: Budget | None = None,
     learning_rate: float | None = None,
@@ -43,6 +44,7 @@ def fine_tune(
         labels: `(n,)` integers.
         num_classes: How many classes there are.
         from_layer, freeze_backbone: As for `FineTuner`.
+        class_weight: As for its `fit`, or None.
         epochs: Passes over the images; None for the recipe's.
         budget: Which as many steps are to fit as can, in place of `epochs`; or None.
         learning_rate: At the beginning of its cosine; None for the recipe's.
@@ -74,6 +76,7 @@ def fine_tune(
         recipes.FINE_TUNING,
         (images, labels),
         {},
+        **({} if class_weight is None else {"class_weight": class_weight}),
         shorten=shorten,
         epochs=epochs,
         budget=budget,

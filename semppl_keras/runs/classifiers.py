@@ -7,11 +7,18 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from semppl_keras import recipes
 from semppl_keras.evaluation.classifier_titles import TITLES
-from semppl_keras.networks import ImageClassifier
+from semppl_keras.networks import ImageClassifier, ImageEmbedder
 from semppl_keras.recipes.classifiers import CONSISTENCY_STEPS, LABELS
 from semppl_keras.recipes.defaults import CLASSIFIER_MEASURING_SHARE
+from semppl_keras.runs.balance import (
+    class_weight,
+    prior_to_adjust_by,
+    wanted_shares,
+)
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.classifier_files import (
     checkpoint_folder,
@@ -20,7 +27,9 @@ from semppl_keras.runs.classifier_files import (
 )
 from semppl_keras.runs.classifier_training import fine_tune
 from semppl_keras.runs.consistency_training import train_consistently
+from semppl_keras.runs.embedded import embedded_by
 from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.options.checks import AS_LABELLED, CLASSES
 from semppl_keras.runs.options.classifier import (
     SAME,
     ClassifierOptions,
@@ -43,6 +52,7 @@ def finetune(
     method: str = FineTuningOptions.method,
     from_layer: int | None = None,
     freeze_backbone: bool = False,
+    balance: str = FineTuningOptions.balance,
     epochs: int | None = None,
     minutes: float | None = None,
     learning_rate: float | None = None,
@@ -61,6 +71,9 @@ def finetune(
         from_layer: Integer, the layer of the projection head to fine-tune from, 0 for
             the network alone; None for its first.
         freeze_backbone: Whether the network stays as it is.
+        balance: What counts alike where classes have unequal numbers of labels:
+            "labels" as they are, "classes", or "estimated", by how frequent each class
+            is among the images, by what the labels become over a graph of all of them.
         epochs: Passes over the labelled images; None for those of
             `recipes.classifiers.FINE_TUNING`. By another `method` over the unlabelled
             ones; None for as many as make `recipes.classifiers.CONSISTENCY_STEPS`.
@@ -90,6 +103,7 @@ def finetune(
             method=method,
             from_layer=from_layer,
             freeze_backbone=freeze_backbone,
+            balance=balance,
             epochs=epochs,
             minutes=minutes,
             learning_rate=learning_rate,
@@ -110,7 +124,12 @@ def finetune_with(options: FineTuningOptions) -> TrainedClassifier:
         if from_layer is None and not finished.is_trained:
             # Its heads are as they were made.
             from_layer = 0
-        chosen = {"from_layer": from_layer, "seed": _seed(options, finished)}
+        chosen: dict[str, Any] = {
+            "from_layer": from_layer,
+            "seed": _seed(options, finished),
+        }
+        if options.balance != AS_LABELLED:
+            chosen["balance"] = options.balance
         train_by = _on_labels if options.method == LABELS else _on_all_images
         how, classifier, settings = train_by(finished, options, chosen, budget)
         return keep_classifier(options.out, classifier, finished, how, settings, begun)
@@ -134,6 +153,7 @@ def _on_labels(
         "freeze_backbone": options.freeze_backbone,
         "num_labelled": len(images),
     }
+    wanted = _wanted(finished, options)
     tuner, settings = fine_tune(
         finished.model,
         images,
@@ -141,6 +161,7 @@ def _on_labels(
         len(finished.class_names),
         from_layer=chosen["from_layer"],
         freeze_backbone=options.freeze_backbone,
+        class_weight=None if wanted is None else class_weight(wanted, labels),
         epochs=options.epochs,
         budget=budget,
         learning_rate=options.learning_rate,
@@ -167,6 +188,7 @@ def _on_all_images(
         "num_labelled": len(data.labelled_indices),
         "num_unlabelled": len(data.unlabelled_indices),
     }
+    wanted, labels = _wanted(finished, options), data.y_labelled
     trainer, settings = train_consistently(
         options.method,
         finished.model,
@@ -174,6 +196,7 @@ def _on_all_images(
         steps=CONSISTENCY_STEPS,
         epochs=options.epochs,
         from_layer=chosen["from_layer"],
+        class_prior=None if wanted is None else prior_to_adjust_by(wanted, labels),
         budget=budget,
         learning_rate=options.learning_rate,
         seed=chosen["seed"],
@@ -183,6 +206,18 @@ def _on_all_images(
         trust=options.trust,
     )
     return how, trainer.classifier, {**settings, **chosen}
+
+
+def _wanted(finished: FinishedRun, options: FineTuningOptions) -> np.ndarray | None:
+    """How much of the training each class is to be, or None for as they are."""
+    if options.balance == AS_LABELLED:
+        return None
+    names, seed = finished.class_names, _seed(options, finished)
+    if options.balance == CLASSES:
+        return np.full(len(names), 1 / len(names))
+    embedder = ImageEmbedder(finished.model.backbone, finished.model.views)
+    of = embedded_by(embedder, finished.data, seed=seed)
+    return wanted_shares({"balance": options.balance}, of, names)
 
 
 def _of_run(

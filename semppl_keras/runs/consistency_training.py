@@ -26,6 +26,7 @@ def train_consistently(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     from_layer: int | None = None,
+    class_prior: np.ndarray | None = None,
     seed: int = 0,
     budget: Budget | None = None,
     checkpoints: pathlib.Path | None = None,
@@ -45,7 +46,7 @@ def train_consistently(
         batch_size: Unlabelled images per step, labelled ones in proportion; None for
             the recipe's. No more than there are, of both.
         learning_rate: In the beginning; None for the recipe's.
-        from_layer: As for `ConsistencyTrainer`.
+        from_layer, class_prior: As for `ConsistencyTrainer`.
         seed: Of views, order and new layers.
         budget, checkpoints, depends_on, shorten, trust: As for `fitted_training`.
 
@@ -72,7 +73,11 @@ def train_consistently(
         if learning_rate is not None:
             recipe = recipe.with_learning_rate(learning_rate)
         trainer = recipe.make_trainer(
-            start, data.num_classes, from_layer=from_layer, seed=seed
+            start,
+            data.num_classes,
+            from_layer=from_layer,
+            class_prior=class_prior,
+            seed=seed,
         )
         trainer.compile(recipe.make_optimizer())
         return trainer

@@ -15,6 +15,7 @@ from semppl_keras.recipes.ending import (
     StudentEnding,
     ending_of,
 )
+from semppl_keras.runs.balance import prior_to_adjust_by, wanted_shares
 from semppl_keras.runs.budget import Budget, TooShort
 from semppl_keras.runs.candidate_notes import read_note, write_note
 from semppl_keras.runs.candidates import (
@@ -122,6 +123,7 @@ def train_ending(
     if most_steps:
         trained = _train(
             ending,
+            settings,
             data,
             model,
             of,
@@ -166,6 +168,7 @@ def _kept(
 
 def _train(
     ending: Ending,
+    settings: Mapping[str, Any],
     data: FewLabels,
     model: SemPPL,
     of: Embedded,
@@ -178,6 +181,11 @@ def _train(
             shares = combined.soft_labels()
             return train_student(ending, data, model, of, shares, **training)
         assert isinstance(ending, ConsistencyEnding)
+        wanted = wanted_shares(settings, of, data.class_names)
+        if wanted is not None:
+            # The student learns from what balances by itself.
+            prior = prior_to_adjust_by(wanted, data.y_labelled)
+            training = {**training, "class_prior": prior}
         trainer, how = train_consistently(ending.method, model, data, **training)
         return trainer.classifier, how
     except TooShort as error:

@@ -15,6 +15,7 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import goes_on, versions
 from semppl_keras.runs.joined_sources import joined
+from semppl_keras.runs.kept_files import KEPT, kept_files
 from semppl_keras.runs.noted_files import LABELLED, TESTED, UNLABELLED
 from semppl_keras.runs.options.checks import option
 from semppl_keras.runs.options.table_fields import TABLE_OPTIONS
@@ -42,7 +43,7 @@ _OF_OWN_IMAGES = (
 _CLASSIFIER_FILES = (CLASSIFIER, "classifier.json")
 _END_FILES = tuple(f"{name}.keras" for name in TRAINED_AT_THE_END)
 # These stay where nothing else is asked for.
-_KEPT = ("batch_size", "learning_rate", "seed", "strangers")
+_KEPT = ("batch_size", "learning_rate", "seed", "strangers", "balance")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,10 +81,15 @@ def going_on(options: TrainOptions, out: pathlib.Path) -> GoingOn:
     )
     folder, earlier = finished.folder, finished.settings
     named = finished.named
-    # Where the other was never trained, its network is made again.
-    finished.images.check_sources(network=True)
-    own, tables = finished.images.followed(), folder
     tell(f"Going on from the run in {named}.")
+    kept = kept_files(finished, options, out)
+    # Where the other was never trained, its network is made again.
+    finished.images.check_sources(network=True, kept=kept is not None)
+    own: Dataset
+    if kept is not None:
+        own, tables = kept.dataset, kept.folder
+    else:
+        own, tables = finished.images.followed(), folder
     if finished.images.found is not None:
         tables = finished.images.found.folder
         # Others by the same names would be told here.
@@ -97,13 +103,14 @@ def going_on(options: TrainOptions, out: pathlib.Path) -> GoingOn:
     dataset: Dataset
     if isinstance(own, OwnDataset):
         own = own.knowing(finished.class_names)
-        found = joined(tables, own, options, out, named)
+        of_names = {} if kept is None else kept.now
+        found = joined(tables, own, options, out, named, of_names)
         dataset = found.dataset
         note |= {
             "labels": None if found.labels is None else found.labels.to_dict(),
             "labels_behind": None if found.behind is None else found.behind.to_dict(),
             "images": found.images,
-            "same_labels": found.same_labels,
+            "same_labels": found.same_labels and (kept is None or kept.whole),
         }
         labels_per_class = options.labels_per_class or OWN_LABELS_PER_CLASS
     else:
@@ -178,6 +185,7 @@ def remove_copies(out: pathlib.Path) -> None:
     copies = (BACKBONE, EARLIER, FROZEN, TUNED, *_END_FILES, *_CLASSIFIER_FILES)
     for name in (*copies, LABELLED, UNLABELLED, TESTED):
         (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / KEPT, ignore_errors=True)
 
 
 def check_channels(finished: FinishedRun, channels: int) -> None:

@@ -3,7 +3,8 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+import types
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from semppl_keras.data import OwnDataset, TableOptions
@@ -63,6 +64,7 @@ def joined(
     options: TrainOptions,
     out: pathlib.Path,
     named: pathlib.Path,
+    kept: Mapping[str, str] = types.MappingProxyType({}),
 ) -> Joined:
     """Joins what a run was trained on with what is given.
 
@@ -72,6 +74,7 @@ def joined(
         options: Of the run that goes on.
         out: Its folder, which its tables are to stand in.
         named: What the run is called in messages.
+        kept: By the path of a file that is gone that of what the run keeps of it.
 
     Returns:
         `Joined`.
@@ -88,7 +91,7 @@ def joined(
         source = str((out / UNLABELLED).absolute())
     given_folder = options.unlabelled and images_folder(options.unlabelled)
     labels_folder = given_folder or own.images_folder
-    few, found = _labelled(run, own, options, labels_folder, named)
+    few, found = _labelled(run, own, options, labels_folder, named, kept)
     dataset = dataclasses.replace(
         own,
         unlabelled=source,
@@ -126,6 +129,7 @@ def _labelled(
     options: TrainOptions,
     folder: str | None,
     named: pathlib.Path,
+    kept: Mapping[str, str],
 ) -> tuple[ImageList | None, Joined]:
     """All labels, None where those of the run are no files; and what is new."""
     given, source = options.labelled, str(own.labelled)
@@ -145,7 +149,8 @@ def _labelled(
     together = now
     if given is not None and not same_source:
         more = _opened(resolved_source(given), own, options, folder)
-        together = merged(now, by_file(zip(more.names, more.labels or (), strict=True)))
+        names = [kept.get(os.path.abspath(name), name) for name in more.names]
+        together = merged(now, by_file(zip(names, more.labels or (), strict=True)))
         remarks += more.remarks
     before, behind = (now, None) if before is None else (before, changes(before, now))
     found = changes(before, together)

@@ -230,6 +230,7 @@ def label_images(
         "unlabelled",
         max_megapixels=max_megapixels or finished.dataset.max_megapixels,
     )
+    listed = finished.images.decoded_before(listed)
     ranges, remarks = find_ranges(listed, finished.value_range)
     # What cannot be read is told at the end.
     images, decoded = decode_cached(

@@ -18,6 +18,7 @@ from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of
 from semppl_keras.runs.kept_features import KeptFeatures, Start, start_of
+from semppl_keras.runs.options.checks import CLASSES
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.resuming import begun_training, safe_fit
 from semppl_keras.runs.run_files import RunFiles
@@ -67,7 +68,8 @@ def begin_training(
     if earlier is not None and not settings["epochs"]:
         return earlier, TrainingState(), Start(recipe.make_views())
     epochs, seed = settings["epochs"], settings["seed"]
-    batch_size, labelled_batch_size = _batch_sizes(data, recipe)
+    batch_size, labelled = batches_of(settings, data, recipe)
+    labelled_batch_size = labelled["labelled_batch_size"]
     steps_per_epoch = steps_in_epoch(settings, data, recipe)
     keras.utils.set_random_seed(seed)
     model, state = begun_training(folder / "checkpoints", SemPPL, trust=options.trust)
@@ -104,6 +106,7 @@ def begin_training(
 def fit_schedule(
     budget: Budget,
     share: float,
+    settings: Mapping[str, Any],
     model: SemPPL,
     data: FewLabels,
     recipe: Recipe,
@@ -114,20 +117,21 @@ def fit_schedule(
     Args:
         budget: Of the run.
         share: Of the time for training.
+        settings: What `run.json` holds.
         model: Of a recipe of one epoch, which is that of its last stage. It is of no
             use afterwards.
         data, recipe, kept: What it is to be trained on, and how.
     """
-    batch_size, labelled_batch_size = _batch_sizes(data, recipe)
+    batch_size, labelled = batches_of(settings, data, recipe)
     with _memory_told(batch_size):
         return budget.fitted(
             "SemPPL",
             lambda: model,
-            *_images_of(data, kept),
+            *images_of(data, kept),
             share=share,
             steps_in_pass=math.ceil(len(data.unlabelled_indices) / batch_size),
             batch_size=batch_size,
-            labelled_batch_size=labelled_batch_size,
+            **labelled,
         )
 
 
@@ -140,6 +144,7 @@ def train_network(
     state: TrainingState,
     kept: KeptFeatures | None,
     options: TrainOptions,
+    strangers: np.ndarray | None = None,
 ) -> TrainingState:
     """Trains a model, or what is left of its training.
 
@@ -147,6 +152,8 @@ def train_network(
         folder, settings, data, recipe, options: As for `begin_training`.
         model, state: What that has given.
         kept: What is trained on in the place of images, or None.
+        strangers: `(m,)` bool, which unlabelled images are taken for none of the
+            classes, or None.
 
     Returns:
         The `TrainingState` in the end.
@@ -155,7 +162,7 @@ def train_network(
         # As the end of `fit` leaves it.
         model.hold_target()
         return state
-    batch_size, labelled_batch_size = _batch_sizes(data, recipe)
+    batch_size, labelled = batches_of(settings, data, recipe)
     epochs = settings["epochs"]
     steps_per_epoch = steps_in_epoch(settings, data, recipe)
     # An epoch that counts as done is in the logs.
@@ -180,12 +187,12 @@ def train_network(
                 model,
                 state,
                 folder / "checkpoints",
-                *_images_of(data, kept),
+                *images_of(data, kept, strangers),
                 minutes=options.checkpoint_minutes,
                 callbacks=[*callbacks, *trackers],
                 epochs=end,
                 batch_size=batch_size,
-                labelled_batch_size=labelled_batch_size,
+                **labelled,
                 steps_per_epoch=settings.get("steps_per_epoch"),
                 shorten=_shorten(settings),
             )
@@ -204,33 +211,48 @@ def _memory_told(batch_size: int) -> Iterator[None]:
         ) from error
 
 
-def _batch_sizes(data: FewLabels, recipe: Recipe) -> tuple[int, int]:
-    """Unlabelled and labelled images of a step."""
+def batches_of(
+    settings: Mapping[str, Any], data: FewLabels, recipe: Recipe
+) -> tuple[int, dict[str, int]]:
+    """Unlabelled images of a step, and what `fit` is told of the labelled ones."""
     # A second copy of an image would be among its negatives.
-    return (
-        min(recipe.batch_size, len(data.unlabelled_indices)),
-        min(recipe.labelled_batch_size, len(data.labelled_indices)),
-    )
+    batch_size = min(recipe.batch_size, len(data.unlabelled_indices))
+    labelled = min(recipe.labelled_batch_size, len(data.labelled_indices))
+    if settings.get("balance") != CLASSES:
+        return batch_size, {"labelled_batch_size": labelled}
+    counts = np.bincount(data.y_labelled)
+    counts = counts[counts > 0]
+    of_each = int(min(math.ceil(labelled / len(counts)), counts.min()))
+    classes = min(len(counts), max(1, labelled // of_each))
+    return batch_size, {
+        "labelled_batch_size": of_each * classes,
+        "images_per_class": of_each,
+    }
 
 
 def steps_in_epoch(settings: Mapping[str, Any], data: FewLabels, recipe: Recipe) -> int:
     """Steps of an epoch: of a pass, or of what fits the minutes of a run."""
-    batch_size, _ = _batch_sizes(data, recipe)
+    batch_size, _ = batches_of(settings, data, recipe)
     schedule = schedule_of(settings) or Schedule(1)
     return schedule.steps_in_epoch(math.ceil(len(data.unlabelled_indices) / batch_size))
 
 
-def _images_of(data: FewLabels, kept: KeptFeatures | None) -> tuple[Any, Any]:
+def images_of(
+    data: FewLabels, kept: KeptFeatures | None, strangers: np.ndarray | None = None
+) -> tuple[Any, Any]:
     """What `fit` takes: unlabelled images, with hidden labels where some are known, and
-    labelled ones; or what is kept of them."""
+    labelled ones; or what is kept of them.
+
+    What strangers are taken for, `(m,)` bool, has no weight.
+    """
     unlabelled, labelled = data.x_unlabelled, data.x_labelled
     if kept is not None:
         unlabelled, labelled = kept.unlabelled, kept.labelled
-    known = np.any(data.y_hidden >= 0)
-    return (
-        (unlabelled, data.y_hidden) if known else unlabelled,
-        (labelled, data.y_labelled),
-    )
+    hidden = data.y_hidden if np.any(data.y_hidden >= 0) else None
+    few = labelled, data.y_labelled
+    if strangers is not None and strangers.any():
+        return (unlabelled, hidden, (~strangers).astype("float32")), few
+    return unlabelled if hidden is None else (unlabelled, hidden), few
 
 
 def _shorten(settings: Mapping[str, Any]) -> str:

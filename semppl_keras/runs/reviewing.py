@@ -8,13 +8,16 @@ import shlex
 
 import numpy as np
 
+from semppl_keras.data import OwnDataset
 from semppl_keras.data.images.files import UnreadableImage, read_image
 from semppl_keras.evaluation.active import typical
 from semppl_keras.reports.contact_sheet import saved_table, write_contact_sheet
 from semppl_keras.reports.tables import counted
 from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.found_files import are_noted
 from semppl_keras.runs.label_table import is_text, path_from
 from semppl_keras.runs.results.labels import Labels
+from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.safety.packed_runs import is_packed
 from semppl_keras.runs.telling import tell
 
@@ -107,6 +110,7 @@ def write_review(
                 for row in labels.nearest[index]
                 if row >= 0
             ],
+            "like": _kept_one(labelled, labels.nearest[index]),
         }
         for index in chosen
     ]
@@ -114,11 +118,12 @@ def write_review(
     sheet.parent.mkdir(parents=True, exist_ok=True)
     given = _given(finished, out)
     command = None
-    if given:
+    if given or _knows_its_labels(finished):
         command = command_to_go_on(
             finished.named,
             out.parent / saved_table(sheet),
-            train=finished.is_trained,
+            # With the images that a run keeps nothing is trained.
+            train=bool(given) and finished.is_trained,
         )
     write_contact_sheet(sheet, entries, names, out.name, title, given, command)
     return chosen
@@ -178,6 +183,24 @@ def _given(finished: FinishedRun, out: pathlib.Path) -> list[tuple[str, str]]:
             "semppl train --from has them all the same"
         )
     return given
+
+
+def _knows_its_labels(finished: FinishedRun) -> bool:
+    """Whether a run whose images are gone goes on with those that it keeps."""
+    own = finished.dataset
+    return (
+        isinstance(own, OwnDataset)
+        and are_noted(own, finished.folder)
+        and finished.images.kept is not None
+    )
+
+
+def _kept_one(labelled: LabelledImages, rows: np.ndarray) -> np.ndarray | None:
+    """The labelled image that is most alike, where nobody can open a file of it."""
+    row = rows[0] if len(rows) else -1
+    if row < 0 or os.path.isfile(labelled.names[row]):
+        return None
+    return labelled.images[row]
 
 
 def _large(labels: Labels, index: int) -> np.ndarray:

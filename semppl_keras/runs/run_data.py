@@ -14,12 +14,14 @@ import numpy as np
 
 from semppl_keras.checks import listed
 from semppl_keras.data import Dataset, FewLabels, OwnDataset
+from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.recipes import Recipe
 from semppl_keras.runs.changed_labels import (
     labels_of,
     tell_changed_images,
     tell_changed_labels,
 )
+from semppl_keras.runs.decoded_before import decoded_before
 from semppl_keras.runs.errors import MissingPictures, RunError
 from semppl_keras.runs.folder import dataset_of, load_data, read_metrics, value_range_of
 from semppl_keras.runs.found_files import FoundFiles, are_noted, find_files
@@ -226,15 +228,31 @@ class RunData:
         self.check_sources()
         return dataset
 
-    def check_sources(self, *, network: bool = False) -> None:
-        """As the function does, for where its images are read now."""
+    def check_sources(self, *, network: bool = False, kept: bool = False) -> None:
+        """As the function does, for where its images are read now.
+
+        Args:
+            network: As the function has it.
+            kept: Whether those are used that the run keeps.
+        """
         check_sources(
             self.named,
             self.settings,
-            photos=self._photos is not None,
+            photos=kept or self._photos is not None,
             network=network,
             trust=self._trust,
             own=self._own,
+        )
+
+    def decoded_before(self, images: ImageList) -> ImageList:
+        """Images of any source, those of them with pixels that the run has decoded."""
+        try:
+            dataset = self.followed()
+        except MissingPictures:
+            # Nor is its cache taken for what its images are.
+            return images
+        return decoded_before(
+            images, dataset, self.folder, self.settings, *self._shape()
         )
 
     @functools.cached_property

@@ -13,6 +13,7 @@ from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges
 from semppl_keras.data.images.progress import told_of
 from semppl_keras.data.images.spreadsheets import content_of
+from semppl_keras.runs.decoded_before import decoded_before
 from semppl_keras.runs.errors import MissingPictures, RunError
 from semppl_keras.runs.folder import value_range_of
 from semppl_keras.runs.progress import Progress
@@ -128,7 +129,14 @@ class RunImages:
 
     def _read(self, role: str) -> tuple[LabelledImages, np.ndarray, Sequence[Any]]:
         """Those that can be read, which are of a class of the run, and the others."""
-        found = self.dataset.part(role)
+        found = decoded_before(
+            self.dataset.part(role),
+            self.dataset,
+            self.folder,
+            self.settings,
+            self.image_size,
+            self.channels,
+        )
         ranges, _ = find_ranges(found, value_range_of(self.settings))
         images, decoded = decode_cached(
             found,

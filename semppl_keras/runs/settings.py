@@ -23,9 +23,10 @@ from semppl_keras.recipes.defaults import (
 from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of, read_settings, versions
+from semppl_keras.runs.kept_files import KEPT
 from semppl_keras.runs.kept_images import IMAGES
 from semppl_keras.runs.noted_files import LABELLED, TESTED, UNLABELLED
-from semppl_keras.runs.options.checks import option
+from semppl_keras.runs.options.checks import AS_LABELLED, option
 from semppl_keras.runs.options.table_fields import TABLE_OPTIONS
 from semppl_keras.runs.options.train import (
     OWN_LABELS_PER_CLASS,
@@ -55,6 +56,7 @@ _DEFAULTS = {
     "learning_rate": None,
     "seed": SEED,
     "strangers": False,
+    "balance": AS_LABELLED,
 }
 
 # Options for a person's own images, of which the first two have to be given.
@@ -89,6 +91,7 @@ _FILES = (
     LABELLED,
     UNLABELLED,
     TESTED,
+    KEPT,
     "frozen.json",
     FROZEN,
     TUNED,
@@ -266,8 +269,9 @@ def schedule_of(settings: Mapping[str, Any]) -> Schedule | None:
     Args:
         settings: What `run.json` holds.
     """
-    steps_per_epoch = settings.get("steps_per_epoch")
-    if settings.get("minutes") is not None and steps_per_epoch is None:
+    steps_per_epoch, minutes = settings.get("steps_per_epoch"), settings.get("minutes")
+    # Of no epochs it was found that no steps fit.
+    if minutes is not None and steps_per_epoch is None and settings["epochs"]:
         return None
     return Schedule(settings["epochs"], steps_per_epoch)
 

@@ -49,6 +49,7 @@ from semppl_keras.runs.going_on import (
 )
 from semppl_keras.runs.kept_features import Start, keep_features, start_of
 from semppl_keras.runs.kept_images import keep_images
+from semppl_keras.runs.members import strange_rows
 from semppl_keras.runs.network_training import (
     begin_training,
     fit_schedule,
@@ -97,6 +98,10 @@ from semppl_keras.runs.tuned import (
     tuned_candidates,
 )
 from semppl_keras.runs.whole_files import save_model, whole_file, write_json
+from semppl_keras.runs.without_semppl import (
+    ends_without_semppl,
+    unless_no_time_is_left,
+)
 
 
 @told
@@ -125,6 +130,7 @@ def train(
     learning_rate: float | None = None,
     seed: int | None = None,
     strangers: bool | None = None,
+    balance: str | None = None,
     out: str | os.PathLike[str] | None = None,
     checkpoint_minutes: float | None = None,
     log: str | None = None,
@@ -181,6 +187,10 @@ def train(
         strangers: Whether unlabelled images that may show none of the classes teach
             less: by the features of a pretrained backbone, before it is trained. None
             for no.
+        balance: What counts alike in the trainings where classes have unequal numbers
+            of labels: "labels" as they are, "classes", or "estimated", by how frequent
+            each class is among the images, by what the labels become over a graph.
+            None for "labels".
         out: Run folder to write. None for one in "runs", named after the rest.
         checkpoint_minutes: So often there is a checkpoint within an epoch. None for
             `callbacks.defaults.CHECKPOINT_MINUTES`.
@@ -234,6 +244,7 @@ def train(
             learning_rate=learning_rate,
             seed=seed,
             strangers=strangers,
+            balance=balance,
             out=out,
             checkpoint_minutes=checkpoint_minutes,
             log=log,
@@ -363,11 +374,14 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             # Its images fit, and what was measured of it is there for a training that
             # goes on.
             write_run_files(folder, settings, data)
+    fitting = budget if schedule_of(settings) is None else None
+    if fitting is not None and frozen is not None and not tuned:
+        settings = unless_no_time_is_left(fitting, folder, settings, data)
     kept = None
     if start.lower is not None and state.epoch < settings["epochs"]:
         kept = keep_features(start.lower, data, recipe, seed=seed, folder=folder)
     teacher: ImageClassifier | None = None
-    if frozen is not None and frozen.features is not None and has_learned:
+    if frozen is not None and frozen.features is not None:
         if settings["epochs"]:
             untrained = start
             if goes_on(settings):
@@ -384,27 +398,35 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         else:
             tuned = tuned_again(folder, settings, data, trust=options.trust)
-    if budget is not None and schedule_of(settings) is None:
+    if fitting is not None and settings["epochs"]:
         share = 1.0 - (ending.share if ending else 0.0)
         try:
-            schedule = fit_schedule(budget, share, model, data, recipe, kept)
+            schedule = fit_schedule(fitting, share, settings, model, data, recipe, kept)
+            settings = {**settings, **schedule.to_dict()}
         except TooShort as error:
-            if not (folder / "run.json").exists():
-                raise
-            raise RunError(
-                f"{error} What was begun is kept: semppl train --resume "
-                f"{folder} --minutes {error.minutes:g} goes on from there."
-            ) from error
-        settings = {**settings, **schedule.to_dict()}
+            if frozen is None:
+                raise _how_to_go_on(folder, error) from error
+            settings = ends_without_semppl(folder, settings, data, error)
+    if fitting is not None:
         recipe = recipe_of(settings)
         # What has been timed is thrown away.
         with verbose_as(0):
             model, state, start = begin()
-    if teacher is not None and not state.step and not goes_on(settings):
-        model.start_from(teacher.backbone)
+    has_learned = settings["epochs"] > 0 or goes_on(settings)
+    masks = bool(settings.get("strangers")) and state.epoch < settings["epochs"]
+    if frozen is not None and frozen.features is None and (masks or not has_learned):
+        # It was measured before the run was interrupted.
+        frozen = frozen_of(
+            folder, settings, data, recipe, make_backbone, trust=options.trust
+        )
     if settings["epochs"]:
+        if teacher is not None and not state.step and not goes_on(settings):
+            model.start_from(teacher.backbone)
+        strangers = None
+        if masks and frozen is not None and frozen.features is not None:
+            strangers = strange_rows(frozen.features, data)
         state = train_network(
-            folder, settings, data, recipe, model, state, kept, options
+            folder, settings, data, recipe, model, state, kept, options, strangers
         )
     if start.lower is not None:
         model = model.on_pictures(start.lower, start.views)
@@ -484,6 +506,17 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     trained = TrainedRun(folder, metrics)
     tell(f"\n{trained.table()}")
     return trained
+
+
+def _how_to_go_on(folder: pathlib.Path, error: TooShort) -> TooShort:
+    """The error of a run that is kept so far; the same where nothing of it is."""
+    if not (folder / "run.json").exists():
+        return error
+    return TooShort(
+        f"{error} What was begun is kept: semppl train --resume {folder} --minutes "
+        f"{error.minutes:g} goes on from there.",
+        error.minutes,
+    )
 
 
 def _keep_backbone(recipe: Recipe, folder: pathlib.Path) -> None:

@@ -11,6 +11,7 @@ from semppl_keras.data import FewLabels
 from semppl_keras.data.few_labels import rows_of
 from semppl_keras.evaluation.propagated_probe import propagated_probe
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_head
+from semppl_keras.runs.balance import repeated_rows, wanted_shares
 from semppl_keras.runs.candidate_notes import read_note, write_note
 from semppl_keras.runs.candidates import (
     Candidate,
@@ -25,6 +26,7 @@ from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.frozen import frozen_before
 from semppl_keras.runs.kept_features import KeptFeatures, Start
 from semppl_keras.runs.members import strange_rows
+from semppl_keras.runs.options.checks import AS_LABELLED
 from semppl_keras.runs.run_models import TUNED, save_heads
 from semppl_keras.runs.safety.loading import load_model
 from semppl_keras.runs.telling import tell
@@ -51,7 +53,8 @@ def tune(
 
     Self-training: the teacher, and what it starts from, is the classifier of the frozen
     features that was fitted to what the labels become over a graph. Images that are
-    probably strangers, where that is known of the features, are not learned from.
+    probably strangers, where that is known of the features, are not learned from. The
+    labelled ones are as many of each class as the run's `balance` says.
 
     Args:
         folder: Of the run, where it may have been begun.
@@ -75,6 +78,11 @@ def tune(
     unlabelled, labelled = data.x_unlabelled, data.x_labelled
     if kept is not None:
         unlabelled, labelled = kept.unlabelled, kept.labelled
+    labels = data.y_labelled
+    wanted = wanted_shares(settings, frozen, data.class_names)
+    if wanted is not None:
+        rows = repeated_rows(wanted, labels)
+        labelled, labels = rows_of(labelled, rows), labels[rows]
     if (strangers := strange_rows(frozen, data)) is not None:
         unlabelled = rows_of(unlabelled, np.flatnonzero(~strangers))
     classifier = ImageClassifier(
@@ -88,12 +96,18 @@ def tune(
         classifier,
         unlabelled,
         labelled,
-        data.y_labelled,
+        labels,
         seed=settings["seed"],
         checkpoints=folder / CHECKPOINTS,
-        depends_on={"labels": settings["labels"]},
+        depends_on={"labels": settings["labels"], **_balance(settings)},
         trust=trust,
     ).classifier
+
+
+def _balance(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs where classes are balanced: otherwise it is what it always was."""
+    balance = settings.get("balance") or AS_LABELLED
+    return {} if balance == AS_LABELLED else {"balance": balance}
 
 
 def tuned_before(

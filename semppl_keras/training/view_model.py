@@ -245,7 +245,9 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
                 array `(N, H, W, C)`, `tf.data.Dataset`, `keras.utils.PyDataset`,
                 torch `DataLoader` or another iterable of batches. With labels, as
                 (images, labels), -1 for unknown, these are used for the metric
-                `pseudo_label_accuracy` alone, of a model that tells it.
+                `pseudo_label_accuracy` alone, of a model that tells it. `SemPPL` takes
+                (images, labels or None, weights), too: how much what each image is
+                taken for counts among its semantic positives, 0 for a stranger.
             labelled: the same of (images, labels), labels in [0, num_classes) or
                 one-hot. To an objective that knows no labels they are some more
                 images, and may be left out.

@@ -14,6 +14,7 @@ from toys import slow_on_jax
 
 from semppl_keras.cli import main
 from semppl_keras.data import TableOptions, load_own_images
+from semppl_keras.data.images import cache
 from semppl_keras.data.images.files import read_image
 from semppl_keras.data.images.label_tables import read_label_table
 from semppl_keras.evaluation.knn import nearest_others, nearest_rows
@@ -408,6 +409,29 @@ def test_own_images_are_named_by_their_paths(tmp_path, monkeypatch):
     assert all(path.startswith("photos/many/") for path in shown)
     # The table can be trained with.
     assert read_label_table(out)[0].path == few / "bright" / "0.png"
+
+
+def test_images_that_are_decoded_on_disk_are_not_read_again(
+    tmp_path, monkeypatch, capsys
+):
+    photos = tmp_path / "photos"
+    options = (*write_own_images(photos), "--cache", "disk")
+    many = photos / "many"
+    with short_run(tmp_path / "run", *options) as folder:
+        assert _label(folder, many, tmp_path / "a.csv") == 0
+        told = capsys.readouterr().out
+        # All but the one that is broken.
+        assert f"40 of 41 images are decoded already, in {folder / 'cache'}." in told
+        assert "6 of 6 images are decoded already" in told
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, "readable_formats", lambda: ["others"])
+            assert _label(folder, many, tmp_path / "b.csv") == 0
+        assert "decoded already" not in capsys.readouterr().out
+        assert _rows(tmp_path / "a.csv") == _rows(tmp_path / "b.csv")
+        # One that has changed makes others of the whole list.
+        (many / "dark_5.png").write_bytes((many / "bright_5.png").read_bytes())
+        assert _label(folder, many, tmp_path / "c.csv") == 0
+        assert "decoded already" not in capsys.readouterr().out
 
 
 @slow_on_jax

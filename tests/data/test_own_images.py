@@ -549,6 +549,8 @@ def test_names():
     assert own_name("a/b/photos") == "photos"
     assert own_name("tfds:cifar10:3.0.2#train") == "cifar10:3.0.2"
     assert own_name("npz:/a/none.npz") == "none.npz"
+    # A run's own table, which is in its folder or was.
+    assert own_name("runs/flowers_2/unlabelled.csv") == "flowers_2"
 
 
 # -- the recipe -------------------------------------------------------------------

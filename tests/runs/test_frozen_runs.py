@@ -10,11 +10,14 @@ from PIL import Image
 from toys import toy_backbone, toy_images
 
 from semppl_keras import runs
+from semppl_keras.cli import main
 from semppl_keras.evaluation.classifier_titles import TITLES
-from semppl_keras.runs import RunError, training
+from semppl_keras.runs import RunError, budget, classifiers, training, tuned
+from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.going_on import copy_networks
 from semppl_keras.runs.run_models import head_path
+from semppl_keras.runs.speed import Speed
 
 FROZEN = ["frozen_propagation", "frozen_linear", "pixels"]
 
@@ -252,6 +255,105 @@ def test_each_network_of_a_run_goes_on_with_more_labels(trained, job, tmp_path):
     finished = FinishedRun(later.folder)
     for name in by_name:
         assert finished.classifier(name)[0].num_classes == 3
+
+
+@pytest.mark.any_backend
+def test_too_few_minutes_end_in_a_run_without_semppl(
+    job, trained, tmp_path, monkeypatch, capsys
+):
+    # What the fine-tuning takes is nobody's matter here.
+    monkeypatch.setattr(budget, "measured_speed", lambda *a, **k: Speed(1.0, 3.0))
+    monkeypatch.setattr(Budget, "seconds_to_train", lambda self, share=1.0: 9.0)
+    out = tmp_path / "run"
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    asked = {**job, "verbose": 1, "minutes": 1, "out": out}
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "save_model", killed)
+        with pytest.raises(KeyboardInterrupt):
+            runs.train(**asked)
+    told = capsys.readouterr().out
+    assert "Note: the run ends without SemPPL" in told
+    assert "at least 50 steps of SemPPL, which take" in told
+    assert f"train --from {out} --minutes " in told
+    # It is known by then: nothing is timed, or trained, a second time.
+    monkeypatch.setattr(training, "fit_schedule", None)
+    monkeypatch.setattr(training, "tune", None)
+    assert main(["train", "--resume", str(out), "--trust"]) == 0
+    finished = FinishedRun(out)
+    metrics = finished.metrics
+    assert (metrics["epochs"], metrics["minutes"]) == (0, 1)
+    names = {"tuned_linear", "tuned_propagation", *FROZEN}
+    assert set(finished.classifier_names) == names
+    assert set(metrics["classifier_cv_accuracies"]) == names
+    for name in sorted(names - {"pixels"}):
+        shares = finished.classifier(name)[0].predict(finished.test.images, verbose=0)
+        accuracy = np.mean(shares.argmax(axis=1) == finished.test.labels)
+        assert accuracy == pytest.approx(metrics[f"{name}_accuracy"])
+    network = keras.models.load_model(job["backbone"])
+    kept = finished.model.backbone.get_weights()
+    for array, weight in zip(kept, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(array, weight)
+    # One that goes on from a trained run keeps what this has learned.
+    monkeypatch.setattr(Budget, "seconds_to_train", lambda self, share=1.0: -1.0)
+    later = runs.train(
+        from_run=trained.folder, minutes=0.1, out=tmp_path / "later", verbose=1
+    )
+    assert "are kept for the end: more than --minutes " in capsys.readouterr().out
+    assert set(later["classifier_cv_accuracies"]) == {
+        *FROZEN,
+        "linear",
+        "memory",
+        "propagation",
+    }
+    pair = (FinishedRun(run.folder).model.online for run in (trained, later))
+    for one, other in zip(*(model.get_weights() for model in pair), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.any_backend
+def test_balance_reaches_each_training(trained, job, tmp_path, monkeypatch):
+    given = {}
+
+    def noting(name, stop):
+        def train(*arguments, **keywords):
+            given[name] = arguments, keywords
+            raise stop
+
+        return train
+
+    monkeypatch.setattr(tuned, "self_train", noting("tuning", KeyboardInterrupt))
+    lines = job["labelled"].read_text().splitlines()
+    rows = [f"{job['unlabelled'].parent}/{line}" for line in lines[1:]]
+    labels = tmp_path / "few.csv"
+    labels.write_text("\n".join([lines[0], rows[0], *rows[1::2]]))
+    asked = {**job, "labelled": labels, "balance": "classes", "epochs": 2}
+    with pytest.raises(KeyboardInterrupt):
+        runs.train(**asked, out=tmp_path / "run")
+    (_, _, _, tuned_labels), keywords = given["tuning"]
+    counts = np.bincount(tuned_labels)
+    assert counts.min() == counts.max()
+    assert keywords["depends_on"]["balance"] == "classes"
+    # And that of a finished run, which has equally many labels, to its own classifier.
+    for method, name, argument in (
+        ("labels", "fine_tune", "class_weight"),
+        ("freematch", "train_consistently", "class_prior"),
+    ):
+        monkeypatch.setattr(classifiers, name, noting(method, KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            runs.finetune(
+                trained.folder,
+                method=method,
+                balance="estimated",
+                out=tmp_path / method,
+                verbose=0,
+            )
+        assert len(given[method][1][argument]) == 3
+        assert given[method][1]["depends_on"]["balance"] == "estimated"
+    with pytest.raises(RunError, match="--balance must be one of labels, classes, est"):
+        runs.train(**job, balance="equal", out=tmp_path / "other")
 
 
 @pytest.mark.any_backend

@@ -16,7 +16,7 @@ from tiny_runs import tiny_runs, write_archive
 
 from semppl_keras import runs
 from semppl_keras.data.images.label_tables import read_label_table
-from semppl_keras.runs import RunError, budget, training
+from semppl_keras.runs import RunError, budget, kept_files, training
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.going_on import check_channels, going_on
 from semppl_keras.runs.joined_sources import joined
@@ -322,6 +322,68 @@ def test_photographs_of_all_rounds_are_found_below_one_folder(
     images = begun.dataset.images
     names = (*images.labelled.names, *images.unlabelled.names)
     assert {pathlib.Path(name).parent for name in names} == {disk / "2026" / "photos"}
+
+
+@pytest.fixture
+def away(job, one, tmp_path):
+    """The run in one file, on a machine where its photographs are not."""
+    packed = runs.pack(one, tmp_path / "run.zip", verbose=0)
+    os.rename(job / "photos", job / "away")
+    yield packed
+    os.rename(job / "away", job / "photos")
+
+
+@pytest.mark.any_backend
+def test_a_packed_run_goes_on_with_the_images_that_it_keeps(
+    job, away, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    # One of the run has another label, one that was unlabelled has one, and one is new.
+    _write(tmp_path / "new", [34])
+    more = _table(job / "of_kept.csv", [8], _0="b")
+    with more.open("a") as file:
+        file.write(f"{tmp_path / 'new' / '34.png'},b\n")
+    later = runs.train(from_run=away, labelled=more, epochs=0, out=out)
+    told = capsys.readouterr().out
+    assert "If these may be read: --trust. The run goes on with what there is: " in told
+    assert "30 of 30 unlabelled, 6 of 6 labelled, of which 30 are kept" in told
+    assert "6 of the run in" in told
+    assert "8 now: 2 added, 1 changed, 0 removed." in told
+    assert "30 of the run, 30 now: 0 added, 0 removed." in told
+    # It is called by the run, and not by the table that this has of its images.
+    assert "\nout: 23 unlabelled and 8 labelled images" in told
+    assert later["num_labelled"] == 8
+    assert later["num_unlabelled"] == 23
+    assert later["num_skipped"] == 0
+    labels = {0: "b", 1: "b", 3: "a", 4: "b", 6: "a", 7: "b", 8: "c", 34: "b"}
+    assert _labels(out) == labels
+    # They are the squares that the network saw, and it needs the file no more.
+    images = FinishedRun(out).data.x_train
+    before = FinishedRun(away).images.kept
+    for part in before.parts.values():
+        for image in part.images:
+            assert np.any(np.all(images == image, axis=(1, 2, 3)))
+    away.unlink()
+    again = runs.train(from_run=out, epochs=0, out=tmp_path / "again", verbose=0)
+    assert _settings(again.folder)["from"]["same_labels"]
+
+
+@pytest.mark.any_backend
+def test_what_needs_the_photographs_of_a_packed_run_says_how_many(
+    job, away, tmp_path, capsys, monkeypatch
+):
+    out = tmp_path / "out"
+    missing = r"30 files, of which 30|it names .*photos.* A training needs them; the "
+    for trust in (False, True):
+        with pytest.raises(RunError, match=missing) as told:
+            runs.train(from_run=away, epochs=1, out=out, trust=trust, verbose=0)
+        assert "6 of 6 labelled images and 24 of 24 unlabelled" in str(told.value)
+        assert "--epochs 0. If the images are elsewhere: --photos" in str(told.value)
+    # Of two that are called alike none is taken for the other.
+    monkeypatch.setattr(kept_files, "short_name", lambda name, root: "alike.png")
+    with pytest.raises(RunError, match="keeps too little of them: 6 of 6 labelled"):
+        runs.train(from_run=away, epochs=0, out=out, verbose=0)
+    assert not out.exists()
 
 
 @pytest.mark.any_backend

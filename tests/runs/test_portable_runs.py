@@ -223,6 +223,20 @@ def test_a_run_is_packed_and_taken_as_it_is(trained, packed, tmp_path, capsys):
     assert (tmp_path / "third.zip").read_bytes() == packed.read_bytes()
 
 
+def test_a_page_to_review_shows_what_a_packed_run_keeps(trained, packed, tmp_path):
+    out = tmp_path / "labels.csv"
+    labels = runs.label(packed, trained[1] / "many", out=out, review=5, verbose=0)
+    page = (tmp_path / "labels.review.html").read_text(encoding="utf-8")
+    assert len(labels.review) == 5
+    # Of each image, and of the labelled one that it is like, which is no file here.
+    assert page.count("<img") == 10
+    assert page.count('alt="kept:few/') == 5
+    # With these the run goes on, whose labels need not stand in the page's table.
+    assert "The table has the labels of this page; the run has its own" in page
+    assert f"train --from {packed} --labelled" in page
+    assert "--epochs 0 --out" in page
+
+
 def test_a_packed_run_is_a_strangers(trained, gone, tmp_path, capsys):
     photos = trained[1]
     sources = {"unlabelled": "many", "labelled": "few", "test": "held"}

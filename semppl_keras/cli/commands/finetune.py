@@ -4,6 +4,7 @@ import argparse
 
 from semppl_keras.cli.arguments import (
     TRAINED_EPILOG,
+    add_balance,
     add_run,
     add_training,
     integer,
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave the network as it is and train what is on it alone",
     )
+    add_balance(training, FineTuningOptions.balance)
     add_training(
         training,
         parser.add_argument_group("output"),

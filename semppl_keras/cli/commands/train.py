@@ -5,6 +5,7 @@ import argparse
 from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.cli.arguments import (
     BACKBONE_FORMS,
+    add_balance,
     add_fit,
     add_max_megapixels,
     add_minutes,
@@ -212,6 +213,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "a pretrained --backbone, teach less: with many of them a little better, else "
         "of no effect",
     )
+    add_balance(training)
     folder = parser.add_argument_group("run folder")
     folder.add_argument(
         "--out",

@@ -54,7 +54,9 @@ def make_source(
         data = (data,)
     if isinstance(data, tuple) and len(data) in (2, 3) and _is_array(data[0]):
         # Labels are often a plain list.
-        data = (data[0], *(to_numpy(part) for part in data[1:]))
+        # Weights may come without any.
+        others = (None if part is None else to_numpy(part) for part in data[1:])
+        data = (data[0], *others)
     if isinstance(data, list) and len(data) == 2 and _are_images_and_labels(*data):
         raise ValueError(
             f"`{name}` is a list, which stands for a list of batches. Received: a list "
@@ -62,7 +64,7 @@ def make_source(
         )
     # A list of several arrays is a list of batches of images.
     of_arrays = isinstance(data, tuple) or (isinstance(data, list) and len(data) == 1)
-    if of_arrays and data and all(_is_array(part) for part in data):
+    if of_arrays and data and all(_is_array(one) for one in data if one is not None):
         return ArraySource(
             name, data, spec, labelled=labelled, seed=seed, class_weight=class_weight
         )

@@ -193,7 +193,7 @@ class TFFeed:
     ) -> tuple[Any, dict[str, Any]]:
         feed = self._feed
         labels = passed[1] if feed.passed.has_labels else None
-        weights = passed[2] if self.has_weights else None
+        weights = passed[1 + feed.passed.has_labels] if self.has_weights else None
         numbers = passed[-1] if feed.has_numbers else None
         if feed.beside is not None:
             beside = Batch(beside[0], beside[1] if feed.beside.has_labels else None)

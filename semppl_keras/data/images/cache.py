@@ -118,6 +118,34 @@ def decode_cached(
     return rows[: len(decoded.kept)], decoded
 
 
+def read_cached(
+    images: ImageList,
+    size: int,
+    channels: int,
+    *,
+    fit: str,
+    folder: str | os.PathLike[str],
+    ranges: ValueRanges | None = None,
+    num_first: int | None = None,
+) -> tuple[np.ndarray, DecodedRows] | None:
+    """A list of images as `decode_cached` has decoded it to disk.
+
+    Args:
+        images, size, channels, fit, folder, ranges, num_first: as that takes them.
+
+    Returns:
+        As that; None where none of the same images, read in the same way, is there.
+    """
+    shape = (len(images), size, size, channels)
+    described = _fingerprint(images, shape, fit, num_first, ranges)
+    return _Paths(pathlib.Path(folder), described, shape).read()
+
+
+def holds_any(folder: str | os.PathLike[str]) -> bool:
+    """Whether there are decoded images in a folder of caches at all."""
+    return any(pathlib.Path(folder).glob(f"{_PREFIX}*.npy"))
+
+
 def free_memory() -> int:
     """Bytes of memory that the process can still take, as far as the system tells."""
     found = []

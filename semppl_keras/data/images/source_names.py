@@ -7,6 +7,9 @@ TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".json")
 # What other programs write of images, and their labels.
 JSON_ENDING = ".json"
 
+# The table that a run has of its unlabelled images, in its folder.
+_OF_RUN = "unlabelled.csv"
+
 # Of sources that are no folders and no tables: KIND:REST.
 _KINDS = ("npz", "tfds", "tfrecord")
 
@@ -42,11 +45,14 @@ def resolved_source(source: Source) -> str:
 
 
 def own_name(source: Source) -> str:
-    """What a source is called in reports and folders: the last part of its path."""
+    """What a source is called in reports and folders: the last part of its path, of a
+    run's own table that of the run's."""
     kind, path = kind_and_rest(source)
     if kind == "tfds":
         return path.partition("#")[0]
-    name = os.path.basename(os.path.abspath(path))
+    folder, name = os.path.split(os.path.abspath(path))
+    if name == _OF_RUN and kind is None:
+        return os.path.basename(folder) or name
     return os.path.splitext(name)[0] if os.path.isfile(path) else name
 
 

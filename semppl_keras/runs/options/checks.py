@@ -30,6 +30,10 @@ _CALLED = {
     "from_run": "--from",
 }
 
+# What is balanced in trainings: labels count as they are, classes alike, or as often as
+# their images are estimated to be there.
+AS_LABELLED, CLASSES, ESTIMATED = BALANCES = ("labels", "classes", "estimated")
+
 # What NumPy takes for a seed, and more than anything else is counted to.
 _MOST = 2**32 - 1
 _MOST_MEGAPIXELS = 10**6

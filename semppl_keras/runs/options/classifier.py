@@ -6,6 +6,8 @@ from typing import Any
 from semppl_keras.recipes.classifiers import DISTILLATION, LABELS, METHODS
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
+    AS_LABELLED,
+    BALANCES,
     Options,
     backbone,
     check_not_both,
@@ -54,6 +56,7 @@ class FineTuningOptions(ClassifierOptions):
     method: str = checked(one_of(METHODS), LABELS)
     from_layer: int | None = checked(integer(0), None)
     freeze_backbone: bool = checked(flag, False)
+    balance: str = checked(one_of(BALANCES), AS_LABELLED)
 
     def __post_init__(self) -> None:
         super().__post_init__()

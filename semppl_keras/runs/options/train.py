@@ -6,6 +6,7 @@ from typing import Any
 from semppl_keras.data.defaults import CACHES, FITS
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
+    BALANCES,
     backbone,
     check_not_both,
     checked,
@@ -57,6 +58,7 @@ class TrainOptions(TableFields):
     learning_rate: float | None = checked(positive, None)
     seed: int | None = checked(integer(0), None)
     strangers: bool | None = checked(flag, None)
+    balance: str | None = checked(one_of(BALANCES), None)
     out: str | None = checked(output, None)
     checkpoint_minutes: float | None = checked(positive, None)
     log: str | None = checked(one_of(TRACKERS), None)

@@ -12,6 +12,7 @@ from semppl_keras.data.datasets.specs import is_spec
 from semppl_keras.data.defaults import FITS
 from semppl_keras.data.images.value_ranges import as_ranges
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.options.checks import BALANCES
 
 _BRING_BACK = "Bring it back from a copy, or train again."
 
@@ -170,6 +171,12 @@ SETTINGS = {
     "batch_size": integer(2, optional=True),
     "learning_rate": number(1e-30, 1e30, optional=True),
     "strangers": Entry(bool | None, optional=True),
+    "balance": Entry(
+        str | None,
+        lambda value: value is None or value in BALANCES,
+        f"that is one of {', '.join(BALANCES)}",
+        optional=True,
+    ),
     "class_names": CLASS_NAMES,
     "images_digest": Entry(str | None, optional=True),
     "labels": Entry(dict, optional=True),

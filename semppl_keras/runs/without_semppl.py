@@ -1,0 +1,59 @@
+"""A run whose minutes leave no time for SemPPL: it ends with what it has by then."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from semppl_keras.callbacks.training_progress import spoken_duration
+from semppl_keras.data import FewLabels
+from semppl_keras.runs.budget import Budget, TooShort
+from semppl_keras.runs.run_files import write_run_files
+from semppl_keras.runs.telling import tell
+
+
+def ends_without_semppl(
+    folder: pathlib.Path, settings: Mapping[str, Any], data: FewLabels, why: TooShort
+) -> dict[str, Any]:
+    """Tells that SemPPL is not trained, and notes it, so that a run that goes on knows.
+
+    Args:
+        folder: Of the run.
+        settings: What `run.json` holds.
+        data: What it is trained on.
+        why: How much time there is, and how much would be needed.
+
+    Returns:
+        What `run.json` holds from now on.
+    """
+    tell(
+        f"Note: the run ends without SemPPL, with classifiers of the backbone's "
+        f"features. {why} To go on from there: semppl train --from {folder} --minutes "
+        f"{why.minutes:g} --out DIR."
+    )
+    settings = {**settings, "epochs": 0}
+    write_run_files(folder, settings, data)
+    return settings
+
+
+def unless_no_time_is_left(
+    budget: Budget, folder: pathlib.Path, settings: dict[str, Any], data: FewLabels
+) -> dict[str, Any]:
+    """The settings of a run; of one that `ends_without_semppl` where reading and
+    measuring have taken all the time that there is.
+
+    Args:
+        budget: Of the run.
+        folder, settings, data: As for `ends_without_semppl`.
+    """
+    if budget.seconds_to_train() > 0:
+        return settings
+    least = budget.least_minutes(0.0)
+    # A guess: by then nothing of the training was timed.
+    minutes = float(f"{2 * least:.2g}")
+    why = TooShort(
+        f"Of --minutes {budget.minutes:g} reading and measuring have taken "
+        f"{spoken_duration(budget.spent)}, and {spoken_duration(budget.kept)} are kept "
+        f"for the end: more than --minutes {least:.2g} would be needed.",
+        minutes,
+    )
+    return ends_without_semppl(folder, settings, data, why)
