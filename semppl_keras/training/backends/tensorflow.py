@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from semppl_keras.training.backends.tf_normalisation import fused_normalisation
 from semppl_keras.training.backends.tf_optimizer import gradients_added_up_first
 
 
@@ -30,7 +31,9 @@ class ViewTrainer(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        logs = super().train_step((self.begin_step(images, labels), labels))
+        views = self.begin_step(images, labels)
+        with fused_normalisation(self):
+            logs = super().train_step((views, labels))
         self.after_update()
         return logs
 
