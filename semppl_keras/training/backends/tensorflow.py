@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from semppl_keras.training.backends.tf_adam import adam_at_once, move_by_share
 from semppl_keras.training.backends.tf_normalisation import fused_normalisation
 from semppl_keras.training.backends.tf_optimizer import gradients_added_up_first
 
@@ -32,14 +33,27 @@ class ViewTrainer(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         views = self.begin_step(images, labels)
-        with fused_normalisation(self):
+        with fused_normalisation(self), self._optimizer_at_once():
             logs = super().train_step((views, labels))
         self.after_update()
         return logs
 
+    def _optimizer_at_once(self) -> contextlib.AbstractContextManager[None]:
+        # A strategy's weights lie on several devices, and its own code changes them.
+        if self._in_strategy:
+            return contextlib.nullcontext()
+        return adam_at_once(self.optimizer)
+
     def write_state(self, variable: Any, value: Any) -> None:
         """Sets a variable from within `compute_loss`."""
         variable.assign(value)
+
+    def move_by_share(self, variable: Any, aim: Any, share: Any) -> None:
+        """Moves a variable by a share of its way to the value of another one."""
+        if self._in_strategy:
+            variable.assign(variable + share * (aim - variable))
+        else:
+            move_by_share(variable.value, aim.value, share)
 
     # -- under tf.distribute --------------------------------------------------
 
