@@ -33,16 +33,20 @@ class ViewTrainer(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         views = self.begin_step(images, labels)
-        with fused_normalisation(self), self._optimizer_at_once():
+        with self.in_fewer_operations():
             logs = super().train_step((views, labels))
         self.after_update()
         return logs
 
-    def _optimizer_at_once(self) -> contextlib.AbstractContextManager[None]:
-        # A strategy's weights lie on several devices, and its own code changes them.
-        if self._in_strategy:
-            return contextlib.nullcontext()
-        return adam_at_once(self.optimizer)
+    @contextlib.contextmanager
+    def in_fewer_operations(self) -> Iterator[None]:
+        """What is traced within computes what it would, in fewer operations."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(fused_normalisation(self))
+            # A strategy's weights lie on several devices: its own code changes them.
+            if not self._in_strategy:
+                stack.enter_context(adam_at_once(self.optimizer))
+            yield
 
     def write_state(self, variable: Any, value: Any) -> None:
         """Sets a variable from within `compute_loss`."""

@@ -4,7 +4,7 @@ Keras computes for each weight anew how large this step is, and reads and multip
 operations of their own. Small networks have some forty weights of a few thousand
 numbers, and a thousand operations of Adam.
 
-TensorFlow's own operation for all of it, ResourceApplyAdam, is not quite Keras' Adam: it
+TensorFlow's own operation for all of it, ResourceApplyAdam, is not quite Keras': it
 takes 1 - beta in float32, which for beta = 0.999 is another number in the fifth digit.
 """
 
