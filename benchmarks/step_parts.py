@@ -36,6 +36,12 @@ PARTS = {
 }
 
 
+class Clock:
+    """What is counted: seconds on the wall, or those of the processor."""
+
+    read = staticmethod(time.perf_counter)
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """What is trained on what.
@@ -216,13 +222,17 @@ class Step:
             )
         return timer.seconds
 
-    def lean(self):
-        """The irreducible work as lean code: networks and optimiser.
+    def lean(self, as_step=False):
+        """The irreducible work as lean code: networks and optimiser, by Keras.
 
         Forward and backward of the online network over all views, forward of the
         target over the large ones, and the optimiser. The loss is the product of the
         embeddings of both, so that the backward pass waits for the target as it does
         in every objective that has one.
+
+        Args:
+            as_step: bool, whether networks and optimiser run in the operations that
+                TensorFlow's step puts in the place of Keras'.
         """
         model = self.model
 
@@ -242,12 +252,18 @@ class Step:
                 *model.optimizer.variables,
             ],
             gradients=True,
+            as_step=as_step,
         )
         return repeated(function, self._views)
 
     def functions(self, parts=True):
-        """`full` and `lean`; with `parts` also `fit`, the parts, and `queue`."""
+        """`full` and `lean`; with `parts` also `fit`, the parts, and `queue`.
+
+        On TensorFlow `lean_as_step`, too: the same in the operations of the step.
+        """
         whole = {"full": self.full, "lean": self.lean()}
+        if BACKEND == "tensorflow":
+            whole["lean_as_step"] = self.lean(as_step=True)
         if not parts:
             return whole
         return {**whole, "fit": self.fit, **self.parts(), "queue": self.queue()}
@@ -296,7 +312,10 @@ class Step:
         function = self._compiled(self._enqueue, self.model.memory.variables)
         return repeated(function, self._target)
 
-    def _compiled(self, function, variables, gradients=False):
+    def _compiled(self, function, variables, gradients=False, as_step=True):
+        operations = getattr(self.model, "in_fewer_operations", None)
+        if operations is not None and as_step:
+            function = operations()(function)
         return Compiled(function, variables, self.model.jit_compile, gradients)
 
     @property
@@ -385,7 +404,7 @@ class _StepTimer(keras.callbacks.Callback):
         last = self._executions * self._stride >= self.params["steps"]
         if self._executions == 1 or last:
             wait(logs)
-        now = time.perf_counter()
+        now = Clock.read()
         if self._executions == 1:
             self._start = now
         elif last:
@@ -402,11 +421,11 @@ def of_one_size(batch_of_views):
 
 def seconds_each(run, count):
     """Seconds of each of `count` runs, the device's work included."""
-    start = time.perf_counter()
+    start = Clock.read()
     for _ in range(count):
         result = run()
     wait(result)
-    return (time.perf_counter() - start) / count
+    return (Clock.read() - start) / count
 
 
 def repeated(function, *inputs):
@@ -472,6 +491,12 @@ def table(seconds):
         f"ratio            {seconds['full'] / seconds['lean']:10.3f}, turn by turn "
         f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})",
     ]
+    if "lean_as_step" in seconds:
+        own = seconds["lean_as_step"]
+        lines.append(
+            f"irreducible work {1e3 * own:10.2f} ms in the operations of the step, "
+            f"ratio {seconds['full'] / own:.3f}"
+        )
     if "fit" in seconds:
         of_fit = shares(seconds)
         of_fit["sum"] = sum(of_fit.values())

@@ -92,6 +92,7 @@ class KeepsAverage:
     # Of the model that this is a part of.
     step: Any
     completed_updates: Callable[[], Any]
+    move_by_share: Callable[[Any, Any, Any], None]
 
     target_momentum: float | None = None
 
@@ -134,8 +135,7 @@ class KeepsAverage:
             return
         weight = (1.0 - self.current_momentum()) * self.completed_updates()
         for average, source in self.moving_pairs():
-            own_weight = ops.cast(weight, average.dtype)
-            average.assign(average + own_weight * (source - average))
+            self.move_by_share(average, source, ops.cast(weight, average.dtype))
 
     def schedule_target(
         self, base_momentum: float, start: int, steps: int | None

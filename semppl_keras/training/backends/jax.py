@@ -35,6 +35,10 @@ class ViewTrainer(keras.Model):
         """Sets a variable from within `compute_loss`."""
         variable.assign(value)
 
+    def move_by_share(self, variable: Any, aim: Any, share: Any) -> None:
+        """Moves a variable by a share of its way to the value of another one."""
+        variable.assign(variable + share * (aim - variable))
+
     @property
     def num_replicas(self) -> int:
         """Equal parts into which every batch is divided."""

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from semppl_keras.training.backends.tf_adam import adam_at_once, move_by_share
+from semppl_keras.training.backends.tf_normalisation import fused_normalisation
 from semppl_keras.training.backends.tf_optimizer import gradients_added_up_first
 
 
@@ -30,13 +32,32 @@ class ViewTrainer(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        logs = super().train_step((self.begin_step(images, labels), labels))
+        views = self.begin_step(images, labels)
+        with self.in_fewer_operations():
+            logs = super().train_step((views, labels))
         self.after_update()
         return logs
+
+    @contextlib.contextmanager
+    def in_fewer_operations(self) -> Iterator[None]:
+        """What is traced within computes what it would, in fewer operations."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(fused_normalisation(self))
+            # A strategy's weights lie on several devices: its own code changes them.
+            if not self._in_strategy:
+                stack.enter_context(adam_at_once(self.optimizer))
+            yield
 
     def write_state(self, variable: Any, value: Any) -> None:
         """Sets a variable from within `compute_loss`."""
         variable.assign(value)
+
+    def move_by_share(self, variable: Any, aim: Any, share: Any) -> None:
+        """Moves a variable by a share of its way to the value of another one."""
+        if self._in_strategy:
+            variable.assign(variable + share * (aim - variable))
+        else:
+            move_by_share(variable.value, aim.value, share)
 
     # -- under tf.distribute --------------------------------------------------
 

@@ -38,6 +38,10 @@ class ViewTrainer(keras.Model):
         """
         self._state_writes.append(lambda: variable.assign(value))
 
+    def move_by_share(self, variable: Any, aim: Any, share: Any) -> None:
+        """Moves a variable by a share of its way to the value of another one."""
+        variable.assign(variable + share * (aim - variable))
+
     @property
     def num_replicas(self) -> int:
         """Equal parts into which every batch is divided: here there is one."""
