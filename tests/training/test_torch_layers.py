@@ -1,4 +1,4 @@
-"""Torch's own kernels in the step on torch: what Keras' layers compute, in less time."""
+"""Torch's own kernels in the step on torch compute what Keras' layers compute."""
 
 import keras
 import numpy as np
