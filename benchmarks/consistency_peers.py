@@ -49,8 +49,8 @@ def main():
     print(
         f"FixMatch, {arguments.labelled} labelled and "
         f"{arguments.ratio * arguments.labelled} unlabelled images of {arguments.size} "
-        f"px a step; torch {torch.__version__}, {torch.get_num_threads()} threads, load "
-        f"{os.getloadavg()[0]:.1f}; medians of {arguments.rounds} turns, "
+        f"px a step; torch {torch.__version__}, {torch.get_num_threads()} threads, "
+        f"load {os.getloadavg()[0]:.1f}; medians of {arguments.rounds} turns, "
         f"{arguments.clock} time"
     )
     for name, rate in rates.items():
