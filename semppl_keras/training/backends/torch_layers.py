@@ -36,8 +36,10 @@ def torch_kernels(network: keras.layers.Layer) -> Iterator[None]:
     """
     replaced = []
     for layer in network._flatten_layers():
-        name, function, fits = _REPLACED.get(type(layer), (None, None, None))
-        if name is None or name in vars(layer) or not fits(layer):
+        if type(layer) not in _REPLACED:
+            continue
+        name, function, fits = _REPLACED[type(layer)]
+        if name in vars(layer) or not fits(layer):
             continue
         vars(layer)[name] = types.MethodType(function, layer)
         replaced.append((layer, name))
@@ -167,7 +169,7 @@ def _normalisation(
     channels_last = images.ndim == 4
     if channels_last:
         images = _channels_first(images)
-    scale, offset, *moving = (
+    scale, offset, moving_mean, moving_variance = (
         None if variable is None else ops.cast(variable, images.dtype)
         for variable in (
             layer.gamma if layer.scale else None,
@@ -183,12 +185,20 @@ def _normalisation(
         # Torch's own moving variance would be that of a sample, larger than the
         # batch's by n / (n - 1), and others than on the other backends.
         variance = (inverse_deviation.pow(-2.0) - layer.epsilon).clamp_min(0.0)
-        of_batch = (layer.moving_mean, mean), (layer.moving_variance, variance)
-        for (variable, value), kept in zip(of_batch, moving, strict=True):
+        for variable, kept, value in (
+            (layer.moving_mean, moving_mean, mean),
+            (layer.moving_variance, moving_variance, variance),
+        ):
             variable.assign(kept * layer.momentum + value * (1.0 - layer.momentum))
     else:
         normalised = functional.batch_norm(
-            images, *moving, scale, offset, False, 0.0, layer.epsilon
+            images,
+            moving_mean,
+            moving_variance,
+            scale,
+            offset,
+            training=False,
+            eps=layer.epsilon,
         )
     if channels_last:
         normalised = normalised.permute(_LAST)
