@@ -289,6 +289,62 @@ def test_the_cost_of_consistency_training(tmp_path):
 
 
 @pytest.mark.any_backend
+def test_without_lightly_there_is_nothing_to_compare_with(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    peers = benchmark("peers")
+    assert peers.parsed(["--backends", "torch"]).backends == ["torch"]
+    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r'lightly cannot.*install "lightly==1\.6'):
+        peers.check_lightly()
+
+
+@pytest.mark.any_backend
+def test_ratios_are_to_the_quicker_lightly(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    peers = benchmark("peers")
+    seconds = {
+        "lightly": {"wall": [4, 5, 6], "processor": [8, 2, 2]},
+        "lightly, channels-last": {"wall": [3, 2, 4], "processor": [9, 9, 9]},
+        "torch": {"wall": [1, 4, 4], "processor": [4, 4, 1]},
+    }
+    found = peers.ratios(seconds)
+    assert found == {"wall": {"torch": 1.0}, "processor": {"torch": 2.0}}
+    assert json.loads(peers.last_line(found)) == {
+        "torch_ratio": 1.0,
+        "torch_processor_ratio": 2.0,
+    }
+
+
+@pytest.mark.slow
+@slow_on_jax
+def test_a_side_of_the_comparison_takes_its_turn(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    sizes = ["--batch", 2, "--steps", 1, "--size", 16]
+    side = benchmark("turns").Program("peer_simclr.py", sizes, threads=1)
+    try:
+        assert side.names == [BACKEND]
+        seconds = side.turn(BACKEND)
+    finally:
+        side.close()
+    assert set(seconds) == {"wall", "processor"}
+    assert min(seconds.values()) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND != "torch", reason="both sides are torch's")
+def test_fixmatch_beside_plain_pytorch():
+    output = run(
+        *("consistency_peers.py", "--size", 8, "--labelled", 4),
+        *("--steps", 1, "--rounds", 1),
+    )
+    *_, ours, plain, last = output.splitlines()
+    rates = [float(re.search(r"([\d.]+) images/s", line)[1]) for line in (ours, plain)]
+    ratio = json.loads(last)["fixmatch_ratio"]
+    assert ratio == pytest.approx(rates[0] / rates[1], rel=0.02)
+
+
+@pytest.mark.any_backend
 def test_the_benchmark_of_labels_compares_on_the_same_labels(tmp_path):
     labels_of = benchmark("labels")
     labels_of.LEAST, labels_of.MANY = 15, 12

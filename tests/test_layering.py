@@ -110,6 +110,7 @@ BACKEND_IMPORTS = {
     "training/backends/tf_optimizer.py": {"tensorflow"},
     "training/backends/tf_replicas.py": {"tensorflow"},
     "training/backends/torch.py": {"torch"},
+    "training/backends/torch_layers.py": {"torch"},
     "data/feed/tf_feed.py": {"tensorflow"},
     "data/images/tf_records.py": {"tensorflow"},
     "checkpoints/tf_variables.py": {"tensorflow"},

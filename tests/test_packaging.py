@@ -107,7 +107,7 @@ def test_what_users_can_install_is_told_by_doctor():
     }
     # Doctor tells of the backends by themselves; the others are for those who work on
     # the package, and for an example.
-    assert set(EXTRAS) - told == {"jax", "torch", "docs", "test", "lite0"}
+    assert set(EXTRAS) - told == {"jax", "torch", "docs", "test", "lite0", "peers"}
 
 
 # -- what is built ------------------------------------------------------------

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import torch
 
+from semppl_keras.training.backends.torch_layers import lay_out_kernels, torch_kernels
+
 
 class ViewTrainer(keras.Model):
     """A model whose step makes views, trains on them, and updates afterwards.
@@ -22,14 +24,19 @@ class ViewTrainer(keras.Model):
         # by path; layers that share a name share a path.
         for variable in self.trainable_variables:
             variable.value.grad = None
-        with torch.no_grad():
+        with torch.no_grad(), self._kernels():
             views = self.begin_step(images, labels)
-        logs = super().train_step((views, labels))
+        with self._kernels():
+            logs = super().train_step((views, labels))
         with torch.no_grad():
             for write in self._state_writes:
                 write()
             self.after_update()
         return logs
+
+    def _kernels(self) -> contextlib.AbstractContextManager[None]:
+        # What torch.compile makes of Keras' own code needs no help.
+        return contextlib.nullcontext() if self.jit_compile else torch_kernels(self)
 
     def write_state(self, variable: Any, value: Any) -> None:
         """Sets a variable from within `compute_loss`.
@@ -67,4 +74,5 @@ class ViewTrainer(keras.Model):
 
     def fit_arguments(self, feed: Any) -> dict[str, Any]:
         """What Keras' `fit` is given of a feed."""
+        lay_out_kernels(self, self.optimizer)
         return feed.fit_arguments()

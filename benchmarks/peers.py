@@ -1,0 +1,137 @@
+"""SimCLR of lightly and of this package: images per second, in turn.
+
+    pip install "lightly==1.6.*"
+    python benchmarks/peers.py
+
+A ResNet-18 on two views of 64 px, batches of 64, augmentations included. Each side
+trains in a process of its own, one at a time, and each on its backend: lightly as its
+documentation has it and with channels-last memory, of which the quicker counts, and
+this package on torch and on TensorFlow. Both sides hold their images in memory, as
+NumPy's arrays here and as Pillow's images there, and load in the process that trains.
+
+The ratios are ours over lightly's, medians over the turns: of images per second, and of
+images per second of the processor's time, which hardly depends on what else the machine
+does. The last line is JSON.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import sys
+
+from turns import Program
+
+BACKENDS = ("torch", "tensorflow")
+LIGHTLY = ("lightly", "lightly, channels-last")
+CLOCKS = ("wall", "processor")
+MISSING = (
+    "It is lightly that is compared with, and {} cannot be imported. Install it beside "
+    'torch: pip install "lightly==1.6.*", or, where that would change torch, pip '
+    'install --no-deps "lightly==1.6.*" torchvision lightning-utilities.'
+)
+
+
+def parsed(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
+    parser.add_argument("--batch", type=int, default=64, help="images a step")
+    parser.add_argument("--size", type=int, default=64, help="px, of images and views")
+    parser.add_argument("--steps", type=int, default=4, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=5, help="turns")
+    parser.add_argument("--threads", type=int, help="default: what each side chooses")
+    return parser.parse_args(arguments)
+
+
+def check_lightly():
+    """Ends the program where there is nothing to compare with."""
+    for name in ("lightly", "torchvision"):
+        if importlib.util.find_spec(name) is None:
+            raise SystemExit(MISSING.format(name))
+
+
+def programs(arguments):
+    """The side of each name, at work."""
+    sizes = [
+        *("--batch", arguments.batch),
+        *("--steps", arguments.steps),
+        *("--size", arguments.size),
+    ]
+    sides = [Program("peer_lightly.py", sizes, arguments.threads)]
+    for backend in arguments.backends:
+        sides.append(
+            Program("peer_simclr.py", sizes, arguments.threads, KERAS_BACKEND=backend)
+        )
+    return {name: side for side in sides for name in side.names}
+
+
+def in_turn(sides, rounds):
+    """The seconds of every turn, by side and clock."""
+    seconds = {name: {clock: [] for clock in CLOCKS} for name in sides}
+    for _ in range(rounds):
+        for name, side in sides.items():
+            for clock, value in side.turn(name).items():
+                seconds[name][clock].append(value)
+    return seconds
+
+
+def ratios(seconds):
+    """Ours over lightly's, by clock and backend: medians of the turns' ratios.
+
+    Args:
+        seconds: dict of side to dict of clock to list, as `in_turn` gives.
+
+    Returns:
+        dict of clock to dict of backend to float.
+    """
+    found = {}
+    for clock in CLOCKS:
+        best = min(LIGHTLY, key=lambda name: statistics.median(seconds[name][clock]))
+        found[clock] = {
+            backend: statistics.median(
+                theirs / own
+                for theirs, own in zip(
+                    seconds[best][clock], seconds[backend][clock], strict=True
+                )
+            )
+            for backend in BACKENDS
+            if backend in seconds
+        }
+    return found
+
+
+def last_line(of_clock):
+    """The ratios as JSON."""
+    told = {}
+    for clock, ending in (("wall", "ratio"), ("processor", "processor_ratio")):
+        for backend, value in of_clock[clock].items():
+            told[f"{backend}_{ending}"] = round(value, 3)
+    return json.dumps(told)
+
+
+def main():
+    arguments = parsed()
+    check_lightly()
+    print(
+        f"SimCLR, ResNet-18, two views of {arguments.size} px, {arguments.batch} "
+        f"images a step, {arguments.threads or 'default'} threads; {os.cpu_count()} "
+        f"cores, load {os.getloadavg()[0]:.1f}; medians of {arguments.rounds} turns",
+        flush=True,
+    )
+    sides = programs(arguments)
+    try:
+        seconds = in_turn(sides, arguments.rounds)
+    finally:
+        for side in {id(side): side for side in sides.values()}.values():
+            side.close()
+    images = arguments.batch * arguments.steps
+    print("| | images/s | images per processor's second |\n| --- | --- | --- |")
+    for name, of_clock in seconds.items():
+        rates = [images / statistics.median(of_clock[clock]) for clock in CLOCKS]
+        print(f"| {name} | {rates[0]:.1f} | {rates[1]:.1f} |")
+    print(last_line(ratios(seconds)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
