@@ -5,7 +5,7 @@
 For `test_distribution`, which compares this with one device. The devices are virtual:
 how many there are must be said before a backend starts, and so in a process of its
 own. With `--port` it is one of two processes on the loopback interface, each of one
-device (`--process`); the first one writes.
+device (`--process`); the first one writes. On torch these are all that there is.
 """
 
 import argparse
@@ -35,6 +35,8 @@ from semppl_keras.optimizers import LARS
 from semppl_keras.views import RandAugment, WeakStrong
 
 BACKEND = keras.backend.backend()
+# On torch several processes do not evaluate.
+EVALUATES = BACKEND != "torch"
 IMAGES, LABELS = toy_images(40)
 UNLABELLED, HIDDEN = IMAGES[8:], np.where(np.arange(32) < 9, LABELS[8:], -1)
 LABELLED = IMAGES[:8], LABELS[:8]
@@ -99,13 +101,9 @@ def semppl(**arguments):
 
 def fine_tuner():
     tuner = FineTuner(make_semppl(), num_classes=3, seed=0)
-    return train(
-        # Of the last batch of 32 a single image is left, for one replica.
-        tuner,
-        *LABELLED,
-        batch_size=8,
-        validation_data=(IMAGES[:33], LABELS[:33]),
-    )
+    # Of the last batch of 32 a single image is left, for one replica.
+    validation = {"validation_data": (IMAGES[:33], LABELS[:33])} if EVALUATES else {}
+    return train(tuner, *LABELLED, batch_size=8, **validation)
 
 
 def distiller():
@@ -161,8 +159,10 @@ def uneven():
         batch_size=20,
         labelled_batch_size=4,
         epochs=1,
-        validation_data=(IMAGES[:13], LABELS[:13]),
+        **({"validation_data": (IMAGES[:13], LABELS[:13])} if EVALUATES else {}),
     )
+    if not EVALUATES:
+        return record
     evaluated = model.evaluate(IMAGES[:33], LABELS[:33], verbose=0)
     return {
         **record,
@@ -221,6 +221,11 @@ SCENARIOS = {
 }
 
 
+if BACKEND == "torch":
+    # Keras runs one step at a time there.
+    del SCENARIOS["several_steps"]
+
+
 @contextlib.contextmanager
 def devices_of(arguments):
     """The strategy or distribution of the devices asked for."""
@@ -246,6 +251,20 @@ def devices_of(arguments):
             )
         with strategy.scope():
             yield
+    elif BACKEND == "torch":
+        from torch import distributed
+
+        if not arguments.port:
+            yield
+            return
+        distributed.init_process_group(
+            "gloo",
+            init_method=f"tcp://127.0.0.1:{arguments.port}",
+            rank=arguments.process,
+            world_size=2,
+        )
+        yield
+        distributed.destroy_process_group()
     else:
         if arguments.port:
             keras.distribution.initialize(
