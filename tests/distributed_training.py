@@ -5,7 +5,7 @@
 For `test_distribution`, which compares this with one device. The devices are virtual:
 how many there are must be said before a backend starts, and so in a process of its
 own. With `--port` it is one of two processes on the loopback interface, each of one
-device (`--process`); the first one writes. On torch these are all that there is.
+device (`--process`). On torch these are all that there is.
 """
 
 import argparse
@@ -282,14 +282,15 @@ def main():
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--port", type=int)
     parser.add_argument("--process", type=int, default=0)
-    parser.add_argument("--out")
+    parser.add_argument("--out", help="with {process} in it a file for each")
     parser.add_argument("--load", help="go on with this model for an epoch")
     parser.add_argument("--save", help="write the last model there")
     arguments = parser.parse_args()
     results = {}
     with devices_of(arguments):
         for name in arguments.scenarios:
-            keras.utils.set_random_seed(0)
+            # On torch the initial weights are the first process' own.
+            keras.utils.set_random_seed(arguments.process if BACKEND == "torch" else 0)
             for key, value in SCENARIOS[name]().items():
                 results[f"{name}/{key}"] = value
         if arguments.load:
@@ -299,9 +300,10 @@ def main():
             keras.utils.set_random_seed(0)
             model = make_semppl()
             pretrain(model, epochs=1)
-            model.save(arguments.save)
-    if arguments.process == 0 and arguments.out:
-        np.savez(arguments.out, **results)
+            if arguments.process == 0:
+                model.save(arguments.save)
+    if arguments.out:
+        np.savez(arguments.out.format(process=arguments.process), **results)
 
 
 def go_on(model):

@@ -1,10 +1,10 @@
 """What processes add up around a step on torch: gradients and metrics.
 
-Not `DistributedDataParallel`: it hooks into the one forward pass of the module that it
-wraps, and Keras' trainer calls the model itself. It averages, where the shares of a loss
-are to be added up, and it takes parameters by their names in the module, which layers of
-one name share on Keras. Gradients are added up once they are all there: after
-the backward pass instead of during it.
+Not by `DistributedDataParallel`: it hooks into the forward pass of the module that it
+wraps, and Keras' trainer calls the model itself; it averages, where shares of a loss
+are to be added up; and it knows parameters by their names in the module, which on Keras
+layers of one name share. Gradients are added up once all of them are there, and not
+while the backward pass goes on, which costs the time of sending them.
 """
 
 import contextlib
