@@ -3,9 +3,9 @@
     python examples/launch.py --processes 2 examples/many_devices.py --epochs 1
 
 Each process is told its place among the others, for JAX (JAX_COORDINATOR,
-JAX_PROCESSES, JAX_PROCESS) and for TensorFlow (TF_CONFIG). What the first one prints
-is shown. If one fails, the others are ended, its last lines are shown, and the exit
-status is its own.
+JAX_PROCESSES, JAX_PROCESS), for TensorFlow (TF_CONFIG) and for torch (RANK, WORLD_SIZE,
+MASTER_ADDR and what else torchrun sets). What the first one prints is shown. If one
+fails, the others are ended, its last lines are shown, and the exit status is its own.
 """
 
 import argparse
@@ -44,6 +44,12 @@ def start(command, index, ports, output):
                 "task": {"type": "worker", "index": index},
             }
         ),
+        "RANK": str(index),
+        "LOCAL_RANK": str(index),
+        "WORLD_SIZE": str(len(workers)),
+        "LOCAL_WORLD_SIZE": str(len(workers)),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(ports[0]),
     }
     return subprocess.Popen(
         [sys.executable, *command],

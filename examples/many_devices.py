@@ -4,12 +4,16 @@
     python examples/launch.py --processes 2 examples/many_devices.py
                                                      two processes, to try it here
 
-TensorFlow or JAX, by KERAS_BACKEND; TPUs, GPUs, else the CPU. On several machines the
-same command runs on each. JAX finds TPU slices, Slurm and the like by itself
-(`--multi-host`); elsewhere, and on TensorFlow, each process is told its place:
+TensorFlow, JAX or torch, by KERAS_BACKEND; TPUs, GPUs, else the CPU. On several
+machines the same command runs on each. JAX finds TPU slices, Slurm and the like by
+itself (`--multi-host`); elsewhere, and on TensorFlow, each process is told its place:
 
     JAX_COORDINATOR=HOST:PORT JAX_PROCESSES=N JAX_PROCESS=INDEX    for JAX
     TF_CONFIG={"cluster": {"worker": [...]}, "task": {...}}        for TensorFlow
+
+On torch each process has one GPU, on one machine too, and torchrun tells them:
+
+    KERAS_BACKEND=torch torchrun --nproc-per-node 8 examples/many_devices.py
 
 N devices compute what one would with the whole batch. Every process reads all data and
 takes its part of each batch; of what they save the first one's file stays.
@@ -17,6 +21,7 @@ takes its part of each batch; of what they save the first one's file stays.
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import tempfile
 
@@ -29,8 +34,8 @@ def all_devices(multi_host):
     """A scope in which models are made, compiled and trained; the process' number."""
     if keras.backend.backend() == "tensorflow":
         return strategy_of_all_devices()
-    if keras.backend.backend() != "jax":
-        raise SystemExit("Several devices are for KERAS_BACKEND=tensorflow or jax.")
+    if keras.backend.backend() == "torch":
+        return process_group(), int(os.environ.get("RANK", 0))
     import jax
 
     if "JAX_COORDINATOR" in os.environ:
@@ -63,6 +68,30 @@ def strategy_of_all_devices():
     return tf.distribute.MirroredStrategy().scope(), 0
 
 
+@contextlib.contextmanager
+def process_group():
+    """The processes that torchrun or launch.py started, if it did; a GPU for each."""
+    import torch
+
+    if "RANK" not in os.environ:
+        yield
+        return
+    processes = int(os.environ["LOCAL_WORLD_SIZE"])
+    gpus = torch.cuda.device_count()
+    if 0 < gpus < processes:
+        raise SystemExit(
+            f"{processes} processes need a GPU each, and there are {gpus}. Start "
+            'fewer, or set CUDA_VISIBLE_DEVICES="" for the CPU.'
+        )
+    if gpus:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("nccl" if gpus else "gloo")
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 def save(model, path, process):
     """All processes save, as variables may need all to be read; one file stays."""
     with tempfile.TemporaryDirectory() as folder:
@@ -80,6 +109,9 @@ def main():
     scope, process = all_devices(arguments.multi_host)
 
     recipe = semppl_keras.recipes.digits(epochs=arguments.epochs)
+    # Labels are propagated in one process alone.
+    settings = {**recipe.model, "labeller": "memory"}
+    recipe = dataclasses.replace(recipe, model=settings)
     data = semppl_keras.data.load_digits(labels_per_class=10, seed=0)
     data = data.enlarged(recipe.image_size)
     steps_per_epoch = -(-len(data.x_unlabelled) // recipe.batch_size)

@@ -5,7 +5,7 @@
 For `test_distribution`, which compares this with one device. The devices are virtual:
 how many there are must be said before a backend starts, and so in a process of its
 own. With `--port` it is one of two processes on the loopback interface, each of one
-device (`--process`); the first one writes.
+device (`--process`). On torch these are all that there is.
 """
 
 import argparse
@@ -35,6 +35,8 @@ from semppl_keras.optimizers import LARS
 from semppl_keras.views import RandAugment, WeakStrong
 
 BACKEND = keras.backend.backend()
+# On torch several processes do not evaluate.
+EVALUATES = BACKEND != "torch"
 IMAGES, LABELS = toy_images(40)
 UNLABELLED, HIDDEN = IMAGES[8:], np.where(np.arange(32) < 9, LABELS[8:], -1)
 LABELLED = IMAGES[:8], LABELS[:8]
@@ -99,13 +101,9 @@ def semppl(**arguments):
 
 def fine_tuner():
     tuner = FineTuner(make_semppl(), num_classes=3, seed=0)
-    return train(
-        # Of the last batch of 32 a single image is left, for one replica.
-        tuner,
-        *LABELLED,
-        batch_size=8,
-        validation_data=(IMAGES[:33], LABELS[:33]),
-    )
+    # Of the last batch of 32 a single image is left, for one replica.
+    validation = {"validation_data": (IMAGES[:33], LABELS[:33])} if EVALUATES else {}
+    return train(tuner, *LABELLED, batch_size=8, **validation)
 
 
 def distiller():
@@ -161,8 +159,10 @@ def uneven():
         batch_size=20,
         labelled_batch_size=4,
         epochs=1,
-        validation_data=(IMAGES[:13], LABELS[:13]),
+        **({"validation_data": (IMAGES[:13], LABELS[:13])} if EVALUATES else {}),
     )
+    if not EVALUATES:
+        return record
     evaluated = model.evaluate(IMAGES[:33], LABELS[:33], verbose=0)
     return {
         **record,
@@ -221,6 +221,11 @@ SCENARIOS = {
 }
 
 
+if BACKEND == "torch":
+    # Keras runs one step at a time there.
+    del SCENARIOS["several_steps"]
+
+
 @contextlib.contextmanager
 def devices_of(arguments):
     """The strategy or distribution of the devices asked for."""
@@ -246,6 +251,20 @@ def devices_of(arguments):
             )
         with strategy.scope():
             yield
+    elif BACKEND == "torch":
+        from torch import distributed
+
+        if not arguments.port:
+            yield
+            return
+        distributed.init_process_group(
+            "gloo",
+            init_method=f"tcp://127.0.0.1:{arguments.port}",
+            rank=arguments.process,
+            world_size=2,
+        )
+        yield
+        distributed.destroy_process_group()
     else:
         if arguments.port:
             keras.distribution.initialize(
@@ -263,14 +282,15 @@ def main():
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--port", type=int)
     parser.add_argument("--process", type=int, default=0)
-    parser.add_argument("--out")
+    parser.add_argument("--out", help="with {process} in it a file for each")
     parser.add_argument("--load", help="go on with this model for an epoch")
     parser.add_argument("--save", help="write the last model there")
     arguments = parser.parse_args()
     results = {}
     with devices_of(arguments):
         for name in arguments.scenarios:
-            keras.utils.set_random_seed(0)
+            # On torch the initial weights are the first process' own.
+            keras.utils.set_random_seed(arguments.process if BACKEND == "torch" else 0)
             for key, value in SCENARIOS[name]().items():
                 results[f"{name}/{key}"] = value
         if arguments.load:
@@ -280,9 +300,10 @@ def main():
             keras.utils.set_random_seed(0)
             model = make_semppl()
             pretrain(model, epochs=1)
-            model.save(arguments.save)
-    if arguments.process == 0 and arguments.out:
-        np.savez(arguments.out, **results)
+            if arguments.process == 0:
+                model.save(arguments.save)
+    if arguments.out:
+        np.savez(arguments.out.format(process=arguments.process), **results)
 
 
 def go_on(model):

@@ -93,22 +93,19 @@ def test_idx_files_become_an_npz(tmp_path):
             np.testing.assert_array_equal(written[name], array)
 
 
-# On torch one process trains.
-if keras.backend.backend() != "torch":
-
-    @pytest.mark.slow
-    def test_two_processes_train_on_all_devices(tmp_path):
-        launch = [sys.executable, EXAMPLES / "launch.py", "--processes", "2"]
-        script = [EXAMPLES / "many_devices.py", "--epochs", "1"]
-        done = subprocess.run(
-            [*launch, *script, "--out", tmp_path / "model.keras"],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        assert "2 device(s), last loss" in done.stdout
-        model = keras.models.load_model(tmp_path / "model.keras")
-        assert isinstance(model, semppl_keras.SemPPL)
+@pytest.mark.slow
+def test_two_processes_train_on_all_devices(tmp_path):
+    launch = [sys.executable, EXAMPLES / "launch.py", "--processes", "2"]
+    script = [EXAMPLES / "many_devices.py", "--epochs", "1"]
+    done = subprocess.run(
+        [*launch, *script, "--out", tmp_path / "model.keras"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert "2 device(s), last loss" in done.stdout
+    model = keras.models.load_model(tmp_path / "model.keras")
+    assert isinstance(model, semppl_keras.SemPPL)
 
 
 @pytest.mark.any_backend

@@ -60,11 +60,7 @@ class GlobalBatch:
         if self._replicas == 1:
             return values
         values = ops.moveaxis(values, axis, 0)
-        # Zeros but for the own share, and the sum over replicas: the one collective
-        # that every strategy has.
-        mine = ops.one_hot(replicas.index(), self._replicas, dtype=values.dtype)
-        mine = ops.reshape(mine, (self._replicas, *[1] * len(values.shape)))
-        shares = replicas.total(mine * values)
+        shares = replicas.shares(values)
         parts, start = [], 0
         for size in self.sizes:
             part = shares[:, start : start + size]

@@ -2,6 +2,7 @@
 
 import threading
 
+import keras
 import numpy as np
 import pytest
 from consistency_steps import Writes, answer, as_numpy, every_rule, inputs_of, make
@@ -14,27 +15,31 @@ OWN = threading.local()
 
 
 class Meeting:
-    """Where replicas, a thread each, add up what they hold."""
+    """Where replicas, a thread each, show and add up what they hold."""
 
     def __init__(self, count):
         self.barrier = threading.Barrier(count, timeout=60)
         self.held = [None] * count
 
-    def total(self, values):
+    def shares(self, values):
         self.held[OWN.index] = values
         self.barrier.wait()
-        result = sum(self.held)
+        result = keras.ops.stack(self.held)
         self.barrier.wait()
         return result
+
+    def total(self, values):
+        return keras.ops.sum(self.shares(values), axis=0)
 
 
 @pytest.fixture
 def in_replicas(monkeypatch):
     """A function that calls another one in two replicas, with the number of each."""
     meeting = Meeting(2)
-    # A backend without replicas has these two not.
+    # A backend without replicas has the last three not.
     monkeypatch.setattr(replicas, "count", lambda: getattr(OWN, "count", 1))
     monkeypatch.setattr(replicas, "index", lambda: OWN.index, raising=False)
+    monkeypatch.setattr(replicas, "shares", meeting.shares, raising=False)
     monkeypatch.setattr(replicas, "total", meeting.total, raising=False)
 
     def call(function):

@@ -44,6 +44,17 @@ def start(*arguments, devices):
     )
 
 
+def start_two(*arguments):
+    """Two processes on the loopback interface that train together."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    return [
+        start("--port", port, "--process", index, *arguments, devices=1)
+        for index in range(2)
+    ]
+
+
 def finish(*processes):
     try:
         outputs = [process.communicate(timeout=900)[0] for process in processes]
@@ -140,22 +151,11 @@ if BACKEND != "torch":
 
     @pytest.mark.slow
     def test_two_processes_are_one_device(tmp_path):
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
         names = ["semppl", "simclr_memory"]
-        processes = [
-            start(
-                *("--port", port, "--process", index),
-                *("--out", tmp_path / "many.npz"),
-                *names,
-                devices=1,
-            )
-            for index in range(2)
-        ]
+        processes = start_two("--out", tmp_path / "{process}.npz", *names)
         expected = one_device(*names)
         finish(*processes)
-        assert_same(expected, np.load(tmp_path / "many.npz"))
+        assert_same(expected, np.load(tmp_path / "0.npz"))
 
 
 @pytest.mark.parametrize("num_replicas", [2, 4])
@@ -306,8 +306,32 @@ if BACKEND == "jax":
 
 if BACKEND == "torch":
 
-    def test_several_processes_are_refused(monkeypatch):
-        monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
-        monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
-        with pytest.raises(ValueError, match="in one process.*a process group of 2"):
-            distributed_training.go_on(toy_model())
+    def compare_two_processes(folder, *names, options=()):
+        """With one, and with each other: they are the same to the last bit."""
+        processes = start_two("--out", folder / "{process}.npz", *options, *names)
+        expected = one_device(*names)
+        finish(*processes)
+        first, second = (dict(np.load(folder / f"{index}.npz")) for index in range(2))
+        assert set(first) == set(second)
+        for key, value in first.items():
+            np.testing.assert_array_equal(second[key], value, err_msg=key)
+        resumed = {key: first.pop(key) for key in [*first] if key.startswith("resumed")}
+        assert_same(expected, first)
+        return resumed
+
+    def test_two_processes_are_one(tmp_path):
+        """So is what they save, and what they go on with."""
+        keras.utils.set_random_seed(0)
+        model = distributed_training.make_semppl()
+        distributed_training.pretrain(model, epochs=1)
+        model.save(tmp_path / "one.keras")
+        expected = distributed_training.go_on(model)
+        files = ("--load", tmp_path / "one.keras", "--save", tmp_path / "two.keras")
+        resumed = compare_two_processes(tmp_path, *QUICK, options=files)
+        assert_same(expected, resumed)
+        loaded = keras.models.load_model(tmp_path / "two.keras")
+        assert_same(expected, distributed_training.go_on(loaded))
+
+    @pytest.mark.slow
+    def test_two_processes_are_one_for_every_model_and_setting(tmp_path):
+        compare_two_processes(tmp_path, *sorted({*SCENARIOS} - {*QUICK}))

@@ -16,10 +16,10 @@ elif keras.backend.backend() == "jax":
 
     replicas = one_replica
 elif keras.backend.backend() == "torch":
-    from semppl_keras.training.backends import one_replica
+    from semppl_keras.training.backends import torch_replicas
     from semppl_keras.training.backends.torch import ViewTrainer as ViewTrainer
 
-    replicas = one_replica
+    replicas = torch_replicas
 else:
     raise ImportError(
         "semppl_keras trains on the backends tensorflow, jax and torch. Received: "

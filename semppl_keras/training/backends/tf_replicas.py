@@ -19,3 +19,12 @@ def index() -> Any:
 def total(values: Any) -> Any:
     """The sum of what each replica holds; its gradient is the sum of theirs."""
     return tf.distribute.get_replica_context().all_reduce("SUM", values)
+
+
+def shares(values: Any) -> Any:
+    """What each replica holds, `(replicas, ...)`; gradients as of `total`."""
+    # Zeros but for the own share, and the sum over replicas: the one collective
+    # that every strategy has.
+    mine = tf.one_hot(index(), count(), dtype=values.dtype)
+    mine = tf.reshape(mine, (count(), *[1] * len(values.shape)))
+    return total(mine * values)

@@ -1,13 +1,23 @@
-"""The training step on torch."""
+"""The training step on torch, in one process or in several."""
 
 import contextlib
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import torch
 
+from semppl_keras.training.backends import torch_processes, torch_replicas
 from semppl_keras.training.backends.torch_layers import lay_out_kernels, torch_kernels
+from semppl_keras.training.backends.torch_normalisation import (
+    check_normalisation,
+    global_normalisation,
+)
+from semppl_keras.training.backends.torch_sums import (
+    gradients_added_up_first,
+    metrics_added_up,
+)
 
 
 class ViewTrainer(keras.Model):
@@ -18,6 +28,19 @@ class ViewTrainer(keras.Model):
     """
 
     def train_step(self, data: Any) -> dict[str, Any]:
+        if self.num_processes == 1:
+            return self._step_on(data)
+        with (
+            torch_replicas.sharing_a_step(),
+            global_normalisation(self),
+            gradients_added_up_first(self.optimizer),
+            metrics_added_up(self),
+        ):
+            names = self._step_on(data)
+        results = self.get_metrics_result()
+        return {name: results[name] for name in names}
+
+    def _step_on(self, data: Any) -> dict[str, Any]:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         self._state_writes: list[Callable[[], None]] = []
         # Keras resets the gradients of the parameters that it has registered,
@@ -38,6 +61,11 @@ class ViewTrainer(keras.Model):
         # What torch.compile makes of Keras' own code needs no help.
         return contextlib.nullcontext() if self.jit_compile else torch_kernels(self)
 
+    def _compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        # What Keras calls: of several processes it tells the loss of all.
+        loss = super()._compute_loss(*args, **kwargs)
+        return torch_replicas.whole_loss(loss) if torch_replicas.count() > 1 else loss
+
     def write_state(self, variable: Any, value: Any) -> None:
         """Sets a variable from within `compute_loss`.
 
@@ -49,24 +77,17 @@ class ViewTrainer(keras.Model):
         """Moves a variable by a share of its way to the value of another one."""
         variable.assign(variable + share * (aim - variable))
 
+    # -- under torch.distributed -----------------------------------------------
+
     @property
     def num_replicas(self) -> int:
-        """Equal parts into which every batch is divided: here there is one."""
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            processes = torch.distributed.get_world_size()
-            if processes > 1:
-                raise ValueError(
-                    "On torch semppl_keras trains in one process: Keras' batch "
-                    "normalisation takes its statistics from one alone there. "
-                    f"Received: a process group of {processes}. Train on several "
-                    "devices with KERAS_BACKEND=jax or tensorflow."
-                )
-        return 1
+        """Equal parts into which every batch is divided: one for each process."""
+        return torch_processes.count()
 
     @property
     def num_processes(self) -> int:
-        """Processes that share the training: `num_replicas` refuses several."""
-        return self.num_replicas
+        """Processes that share the training."""
+        return torch_processes.count()
 
     def variable_scope(self) -> Any:
         """The context in which variables of the model are made."""
@@ -74,5 +95,43 @@ class ViewTrainer(keras.Model):
 
     def fit_arguments(self, feed: Any) -> dict[str, Any]:
         """What Keras' `fit` is given of a feed."""
+        """What Keras' `fit` is given of a feed; of several processes each its part.
+
+        These go on from what the first one holds: weights, memory and optimiser.
+        """
+        if self.num_processes > 1:
+            self._check_shared(feed)
+            variables = {id(each): each for each in self.variables}
+            variables |= {id(each): each for each in self.optimizer.variables}
+            torch_processes.take_from_the_first(variables.values())
+            feed.take_part(torch_processes.index(self), self.num_processes)
         lay_out_kernels(self, self.optimizer)
         return feed.fit_arguments()
+
+    def _check_shared(self, feed: Any) -> None:
+        """Refuses what several processes cannot do, or would not do alike."""
+        check_normalisation(self)
+        if self.jit_compile:
+            raise ValueError(
+                "torch.compile does not take the step that several processes share. "
+                f"Received: jit_compile=True in {self.num_processes} processes. Leave "
+                "it out."
+            )
+        # Each process draws the order of the images itself.
+        variables = [tuple(each.shape) for each in self.variables]
+        form = repr((feed.batch_form, feed.steps_per_epoch, variables)).encode()
+        table = torch_processes.gathered(self, [self.seed, zlib.crc32(form)])
+        seeds, forms = table.T.tolist()
+        if len({*seeds}) > 1:
+            raise ValueError(
+                "`seed` must be the same in every process. Received: "
+                f"{seeds}. Give the model a `seed`."
+            )
+        if len({*forms}) > 1:
+            raise ValueError(
+                "Every process must have the same model and all of the data. Received: "
+                f"in this one batches of {feed.batch_size} and "
+                f"{feed.labelled_batch_size} images, {feed.steps_per_epoch} steps and "
+                f"{len(variables)} variables, and others in another. Give each of them "
+                "the whole of it: it takes its part of every batch."
+            )

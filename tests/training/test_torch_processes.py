@@ -1,0 +1,122 @@
+"""What several processes on torch refuse, and what one does without the others."""
+
+import distributed_training
+import keras
+import numpy as np
+import pytest
+from toys import toy_backbone, toy_model
+
+if keras.backend.backend() == "torch":
+    import torch
+    from torch import distributed
+
+    from semppl_keras.training.backends import (
+        replicas,
+        torch_normalisation,
+        torch_processes,
+        torch_sums,
+    )
+
+    @pytest.fixture
+    def of_two(monkeypatch):
+        """As if this were one of two processes; sets what the other one holds."""
+        monkeypatch.setattr(torch_processes, "count", lambda: 2)
+
+        def other(change):
+            monkeypatch.setattr(
+                torch_processes,
+                "gathered",
+                lambda model, values: np.array([values, change(*values)]),
+            )
+
+        return other
+
+    @pytest.fixture
+    def alone():
+        """A process group of this process."""
+        distributed.init_process_group(
+            "gloo", store=distributed.HashStore(), rank=0, world_size=1
+        )
+        yield
+        distributed.destroy_process_group()
+
+    def test_processes_have_one_seed(of_two):
+        of_two(lambda seed, form: (seed + 1, form))
+        with pytest.raises(ValueError, match=r"same in every process.*\[2, 3\]"):
+            distributed_training.go_on(distributed_training.make_semppl())
+
+    def test_processes_have_all_of_the_data(of_two):
+        of_two(lambda seed, form: (seed, form + 1))
+        with pytest.raises(ValueError, match="all of the data.* of 32 and 8 images"):
+            distributed_training.go_on(toy_model())
+
+    def test_torch_compile_is_refused_in_several_processes(of_two):
+        model = toy_model(compile_arguments={"optimizer": "sgd", "jit_compile": True})
+        with pytest.raises(ValueError, match="jit_compile=True in 2 processes"):
+            distributed_training.go_on(model)
+
+    def test_batch_normalisation_of_one_process_is_refused():
+        def model_of(normalisation):
+            inputs = keras.Input((8, 8, 3))
+            wrapped = keras.layers.TorchModuleWrapper(
+                torch.nn.Sequential(normalisation), output_shape=(8, 8, 3)
+            )
+            return keras.Model(inputs, wrapped(inputs))
+
+        with pytest.raises(ValueError, match=r"torch.nn.BatchNorm2d .*Convert it"):
+            torch_normalisation.check_normalisation(model_of(torch.nn.BatchNorm2d(8)))
+        torch_normalisation.check_normalisation(model_of(torch.nn.Identity()))
+        torch_normalisation.check_normalisation(toy_backbone())
+
+    def test_layers_and_optimiser_are_as_they_were_after_a_step(alone):
+        model = toy_model()
+        layer = model.backbone.layers[1]
+        before = set(vars(layer)), set(vars(model.optimizer))
+        with (
+            torch_normalisation.global_normalisation(model),
+            torch_sums.gradients_added_up_first(model.optimizer),
+        ):
+            assert "_moments" in vars(layer)
+            assert "apply" in vars(model.optimizer)
+        assert (set(vars(layer)), set(vars(model.optimizer))) == before
+
+    def test_outside_of_a_step_a_process_is_by_itself(monkeypatch):
+        monkeypatch.setattr(torch_processes, "count", lambda: 2)
+        assert replicas.count() == 1
+        with replicas.sharing_a_step():
+            assert replicas.count() == 2
+        assert replicas.count() == 1
+
+    def test_sums_keep_their_places_in_whatever_buckets(alone, monkeypatch):
+        values = [
+            torch.full(shape, float(number), dtype=dtype)
+            for number, (shape, dtype) in enumerate(
+                [
+                    ((2, 3), torch.float32),
+                    ((), torch.float32),
+                    ((4,), torch.float16),
+                    ((2**23,), torch.float32),
+                    ((3, 1), torch.float32),
+                ]
+            )
+        ]
+        for value, total in zip(values, torch_sums.added_up(values), strict=True):
+            assert total.dtype == value.dtype
+            torch.testing.assert_close(total, value)
+
+    def test_what_is_summed_has_the_gradients_of_all(alone, monkeypatch):
+        monkeypatch.setattr(
+            distributed, "all_reduce", lambda values: values.mul_(torch.tensor(2.0))
+        )
+        values = torch.tensor([1.0, -2.0], requires_grad=True)
+        weights = torch.tensor([3.0, 5.0])
+        for function, value, gradient in (
+            (replicas.total, [2.0, -4.0], [6.0, 10.0]),
+            (replicas.shares, [[1.0, -2.0]], [6.0, 10.0]),
+            (replicas.whole_loss, [2.0, -4.0], [3.0, 5.0]),
+        ):
+            values.grad = None
+            result = function(values)
+            assert result.tolist() == value
+            (weights * result).sum().backward()
+            assert values.grad.tolist() == gradient
