@@ -68,10 +68,13 @@ def draw_box(
         aspect_ratio: pair of positive floats, the range of width / height.
 
     Returns:
-        `Box`.
+        `Box`: (top, left, height, width) in pixels.
 
     Raises:
         ValueError: if a range is none.
+
+    Example:
+        >>> box = draw_box(np.random.default_rng(0), 375, 500, area=(0.3, 1.0))
     """
     check_integers(1, height=height, width=width)
     _check_range("area", area, 1)
@@ -117,7 +120,8 @@ def decode_crop(
     Args:
         content: path of a file, its content as `bytes`, or an array as `resize_image`
             takes it.
-        box: `Box`, or `numpy.random.Generator`, by which `draw_box` draws one.
+        box: `Box`, (top, left, height, width) in pixels of the upright image; or
+            `numpy.random.Generator`, by which `draw_box` draws one.
         size: int, pixels of a side.
         channels: 1 or 3.
         area, aspect_ratio: as `draw_box` takes them; of no effect on a `Box`.
