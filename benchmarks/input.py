@@ -2,6 +2,7 @@
 
     pip install "semppl_keras[tensorflow]"
     KERAS_BACKEND=tensorflow python benchmarks/input.py
+    KERAS_BACKEND=tensorflow python benchmarks/input.py --crops --width 500 --height 375
 
 JPEG files are made up, as large as a camera's small ones, and read to the size that a
 run trains on: by `semppl_keras.data`, which decodes JPEG at a reduced size and keeps
@@ -14,6 +15,12 @@ comes from memory at once: what an epoch takes longer than that one is the time 
 it waits for its input; what is decoded before training is told in epochs. The three
 take turns, so that whatever else the machine does falls on all of them; the numbers are
 medians.
+
+With `--crops` it is random crops of 224 px instead, drawn anew each time and kept
+nowhere, by the pipelines of benchmarks/crop_feeds.py, in turn: images per CPU second,
+what share of its time an accelerator of 2,000 images per second would wait for so many
+cores, and what share of it one waits that is made up, a pause for each batch, fed by
+the cores at hand.
 """
 
 import os
@@ -28,6 +35,7 @@ import statistics
 import tempfile
 import time
 
+import crop_feeds
 import keras
 import numpy as np
 import tensorflow as tf
@@ -41,6 +49,10 @@ tf.get_logger().setLevel("ERROR")
 
 CLASSES, LABELLED = 10, 100
 TURNS = 3
+CROP_SIZE, CROP_BATCH = 224, 32
+# Images per second that an accelerator trains on.
+ACCELERATOR = 2000
+CORES = (4, 8, 16, 32)
 
 
 def write_photos(folder, count, width, height):
@@ -187,6 +199,59 @@ def tell_waiting(folder, images, recipe, read_seconds):
     print(f"  semppl_keras decodes once before: as long as {epochs:.2f} epochs")
 
 
+def tell_crops(paths):
+    """Prints what random crops cost, and how long an accelerator waits for them."""
+    feeds = crop_feeds.feeds()
+    missing = [name for name, feed in feeds.items() if feed is None]
+    installed = {name: feed for name, feed in feeds.items() if feed is not None}
+
+    def read(feed):
+        # A DataLoader without workers, so that it spends its time in this process.
+        workers = 0 if feed is crop_feeds.of_torchvision else 1
+        for _ in feed(paths, CROP_SIZE, CROP_BATCH, workers):
+            pass
+
+    taken = in_turn(
+        {name: lambda feed=feed: read(feed) for name, feed in installed.items()}
+    )
+    cores = len(os.sched_getaffinity(0))
+    waited = {
+        name: waiting_share(feed(paths, CROP_SIZE, CROP_BATCH, cores))
+        for name, feed in installed.items()
+    }
+    print(
+        f"random crops of {CROP_SIZE} px; waiting of an accelerator of {ACCELERATOR:,} "
+        f"images/s with {', '.join(map(str, CORES))} cores (computed), and here, with "
+        f"{cores} (measured)"
+    )
+    for name, (_, cpu) in taken.items():
+        rate = len(paths) / cpu
+        shares = [max(0.0, 1 - count * rate / ACCELERATOR) for count in CORES]
+        print(
+            f"  {name:<30}{rate:>6.0f} images/s and core"
+            + "".join(f"{share:>6.0%}" for share in shares)
+            + f"{waited[name]:>6.0%}"
+        )
+    for name in missing:
+        print(f"  {name:<30}is not installed")
+
+
+def waiting_share(batches):
+    """Of the time of an accelerator that is made up, the share that it waits.
+
+    The first batch, for which everything waits, is not in it.
+    """
+    batches = iter(batches)
+    next(batches)
+    begun = time.perf_counter()
+    working = 0.0
+    for batch in batches:
+        start = time.perf_counter()
+        time.sleep(len(batch) / ACCELERATOR)
+        working += time.perf_counter() - start
+    return 1 - working / (time.perf_counter() - begun)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
@@ -197,6 +262,7 @@ def main():
     parser.add_argument("--height", type=int, default=1200)
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--backbone", choices=list(recipes.BACKBONES), default="small")
+    parser.add_argument("--crops", action="store_true", help="random crops instead")
     arguments = parser.parse_args()
     recipe = recipes.own_images(arguments.image_size, arguments.backbone, epochs=1)
     recipe = dataclasses.replace(
@@ -211,6 +277,9 @@ def main():
             f"{np.mean(sizes) / 1000:.0f} kB each; TensorFlow {tf.__version__}, "
             f"{len(os.sched_getaffinity(0))} cores"
         )
+        if arguments.crops:
+            tell_crops(sorted(folder.iterdir()))
+            return
         read_seconds = tell_reading(
             folder, len(sizes), arguments.image_size, recipe.batch_size
         )

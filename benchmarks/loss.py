@@ -72,7 +72,7 @@ def inputs(batch, capacity, dim):
 
 
 # The paper's settings, which the yardstick has built in.
-PAPER = {
+WEIGHTS = {
     "temperature": 0.2,
     "contrastive_weight": 0.3,
     "semantic_weight": 0.2,
@@ -92,7 +92,7 @@ def ours(k):
         positive = ops.swapaxes(ops.take(memory, entries, axis=1), 0, 1)
         return (
             *votes,
-            semppl_loss(online, target, negatives, positive, found, **PAPER)["loss"],
+            semppl_loss(online, target, negatives, positive, found, **WEIGHTS)["loss"],
         )
 
     return votes_and_loss

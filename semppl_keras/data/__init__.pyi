@@ -13,8 +13,10 @@ from .datasets.own import OwnDataset as OwnDataset
 from .datasets.own_images import OwnImages as OwnImages
 from .datasets.tfds import load_tfds as load_tfds
 from .few_labels import FewLabels as FewLabels
-from .images.files import UnreadableImage as UnreadableImage
+from .images.crops import decode_crop as decode_crop
+from .images.crops import draw_box as draw_box
 from .images.files import read_image as read_image
 from .images.finding import find_images as find_images
+from .images.opening import UnreadableImage as UnreadableImage
 from .images.table_options import TableOptions as TableOptions
 from .labelled_test import LabelledTest as LabelledTest

@@ -1,14 +1,22 @@
 """The graph of nearest neighbours that labels are spread over."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 
+from semppl_keras.evaluation.approximate_neighbours import (
+    approximate_neighbours,
+    can_approximate,
+)
 from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.knn import smallest, unit_rows
 
-# Rows whose similarities with all others are held at a time.
-ROWS_AT_ONCE = 256
+# Rows whose similarities with all others are held at a time; fewer of more than some
+# hundred thousand, so that these bytes are enough.
+ROWS_AT_ONCE, _SIMILARITY_BYTES = 256, 2**27
+# So many rows are joined with approximate neighbours where nobody says otherwise.
+MOST_EXACT = 20_000
 # So many more than are asked for are compared exactly: which of equally near rows a
 # matrix product puts first differs between processors.
 _MORE = 16
@@ -26,10 +34,15 @@ class NeighbourGraph:
         power: Positive; an edge weighs similarity^power, and nothing where that is
             negative.
         max_exact: At least 2, rows that are joined; more where more are needed.
+        approximate: Whether all rows are joined, however many, with neighbours that
+            faiss finds, some of which may not be the nearest. None: where there are
+            more rows than `max_exact` and than 20,000, and faiss is installed; told by
+            a warning.
         seed: Draws the others.
         progress: Function of (what is done: str, how many, of how many).
 
     Attributes:
+        approximate: Whether the neighbours are approximate.
         rows: `(M,)` indices of the rows that are joined, ascending.
         weights: `(M, M)` scipy sparse matrix, symmetric, each edge divided by the
             square roots of the sums of weights at its ends.
@@ -45,7 +58,8 @@ class NeighbourGraph:
         *,
         neighbours: int = 10,
         power: float = 3.0,
-        max_exact: int = 20_000,
+        max_exact: int = MOST_EXACT,
+        approximate: bool | None = None,
         seed: int = 0,
         progress: Progress | None = None,
     ) -> None:
@@ -60,13 +74,21 @@ class NeighbourGraph:
                 f"`max_exact` must be at least 2. Received: max_exact={max_exact}."
             )
         self._power = power
-        self.rows = _joined(needed, max_exact, seed)
+        if approximate is None:
+            approximate = _is_for_approximation(len(features), max_exact)
+        self.approximate = approximate
+        most = len(features) if approximate else max_exact
+        self.rows = _joined(needed, most, seed)
         rest = np.setdiff1d(np.arange(len(features)), self.rows)
         self._rest, self._length = rest, len(features)
         joined = unit_rows(features[self.rows])
-        count = Count("neighbours of images", len(features), progress)
+        what = "approximate neighbours" if approximate else "neighbours"
+        count = Count(f"{what} of images", len(features), progress)
         k = min(neighbours, len(joined) - 1)
-        nearest, similarities = _nearest(joined, joined, k, count, themselves=True)
+        if approximate and k:
+            nearest, similarities = approximate_neighbours(joined, k, count, seed)
+        else:
+            nearest, similarities = _nearest(joined, joined, k, count, themselves=True)
         self.weights = _normalised(self._edges(nearest, similarities, len(joined)))
         k = min(neighbours, len(joined))
         nearest, similarities = _nearest(joined, unit_rows(features[rest]), k, count)
@@ -83,6 +105,8 @@ class NeighbourGraph:
             `(N, C)`, the same: each of the rest has the mean of its nearest ones, as
             near as they are, among those of which something is known.
         """
+        if not len(self._rest):
+            return shares
         of_all = np.zeros((self._length, shares.shape[1]))
         of_all[self.rows] = shares
         of_all[self._rest] = _means(self._attachment, shares)
@@ -119,6 +143,18 @@ def _means(edges: Any, shares: np.ndarray) -> np.ndarray:
     means = edges @ shares
     sums = means.sum(axis=1, keepdims=True)
     return means / np.where(sums > 0, sums, 1)
+
+
+def _is_for_approximation(length: int, max_exact: int) -> bool:
+    if length <= max(max_exact, MOST_EXACT) or not can_approximate():
+        return False
+    warnings.warn(
+        f"The nearest neighbours of {length:,} rows are found approximately, by faiss: "
+        "more than the `max_exact` that are compared with each other. With "
+        f"approximate=False {max_exact:,} of them are joined, and the others attached.",
+        stacklevel=4,
+    )
+    return True
 
 
 def _joined(needed: np.ndarray, max_exact: int, seed: int) -> np.ndarray:
@@ -164,8 +200,9 @@ def _nearest(
     nearest = np.zeros((len(queries), k), "int64")
     similarities = np.zeros((len(queries), k))
     more = min(k + _MORE, len(rows) - themselves)
-    for start in range(0, len(queries), ROWS_AT_ONCE):
-        chunk = queries[start : start + ROWS_AT_ONCE]
+    at_once = max(1, min(ROWS_AT_ONCE, _SIMILARITY_BYTES // (4 * len(rows))))
+    for start in range(0, len(queries), at_once):
+        chunk = queries[start : start + at_once]
         if k:
             distances = -(chunk @ rows.T)
             np.round(distances, _FLOAT32_DECIMALS, out=distances)

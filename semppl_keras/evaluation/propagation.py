@@ -11,8 +11,10 @@ from semppl_keras.evaluation.inputs import (
     as_class_indices,
     as_features,
 )
-from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
+from semppl_keras.evaluation.neighbour_graph import MOST_EXACT, NeighbourGraph
 
+# Classes that are spread at a time.
+CLASSES_AT_ONCE = 64
 # Rows and columns in turn: what is left by then is below what float32 tells apart.
 _BALANCING_ROUNDS = 200
 
@@ -28,7 +30,8 @@ def propagate_labels(
     steps: int = 60,
     class_prior: Any = None,
     balance: bool = False,
-    max_exact: int = 20_000,
+    max_exact: int = MOST_EXACT,
+    approximate: bool | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> np.ndarray:
@@ -42,7 +45,7 @@ def propagate_labels(
 
     Rows beyond `max_exact` are not joined: the graph is that of all labelled rows and
     of others drawn by the seed, and the rest take the mean of their nearest rows of
-    the graph, weighted as edges are.
+    the graph, weighted as edges are. With approximate neighbours all are joined.
 
     Args:
         features: `(N, F)`, finite; their length is of no effect.
@@ -60,7 +63,11 @@ def propagate_labels(
         balance: Whether to do the same by the shares of the labels given, without a
             `class_prior`.
         max_exact: At least 2; memory goes with it, and time with its square.
-        seed: Of the choice of rows that are joined.
+        approximate: Whether all rows are joined, however many, with neighbours that
+            faiss finds (`pip install "semppl_keras[neighbours]"`), nearly all of which
+            are the nearest. None: where there are more than `max_exact` and than
+            20,000, and faiss is installed; told by a warning.
+        seed: Of the choice of rows that are joined, and of approximate neighbours.
         progress: Function of (what is done: str, how many, of how many).
 
     Returns:
@@ -86,6 +93,7 @@ def propagate_labels(
         neighbours=neighbours,
         power=power,
         max_exact=max_exact,
+        approximate=approximate,
         seed=seed,
         progress=progress,
     )
@@ -136,10 +144,10 @@ def spread_labels(
         given[places, of_graph[places]] = 1
     else:
         given[places, of_graph[places]] = label_weight[graph.rows][places]
-    spread = given
-    for _ in range(steps):
-        spread = alpha * (graph.weights @ spread) + (1 - alpha) * given
-    shares = graph.attached(_row_shares(spread))
+    for start in range(0, num_classes, CLASSES_AT_ONCE):
+        some = slice(start, start + CLASSES_AT_ONCE)
+        given[:, some] = _spread(graph.weights, given[:, some].copy(), alpha, steps)
+    shares = graph.attached(_row_shares(given))
     if class_prior is None:
         unreached = np.full(num_classes, 1 / num_classes)
     else:
@@ -151,6 +159,13 @@ def spread_labels(
         shares[~known] = _balanced(shares[~known], np.maximum(expected, 0))
     shares[known] = np.eye(num_classes)[labels[known]]
     return shares.astype("float32")
+
+
+def _spread(weights: Any, given: np.ndarray, alpha: float, steps: int) -> np.ndarray:
+    spread = given
+    for _ in range(steps):
+        spread = alpha * (weights @ spread) + (1 - alpha) * given
+    return spread
 
 
 def checked_labels(

@@ -53,6 +53,11 @@ FEATURES = (
     Feature(
         "running what was exported", ("onnxruntime", "ai_edge_litert"), _with("serve")
     ),
+    Feature(
+        "label propagation over more than 20,000 images, all of them joined",
+        ("faiss",),
+        _with("neighbours"),
+    ),
     Feature("embeddings as Parquet", ("pyarrow",), _with("parquet")),
     Feature("--log tensorboard", ("tensorflow",), _with("tensorflow")),
     Feature("--log wandb", ("wandb",), "wandb"),

@@ -9,7 +9,8 @@ import shlex
 import numpy as np
 
 from semppl_keras.data import OwnDataset
-from semppl_keras.data.images.files import UnreadableImage, read_image
+from semppl_keras.data.images.files import read_image
+from semppl_keras.data.images.opening import UnreadableImage
 from semppl_keras.evaluation.active import typical
 from semppl_keras.reports.contact_sheet import saved_table, write_contact_sheet
 from semppl_keras.reports.tables import counted

@@ -220,3 +220,13 @@ def test_what_cannot_be_spread_is_told(changes, told):
     arguments = {"features": features, "labels": labels, **changes}
     with pytest.raises(ValueError, match=told):
         propagate_labels(**arguments)
+
+
+def test_classes_do_not_depend_on_those_that_are_spread_beside_them(monkeypatch):
+    from semppl_keras.evaluation import propagation
+
+    features, labels, _ = _blobs(120, classes=7, labelled=2, spread=4.0)
+    shares = propagate_labels(features, labels)
+    for classes in (1, 3):
+        monkeypatch.setattr(propagation, "CLASSES_AT_ONCE", classes)
+        np.testing.assert_allclose(propagate_labels(features, labels), shares, 1e-6)

@@ -12,13 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from semppl_keras.data.defaults import FIT, MAX_SKIPPED
-from semppl_keras.data.images.files import (
-    UnreadableImage,
-    image_header,
-    is_too_large,
-    read_image,
-)
+from semppl_keras.data.images.files import image_header, read_image
 from semppl_keras.data.images.image_list import ImageList, decode, extent
+from semppl_keras.data.images.opening import UnreadableImage, is_too_large
 from semppl_keras.data.images.progress import Counts
 from semppl_keras.data.images.value_ranges import ValueRanges, as_ranges, range_of
 

@@ -1,15 +1,10 @@
 """Image files as arrays: one way of reading each of them."""
 
-import functools
-import io
 import os
-import pathlib
-import stat
-import struct
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from semppl_keras.data.defaults import FIT
 from semppl_keras.data.images.big_images import PARTED, NotInParts, reduced
@@ -19,43 +14,25 @@ from semppl_keras.data.images.deep_images import (
     is_grey,
     tells_range,
 )
-from semppl_keras.data.images.drawings import drawing_of, drawn, is_drawing
-from semppl_keras.data.images.formats import (
-    missing_reader,
-    readable_formats,
-)
+from semppl_keras.data.images.drawings import is_drawing
 from semppl_keras.data.images.geometry import SPARE, check_fit, on_square, resized
+from semppl_keras.data.images.opening import (
+    REDUCED_PIXELS,
+    UnreadableImage,
+    beginning_of,
+    check_pixels,
+    is_jpeg,
+    name_of,
+    opened,
+    pixel_limit,
+    reasons,
+    too_many_pixels,
+)
+from semppl_keras.data.images.orientation import orientation_of, turned
 from semppl_keras.data.images.value_ranges import ValueRanges, kind_of, to_eight_bits
 
 _GREY_MODES = ("1", "L", "LA", "La")
 _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
-_EXIF_ORIENTATION = 0x0112
-_JPEG_BEGINS = b"\xff\xd8\xff"
-# As many as any format is told by.
-_BEGINNING = 16
-
-# Decoded in parts or at a reduced size, an image still takes time by all its pixels: so
-# many times what it may have otherwise, enough for 300 megapixels.
-_REDUCED_PIXELS = 4
-# With what the reason begins where an image is left out since it is too large.
-_TOO_LARGE = "it has more than "
-
-
-class UnreadableImage(ValueError):
-    """A file that gives no image.
-
-    Args:
-        path: str or path, what was read.
-        reason: str, why it could not be.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{str(self.path)!r} cannot be read as an image: {self.reason}"
 
 
 class ReadImage(NamedTuple):
@@ -131,9 +108,9 @@ def read_whole(
     max_pixels: int | None = None,
 ) -> ReadImage:
     """As `read_image`, with what is to be told of it: a `ReadImage`."""
-    _check_size_and_channels(size, channels)
+    check_size_and_channels(size, channels)
     check_fit(fit)
-    with _opened(path, size and SPARE * size) as image, _reasons(path):
+    with opened(path, size and SPARE * size) as image, reasons(path):
         all_pixels = image.width * image.height
         mode = "RGB" if channels == 3 else "L"
         if size is not None:
@@ -141,12 +118,12 @@ def read_whole(
         beyond, extent = False, None
         if size is not None and _is_for_parts(image, all_pixels, max_pixels):
             pixels, extent = _in_parts(path, image, mode, SPARE * size, max_pixels)
-            orientation = _orientation(image)
+            orientation = orientation_of(image)
         else:
-            _check_pixels(path, image, all_pixels, max_pixels)
-            values = deep_values(image, lambda: _opened(path))
+            check_pixels(path, image, all_pixels, max_pixels)
+            values = deep_values(image, lambda: opened(path))
             image.load()
-            orientation = _orientation(image)
+            orientation = orientation_of(image)
             if values is None:
                 pixels = _on_white(image)
             else:
@@ -154,7 +131,7 @@ def read_whole(
             pixels = pixels.convert(mode)
         if size is not None:
             pixels = resized(pixels, size, fit, extent)
-        pixels = _turned(pixels, orientation)
+        pixels = turned(pixels, orientation)
         if size is not None:
             pixels = on_square(pixels, size)
         array = np.array(pixels).reshape(pixels.height, pixels.width, channels)
@@ -176,24 +153,23 @@ def value_extent(
     Raises:
         UnreadableImage: as `read_image`; also if there are values that are no numbers.
     """
-    with _reasons(path):
-        # Of which most sets are, and all of 8 bits.
-        beginning = _beginning(path)
-        # Drawings are too, which would be drawn for it.
-        if beginning.startswith(_JPEG_BEGINS) or is_drawing(beginning):
-            return None
-    with _opened(path) as image, _reasons(path):
+    beginning = beginning_of(path)
+    # Of which most sets are, and all of 8 bits. Drawings are too, which would be drawn
+    # for it.
+    if is_jpeg(beginning) or is_drawing(beginning):
+        return None
+    with opened(path) as image, reasons(path):
         if not is_deep(image) or tells_range(image):
             return None
-        _check_pixels(path, image, image.width * image.height, max_pixels)
-        values = deep_values(image, lambda: _opened(path))
+        check_pixels(path, image, image.width * image.height, max_pixels)
+        values = deep_values(image, lambda: opened(path))
         if values is None:
             return None
         if values.shape[-1:] in ((2,), (4,)) and values.ndim == 3:
             values = values[..., :-1]
         low, high = values.min().item(), values.max().item()
         if not (np.isfinite(low) and np.isfinite(high)):
-            raise UnreadableImage(_name(path), "it holds values that are no numbers")
+            raise UnreadableImage(name_of(path), "it holds values that are no numbers")
         return kind_of(values), low, high
 
 
@@ -211,7 +187,7 @@ def resize_image(
     Returns:
         `(h, w, channels)` uint8.
     """
-    _check_size_and_channels(size, channels)
+    check_size_and_channels(size, channels)
     check_fit(fit)
     array = np.asarray(array)
     if array.ndim == 3 and array.shape[-1] == 1:
@@ -235,12 +211,13 @@ def image_header(path: str | os.PathLike[str] | bytes) -> tuple[int, int, bool]:
     Raises:
         UnreadableImage: as `read_image`.
     """
-    with _opened(path) as image, _reasons(path):
+    with opened(path) as image, reasons(path):
         coloured = image.mode not in _GREY_MODES and not is_grey(image)
         return image.width, image.height, coloured
 
 
-def _check_size_and_channels(size: Any, channels: Any) -> None:
+def check_size_and_channels(size: Any, channels: Any) -> None:
+    """Raises a ValueError for what no image can be brought to."""
     if size is not None and (not isinstance(size, int | np.integer) or size < 1):
         raise ValueError(
             f"`size` must be a positive integer or None. Received: size={size!r}."
@@ -249,168 +226,13 @@ def _check_size_and_channels(size: Any, channels: Any) -> None:
         raise ValueError(f"`channels` must be 1 or 3. Received: channels={channels!r}.")
 
 
-def _opened(
-    path: str | os.PathLike[str] | bytes, side: int | None = None
-) -> Image.Image:
-    """The image behind a path or `bytes`, none of it decoded.
-
-    Args:
-        path: As for `read_image`.
-        side: Pixels of the longer side of a drawing; None for its usual ones.
-    """
-    with _reasons(path):
-        beginning = _beginning(path)
-        if is_drawing(beginning):
-            return drawn(drawing_of(path), side)
-        return _identified(
-            io.BytesIO(path) if isinstance(path, bytes) else path, beginning
-        )
-
-
-def _beginning(path: str | os.PathLike[str] | bytes) -> bytes:
-    """The first bytes of what can be read at all."""
-    if isinstance(path, bytes):
-        if not path:
-            raise UnreadableImage(_name(path), "it is empty")
-        return path[:_BEGINNING]
-    status = os.stat(path)
-    # Reading a pipe or a device might never end.
-    if not stat.S_ISREG(status.st_mode):
-        is_folder = stat.S_ISDIR(status.st_mode)
-        raise UnreadableImage(
-            path, "it is a folder" if is_folder else "it is no regular file"
-        )
-    if status.st_size == 0:
-        raise UnreadableImage(path, "it is empty")
-    with open(path, "rb") as file:
-        return file.read(_BEGINNING)
-
-
-def _identified(file: Any, beginning: bytes) -> Image.Image:
-    # `Image.open` warns of many pixels, or refuses them, before there is a way to say
-    # that few are wanted, or that there may be more.
-    for name in readable_formats():
-        if name not in Image.OPEN:
-            Image.init()
-        factory, accepts = Image.OPEN[name]
-        accepted = accepts is None or accepts(beginning)
-        # A text says what is missing for it.
-        if isinstance(accepted, str) or not accepted:
-            continue
-        try:
-            return factory(file, "")
-        # As a plugin says that it is none of its kind.
-        except (SyntaxError, IndexError, TypeError, struct.error):
-            if isinstance(file, io.BytesIO):
-                file.seek(0)
-    raise UnidentifiedImageError(f"cannot identify {file!r}")
-
-
-class _reasons:
-    """Tells whatever goes wrong in reading a file as an `UnreadableImage`."""
-
-    def __init__(self, path: str | os.PathLike[str] | bytes) -> None:
-        self._path = path
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        # What a broken file makes a decoder raise is of every kind: OSError,
-        # SyntaxError, struct.error, IndexError, MemoryError ...
-        if not isinstance(error, Exception) or isinstance(error, UnreadableImage):
-            return
-        reason = _reason(self._path, error)
-        raise UnreadableImage(_name(self._path), reason) from error
-
-
-def _name(path: str | os.PathLike[str] | bytes) -> str | os.PathLike[str]:
-    return "bytes" if isinstance(path, bytes) else path
-
-
-def _reason(path: str | os.PathLike[str] | bytes, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        other = _other_case(pathlib.Path(os.fsdecode(path)))
-        return "it is not there" + ("" if other is None else f", but {str(other)!r} is")
-    if isinstance(error, PermissionError):
-        return "it may not be read"
-    missing = missing_reader(path)
-    if missing is not None:
-        return missing
-    if isinstance(error, UnidentifiedImageError):
-        return f"it is none of {', '.join(readable_formats())}"
-    if isinstance(
-        error, (Image.DecompressionBombError, Image.DecompressionBombWarning)
-    ):
-        return _too_many_pixels(Image.MAX_IMAGE_PIXELS or 0)
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(f"{error}".split()) or type(error).__name__
-
-
-def _other_case(path: pathlib.Path) -> pathlib.Path | None:
-    """What is there and differs from a path in upper and lower case alone, or None."""
-    if os.path.exists(path):
-        return path
-    if path.parent == path:
-        return None
-    parent = _other_case(path.parent)
-    if parent is None or not os.path.isdir(parent):
-        return None
-    try:
-        names = _names_by_case(parent, os.stat(parent).st_mtime_ns)
-    except OSError:  # it may not be looked into
-        return None
-    name = names.get(path.name.casefold())
-    if name is None or parent / name == path:  # a link to nothing finds itself
-        return None
-    return parent / name
-
-
-# A table may name many files that are not there, of one folder.
-@functools.lru_cache(maxsize=4)
-def _names_by_case(folder: pathlib.Path, changed: int) -> dict[str, str]:
-    return {name.casefold(): name for name in os.listdir(folder)}
-
-
-def _too_many_pixels(limit: int) -> str:
-    return f"{_TOO_LARGE}{limit:,} pixels, which decoding would have to hold in memory"
-
-
-def is_too_large(reason: str) -> bool:
-    """Whether the reason of an `UnreadableImage` is how many pixels it has."""
-    return reason.startswith(_TOO_LARGE)
-
-
-def _limit(max_pixels: int | None) -> int | None:
-    return Image.MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
-
-
-def _check_pixels(
-    path: str | os.PathLike[str] | bytes,
-    image: Image.Image,
-    all_pixels: int,
-    max_pixels: int | None,
-) -> None:
-    """Refuses an image of which more pixels are to be decoded than is safe."""
-    limit = _limit(max_pixels)
-    if limit is None:
-        return
-    decoded = image.width * image.height
-    if "progressive" in image.info:
-        decoded = all_pixels
-    for pixels, most in ((decoded, limit), (all_pixels, _REDUCED_PIXELS * limit)):
-        if pixels > most:
-            raise UnreadableImage(_name(path), _too_many_pixels(most))
-
-
 def _is_for_parts(image: Image.Image, all_pixels: int, max_pixels: int | None) -> bool:
     """Whether an image has too many pixels to be held, and not too many to be read."""
-    limit = _limit(max_pixels)
+    limit = pixel_limit(max_pixels)
     return (
         limit is not None
         and image.format in PARTED
-        and limit < all_pixels <= _REDUCED_PIXELS * limit
+        and limit < all_pixels <= REDUCED_PIXELS * limit
     )
 
 
@@ -421,7 +243,7 @@ def _in_parts(
     side: int,
     max_pixels: int | None,
 ) -> tuple[Image.Image, tuple[float, float]]:
-    limit = _limit(max_pixels) or 0
+    limit = pixel_limit(max_pixels) or 0
     try:
         if is_deep(image):
             raise NotInParts("it has more than 8 bits a channel")
@@ -429,30 +251,8 @@ def _in_parts(
             image, path, mode, side, limit, lambda part: _on_white(part).convert(mode)
         )
     except NotInParts as error:
-        reason = f"{_too_many_pixels(limit)}: {error}"
-        raise UnreadableImage(_name(path), reason) from error
-
-
-def _orientation(image: Image.Image) -> int:
-    # Read once it is decoded, since what Pillow turns by itself it then calls upright.
-    try:
-        return image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:
-        # Broken notes about an image are no reason to do without it.
-        return 1
-
-
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
-    turn = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_270,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_90,
-    }.get(orientation)
-    return image if turn is None else image.transpose(turn)
+        reason = f"{too_many_pixels(limit)}: {error}"
+        raise UnreadableImage(name_of(path), reason) from error
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -10,7 +10,8 @@ Traps, which also have texts for ids.
 import pathlib
 from typing import Any
 
-from semppl_keras.data.images.files import UnreadableImage, image_header
+from semppl_keras.data.images.files import image_header
+from semppl_keras.data.images.opening import UnreadableImage
 from semppl_keras.data.images.table_options import TableOptions, plain_label
 from semppl_keras.data.tables.guesses import Guesses
 from semppl_keras.data.tables.json_content import json_text, kind, shown, text_of
