@@ -39,7 +39,7 @@ class OwnDataset(Dataset):
         backbone: Name of a network, or None. It is the recipe's (`recipes.for_dataset`)
             and of no use here: a run folder keeps it beside the images.
         max_skipped: Float in [0, 1], the share of images that may be unreadable.
-        cache: Where decoded images are kept: "auto", "memory" or "disk".
+        cache: Where decoded images are kept: "auto", "memory", "disk" or "none".
         max_megapixels: Float, millions of pixels of an image that may be decoded at
             once; None for as many as Pillow takes for safe.
         tables: `TableOptions`.

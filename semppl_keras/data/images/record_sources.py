@@ -47,7 +47,7 @@ def tfrecord_images(text: str, role: str) -> ImageList:
         tuple(names),
         tuple(labels) if labelled else None,
         lambda: (content for file in files for content in read_encoded(file)),
-        tuple(states),
+        lambda: tuple(states),
     )
 
 
@@ -83,7 +83,7 @@ def tfds_images(text: str, role: str) -> ImageList:
         if role == "unlabelled"
         else tuple(label_text(number, label_names) for number in numbers),
         lambda: (example["image"] for example in examples()),
-        tuple(
+        lambda: tuple(
             (text, split, str(builder.info.version), index)
             for index in range(len(numbers))
         ),

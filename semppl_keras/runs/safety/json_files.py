@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from semppl_keras.backbones.specs import parse
 from semppl_keras.data.datasets.specs import is_spec
-from semppl_keras.data.defaults import FITS
+from semppl_keras.data.defaults import CACHES, FITS
 from semppl_keras.data.images.value_ranges import as_ranges
 from semppl_keras.runs.errors import RunError
 
@@ -195,7 +195,7 @@ OWN_DATASET = {
     "backbone": Entry(str | None, _is_backbone, "that names a backbone, or null"),
     "max_skipped": number(0, 1),
     "max_megapixels": number(1e-6, 1e6, optional=True),
-    "cache": one_of("auto", "memory", "disk"),
+    "cache": one_of(*CACHES),
 }
 
 
