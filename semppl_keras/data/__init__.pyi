@@ -16,5 +16,6 @@ from .few_labels import FewLabels as FewLabels
 from .images.files import UnreadableImage as UnreadableImage
 from .images.files import read_image as read_image
 from .images.finding import find_images as find_images
+from .images.streamed_images import StreamedImages as StreamedImages
 from .images.table_options import TableOptions as TableOptions
 from .labelled_test import LabelledTest as LabelledTest

@@ -44,6 +44,7 @@ from semppl_keras.runs.safety.own_runs import fetched_backbone
 from semppl_keras.runs.safety.packed_runs import is_packed
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.skipped_files import names_skipped
+from semppl_keras.runs.streaming import with_place
 from semppl_keras.runs.telling import tell
 
 _DEFAULTS = {
@@ -167,6 +168,8 @@ def new_settings(options: TrainOptions) -> tuple[dict[str, Any], Dataset]:
     data = data.resolved().opened()
     if isinstance(data, OwnDataset) and data.backbone is None:
         data = _with_usual_backbone(data, options)
+    if isinstance(data, OwnDataset):
+        data = with_place(data, run_folder(options))
     # That there is an entry tells that it is found, and not another for each image.
     value_range = options.value_range and as_ranges(options.value_range)._asdict()
     if settings["minutes"] is not None:

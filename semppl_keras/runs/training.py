@@ -88,6 +88,7 @@ from semppl_keras.runs.settings import (
     with_data,
 )
 from semppl_keras.runs.skipped_files import write_skipped
+from semppl_keras.runs.streaming import told_found
 from semppl_keras.runs.telling import tell, told, verbose_as
 from semppl_keras.runs.trackers import check_tracker
 from semppl_keras.runs.tuned import (
@@ -160,8 +161,9 @@ def train(
             1. None for `data.defaults.MAX_SKIPPED`.
         max_megapixels: How many millions of pixels of an image may be decoded at once.
             None for as many as Pillow takes for safe, 89.
-        cache: Where your own images, decoded, are kept: "memory", "disk", or "auto",
-            for which None stands, in memory where they fit.
+        cache: Where your own images, decoded, are kept: "memory"; "disk"; "none",
+            decoded for each batch anew, of which there may be more than either holds;
+            or "auto", for which None stands, the first of these that has room.
         label_column: The column of a table that has the labels.
         path_column: That which has the paths.
         split_column: "NAME=VALUE", a column and what it says of rows to train on.
@@ -438,6 +440,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         ended.candidates,
         make_baseline if baseline else None,
     )
+    data = told_found(data, folder)
     metrics = {
         **outcome.metrics,
         "ending": ended.settings,

@@ -162,8 +162,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images.add_argument(
         "--cache",
         metavar=f"{{{','.join(CACHES)}}}",
-        help="where your own images, decoded, are kept (default: in memory where they "
-        "fit, else in DIR)",
+        help="where your own images, decoded, are kept; none: decoded for each batch "
+        "anew, without a wait before training (default: in memory where they fit, else "
+        "in DIR, else none)",
     )
     add_table_options(parser)
     training = parser.add_argument_group("training")

@@ -119,6 +119,10 @@ class OwnDataset(Dataset):
         return self.test is not None
 
     @property
+    def streamed(self) -> bool:
+        return self.cache == "none"
+
+    @property
     def table_options(self) -> TableOptions:
         return self.tables.keeping(self.class_names)
 

@@ -83,6 +83,8 @@ class StreamedImages:
         (2, 96, 96, 3)
     """
 
+    # What measures with arrays is not to make one of all of them.
+    read_in_pieces = True
     ndim = 4
     dtype = np.dtype("uint8")
 
@@ -177,27 +179,28 @@ class StreamedImages:
     def batches(
         self,
         picks: collections.abc.Iterable[tuple[np.ndarray, np.ndarray]],
-        seed: int,
+        seed: int | None,
     ) -> collections.abc.Iterator[tuple[np.ndarray, np.ndarray]]:
         """Batches for a training, of which the next ones are decoded meanwhile.
 
         Args:
             picks: Of each batch the rows, and for each in which pass it is met.
-            seed: Of the training.
+            seed: Of the training; None where nothing of an image is to be random.
 
         Yields:
             The rows and the images of each.
         """
         numbers = self._rows
 
-        def wanted(pick: tuple[np.ndarray, np.ndarray]) -> list[tuple[int, Draw]]:
-            return [
-                (row, Draw(seed, epoch, int(numbers[row])))
-                for row, epoch in zip(pick[0].tolist(), pick[1].tolist(), strict=True)
-            ]
+        def draw(row: int, epoch: int) -> Draw | None:
+            return None if seed is None else Draw(seed, epoch, int(numbers[row]))
+
+        def wanted(pick: tuple[np.ndarray, np.ndarray]) -> list[tuple[Any, ...]]:
+            pairs = zip(pick[0].tolist(), pick[1].tolist(), strict=True)
+            return [(row, draw(row, epoch)) for row, epoch in pairs]
 
         for pick, pixels, waited in read_ahead(self._read, picks, wanted):
-            with self._found.lock:
+            if seed is not None:
                 self._found.waited += waited
             yield pick[0], np.stack(pixels)
 
