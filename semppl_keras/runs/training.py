@@ -47,6 +47,7 @@ from semppl_keras.runs.going_on import (
     going_on,
     remove_copies,
 )
+from semppl_keras.runs.listed_labels import with_listed
 from semppl_keras.runs.kept_features import Start, keep_features, start_of
 from semppl_keras.runs.kept_images import keep_images
 from semppl_keras.runs.network_training import (
@@ -104,12 +105,14 @@ from semppl_keras.runs.whole_files import save_model, whole_file, write_json
 def train(
     *,
     dataset: str | None = None,
+    labelled_list: str | os.PathLike[str] | None = None,
     unlabelled: str | os.PathLike[str] | None = None,
     labelled: str | os.PathLike[str] | None = None,
     test: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
     fit: str | None = None,
     value_range: tuple[float, float] | None = None,
+    recipe: str | None = None,
     backbone: str | os.PathLike[str] | None = None,
     max_skipped: float | None = None,
     max_megapixels: float | None = None,
@@ -142,6 +145,9 @@ def train(
 
     Args:
         dataset: "digits" or text that begins with "npz:", "tfds:" or "folder:".
+        labelled_list: With "tfds:NAME" a file that names the images that are labelled,
+            one a line, by the data set's `file_name`: its images are then read one by
+            one, of any size, and tested on "validation" or "test".
         unlabelled: In its place your own images to learn from: a folder, or another
             source that `semppl train --help` names. Goes with `labelled`.
         labelled: Those with labels: a folder for each class, or a table of path,label.
@@ -154,6 +160,8 @@ def train(
             `data.defaults.FIT`.
         value_range: What becomes black and white in images of more than 8 bits a
             channel. None for what all of them need.
+        recipe: One of `recipes.RECIPES`, such as "imagenet", the paper's, in the place
+            of that which goes with the images; it has its own network.
         backbone: The network for your own images, as `backbones.pretrained` takes it:
             "keras:NAME" or "hub:PRESET" with pretrained weights, a file, or the name of
             a new one. None for one that fits their size.
@@ -214,12 +222,14 @@ def train(
     return train_with(
         TrainOptions.of(
             dataset=dataset,
+            labelled_list=labelled_list,
             unlabelled=unlabelled,
             labelled=labelled,
             test=test,
             image_size=image_size,
             fit=fit,
             value_range=value_range,
+            recipe=recipe,
             backbone=backbone,
             max_skipped=max_skipped,
             max_megapixels=max_megapixels,
@@ -249,6 +259,7 @@ def train(
 
 def train_with(options: TrainOptions) -> TrainedRun:
     """The same, of options that are filled already."""
+    options = with_listed(options)
     folder = run_folder(options)
     check_can_write(folder, folder=True)
     if options.log is not None and options.epochs == 0:

@@ -154,6 +154,13 @@ class OwnDataset(Dataset):
         opened = dataclasses.replace(self, images=self._opened())
         return dataclasses.replace(opened, image_size=opened.usual_size())
 
+    def labelled_share(self) -> float:
+        """How many of its images are labelled, counting once what is named twice."""
+        images = self._opened()
+        labelled = set(images.labelled.names)
+        others = sum(name not in labelled for name in images.unlabelled.names)
+        return len(labelled) / (len(labelled) + max(1, others))
+
     def usual_size(self) -> int:
         """Pixels of a side: the `image_size`, or that of the labelled images, for which
         they are opened."""

@@ -11,6 +11,7 @@ from semppl_keras.backbones.specs import parse
 from semppl_keras.data.datasets.specs import is_spec
 from semppl_keras.data.defaults import CACHES, FITS
 from semppl_keras.data.images.value_ranges import as_ranges
+from semppl_keras.recipes.defaults import RECIPE_NAMES
 from semppl_keras.runs.errors import RunError
 
 _BRING_BACK = "Bring it back from a copy, or train again."
@@ -169,6 +170,8 @@ SETTINGS = {
     "backend": str,
     "batch_size": integer(2, optional=True),
     "learning_rate": number(1e-30, 1e30, optional=True),
+    "recipe": one_of(*RECIPE_NAMES, None, optional=True),
+    "labelled_share": number(1e-30, 1, optional=True),
     "strangers": Entry(bool | None, optional=True),
     "class_names": CLASS_NAMES,
     "images_digest": Entry(str | None, optional=True),
