@@ -4,9 +4,10 @@ The files say nothing of it: it is found by going from one record's length to th
 which reads a few bytes of each.
 """
 
+import dataclasses
 import os
 import struct
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,8 @@ class NotRecords(ValueError):
     """
 
 
-class RecordPlaces(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class RecordPlaces:
     """Records of some files, one after the other.
 
     Args:
