@@ -116,7 +116,7 @@ def main():
                 memory.append(resident_megabytes())
                 print(f"  step {step:,} of {steps:,}: {memory[-1]:.0f} MB")
         seconds = time.monotonic() - begun
-        print(f"memory from a tenth of the pass to its end: {memory[-1] - memory[0]:+.0f} MB")
+        print(f"from a tenth of the pass to its end: {memory[-1] - memory[0]:+.0f} MB")
         print(
             f"{steps:,} steps of {options.step_ms:g} ms: "
             f"{steps * options.step_ms / 1000:.1f} s without reading, {seconds:.1f} s "

@@ -14,9 +14,7 @@ from semppl_keras.runs.telling import tell
 _DISK_SHARE = 0.8
 
 
-def with_place(
-    data: OwnDataset, folder: pathlib.Path, channels: int = 3
-) -> OwnDataset:
+def with_place(data: OwnDataset, folder: pathlib.Path, channels: int = 3) -> OwnDataset:
     """A person's own images, with where they are kept where it is for the run to say.
 
     It is said once, and noted in `run.json`: a run that goes on with more room, or

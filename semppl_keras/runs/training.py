@@ -47,9 +47,9 @@ from semppl_keras.runs.going_on import (
     going_on,
     remove_copies,
 )
-from semppl_keras.runs.listed_labels import with_listed
 from semppl_keras.runs.kept_features import Start, keep_features, start_of
 from semppl_keras.runs.kept_images import keep_images
+from semppl_keras.runs.listed_labels import with_listed
 from semppl_keras.runs.network_training import (
     begin_training,
     fit_schedule,

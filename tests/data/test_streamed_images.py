@@ -1,4 +1,4 @@
-"""Images that are decoded when they are asked for: as arrays, and as a feed has them."""
+"""Images that are decoded when they are asked for: as arrays, and in a feed."""
 
 import itertools
 import threading
@@ -27,7 +27,12 @@ SPEC = ImageSpec(2, (3,), value_range=(0, 255))
 def folders(tmp_path):
     """Twelve images without labels, five with, all others, and four to test on."""
     generator = np.random.default_rng(0)
-    for count, folder in ((12, "many"), (3, "few/cat"), (2, "few/dog"), (4, "held/cat")):
+    for count, folder in (
+        (12, "many"),
+        (3, "few/cat"),
+        (2, "few/dog"),
+        (4, "held/cat"),
+    ):
         (tmp_path / folder).mkdir(parents=True)
         for index in range(count):
             pixels = generator.integers(0, 256, (9, 11, 3), "uint8")
@@ -50,7 +55,7 @@ def _numbered(count, read=None, at=True, **options):
         lambda: names,
         at=(lambda index: index) if at else None,
     )
-    read = read or (lambda number, draw: np.full((1, 1, 1), number, "uint8"))
+    read = read or (lambda number: np.full((1, 1, 1), number, "uint8"))
     return StreamedImages(images, 1, 1, read, **options)
 
 
@@ -107,28 +112,33 @@ def test_make_feed_takes_them(folders, sampled):
     assert feed.batch_form[:3] == (6, 2, (8, 8, 3))
 
 
-def test_draws_are_a_function_of_seed_epoch_and_number():
-    drawn = []
+def test_crops_are_a_function_of_seed_pass_and_image():
+    def crop(number, generator):
+        return np.full((1, 1, 1), 20 * number + generator.integers(20), "uint8")
 
-    def read(number, draw):
-        drawn.append(draw)
-        return np.full((1, 1, 1), number, "uint8")
+    images = _numbered(10).rows(np.arange(4, 10)).cropped(crop)
 
-    images = _numbered(10, read).rows(np.arange(4, 10))
-    source = make_source(
-        "unlabelled", images, ImageSpec(None, (1,)), labelled=False, seed=9
-    )
-    rows = [next(b).images.ravel() for b in [source.passes(3, 2)] for _ in range(2)]
-    # Of more than were taken, those that are read ahead.
-    second = {one for one in drawn if one.epoch == 1}
-    assert {one.number for one in second} == set(range(4, 10))
-    assert {one.seed for one in drawn} == {9}
-    np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.arange(4, 10))
-    # Outside of training nothing is random.
-    drawn.clear()
-    images[:2]
-    next(iter(images.batches([(np.arange(2), np.zeros(2, int))], None)))
-    assert drawn == [None] * 4
+    def batches(seed, step, count):
+        source = make_source(
+            "unlabelled", images, ImageSpec(None, (1,)), labelled=False, seed=seed
+        )
+        taken = itertools.islice(source.passes(3, step), count)
+        return [batch.images.ravel().tolist() for batch in taken]
+
+    whole = batches(9, 0, 6)
+    # Of a training that goes on from another step what it was.
+    assert batches(9, 3, 3) == whole[3:]
+    # In each pass all images, and others of each.
+    passes = [sorted(whole[n] + whole[n + 1]) for n in (0, 2, 4)]
+    for one in passes:
+        assert [value // 20 for value in one] == list(range(4, 10))
+    assert len({tuple(one) for one in passes}) == 3
+    assert batches(8, 0, 6) != whole
+    # Outside of training they are whole.
+    assert images[:].ravel().tolist() == list(range(4, 10))
+    picks = [(np.arange(6), np.zeros(6, int))]
+    (_, pixels), *_ = images.batches(picks, None)
+    assert pixels.ravel().tolist() == list(range(4, 10))
 
 
 def test_of_what_cannot_be_read_another_of_the_class_stands_in(folders):
@@ -148,7 +158,7 @@ def test_of_what_cannot_be_read_another_of_the_class_stands_in(folders):
 
 
 def test_too_many_that_cannot_be_read_are_told_when_they_are_met():
-    def read(number, draw):
+    def read(number):
         if number % 2:
             raise UnreadableImage(str(number), "it is broken")
         return np.zeros((1, 1, 1), "uint8")

@@ -24,9 +24,7 @@ def imagenet(request, tmp_path_factory):
     names = store_tiny_imagenet(folder, request.param)
     builder = tfds.builder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            tfds, "builder", lambda name, **_: builder(name, data_dir=folder)
-        )
+        patch.setattr(tfds, "builder", lambda name, **_: builder(name, data_dir=folder))
         yield names, folder
 
 
@@ -64,7 +62,11 @@ def test_a_list_of_files_says_which_are_labelled(imagenet):
         cache="none",
     )
     assert data.class_names == WORDNET_IDS
-    assert (len(data.x_labelled), len(data.x_unlabelled), len(data.x_test)) == (6, 54, 9)
+    assert (len(data.x_labelled), len(data.x_unlabelled), len(data.x_test)) == (
+        6,
+        54,
+        9,
+    )
     # The channel that is bright is that of the class.
     brightest = data.x_labelled[:].mean((1, 2)).argmax(1)
     np.testing.assert_array_equal(brightest, data.y_labelled)

@@ -76,9 +76,7 @@ def test_a_list_is_of_a_data_set_of_tensorflow_datasets(options, told):
 
 def test_a_list_and_a_number_contradict_each_other():
     with pytest.raises(runs.RunError, match="--labels-per-class"):
-        TrainOptions.of(
-            dataset="tfds:x", labelled_list="list.txt", labels_per_class=3
-        )
+        TrainOptions.of(dataset="tfds:x", labelled_list="list.txt", labels_per_class=3)
     with pytest.raises(runs.RunError, match="--recipe.*--backbone"):
         TrainOptions.of(recipe="imagenet", backbone="small")
 

@@ -83,14 +83,14 @@ class OpenedImages:
         if image_size is None:
             image_size = usual_size(few, fit)
         images = few + self.unlabelled
-        every = images if tested is None else images + tested
+        looked_at = images if tested is None else images + tested
         if cache == "none":
             channels = 3 if images.some(LOOKED_AT).coloured() else 1
-            every = every.some(LOOKED_AT)
+            looked_at = looked_at.some(LOOKED_AT)
         else:
             channels = 3 if images.coloured() else 1
         ranges, remarks_on_ranges = find_ranges(
-            every, value_range, told_of(progress, "deep images")
+            looked_at, value_range, told_of(progress, "deep images")
         )
 
         def decoded(
@@ -256,7 +256,7 @@ def load_own_images(
             they are to be read like; "each" for each image by itself.
         max_skipped: float in [0, 1], the share of the images that may be unreadable.
         cache_folder, cache: where decoded images are kept, as `decode_cached` takes
-            `folder` and `place`.
+            `folder` and `place`: with "none" they are `StreamedImages`.
         progress: function of (what is read: str, images done, images in all).
         tables: `TableOptions`, or None: which columns of tables are read, and which
             spellings are classes, or none. What is a class of the labelled images is

@@ -17,13 +17,13 @@ from semppl_keras.data.checks import (
 from semppl_keras.data.feed.batches import Batch, split, weighted
 from semppl_keras.data.images.streamed_images import StreamedImages
 
-
 # The rows of a batch, and for each how often all images have come up before.
 Pick = tuple[np.ndarray, np.ndarray]
 
 
 class ArraySource:
-    """Images in memory, or such as are decoded when they are asked for; the batch of each step follows from the seed alone.
+    """Images in memory, or such as are decoded when they are asked for; the batch of
+    each step follows from the seed alone.
 
     Attributes:
         numbers: `(N,)` int32, what each image is found again by, or None, where its

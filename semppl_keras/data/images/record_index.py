@@ -75,14 +75,17 @@ def find_records(
 
 
 def _places_in(file: str) -> np.ndarray:
-    size, start, places = os.path.getsize(file), 0, []
+    size, start = os.path.getsize(file), 0
+    places: list[tuple[int, int]] = []
     with open(file, "rb") as opened:
         while start < size:
             opened.seek(start)
             before = opened.read(_BEFORE)
             length = _LENGTH.unpack(before[:8])[0] if len(before) == _BEFORE else size
             if start + _BEFORE + length + _AFTER > size:
-                raise NotRecords(f"record {len(places)} goes beyond the end of the file")
+                raise NotRecords(
+                    f"record {len(places)} goes beyond the end of the file"
+                )
             places.append((start + _BEFORE, length))
             start += _BEFORE + length + _AFTER
     return np.array(places, "int64").reshape(-1, 2)

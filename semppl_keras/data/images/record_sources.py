@@ -89,14 +89,14 @@ def tfds_images(text: str, role: str) -> ImageList:
     examples = examples_of(tfds, builder, split)
     label_names = getattr(builder.info.features["label"], "names", None)
     labels: tuple[str | None, ...] | None = None
-    indices = range(len(examples))
+    indices: collections.abc.Sequence[int] = range(len(examples))
     if role != "unlabelled" or names_file:
         told = examples.labels_and_names(bool(names_file))
         if names_file:
             indices = listed_rows(names_file, [name for _, name in told], text)
         if role != "unlabelled":
             labels = tuple(label_text(told[n][0], label_names) for n in indices)
-    version = str(builder.info.version)
+    version, at = str(builder.info.version), examples.at
     return ImageList(
         # The same of an image in whichever list of the split it is.
         tuple(f"tfds:{name}#{split}[{index}]" for index in indices),
@@ -104,7 +104,7 @@ def tfds_images(text: str, role: str) -> ImageList:
         lambda: examples.contents(indices),
         lambda: tuple((name, split, version, "by file", index) for index in indices),
         class_names=tuple(label_names or ()),
-        at=None if examples.at is None else lambda n: examples.at(indices[n]),
+        at=None if at is None else lambda n: at(indices[n]),
     )
 
 

@@ -3,7 +3,7 @@
 import collections.abc
 import dataclasses
 import threading
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,24 +18,16 @@ from semppl_keras.data.images.reading_threads import in_pieces, read_ahead
 _PIECE = 256
 
 
-class Draw(NamedTuple):
-    """What the random crop of an image may be a function of, and of nothing else, so
-    that a training that goes on sees what an uninterrupted one would.
+# What an `ImageList` gives of an image to `(size, size, channels)` uint8.
+Decode = collections.abc.Callable[[Any], np.ndarray]
 
-    Args:
-        seed: Integer, of the training.
-        epoch: Integer, how many passes over the images there were before.
-        number: Integer, of the image among all.
-    """
+# The same, of a part of it that a generator draws.
+Crop = collections.abc.Callable[[Any, np.random.Generator], np.ndarray]
 
-    seed: int
-    epoch: int
-    number: int
-
-
-# What an `ImageList` gives of an image, and the `Draw` of a training step or None where
-# it is not to be random, to `(size, size, channels)` uint8.
-Decode = collections.abc.Callable[[Any, Draw | None], np.ndarray]
+# What the crop of an image is a function of, and of nothing else, so that a training
+# that goes on sees what an uninterrupted one would: seed of the training, passes over
+# the images before, number of the image among all.
+_Draw = tuple[int, int, int]
 
 
 @dataclasses.dataclass(eq=False)
@@ -106,6 +98,7 @@ class StreamedImages:
                 'them before (cache="disk").'
             )
         self._images, self._decode = images, decode
+        self._crop: Crop | None = None
         self._labels, self._max_skipped = labels, max_skipped
         self._rows = np.arange(len(images))
         self._found = _Found()
@@ -176,6 +169,19 @@ class StreamedImages:
         part._labels = labels
         return part
 
+    def cropped(self, crop: Crop) -> Self:
+        """The same, of which a training sees a random part of each image in each pass,
+        decoded from the whole; to all else they are as before.
+
+        Args:
+            crop: Of a path or the `bytes` of a file, and a generator that is a function
+                of the seed of `fit`, the pass and the image, to `(size, size,
+                channels)` uint8. In several threads at once.
+        """
+        part = self.rows(slice(None))
+        part._crop = crop
+        return part
+
     def batches(
         self,
         picks: collections.abc.Iterable[tuple[np.ndarray, np.ndarray]],
@@ -185,15 +191,15 @@ class StreamedImages:
 
         Args:
             picks: Of each batch the rows, and for each in which pass it is met.
-            seed: Of the training; None where nothing of an image is to be random.
+            seed: Of the training; None for whole images.
 
         Yields:
             The rows and the images of each.
         """
         numbers = self._rows
 
-        def draw(row: int, epoch: int) -> Draw | None:
-            return None if seed is None else Draw(seed, epoch, int(numbers[row]))
+        def draw(row: int, epoch: int) -> _Draw | None:
+            return None if seed is None else (seed, epoch, int(numbers[row]))
 
         def wanted(pick: tuple[np.ndarray, np.ndarray]) -> list[tuple[Any, ...]]:
             pairs = zip(pick[0].tolist(), pick[1].tolist(), strict=True)
@@ -204,7 +210,7 @@ class StreamedImages:
                 self._found.waited += waited
             yield pick[0], np.stack(pixels)
 
-    def _read(self, row: int, draw: Draw | None) -> np.ndarray:
+    def _read(self, row: int, draw: _Draw | None) -> np.ndarray:
         """An image, or what stands in for it."""
         for candidate in self._candidates(row):
             number = int(self._rows[candidate])
@@ -212,7 +218,10 @@ class StreamedImages:
                 continue
             try:
                 assert self._images.at is not None
-                return self._decode(self._images.at(number), draw)
+                content = self._images.at(number)
+                if self._crop is None or draw is None:
+                    return self._decode(content)
+                return self._crop(content, np.random.default_rng(draw))
             except UnreadableImage as error:
                 self._skip(number, error.reason)
         name = self._images.names[int(self._rows[row])]

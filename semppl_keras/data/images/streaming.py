@@ -8,7 +8,7 @@ import numpy as np
 
 from semppl_keras.data.images.decoding import DecodedRows
 from semppl_keras.data.images.image_list import ImageList, decode
-from semppl_keras.data.images.streamed_images import Draw, StreamedImages
+from semppl_keras.data.images.streamed_images import StreamedImages
 from semppl_keras.data.images.value_ranges import ValueRanges
 
 # Of so many the headers are read, to tell whether there are colours, and values of more
@@ -46,13 +46,13 @@ def streamed(
         ValueError: They can only be read one after the other.
     """
 
-    def decoded(content: Any, draw: Draw | None) -> np.ndarray:
-        del draw
+    def decoded(content: Any) -> np.ndarray:
         return decode(content, size, channels, ranges, fit, images.max_pixels).pixels
 
     first = images.names[: num_first or 0]
     known = {os.path.abspath(name) for name in first}
-    kept, repeated = list(range(len(first))), []
+    kept: list[int] = list(range(len(first)))
+    repeated: list[int] = []
     for index in range(len(first), len(images)):
         again = bool(known) and os.path.abspath(images.names[index]) in known
         (repeated if again else kept).append(index)

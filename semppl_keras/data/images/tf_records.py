@@ -1,4 +1,4 @@
-"""Encoded images in TFRecord files, whose examples TensorFlow knows on every backend."""
+"""Encoded images in TFRecord files, which need TensorFlow on every backend."""
 
 import collections.abc
 from typing import Any

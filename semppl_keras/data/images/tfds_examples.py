@@ -26,9 +26,7 @@ class TfdsExamples:
 
     count: int
     at: collections.abc.Callable[[int], bytes] | None
-    told: collections.abc.Callable[
-        [], collections.abc.Iterator[tuple[int, str | None]]
-    ]
+    told: collections.abc.Callable[[], collections.abc.Iterator[tuple[int, str | None]]]
     all: collections.abc.Callable[[], collections.abc.Iterator[bytes]]
     named: bool
 
