@@ -32,7 +32,7 @@ def with_place(data: OwnDataset, folder: pathlib.Path, channels: int = 3) -> Own
         return data
     count = len(data.images.labelled) + len(data.images.unlabelled)
     size = count * data.image_size**2 * channels
-    memory, disk = free_memory(), _free_disk(folder)
+    memory, disk = free_memory(), free_disk(folder)
     if size <= MEMORY_SHARE * memory:
         return data
     told = (
@@ -80,7 +80,7 @@ def _is_streamed(images: Any) -> bool:
     return isinstance(images, StreamedImages)
 
 
-def _free_disk(folder: pathlib.Path) -> int:
+def free_disk(folder: pathlib.Path) -> int:
     """Bytes that are free where a folder is, or is to be."""
     there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     return shutil.disk_usage(there).free

@@ -87,7 +87,7 @@ def test_without_room_they_are_kept_nowhere(
     photos, tmp_path, monkeypatch, capsys, memory, disk, cache, words
 ):
     monkeypatch.setattr(streaming, "free_memory", lambda: memory)
-    monkeypatch.setattr(streaming, "_free_disk", lambda folder: disk)
+    monkeypatch.setattr(streaming, "free_disk", lambda folder: disk)
     data = OwnDataset(photos / "many", photos / "few", image_size=8).opened()
     assert streaming.with_place(data, tmp_path).cache == cache
     told = capsys.readouterr().out
@@ -98,6 +98,6 @@ def test_without_room_they_are_kept_nowhere(
         assert str(tmp_path) in told
 
 
-def test_free_disk_is_that_of_the_folder_that_is_to_hold_one(tmp_path):
-    assert streaming._free_disk(tmp_path / "not" / "there") > 0
-    assert np.isscalar(streaming._free_disk(tmp_path))
+def testfree_disk_is_that_of_the_folder_that_is_to_hold_one(tmp_path):
+    assert streaming.free_disk(tmp_path / "not" / "there") > 0
+    assert np.isscalar(streaming.free_disk(tmp_path))
