@@ -61,7 +61,9 @@ def write_images(folder, count, side):
 
 def resident_megabytes():
     """What of the process is in memory, of Linux."""
-    for line in pathlib.Path("/proc/self/status").read_text("utf-8").splitlines():
+    for line in (
+        pathlib.Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    ):
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise OSError("/proc/self/status must tell VmRSS.")

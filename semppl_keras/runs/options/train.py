@@ -72,8 +72,10 @@ class TrainOptions(TableFields):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_not_both(self, "epochs", "minutes")
-        check_not_both(self, "recipe", "backbone")
-        check_not_both(self, "labelled_list", "labels_per_class")
+        check_not_both(self, "recipe", "backbone", "which network is trained")
+        check_not_both(
+            self, "labelled_list", "labels_per_class", "which images are labelled"
+        )
         if self.photos is not None and not (self.resume or self.from_run):
             raise RunError(
                 "--photos says where the images of an earlier run are now. Received: "
