@@ -18,5 +18,6 @@ from .images.crops import draw_box as draw_box
 from .images.files import read_image as read_image
 from .images.finding import find_images as find_images
 from .images.opening import UnreadableImage as UnreadableImage
+from .images.streamed_images import StreamedImages as StreamedImages
 from .images.table_options import TableOptions as TableOptions
 from .labelled_test import LabelledTest as LabelledTest

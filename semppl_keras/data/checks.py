@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from semppl_keras.data.images.streamed_images import StreamedImages
+
 # Images with a value of this size are not scaled to [0, 1]: resizing with cubic splines
 # leads but a little beyond 1.
 BRIGHT = 2
@@ -79,12 +81,12 @@ class StreamBrightness:
 
 def check_images(
     name: str, images: Any, spec: ImageSpec, stream: StreamBrightness | None = None
-) -> np.ndarray:
+) -> Any:
     """Checks a batch or a whole set of images; returns it as a NumPy array.
 
     Args:
         name: str, the argument to name in an error.
-        images: array `(N, H, W, C)`.
+        images: array `(N, H, W, C)`; `StreamedImages`, which stay what they are.
         spec: `ImageSpec`.
         stream: `StreamBrightness` of the batches before this one; None where the
             images are a whole set.
@@ -94,8 +96,14 @@ def check_images(
             infinite or out of range, or the images are in [0, 1] where the range is
             wide.
     """
-    images = to_numpy(images)
+    streamed = isinstance(images, StreamedImages)
+    if not streamed:
+        images = to_numpy(images)
     check_image_shape(name, images.shape, images.dtype, spec)
+    if streamed:
+        if spec.value_range:
+            check_value_range(name, 0, 255, spec.value_range, of_views=True)
+        return images
     is_float = images.dtype.kind == "f"
     if not len(images) or not (is_float or spec.value_range):
         return images

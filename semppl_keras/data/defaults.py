@@ -8,8 +8,9 @@ LABELS_PER_CLASS = 10
 # The share of the images that may be unreadable.
 MAX_SKIPPED = 0.05
 
-# Where decoded images are kept, the first where nobody says another.
-CACHES = ("auto", "memory", "disk")
+# Where decoded images are kept, the first where nobody says another; with "none" they
+# are decoded anew for each batch.
+CACHES = ("auto", "memory", "disk", "none")
 CACHE = CACHES[0]
 
 # How pictures become squares: with bars beside them, by their central square, or out of

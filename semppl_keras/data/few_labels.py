@@ -13,6 +13,7 @@ from semppl_keras.data.image_arrays import (
     check_label_range,
     check_same_length,
 )
+from semppl_keras.data.images.streamed_images import StreamedImages
 from semppl_keras.data.images.value_ranges import ValueRanges
 
 
@@ -22,7 +23,8 @@ class FewLabels:
 
     Args:
         x_train: All training images, labelled or not: `(N, h, w, c)`, uint8 or
-            float32 in [0, 255], c = 1 or 3.
+            float32 in [0, 255], c = 1 or 3; or `StreamedImages`, which are decoded
+            when they are asked for.
         y_train: `(N,)` integers in `[0, num_classes)`, or -1 where nobody knows
             the label. Training may look at `y_train[labelled_indices]` alone; the
             others are there to measure the pseudo-labels.
@@ -46,10 +48,10 @@ class FewLabels:
         ((100, 8, 8, 1), (1297, 8, 8, 1))
     """
 
-    x_train: np.ndarray
+    x_train: Any
     y_train: np.ndarray
     labelled_indices: np.ndarray
-    x_test: np.ndarray | None
+    x_test: Any
     y_test: np.ndarray | None
     num_classes: int
     class_names: tuple[str, ...]
@@ -129,7 +131,7 @@ class FewLabels:
         return np.setdiff1d(np.arange(len(self.x_train)), self.labelled_indices)
 
     @property
-    def x_labelled(self) -> np.ndarray:
+    def x_labelled(self) -> Any:
         """The labelled images, `(n, h, w, c)`."""
         return rows_of(self.x_train, self.labelled_indices)
 
@@ -139,7 +141,7 @@ class FewLabels:
         return self.y_train[self.labelled_indices]
 
     @property
-    def x_unlabelled(self) -> np.ndarray:
+    def x_unlabelled(self) -> Any:
         """The images that count as unlabelled, `(N - n, h, w, c)`."""
         return rows_of(self.x_train, self.unlabelled_indices)
 
@@ -174,8 +176,11 @@ class FewLabels:
         )
 
 
-def rows_of(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """The rows of sorted, distinct indices; of consecutive ones without a copy."""
+def rows_of(images: Any, indices: np.ndarray) -> Any:
+    """The rows of sorted, distinct indices; of consecutive ones without a copy, and of
+    `StreamedImages` without decoding them."""
+    if isinstance(images, StreamedImages):
+        return images.rows(indices)
     if len(indices) and indices[-1] - indices[0] + 1 == len(indices):
         return images[indices[0] : indices[-1] + 1]
     return images[indices]

@@ -5,13 +5,17 @@ from typing import Any
 import numpy as np
 
 from semppl_keras.data.checks import check_not_unit_range, check_value_range
+from semppl_keras.data.images.streamed_images import StreamedImages
 
 # A label that nobody knows. Such an image is trained on, but never counted.
 UNKNOWN = -1
 
 
-def as_images(images: Any, name: str) -> np.ndarray:
-    """Images `(N, h, w, c)` as uint8 or float32, once they are checked."""
+def as_images(images: Any, name: str) -> Any:
+    """Images `(N, h, w, c)` as uint8 or float32, once they are checked; those that are
+    decoded when they are asked for stay what they are."""
+    if isinstance(images, StreamedImages) and len(images):
+        return images
     images = np.asarray(images)
     received = f"Received: shape {images.shape}, dtype {images.dtype}."
     if images.ndim == 3:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from semppl_keras.evaluation.counting import Count, Progress
-from semppl_keras.evaluation.inputs import as_array, as_labels
+from semppl_keras.evaluation.inputs import as_array, as_images, as_labels
 
 
 def encode_dataset(
@@ -82,7 +82,7 @@ def _batches(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
                 "`data`, if a tuple, must be (images, labels). Received: "
                 f"{len(data)} entries. Pass batches as a list."
             )
-        images, labels = as_array(data[0]), as_array(data[1])
+        images, labels = _images(data[0]), as_array(data[1])
         labels = as_labels(labels, "labels", len(images))
         starts = range(0, len(images), batch_size)
         return (
@@ -90,7 +90,7 @@ def _batches(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
             for start in starts
         ), len(starts)
     if hasattr(data, "shape"):
-        images = as_array(data)
+        images = _images(data)
         starts = range(0, len(images), batch_size)
         return (images[start : start + batch_size] for start in starts), len(starts)
     if isinstance(data, keras.utils.PyDataset):
@@ -102,6 +102,10 @@ def _batches(data: Any, batch_size: int) -> tuple[Iterable[Any], int | None]:
         # Generators, and datasets whose length shows at their end only.
         number = None
     return iter(data), number
+
+
+def _images(images: Any) -> Any:
+    return as_images(images if hasattr(images, "read_in_pieces") else as_array(images))
 
 
 def _images_and_labels(batch: Any) -> tuple[np.ndarray, Any]:

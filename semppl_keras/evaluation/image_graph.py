@@ -8,7 +8,7 @@ import numpy as np
 from semppl_keras.checks import check_integers
 from semppl_keras.evaluation.counting import Progress
 from semppl_keras.evaluation.hog import hog_features
-from semppl_keras.evaluation.inputs import UNKNOWN, known_rows
+from semppl_keras.evaluation.inputs import UNKNOWN, as_images, known_rows
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.propagation import spread_labels
 
@@ -68,7 +68,7 @@ def image_graph_accuracy(
     if dimensions is not None:
         check_integers(1, dimensions=dimensions)
     x_labelled, x_unlabelled, x_test = (
-        np.asarray(images) for images in (x_labelled, x_unlabelled, x_test)
+        as_images(images) for images in (x_labelled, x_unlabelled, x_test)
     )
     if not x_labelled.shape[1:] == x_unlabelled.shape[1:] == x_test.shape[1:]:
         raise ValueError(

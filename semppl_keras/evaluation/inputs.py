@@ -68,6 +68,13 @@ def _as_integers(labels: Any, name: str, length: int) -> np.ndarray:
     return labels
 
 
+def as_images(images: Any) -> Any:
+    """Images as a NumPy array; `data.StreamedImages`, which are one to whom reads them
+    in pieces, as they are."""
+    in_pieces = getattr(images, "read_in_pieces", False)
+    return images if in_pieces else np.asarray(images)
+
+
 def known_rows(
     labels: Any, name: str, *rows: Any, num_classes: int | None = None
 ) -> tuple[np.ndarray, ...]:

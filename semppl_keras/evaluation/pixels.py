@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from semppl_keras.evaluation.inputs import as_images
+
 # How a linear probe is fitted to them, the supervised-only baseline. They share one
 # scale already: standardising each would blow up those at the border, which are empty
 # in all but a few images.
@@ -28,7 +30,7 @@ def as_pixels(images: Any) -> np.ndarray:
     Returns:
         `(N, F)` float64.
     """
-    images = np.asarray(images)
+    images = as_images(images)
     if max(images.shape[1:3]) > LARGEST_SIDE:
         images = np.concatenate(
             [
@@ -43,4 +45,4 @@ def as_pixels(images: Any) -> np.ndarray:
                 for start in range(0, len(images), _CHUNK)
             ]
         )
-    return images.reshape(len(images), -1).astype("float64") / 255
+    return np.asarray(images).reshape(len(images), -1).astype("float64") / 255

@@ -9,7 +9,7 @@ import numpy as np
 
 from semppl_keras.checks import check_integers, check_positive
 from semppl_keras.evaluation.counting import Count, Progress
-from semppl_keras.evaluation.inputs import known_rows
+from semppl_keras.evaluation.inputs import as_images, known_rows
 from semppl_keras.evaluation.pixels import PIXEL_PROBE, as_pixels
 from semppl_keras.evaluation.probe import fit_probe
 
@@ -104,8 +104,8 @@ def supervised_accuracy(
         ... )
         >>> baseline.best
     """
-    x_labelled, x_test = np.asarray(x_labelled), np.asarray(x_test)
-    if x_labelled.ndim != 4 or x_labelled.shape[1:] != x_test.shape[1:]:
+    x_labelled, x_test = as_images(x_labelled), as_images(x_test)
+    if len(x_labelled.shape) != 4 or x_labelled.shape[1:] != x_test.shape[1:]:
         raise ValueError(
             "`x_labelled` and `x_test` must be images of one shape, (N, h, w, c). "
             f"Received: {x_labelled.shape} and {x_test.shape}."

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from semppl_keras.data.feed.checked_batches import checked_inputs
-from semppl_keras.data.images.cache import free_memory
+from semppl_keras.data.images.memory import free_memory
 from semppl_keras.networks.backbone_contract import input_channels
 
 # Of the memory that is free: training needs some, too.

@@ -6,6 +6,7 @@ import keras
 
 from semppl_keras.data.feed.checked_batches import checked_inputs
 from semppl_keras.data.feed.explanations import explained
+from semppl_keras.data.feed.streamed_batches import for_keras
 from semppl_keras.networks.backbone_contract import input_channels
 from semppl_keras.networks.keras_file import SavedAsKerasFile
 
@@ -34,4 +35,4 @@ class ImageModel(SavedAsKerasFile, keras.Model):
         channels = input_channels(self.backbone)
         with explained():
             images = checked_inputs("x", x, self.views, channels)
-            return super().predict(images, *args, **kwargs)
+            return super().predict(for_keras(images), *args, **kwargs)

@@ -11,6 +11,7 @@ from keras import ops
 
 from semppl_keras.checks import check_seed
 from semppl_keras.data.checks import ImageSpec
+from semppl_keras.data.feed.streamed_batches import for_keras
 from semppl_keras.networks import (
     Encoder,
     TargetEncoder,
@@ -165,7 +166,7 @@ class Pretraining(ViewModel):
             `(N, F)` float array.
         """
         self._check_one_process("embed")
-        images = self._checked_images("images", images)
+        images = for_keras(self._checked_images("images", images), batch_size)
         with inference(self._embedder):
             # The images are checked by the name that they have here.
             features = keras.Model.predict(

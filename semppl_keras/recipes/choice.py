@@ -1,7 +1,10 @@
 """Which recipe a data set is trained by."""
 
+import dataclasses
+
 from semppl_keras.backbones.specs import is_pretrained
 from semppl_keras.data import Dataset, NamedDataset, OwnDataset
+from semppl_keras.recipes.imagenet import of_share
 from semppl_keras.recipes.named import get
 from semppl_keras.recipes.own_images import own_images, usual_epochs
 from semppl_keras.recipes.pretrained import pretrained, pretrained_epochs
@@ -16,6 +19,8 @@ def for_dataset(
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    recipe: str | None = None,
+    labelled_share: float | None = None,
 ) -> Recipe:
     """The recipe of a data set, with what is asked to be another.
 
@@ -25,6 +30,10 @@ def for_dataset(
         epochs: Passes over the unlabelled images.
         batch_size: Unlabelled images per step, with labelled ones in proportion.
         learning_rate: Its peak.
+        recipe: One of `RECIPES`, in the place of that of the data set, with its own
+            backbone and epochs.
+        labelled_share: Of the images that have a label, which "imagenet" makes a part
+            of the batch of; None for its own.
 
     Returns:
         A `Recipe`.
@@ -36,22 +45,28 @@ def for_dataset(
         >>> for_dataset(data.dataset("digits"), batch_size=32).labelled_batch_size
         16
     """
-    if isinstance(dataset, OwnDataset):
+    if recipe is not None:
+        found = get(recipe, epochs)
+        if isinstance(dataset, OwnDataset):
+            found = dataclasses.replace(found, image_size=dataset.usual_size())
+    elif isinstance(dataset, OwnDataset):
         if epochs is None and dataset.num_unlabelled is not None:
             of_weights = dataset.backbone and is_pretrained(dataset.backbone)
             usual = pretrained_epochs if of_weights else usual_epochs
             epochs = usual(dataset.num_unlabelled, batch_size)
-        recipe = for_backbone(dataset.backbone, dataset.usual_size(), epochs)
+        found = for_backbone(dataset.backbone, dataset.usual_size(), epochs)
     else:
-        recipe = get("digits" if dataset == _DIGITS else "small_images", epochs)
+        found = get("digits" if dataset == _DIGITS else "small_images", epochs)
     if dataset.fit != "crop":
         # Which is that of views where they do not say it.
-        recipe = recipe.with_fit(dataset.fit)
-    if batch_size is not None:
-        recipe = recipe.with_batch_size(batch_size)
+        found = found.with_fit(dataset.fit)
+    if recipe == "imagenet":
+        found = of_share(found, labelled_share, batch_size)
+    elif batch_size is not None:
+        found = found.with_batch_size(batch_size)
     if learning_rate is not None:
-        recipe = recipe.with_learning_rate(learning_rate)
-    return recipe
+        found = found.with_learning_rate(learning_rate)
+    return found
 
 
 def for_backbone(

@@ -21,3 +21,6 @@ LEAST_STEPS = 50
 # begins to be trained, by when half of that is done; and of one classifier.
 RUN_MEASURING_SHARE, ENDING_MEASURING_SHARE = 0.45, 0.33
 CLASSIFIER_MEASURING_SHARE = 0.1
+
+# Of `recipes.RECIPES`.
+RECIPE_NAMES = ("digits", "imagenet", "small_images")

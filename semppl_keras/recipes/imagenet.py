@@ -1,5 +1,7 @@
 """The paper's training on ImageNet."""
 
+import dataclasses
+
 from semppl_keras.recipes.recipe import Recipe
 
 _PAPER_EPOCHS = 300
@@ -72,4 +74,32 @@ def imagenet(
                 "weight_decay": 1e-6,
             },
         ),
+    )
+
+
+def of_share(
+    recipe: Recipe, labelled_share: float | None, batch_size: int | None = None
+) -> Recipe:
+    """The recipe with another share of labelled images, or other batches.
+
+    Args:
+        recipe: `imagenet`.
+        labelled_share: float in (0, 1), as `imagenet` takes it; None for the recipe's.
+        batch_size: int, unlabelled images per step; None for as many as leave the
+            batch, labelled ones and all, of the recipe's size. The learning rate and
+            the memory are in proportion to the batch.
+    """
+    before = recipe.batch_size + recipe.labelled_batch_size
+    share = labelled_share or recipe.labelled_batch_size / before
+    whole = before if batch_size is None else round(batch_size / (1 - share))
+    labelled = min(max(1, round(whole * share)), whole - 1)
+    name, arguments = recipe.optimizer
+    rate = arguments["learning_rate"] * whole / before
+    memory = max(1, round(recipe.model["memory_size"] * whole / before))
+    return dataclasses.replace(
+        recipe,
+        batch_size=whole - labelled if batch_size is None else batch_size,
+        labelled_batch_size=labelled,
+        optimizer=(name, {**arguments, "learning_rate": rate}),
+        model={**recipe.model, "memory_size": memory},
     )

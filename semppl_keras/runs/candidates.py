@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from semppl_keras.data import FewLabels
+from semppl_keras.data.few_labels import rows_of
 from semppl_keras.evaluation import (
     fit_probe,
     knn_probabilities,
@@ -195,7 +196,9 @@ def memory_candidate(
     others = data.unlabelled_indices[:_MOST_VOTES]
     candidate = Candidate(measured, accuracy)
     if measured is not None and len(others):
-        votes = memory_classifier(model).predict(data.x_train[others], verbose=0)
+        votes = memory_classifier(model).predict(
+            rows_of(data.x_train, others), verbose=0
+        )
         candidate = candidate.as_certain_as_right(votes, honest)
     return candidate
 

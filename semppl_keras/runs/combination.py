@@ -10,7 +10,6 @@ from semppl_keras.backbones.directions import fit_directions
 from semppl_keras.backbones.joined import joined_backbone
 from semppl_keras.backbones.patch_network import fit_patch_network, usual_patches
 from semppl_keras.data import FewLabels
-from semppl_keras.data.few_labels import rows_of
 from semppl_keras.evaluation.kernel_ridge import FLOOR, KernelProbe, KernelRidge
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.propagation import spread_labels
@@ -57,7 +56,7 @@ def patch_part(how: Combination, data: FewLabels, views: MultiCrop, seed: int) -
     chosen = np.sort(generator.permutation(len(data.x_train))[:_MOST_FITTED])
     viewed = [
         keras.ops.convert_to_numpy(
-            views.center_view(rows_of(data.x_train, chosen[start : start + 1000]))
+            views.center_view(data.x_train[chosen[start : start + 1000]])
         )
         for start in range(0, len(chosen), 1000)
     ]

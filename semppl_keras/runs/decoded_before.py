@@ -58,8 +58,9 @@ def decoded_before(
         pixels, decoded = found
         # Of these there is something to tell, which the pixels do not.
         remarkable = {*decoded.beyond, *decoded.several}
+        states = listed.states()
         for row, index in enumerate(decoded.kept):
-            state = _state(listed.states[index])
+            state = _state(states[index])
             if state is not None and index not in remarkable:
                 known[state] = pixels[row]
     return _with_pixels(images, known, cache)
@@ -86,7 +87,7 @@ def _state(state: Any) -> tuple[Any, ...] | None:
 def _with_pixels(
     images: ImageList, known: Mapping[tuple[Any, ...], np.ndarray], cache: pathlib.Path
 ) -> ImageList:
-    states = [_state(state) for state in images.states]
+    states = [_state(state) for state in images.states()]
     rows = [None if state is None else known.get(state) for state in states]
     count = sum(row is not None for row in rows)
     if not count:

@@ -125,7 +125,7 @@ def _machine() -> dict[str, Any]:
         found["processors"] = len(os.sched_getaffinity(0))
     try:
         # With NumPy, which may be what is broken.
-        from semppl_keras.data.images.cache import free_memory
+        from semppl_keras.data.images.memory import free_memory
 
         found["free_memory"] = free_memory()
     except ImportError as error:

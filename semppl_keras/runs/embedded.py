@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from semppl_keras.data import FewLabels
+from semppl_keras.data.few_labels import rows_of
 from semppl_keras.evaluation import balanced_accuracy
 from semppl_keras.evaluation.inputs import UNKNOWN
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
@@ -125,7 +126,7 @@ def embedded(
         others = np.sort(generator.choice(others, room, replace=False))
     learned = [embed(data.x_labelled, "labelled images")]
     if len(others):
-        learned.append(embed(data.x_train[others], "unlabelled images"))
+        learned.append(embed(rows_of(data.x_train, others), "unlabelled images"))
     tested = None
     if test and data.x_test is not None:
         tested = embed(data.x_test, "images to test on")

@@ -108,7 +108,8 @@ def recipe_of(settings: Mapping[str, Any]) -> recipes.Recipe:
 
     Args:
         settings: Dict, as `run.json` holds it, of `dataset`, `epochs`, `batch_size`
-            and `learning_rate`, the latter None or missing for the recipe's own.
+            and `learning_rate`, the latter None or missing for the recipe's own; and
+            of `recipe` and `labelled_share`, where one was asked for.
 
     Returns:
         `Recipe`.
@@ -118,6 +119,8 @@ def recipe_of(settings: Mapping[str, Any]) -> recipes.Recipe:
         epochs=settings.get("epochs"),
         batch_size=settings.get("batch_size"),
         learning_rate=settings.get("learning_rate"),
+        recipe=settings.get("recipe"),
+        labelled_share=settings.get("labelled_share"),
     )
 
 

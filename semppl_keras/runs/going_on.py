@@ -31,7 +31,15 @@ from semppl_keras.runs.run_models import (
 from semppl_keras.runs.telling import tell
 
 # What the network goes on with, or is made for.
-_OF_THE_RUN = ("dataset", "image_size", "fit", "value_range", "backbone")
+_OF_THE_RUN = (
+    "dataset",
+    "labelled_list",
+    "image_size",
+    "fit",
+    "value_range",
+    "backbone",
+    "recipe",
+)
 _OF_OWN_IMAGES = (
     "labelled",
     "unlabelled",
@@ -43,7 +51,15 @@ _OF_OWN_IMAGES = (
 _CLASSIFIER_FILES = (CLASSIFIER, "classifier.json")
 _END_FILES = tuple(f"{name}.keras" for name in TRAINED_AT_THE_END)
 # These stay where nothing else is asked for.
-_KEPT = ("batch_size", "learning_rate", "seed", "strangers", "balance")
+_KEPT = (
+    "batch_size",
+    "learning_rate",
+    "seed",
+    "strangers",
+    "balance",
+    "recipe",
+    "labelled_share",
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -134,7 +150,7 @@ def going_on(options: TrainOptions, out: pathlib.Path) -> GoingOn:
         "from": note,
     }
     for name in _KEPT:
-        asked = getattr(options, name)
+        asked = getattr(options, name, None)
         settings[name] = earlier.get(name) if asked is None else asked
     if "value_range" in earlier:
         settings["value_range"] = earlier["value_range"]
@@ -142,8 +158,9 @@ def going_on(options: TrainOptions, out: pathlib.Path) -> GoingOn:
         # Until it is known how many fit.
         settings["epochs"] = 1
     elif options.epochs is None:
-        batch_size = settings["batch_size"]
-        settings["epochs"] = recipes.for_dataset(dataset, batch_size=batch_size).epochs
+        settings["epochs"] = recipes.for_dataset(
+            dataset, batch_size=settings["batch_size"], recipe=settings["recipe"]
+        ).epochs
     return GoingOn(settings, dataset, finished)
 
 

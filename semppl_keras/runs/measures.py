@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from semppl_keras.data import FewLabels
+from semppl_keras.data.few_labels import rows_of
 from semppl_keras.evaluation import (
     SEVERITIES,
     as_pixels,
@@ -94,7 +95,7 @@ def measure_training(
     known = data.y_hidden >= 0
     measured: dict[str, Any] = {}
     if known.any():
-        unlabelled = data.x_unlabelled[known]
+        unlabelled = rows_of(data.x_train, data.unlabelled_indices[known])
         told = PredictionProgress(progress, "unlabelled images", len(unlabelled))
         predicted, _ = model.pseudo_label(unlabelled, callbacks=[told])
         measured["pseudo_label_accuracy"] = _share(predicted == data.y_hidden[known])

@@ -9,10 +9,14 @@ import numpy as np
 
 from semppl_keras.checks import listed
 from semppl_keras.data import Dataset, choose_labelled
+from semppl_keras.data.defaults import CACHE
+from semppl_keras.data.few_labels import rows_of
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges
 from semppl_keras.data.images.progress import told_of
 from semppl_keras.data.images.spreadsheets import content_of
+from semppl_keras.data.images.streamed_images import StreamedImages
+from semppl_keras.data.images.streaming import LOOKED_AT
 from semppl_keras.runs.decoded_before import decoded_before
 from semppl_keras.runs.errors import MissingPictures, RunError
 from semppl_keras.runs.folder import value_range_of
@@ -28,12 +32,12 @@ class LabelledImages(NamedTuple):
     """Images with labels.
 
     Args:
-        images: `(n, s, s, channels)` in [0, 255].
+        images: `(n, s, s, channels)` in [0, 255], or `StreamedImages`.
         labels: `(n,)` integers.
         names: list of str, what each is called: its path where it is known.
     """
 
-    images: np.ndarray
+    images: Any
     labels: np.ndarray
     names: list[str]
 
@@ -78,7 +82,7 @@ class RunImages:
         if not known.any():
             return None
         return LabelledImages(
-            tested.images[known],
+            rows_of(tested.images, np.flatnonzero(known)),
             tested.labels[known],
             [tested.names[index] for index in np.flatnonzero(known)],
         )
@@ -118,7 +122,7 @@ class RunImages:
                 f"left in {source} is used."
             )
         return LabelledImages(
-            own.images[chosen],
+            rows_of(own.images, chosen),
             own.labels[chosen],
             [own.names[index] for index in chosen],
         )
@@ -129,25 +133,31 @@ class RunImages:
 
     def _read(self, role: str) -> tuple[LabelledImages, np.ndarray, Sequence[Any]]:
         """Those that can be read, which are of a class of the run, and the others."""
-        found = decoded_before(
-            self.dataset.part(role),
-            self.dataset,
-            self.folder,
-            self.settings,
-            self.image_size,
-            self.channels,
-        )
-        ranges, _ = find_ranges(found, value_range_of(self.settings))
+        found = self.dataset.part(role)
+        if not self.dataset.streamed:
+            found = decoded_before(
+                found,
+                self.dataset,
+                self.folder,
+                self.settings,
+                self.image_size,
+                self.channels,
+            )
+        looked_at = found.some(LOOKED_AT) if self.dataset.streamed else found
+        ranges, _ = find_ranges(looked_at, value_range_of(self.settings))
         images, decoded = decode_cached(
             found,
             self.image_size,
             self.channels,
             fit=self.dataset.fit,
             ranges=ranges,
+            place="none" if self.dataset.streamed else CACHE,
             max_skipped=1.0,
             progress=told_of(Progress(), _IMAGES[role]),
         )
         labels = found.numbers_of(decoded.kept, self.class_names)
+        if isinstance(images, StreamedImages):
+            images = images.labelled(labels)
         names = [found.names[index] for index in decoded.kept]
         return LabelledImages(images, labels, names), labels >= 0, decoded.skipped
 

@@ -45,6 +45,7 @@ from semppl_keras.runs.safety.own_runs import fetched_backbone
 from semppl_keras.runs.safety.packed_runs import is_packed
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.skipped_files import names_skipped
+from semppl_keras.runs.streaming import with_place
 from semppl_keras.runs.telling import tell
 
 _DEFAULTS = {
@@ -57,6 +58,7 @@ _DEFAULTS = {
     "seed": SEED,
     "strangers": False,
     "balance": AS_LABELLED,
+    "recipe": None,
 }
 
 # Options for a person's own images, of which the first two have to be given.
@@ -129,8 +131,10 @@ def run_folder(options: TrainOptions) -> pathlib.Path:
                 f"--from {folder} --out DIR."
             )
         return folder
-    if options.unlabelled is not None:
-        name = re.sub(r"[^\w.-]+", "_", own_name(options.unlabelled))
+    # A list makes its data set one of images of one's own.
+    own_images = options.unlabelled or (options.labelled_list and options.dataset)
+    if own_images:
+        name = re.sub(r"[^\w.-]+", "_", own_name(own_images))
         count = options.labels_per_class
         own = count in (None, OWN_LABELS_PER_CLASS)
         labels = "own_labels" if own else f"{count}_per_class"
@@ -168,16 +172,21 @@ def new_settings(options: TrainOptions) -> tuple[dict[str, Any], Dataset]:
         data = NamedDataset(settings["dataset"])
     # --resume may be called from elsewhere.
     data = data.resolved().opened()
-    if isinstance(data, OwnDataset) and data.backbone is None:
-        data = _with_usual_backbone(data, options)
+    if isinstance(data, OwnDataset):
+        if data.backbone is None and options.recipe is None:
+            data = _with_usual_backbone(data, options)
+        data = with_place(data, run_folder(options))
+        if options.recipe is not None:
+            settings["labelled_share"] = data.labelled_share()
     # That there is an entry tells that it is found, and not another for each image.
     value_range = options.value_range and as_ranges(options.value_range)._asdict()
     if settings["minutes"] is not None:
         # Until it is known how many fit.
         settings["epochs"] = 1
     elif settings["epochs"] is None:
-        batch_size = settings["batch_size"]
-        settings["epochs"] = recipes.for_dataset(data, batch_size=batch_size).epochs
+        settings["epochs"] = recipes.for_dataset(
+            data, batch_size=settings["batch_size"], recipe=settings["recipe"]
+        ).epochs
     if not settings["epochs"]:
         _check_needs_no_training(data)
     settings |= {"dataset": data.to_json(), "value_range": value_range}
@@ -423,6 +432,10 @@ def _own_dataset(options: TrainOptions) -> OwnDataset:
     backbone = options.backbone
     if backbone is not None and options.image_size is None and is_pretrained(backbone):
         given["image_size"] = usual_size(backbone)
+    if options.recipe == "imagenet":
+        # That of the views, which crop what is not padded.
+        size = recipes.get(options.recipe).make_views().large_size
+        given = {"image_size": size, "fit": "crop", **given}
     return OwnDataset(**given, tables=tables)
 
 

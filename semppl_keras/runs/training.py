@@ -49,6 +49,7 @@ from semppl_keras.runs.going_on import (
 )
 from semppl_keras.runs.kept_features import Start, keep_features, start_of
 from semppl_keras.runs.kept_images import keep_images
+from semppl_keras.runs.listed_labels import with_listed
 from semppl_keras.runs.members import strange_rows
 from semppl_keras.runs.network_training import (
     begin_training,
@@ -89,6 +90,7 @@ from semppl_keras.runs.settings import (
     with_data,
 )
 from semppl_keras.runs.skipped_files import write_skipped
+from semppl_keras.runs.streaming import told_found
 from semppl_keras.runs.telling import tell, told, verbose_as
 from semppl_keras.runs.trackers import check_tracker
 from semppl_keras.runs.tuned import (
@@ -108,12 +110,14 @@ from semppl_keras.runs.without_semppl import (
 def train(
     *,
     dataset: str | None = None,
+    labelled_list: str | os.PathLike[str] | None = None,
     unlabelled: str | os.PathLike[str] | None = None,
     labelled: str | os.PathLike[str] | None = None,
     test: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
     fit: str | None = None,
     value_range: tuple[float, float] | None = None,
+    recipe: str | None = None,
     backbone: str | os.PathLike[str] | None = None,
     max_skipped: float | None = None,
     max_megapixels: float | None = None,
@@ -147,6 +151,9 @@ def train(
 
     Args:
         dataset: "digits" or text that begins with "npz:", "tfds:" or "folder:".
+        labelled_list: With "tfds:NAME" a file that names the images that are labelled,
+            one a line, by the data set's `file_name`: its images are then read one by
+            one, of any size, and tested on "validation" or "test".
         unlabelled: In its place your own images to learn from: a folder, or another
             source that `semppl train --help` names. Goes with `labelled`.
         labelled: Those with labels: a folder for each class, or a table of path,label.
@@ -159,6 +166,8 @@ def train(
             `data.defaults.FIT`.
         value_range: What becomes black and white in images of more than 8 bits a
             channel. None for what all of them need.
+        recipe: One of `recipes.RECIPES`, such as "imagenet", the paper's, in the place
+            of that which goes with the images; it has its own network.
         backbone: The network for your own images, as `backbones.pretrained` takes it:
             "keras:NAME" or "hub:PRESET" with pretrained weights, a file, or the name of
             a new one. None for one that fits their size.
@@ -166,8 +175,9 @@ def train(
             1. None for `data.defaults.MAX_SKIPPED`.
         max_megapixels: How many millions of pixels of an image may be decoded at once.
             None for as many as Pillow takes for safe, 89.
-        cache: Where your own images, decoded, are kept: "memory", "disk", or "auto",
-            for which None stands, in memory where they fit.
+        cache: Where your own images, decoded, are kept: "memory"; "disk"; "none",
+            decoded for each batch anew, of which there may be more than either holds;
+            or "auto", for which None stands, the first of these that has room.
         label_column: The column of a table that has the labels.
         path_column: That which has the paths.
         split_column: "NAME=VALUE", a column and what it says of rows to train on.
@@ -222,12 +232,14 @@ def train(
     return train_with(
         TrainOptions.of(
             dataset=dataset,
+            labelled_list=labelled_list,
             unlabelled=unlabelled,
             labelled=labelled,
             test=test,
             image_size=image_size,
             fit=fit,
             value_range=value_range,
+            recipe=recipe,
             backbone=backbone,
             max_skipped=max_skipped,
             max_megapixels=max_megapixels,
@@ -258,6 +270,7 @@ def train(
 
 def train_with(options: TrainOptions) -> TrainedRun:
     """The same, of options that are filled already."""
+    options = with_listed(options)
     folder = run_folder(options)
     check_can_write(folder, folder=True)
     if options.log is not None and options.epochs == 0:
@@ -460,6 +473,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         ended.candidates,
         make_baseline if baseline else None,
     )
+    data = told_found(data, folder)
     metrics = {
         **outcome.metrics,
         "ending": ended.settings,

@@ -162,5 +162,5 @@ def _subset(listed: ImageList, indices: np.ndarray) -> ImageList:
         tuple(listed.names[index] for index in indices),
         None,
         lambda: (c for index, c in enumerate(listed.contents()) if index in chosen),
-        tuple(listed.states[index] for index in indices),
+        lambda: tuple(map(listed.states().__getitem__, indices)),
     )

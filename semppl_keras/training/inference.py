@@ -12,6 +12,8 @@ from semppl_keras.data.checks import check_labels, check_targets, check_weights
 from semppl_keras.data.feed.checked_batches import checked_inputs
 from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.named_parts import named_parts
+from semppl_keras.data.feed.streamed_batches import for_keras
+from semppl_keras.data.images.streamed_images import StreamedImages
 from semppl_keras.training.backends import ViewTrainer
 from semppl_keras.training.known_arguments import known_arguments
 
@@ -47,7 +49,7 @@ class ImageInference(ViewTrainer):
         """
         self._check_one_process("predict")
         self._check_ready("predict")
-        images = self._checked_images("x", x)
+        images = for_keras(self._checked_images("x", x), batch_size)
         with inference(self):
             return super().predict(images, batch_size=batch_size, **kwargs)
 
@@ -86,6 +88,11 @@ class ImageInference(ViewTrainer):
                     "yields (images, labels, weights) itself."
                 )
             sample_weight = check_weights("sample_weight", sample_weight, len(y))
+        if isinstance(images, StreamedImages):
+            # A dataset, which brings these itself.
+            size = kwargs.get("batch_size")
+            images = for_keras(images, size, y, sample_weight)
+            y = sample_weight = None
         with inference(self):
             told = super().evaluate(images, y, sample_weight=sample_weight, **kwargs)
         return _numbers(told)

@@ -30,6 +30,7 @@ from semppl_keras.recipes.defaults import (
     OWN_STEPS,
     PRETRAINED_BACKBONE,
     PRETRAINED_STEPS,
+    RECIPE_NAMES,
     SMALL,
     SMALL_BACKBONE,
 )
@@ -105,6 +106,9 @@ examples:
   semppl train --unlabelled photos --labelled labels.csv --out runs/photos
   semppl train --unlabelled photos --labelled sorted --test held_out --image-size 96
   semppl train --unlabelled photos --labelled sorted --backbone hub:dinov2_small
+  semppl train --unlabelled a_million --labelled labels.csv --cache none
+  semppl train --recipe imagenet --dataset tfds:imagenet2012 \
+      --labelled-list 10percent.txt
   semppl train --resume runs/fashion
   semppl train --from runs/photos --labelled more.csv --out runs/photos_2
   semppl train --from runs/photos --labelled more.csv --epochs 0 --out runs/quick"""
@@ -118,6 +122,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dataset",
         metavar="SPEC",
         help=f"npz:FILE, tfds:NAME or folder:DIR (default: {DATASET})",
+    )
+    data.add_argument(
+        "--labelled-list",
+        metavar="FILE",
+        help="with --dataset tfds:NAME: names of files, one a line, which alone are "
+        "labelled, such as a published 1%% or 10%% of ImageNet",
     )
     data.add_argument(
         "--labels-per-class",
@@ -163,11 +173,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images.add_argument(
         "--cache",
         metavar=f"{{{','.join(CACHES)}}}",
-        help="where your own images, decoded, are kept (default: in memory where they "
-        "fit, else in DIR)",
+        help="where your own images, decoded, are kept; none: decoded for each batch "
+        "anew, without a wait before training (default: in memory where they fit, else "
+        "in DIR, else none)",
     )
     add_table_options(parser)
     training = parser.add_argument_group("training")
+    training.add_argument(
+        "--recipe",
+        metavar=f"{{{','.join(RECIPE_NAMES)}}}",
+        help="the settings of the training, network and all; imagenet is the paper's "
+        "(default: by the images)",
+    )
     training.add_argument(
         "--backbone",
         metavar="SPEC",

@@ -64,6 +64,11 @@ class Dataset(abc.ABC):
         return MAX_SKIPPED
 
     @property
+    def streamed(self) -> bool:
+        """Whether images are decoded when they are asked for, and kept nowhere."""
+        return False
+
+    @property
     def max_megapixels(self) -> float | None:
         """Millions of pixels of an image that may be decoded at once; None for as many
         as Pillow takes for safe."""

@@ -17,6 +17,7 @@ from semppl_keras.data.datasets.own_remarks import (
     remarks_on_test,
 )
 from semppl_keras.data.defaults import CACHE, FIT, LARGEST_USUAL_SIDE, MAX_SKIPPED
+from semppl_keras.data.few_labels import rows_of
 from semppl_keras.data.image_arrays import UNKNOWN
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import (
@@ -30,6 +31,8 @@ from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.progress import Progress, told_of
 from semppl_keras.data.images.source_names import Source, images_folder, own_name
 from semppl_keras.data.images.sources import open_images
+from semppl_keras.data.images.streamed_images import StreamedImages
+from semppl_keras.data.images.streaming import LOOKED_AT, REMARK, digest_of_names
 from semppl_keras.data.images.table_options import TableOptions
 
 _SMALLEST_SIDE = 8
@@ -80,16 +83,19 @@ class OpenedImages:
         if image_size is None:
             image_size = usual_size(few, fit)
         images = few + self.unlabelled
-        channels = 3 if images.coloured() else 1
+        looked_at = images if tested is None else images + tested
+        if cache == "none":
+            channels = 3 if images.some(LOOKED_AT).coloured() else 1
+            looked_at = looked_at.some(LOOKED_AT)
+        else:
+            channels = 3 if images.coloured() else 1
         ranges, remarks_on_ranges = find_ranges(
-            images if tested is None else images + tested,
-            value_range,
-            told_of(progress, "deep images"),
+            looked_at, value_range, told_of(progress, "deep images")
         )
 
         def decoded(
             listed: ImageList, what: str, num_first: int | None = None
-        ) -> tuple[np.ndarray, DecodedRows]:
+        ) -> tuple[Any, DecodedRows]:
             return decode_cached(
                 listed,
                 image_size,
@@ -103,7 +109,7 @@ class OpenedImages:
                 progress=told_of(progress, what),
             )
 
-        def decoded_test(listed: ImageList) -> tuple[np.ndarray, DecodedRows]:
+        def decoded_test(listed: ImageList) -> tuple[Any, DecodedRows]:
             return decoded(listed, "images to test on")
 
         try:
@@ -125,8 +131,12 @@ class OpenedImages:
             )
         y_train = np.full(len(kept), UNKNOWN, "int32")
         y_train[:num_labelled] = few.numbers_of(train.kept[:num_labelled], class_names)
+        digest = hashlib.blake2b("".join(train.digests).encode()).hexdigest()[:32]
         train_names = tuple(images.names[index] for index in kept)
+        if isinstance(x_train, StreamedImages):
+            x_train, digest = x_train.labelled(y_train), digest_of_names(train_names)
         remarks = [
+            *([REMARK] if isinstance(x_train, StreamedImages) else []),
             *images.remarks,
             *remarks_on_ranges,
             *remarks_on_files(train, len(images), "images"),
@@ -169,7 +179,7 @@ class OpenedImages:
             skipped=tuple(skipped),
             remarks=tuple(remarks),
             value_ranges=ranges,
-            digest=hashlib.blake2b("".join(train.digests).encode()).hexdigest()[:32],
+            digest=digest,
             given_labels=tuple(zip(few.names, few.labels or (), strict=True)),
             given_names=self.unlabelled.names,
             given_test=()
@@ -246,7 +256,7 @@ def load_own_images(
             they are to be read like; "each" for each image by itself.
         max_skipped: float in [0, 1], the share of the images that may be unreadable.
         cache_folder, cache: where decoded images are kept, as `decode_cached` takes
-            `folder` and `place`.
+            `folder` and `place`: with "none" they are `StreamedImages`.
         progress: function of (what is read: str, images done, images in all).
         tables: `TableOptions`, or None: which columns of tables are read, and which
             spellings are classes, or none. What is a class of the labelled images is
@@ -316,13 +326,13 @@ def usual_size(images: ImageList, fit: str) -> int:
 class _TestPart(NamedTuple):
     """What an `OwnImages` has to test on."""
 
-    images: np.ndarray | None = None
+    images: Any = None
     labels: np.ndarray | None = None
     names: tuple[str, ...] = ()
 
 
 def _test_part(
-    tested: ImageList, images: np.ndarray, found: DecodedRows, class_names: tuple
+    tested: ImageList, images: Any, found: DecodedRows, class_names: tuple
 ) -> tuple[_TestPart, list[str]]:
     """Those of the classes that there are, and what is worth knowing about them."""
     texts = tested.labels_of(found.kept)
@@ -334,8 +344,11 @@ def _test_part(
             "Test images must be of the labelled classes, "
             f"{listed(class_names)}. Received: {listed(sorted(set(texts)))}."
         )
+    images = images if known.all() else rows_of(images, np.flatnonzero(known))
+    if isinstance(images, StreamedImages):
+        images = images.labelled(labels[known])
     part = _TestPart(
-        images if known.all() else images[known],
+        images,
         labels[known],
         tuple(tested.names[index] for index in np.array(found.kept)[known]),
     )
@@ -363,7 +376,7 @@ def classes_in(labels: collections.abc.Iterable[str]) -> tuple[str, ...]:
 
 
 def _unreadable(
-    decode: collections.abc.Callable[[ImageList], tuple[np.ndarray, DecodedRows]],
+    decode: collections.abc.Callable[[ImageList], tuple[Any, DecodedRows]],
     images: ImageList,
 ) -> list[Skipped]:
     """The `Skipped` of a decoding, whether there are too many or not."""

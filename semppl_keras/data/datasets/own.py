@@ -39,7 +39,7 @@ class OwnDataset(Dataset):
         backbone: Name of a network, or None. It is the recipe's (`recipes.for_dataset`)
             and of no use here: a run folder keeps it beside the images.
         max_skipped: Float in [0, 1], the share of images that may be unreadable.
-        cache: Where decoded images are kept: "auto", "memory" or "disk".
+        cache: Where decoded images are kept: "auto", "memory", "disk" or "none".
         max_megapixels: Float, millions of pixels of an image that may be decoded at
             once; None for as many as Pillow takes for safe.
         tables: `TableOptions`.
@@ -119,6 +119,10 @@ class OwnDataset(Dataset):
         return self.test is not None
 
     @property
+    def streamed(self) -> bool:
+        return self.cache == "none"
+
+    @property
     def table_options(self) -> TableOptions:
         return self.tables.keeping(self.class_names)
 
@@ -149,6 +153,13 @@ class OwnDataset(Dataset):
     def opened(self) -> Self:
         opened = dataclasses.replace(self, images=self._opened())
         return dataclasses.replace(opened, image_size=opened.usual_size())
+
+    def labelled_share(self) -> float:
+        """How many of its images are labelled, counting once what is named twice."""
+        images = self._opened()
+        labelled = set(images.labelled.names)
+        others = sum(name not in labelled for name in images.unlabelled.names)
+        return len(labelled) / (len(labelled) + max(1, others))
 
     def usual_size(self) -> int:
         """Pixels of a side: the `image_size`, or that of the labelled images, for which

@@ -1,4 +1,4 @@
-"""Images in memory as a source of batches."""
+"""Images that are found by their place as a source of batches."""
 
 import collections
 import collections.abc
@@ -14,11 +14,16 @@ from semppl_keras.data.checks import (
     check_weights,
     to_numpy,
 )
-from semppl_keras.data.feed.batches import Batch, chosen, split, weighted
+from semppl_keras.data.feed.batches import Batch, split, weighted
+from semppl_keras.data.images.streamed_images import StreamedImages
+
+# The rows of a batch, and for each how often all images have come up before.
+Pick = tuple[np.ndarray, np.ndarray]
 
 
 class ArraySource:
-    """Images in memory; the batch of each step follows from the seed alone.
+    """Images in memory, or such as are decoded when they are asked for; the batch of
+    each step follows from the seed alone.
 
     Attributes:
         numbers: `(N,)` int32, what each image is found again by, or None, where its
@@ -100,20 +105,30 @@ class ArraySource:
         """
         # The step tells.
         del first_batch
+        return self._batches(self._picks_of_passes(batch_size, step))
+
+    def stream(self, batch_size: int, step: int) -> collections.abc.Iterator[Batch]:
+        """Batches from a step on, one pass running into the next."""
+        return self._batches(self._picks_of_stream(batch_size, step))
+
+    def _picks_of_passes(
+        self, batch_size: int, step: int
+    ) -> collections.abc.Iterator[Pick]:
         per_pass = -(-len(self.images) // batch_size)
         while True:
             number, index = divmod(step, per_pass)
             chosen = (index * batch_size + np.arange(batch_size)) % len(self.images)
-            yield self._take(self._order(number)[chosen])
+            yield self._order(number)[chosen], np.full(batch_size, number)
             step += 1
 
-    def stream(self, batch_size: int, step: int) -> collections.abc.Iterator[Batch]:
-        """Batches from a step on, one pass running into the next."""
+    def _picks_of_stream(
+        self, batch_size: int, step: int
+    ) -> collections.abc.Iterator[Pick]:
         while True:
             position = step * batch_size + np.arange(batch_size)
             numbers, offsets = np.divmod(position, len(self.images))
             passes = zip(numbers, offsets, strict=True)
-            yield self._take(np.array([self._order(n)[offset] for n, offset in passes]))
+            yield np.array([self._order(n)[offset] for n, offset in passes]), numbers
             step += 1
 
     def _order(self, number: int) -> np.ndarray:
@@ -125,6 +140,14 @@ class ArraySource:
                 self._orders.popitem(last=False)
         return self._orders[number]
 
-    def _take(self, indices: np.ndarray) -> Batch:
-        source = Batch(self.images, self.labels, self.weights, self.numbers)
-        return chosen(source, indices)
+    def _batches(
+        self, picks: collections.abc.Iterator[Pick]
+    ) -> collections.abc.Iterator[Batch]:
+        if isinstance(self.images, StreamedImages):
+            pairs = self.images.batches(picks, self._seed[0])
+        else:
+            pairs = ((rows, self.images[rows]) for rows, _ in picks)
+        beside = (self.labels, self.weights, self.numbers)
+        for rows, images in pairs:
+            parts = (None if part is None else part[rows] for part in beside)
+            yield Batch(images, *parts)

@@ -13,6 +13,7 @@ from semppl_keras.data.feed.explanations import marked
 from semppl_keras.data.feed.named_parts import named_parts
 from semppl_keras.data.feed.sources import make_source
 from semppl_keras.data.feed.stream_source import StreamSource
+from semppl_keras.data.images.streamed_images import StreamedImages
 
 
 class CheckedBatches(keras.utils.PyDataset):
@@ -102,7 +103,8 @@ def checked_inputs(
 
     Args:
         name: str, the argument to name in an error.
-        images: an array `(N, H, W, C)` of images of any size, or what yields batches.
+        images: an array `(N, H, W, C)` of images of any size, `StreamedImages`, which
+            stay what they are, or what yields batches.
         views: `MultiCrop`, whose `value_range` the images have.
         channels: int, of the backbone's images.
         num_classes: int where a dataset must come with labels, else None.
@@ -120,7 +122,9 @@ def checked_inputs(
             raise ValueError(
                 f"`{name}` must come with labels. Received: an array of images alone."
             )
-        images = check_images(name, images, spec)[..., :channels]
+        images = check_images(name, images, spec)
+        if not isinstance(images, StreamedImages):
+            images = images[..., :channels]
         if not len(images):
             raise ValueError(f"`{name}` is empty: it holds no image.")
         return images

@@ -47,7 +47,8 @@ def npz_images(text: str, role: str) -> ImageList:
         tuple(f"{source}[{index}]" for index in range(len(images))),
         None if labels is None else tuple(label_text(one, names) for one in labels),
         lambda: iter(images),
-        tuple((*state, index) for index in range(len(images))),
+        lambda: tuple((*state, index) for index in range(len(images))),
+        at=images.__getitem__,
         class_names=() if names is None else tuple(map(str, names)),
     )
 

@@ -5,7 +5,6 @@ are broken, and so how many there are, has to be known before the order of the f
 batch is drawn, or a run that goes on after a crash could not repeat it.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -27,13 +26,10 @@ from semppl_keras.data.images.decoding import (
 )
 from semppl_keras.data.images.formats import readable_formats
 from semppl_keras.data.images.image_list import ImageList
+from semppl_keras.data.images.memory import MEMORY_SHARE, free_memory
 from semppl_keras.data.images.progress import Counts
+from semppl_keras.data.images.streaming import streamed
 from semppl_keras.data.images.value_ranges import ValueRanges
-
-# Of the memory that is free: the networks need some, too.
-_MEMORY_SHARE = 0.5
-# Where nothing tells how much is free.
-_CAUTIOUS_MEMORY = 1 << 30
 
 # Another one makes all earlier caches unknown: to be changed with what decoding does.
 _VERSION = 4
@@ -52,7 +48,7 @@ def decode_cached(
     num_first: int | None = None,
     max_skipped: float = MAX_SKIPPED,
     progress: Counts | None = None,
-) -> tuple[np.ndarray, DecodedRows]:
+) -> tuple[Any, DecodedRows]:
     """Decodes a list of images, or finds it decoded.
 
     Args:
@@ -63,12 +59,13 @@ def decode_cached(
         folder: path of the folder of caches on disk, made where there is none; None
             for a file without a name, which is gone with the process.
         place: "memory", "disk", or "auto" for memory where the images take at most
-            half of what is free, else disk. What is on disk already is used.
+            half of what is free, else disk; what is on disk already is used. "none" to
+            decode none before it is asked for.
         ranges, num_first, max_skipped, progress: as `decode_into` takes them.
 
     Returns:
-        `(K, size, size, channels)` uint8, from disk a read-only `np.memmap`, and the
-        `DecodedRows` of its rows.
+        `(K, size, size, channels)` uint8, from disk a read-only `np.memmap`, with
+        "none" `StreamedImages`, and the `DecodedRows` of its rows.
 
     Raises:
         TooManyUnreadable: if too many images are unreadable, or all.
@@ -84,6 +81,9 @@ def decode_cached(
         "max_skipped": max_skipped,
         "progress": progress,
     }
+    if place == "none":
+        del options["progress"]
+        return streamed(images, size, channels, **options)
     paths = None
     if folder is not None:
         paths = _Paths(
@@ -96,7 +96,7 @@ def decode_cached(
             check_share(found[1].skipped, len(images), max_skipped)
             return found
     if place == "auto":
-        fits = np.prod(shape, dtype="int64") <= _MEMORY_SHARE * free_memory()
+        fits = np.prod(shape, dtype="int64") <= MEMORY_SHARE * free_memory()
         place = "memory" if fits else "disk"
     if place == "memory":
         rows = _in_memory(shape)
@@ -144,25 +144,6 @@ def read_cached(
 def holds_any(folder: str | os.PathLike[str]) -> bool:
     """Whether there are decoded images in a folder of caches at all."""
     return any(pathlib.Path(folder).glob(f"{_PREFIX}*.npy"))
-
-
-def free_memory() -> int:
-    """Bytes of memory that the process can still take, as far as the system tells."""
-    found = []
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        text = pathlib.Path("/proc/meminfo").read_text(encoding="utf-8")
-        found.append(1024 * int(text.split("MemAvailable:")[1].split()[0]))
-    # What a container may take.
-    with contextlib.suppress(OSError, ValueError):
-        group = pathlib.Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text(encoding="utf-8"))
-        found.append(
-            limit - int((group / "memory.current").read_text(encoding="utf-8"))
-        )
-    if not found:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            found.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return max(0, min(found, default=_CAUTIOUS_MEMORY))
 
 
 class _Paths:
@@ -250,7 +231,7 @@ def _fingerprint(
     fits = [] if fit == UNTOLD_FIT else [fit]
     limits = [] if images.max_pixels is None else [images.max_pixels]
     described = json.dumps(
-        [*decoder, shape, *fits, *limits, num_first, ranges, images.states]
+        [*decoder, shape, *fits, *limits, num_first, ranges, images.states()]
     )
     return hashlib.blake2b(described.encode(), digest_size=12).hexdigest()
 
@@ -262,7 +243,7 @@ def _in_memory(shape: tuple[int, ...]) -> np.ndarray:
         size = np.prod(shape, dtype="int64")
         raise ValueError(
             f"The decoded images take {size / 1e9:.2f} GB. Received: less memory. "
-            "Choose a smaller image size, or keep them on disk."
+            "Choose a smaller image size, or keep them on disk or nowhere (cache)."
         ) from error
 
 
@@ -292,6 +273,6 @@ def _mapped(
         raise ValueError(
             f"The decoded images take {size / 1e9:.2f} GB in {str(folder)!r}. "
             f"Received: {free / 1e9:.2f} GB free ({error.strerror}). Make room, choose "
-            "a smaller image size, or keep them in memory."
+            "a smaller image size, or keep them in memory or nowhere (cache)."
         ) from error
     return np.memmap(file, "uint8", "r+", offset, shape)

@@ -301,7 +301,7 @@ def _in_order(
         except UnreadableImage as error:
             return error
 
-    workers = workers or _cores()
+    workers = workers or cores()
     pool = concurrent.futures.ThreadPoolExecutor(workers, "semppl_decode")
     waiting: collections.deque[concurrent.futures.Future[Any]] = collections.deque()
     try:
@@ -320,7 +320,7 @@ def _in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def _cores() -> int:
+def cores() -> int:
     # Not all that the machine has may be there for the process.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

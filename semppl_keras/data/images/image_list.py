@@ -34,21 +34,24 @@ class ImageList:
             stand for none, some of them may be None.
         contents: function without arguments that returns an iterator over what each
             is: a path, the `bytes` of a file, or an array.
-        states: tuple, for each what would differ if it were another: what can be
-            written as JSON.
+        states: function without arguments that returns a tuple, for each what would
+            differ if it were another: what can be written as JSON.
         remarks: tuple of str, what is worth knowing about where they come from.
         class_names: tuple of str, names that the source itself gives its classes.
         max_pixels: int, of each how many may be decoded at once, as `read_image` takes
             it; None for as many as Pillow takes for safe.
+        at: function of an index that returns what this one is, without reading those
+            before it; None where they can only be read one after the other.
     """
 
     names: tuple[str, ...]
     labels: tuple[Any, ...] | None
     contents: collections.abc.Callable[[], collections.abc.Iterator[Any]]
-    states: tuple[Any, ...]
+    states: collections.abc.Callable[[], tuple[Any, ...]]
     remarks: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     max_pixels: int | None = None
+    at: collections.abc.Callable[[int], Any] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -59,9 +62,33 @@ class ImageList:
             self.names + other.names,
             None,
             lambda: itertools.chain(self.contents(), other.contents()),
-            self.states + other.states,
+            lambda: self.states() + other.states(),
             tuple(dict.fromkeys(self.remarks + other.remarks)),
             max_pixels=self.max_pixels,
+            at=self._either(other),
+        )
+
+    def _either(
+        self, other: "ImageList"
+    ) -> collections.abc.Callable[[int], Any] | None:
+        first, second, count = self.at, other.at, len(self)
+        if first is None or second is None:
+            return None
+        return lambda n: first(n) if n < count else second(n - count)
+
+    def some(self, count: int) -> "ImageList":
+        """At most so many of them, as far from each other as can be; of a list whose
+        images can be read alone."""
+        if len(self) <= count or self.at is None:
+            return self
+        at, indices = self.at, np.linspace(0, len(self) - 1, count).astype(int).tolist()
+        return dataclasses.replace(
+            self,
+            names=tuple(self.names[index] for index in indices),
+            labels=None if self.labels is None else tuple(self.labels_of(indices)),
+            contents=lambda: map(at, indices),
+            states=lambda: tuple(map(self.states().__getitem__, indices)),
+            at=lambda n: at(indices[n]),
         )
 
     def labels_of(self, indices: collections.abc.Iterable[int]) -> list[Any]:
@@ -158,13 +185,15 @@ def image_list(
         labels: tuple of str, or None.
         remarks: iterable of str.
     """
-    paths = tuple(paths)
+    # As texts: of a million files a path each would take as much memory again.
+    names = tuple(map(str, paths))
     return ImageList(
-        tuple(map(str, paths)),
+        names,
         labels,
-        lambda: iter(paths),
-        tuple((str(path), *file_state(path)) for path in paths),
+        lambda: iter(names),
+        lambda: tuple((name, *file_state(name)) for name in names),
         tuple(remarks),
+        at=names.__getitem__,
     )
 
 

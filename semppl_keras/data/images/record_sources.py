@@ -2,11 +2,15 @@
 
 import collections.abc
 import glob
+import pathlib
 from typing import Any
+
+import numpy as np
 
 from semppl_keras.data.images.array_sources import label_text
 from semppl_keras.data.images.image_list import ImageList, file_state
 from semppl_keras.data.images.tfds_builders import check_split, open_builder
+from semppl_keras.data.images.tfds_examples import examples_of
 
 _TFDS_SPLITS = {"unlabelled": "train", "labelled": "train", "test": "test"}
 
@@ -28,7 +32,12 @@ def tfrecord_images(text: str, role: str) -> ImageList:
             "nothing is."
         )
     try:
-        from semppl_keras.data.images.tf_records import read_encoded, read_labels
+        from semppl_keras.data.images.tf_records import (
+            encoded_in,
+            encoded_places,
+            read_encoded,
+            read_labels,
+        )
     except ImportError as error:
         raise ImportError(
             f"Reading {text!r} needs TensorFlow, whichever backend trains. Received: "
@@ -36,18 +45,28 @@ def tfrecord_images(text: str, role: str) -> ImageList:
             "'semppl_keras[tensorflow]'."
         ) from error
 
-    labelled = role != "unlabelled"
-    names, labels, states = [], [], []
-    for file in files:
-        for index, label in enumerate(read_labels(file, labelled)):
-            names.append(f"tfrecord:{file}[{index}]")
-            labels.append(label)
-            states.append((file, *file_state(file), index))
+    names, labels = [], []
+    if role == "unlabelled":
+        places = encoded_places(tuple(files))
+        counts = np.diff(places.ends, prepend=0).tolist()
+    else:
+        by_file = [read_labels(file) for file in files]
+        places, counts = encoded_places(tuple(files)), list(map(len, by_file))
+        labels = [label for one in by_file for label in one]
+    for file, count in zip(files, counts, strict=True):
+        names += [f"tfrecord:{file}[{index}]" for index in range(count)]
+
+    def states() -> tuple[Any, ...]:
+        known = [(file, *file_state(file)) for file in files]
+        pairs = zip(known, counts, strict=True)
+        return tuple((*one, index) for one, count in pairs for index in range(count))
+
     return ImageList(
         tuple(names),
-        tuple(labels) if labelled else None,
+        None if role == "unlabelled" else tuple(labels),
         lambda: (content for file in files for content in read_encoded(file)),
-        tuple(states),
+        states,
+        at=lambda number: encoded_in(places.read(number)),
     )
 
 
@@ -55,37 +74,61 @@ def tfds_images(text: str, role: str) -> ImageList:
     """The images of a data set of TensorFlow Datasets.
 
     Args:
-        text: "NAME" or "NAME#SPLIT".
+        text: "NAME", "NAME#SPLIT" or "NAME#SPLIT@FILE": of the split those alone whose
+            `file_name` is in a file, one a line.
         role: as `open_images` takes it.
 
     Raises:
-        ValueError, ImportError: as `open_images`.
+        ValueError, ImportError: as `open_images`; where the file names others.
     """
-    name, _, split = text.partition("#")
+    whole, _, names_file = text.partition("@")
+    name, _, split = whole.partition("#")
     split = split or _TFDS_SPLITS[role]
     tfds, builder = open_builder(name)
     check_split(builder, split, " Name another one with tfds:NAME#SPLIT.")
+    examples = examples_of(tfds, builder, split)
     label_names = getattr(builder.info.features["label"], "names", None)
-
-    def examples() -> collections.abc.Iterator[Any]:
-        return tfds.as_numpy(
-            builder.as_dataset(
-                split=split,
-                # As bytes: decoded here, as all the others are.
-                decoders={"image": tfds.decode.SkipDecoding()},
-            )
-        )
-
-    numbers = [int(example["label"]) for example in examples()]
+    labels: tuple[str | None, ...] | None = None
+    indices: collections.abc.Sequence[int] = range(len(examples))
+    if role != "unlabelled" or names_file:
+        told = examples.labels_and_names(bool(names_file))
+        if names_file:
+            indices = listed_rows(names_file, [name for _, name in told], text)
+        if role != "unlabelled":
+            labels = tuple(label_text(told[n][0], label_names) for n in indices)
+    version, at = str(builder.info.version), examples.at
     return ImageList(
-        tuple(f"tfds:{text}[{index}]" for index in range(len(numbers))),
-        None
-        if role == "unlabelled"
-        else tuple(label_text(number, label_names) for number in numbers),
-        lambda: (example["image"] for example in examples()),
-        tuple(
-            (text, split, str(builder.info.version), index)
-            for index in range(len(numbers))
-        ),
+        # The same of an image in whichever list of the split it is.
+        tuple(f"tfds:{name}#{split}[{index}]" for index in indices),
+        labels,
+        lambda: examples.contents(indices),
+        lambda: tuple((name, split, version, "by file", index) for index in indices),
         class_names=tuple(label_names or ()),
+        at=None if at is None else lambda n: at(indices[n]),
     )
+
+
+def listed_rows(
+    path: str, names: collections.abc.Sequence[str | None], source: str
+) -> list[int]:
+    """Where the images are that a file names, one a line, of which folders count not.
+
+    Args:
+        path: Of the file.
+        names: Of all images.
+        source: What they are called in messages.
+
+    Raises:
+        ValueError: It names others, or none.
+    """
+    text = pathlib.Path(path).read_text(encoding="utf-8")
+    wanted = {line.strip().rpartition("/")[2] for line in text.splitlines()} - {""}
+    rows = [row for row, name in enumerate(names) if name in wanted]
+    missing = sorted(wanted - {names[row] for row in rows})
+    if missing or not wanted:
+        raise ValueError(
+            f"{path!r} must name images of {source!r}, one a line. Received: "
+            f"{len(wanted):,} names, {len(missing):,} of which it has not"
+            f"{f', such as {missing[0]!r}' if missing else ''}."
+        )
+    return rows

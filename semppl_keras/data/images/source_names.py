@@ -40,7 +40,8 @@ def resolved_source(source: Source) -> str:
     """What names the same images from any working folder: paths in it absolute."""
     kind, path = kind_and_rest(source)
     if kind == "tfds":
-        return str(source)
+        name, _, listed = path.partition("@")
+        return f"tfds:{name}" + (f"@{os.path.abspath(listed)}" if listed else "")
     return ("" if kind is None else f"{kind}:") + os.path.abspath(path)
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import os
 import pathlib
+from typing import Any
 
 from semppl_keras.data.images.array_sources import npz_images
 from semppl_keras.data.images.finding import (
@@ -228,9 +229,20 @@ def _with_known_labels(
         names=tuple(itertools.compress(images.names, chosen)),
         labels=tuple(itertools.compress(labels, chosen)),
         contents=lambda: itertools.compress(images.contents(), chosen),
-        states=tuple(itertools.compress(images.states, chosen)),
+        states=lambda: tuple(itertools.compress(images.states(), chosen)),
+        at=_at_chosen(images, chosen),
         remarks=(*remarks, *images.remarks),
     )
+
+
+def _at_chosen(
+    images: ImageList, chosen: list[bool]
+) -> collections.abc.Callable[[int], Any] | None:
+    at = images.at
+    if at is None or all(chosen):
+        return at
+    indices = list(itertools.compress(range(len(images)), chosen))
+    return lambda n: at(indices[n])
 
 
 _READERS = {"npz": npz_images, "tfds": tfds_images, "tfrecord": tfrecord_images}

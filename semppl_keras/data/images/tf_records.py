@@ -1,4 +1,4 @@
-"""Encoded images in TFRecord files, which TensorFlow reads on every backend."""
+"""Encoded images in TFRecord files, which need TensorFlow on every backend."""
 
 import collections.abc
 from typing import Any
@@ -7,6 +7,11 @@ import google.protobuf.message
 import tensorflow as tf
 
 from semppl_keras.data.image_arrays import UNKNOWN
+from semppl_keras.data.images.record_index import (
+    NotRecords,
+    RecordPlaces,
+    find_records,
+)
 
 _FORMAT = (
     "examples with the features image/encoded (a file's bytes) and, where labels are "
@@ -14,35 +19,25 @@ _FORMAT = (
 )
 
 
-def read_labels(path: str, labelled: bool = True) -> list[str | None]:
+def read_labels(path: str) -> list[str | None]:
     """The labels of a file's examples.
 
     Args:
         path: str.
-        labelled: bool, whether each example must have one.
 
     Returns:
         list of str: the class's text, or its number where there is none. None where
-        that number is -1, which stands for unknown, or labels are not needed.
+        that number is -1, which stands for unknown.
 
     Raises:
         ValueError: if the file is no TFRecord, or lacks a feature.
     """
     labels: list[str | None] = []
     for index, features in enumerate(_features(path)):
-        encoded = features["image/encoded"].bytes_list.value
+        _check_encoded(path, index, features, labelled=True)
         text = features["image/class/text"].bytes_list.value
         number = features["image/class/label"].int64_list.value
-        if not encoded or (labelled and not (text or number)):
-            # Asking for a feature has made it one, of no kind.
-            there = sorted(n for n in features if features[n].WhichOneof("kind"))
-            raise ValueError(
-                f"{path!r} must hold {_FORMAT}. Received: example {index} with "
-                f"{', '.join(there) or 'no feature'}."
-            )
-        if not labelled:
-            labels.append(None)
-        elif text and text[0]:
+        if text and text[0]:
             labels.append(text[0].decode("utf-8", "replace"))
         else:
             # Beside a text that is empty there need be no number.
@@ -51,10 +46,76 @@ def read_labels(path: str, labelled: bool = True) -> list[str | None]:
     return labels
 
 
+def encoded_places(files: tuple[str, ...]) -> RecordPlaces:
+    """Where the examples of files are, of each of which the first is looked at.
+
+    Args:
+        files: Paths.
+
+    Raises:
+        ValueError: if a file is no TFRecord, or its first example has no image.
+    """
+    for path in files:
+        for features in _features(path):
+            _check_encoded(path, 0, features, labelled=False)
+            break
+    try:
+        return find_records(files)
+    except NotRecords as error:
+        raise _unreadable(", ".join(files), error) from error
+
+
+def encoded_in(record: bytes, feature: str = "image/encoded") -> bytes:
+    """The file of an image within a record: empty, which no image is, where there is
+    none."""
+    try:
+        features = tf.train.Example.FromString(record).features.feature
+    except google.protobuf.message.DecodeError:
+        return b""
+    values = features[feature].bytes_list.value
+    return values[0] if values else b""
+
+
+def values_in(record: bytes, label: str, text: str | None) -> tuple[int, str | None]:
+    """The number of a record's class, and what a feature of text says, None for none.
+
+    Args:
+        record: bytes.
+        label, text: names of features.
+
+    Raises:
+        ValueError: if it is no example with such a number.
+    """
+    try:
+        features = tf.train.Example.FromString(record).features.feature
+    except google.protobuf.message.DecodeError as error:
+        raise ValueError(f"no example: {error}") from error
+    numbers = features[label].int64_list.value
+    if not numbers:
+        raise ValueError(f"an example without the number {label!r}")
+    values = features[text].bytes_list.value if text is not None else ()
+    return numbers[0], values[0].decode("utf-8", "replace") if values else None
+
+
 def read_encoded(path: str) -> collections.abc.Iterator[bytes]:
-    """The files within a file, as `bytes`, one after the other."""
+    """The files within a file, as `bytes`, one after the other; empty where there is
+    none."""
     for features in _features(path):
-        yield features["image/encoded"].bytes_list.value[0]
+        values = features["image/encoded"].bytes_list.value
+        yield values[0] if values else b""
+
+
+def _check_encoded(path: str, index: int, features: Any, *, labelled: bool) -> None:
+    encoded = features["image/encoded"].bytes_list.value
+    text = features["image/class/text"].bytes_list.value
+    number = features["image/class/label"].int64_list.value
+    if not encoded or (labelled and not (text or number)):
+        # Asking for a feature has made it one, of no kind.
+        there = sorted(n for n in features if features[n].WhichOneof("kind"))
+        raise ValueError(
+            f"{path!r} must hold {_FORMAT}. Received: example {index} with "
+            f"{', '.join(there) or 'no feature'}."
+        )
 
 
 def _features(path: str) -> collections.abc.Iterator[Any]:
@@ -64,7 +125,11 @@ def _features(path: str) -> collections.abc.Iterator[Any]:
             yield example.features.feature
     # TensorFlow's own for what is cut off, protocol buffers' for what is no example.
     except (tf.errors.OpError, google.protobuf.message.DecodeError) as error:
-        raise ValueError(
-            f"{path!r} must hold {_FORMAT}. Received a file that cannot be read: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path!r} must hold {_FORMAT}. Received a file that cannot be read: "
+        f"{str(error).splitlines()[0]}"
+    )

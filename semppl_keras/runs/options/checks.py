@@ -98,14 +98,16 @@ def given_without(name: str, needed: str) -> RunError:
     )
 
 
-def check_not_both(options: Options, one: str, other: str) -> None:
-    """Raises a `RunError` where two options are given of which one leaves no room for
-    the other."""
+def check_not_both(
+    options: Options, one: str, other: str, what: str = "how long the training is"
+) -> None:
+    """Raises a `RunError` where two options are given that say the same thing, `what`,
+    of which one leaves no room for the other."""
     given = {name: getattr(options, name) for name in (one, other)}
     if None not in given.values():
         told = " and ".join(f"{option(name)} {value}" for name, value in given.items())
         raise RunError(
-            f"{option(one)} and {option(other)} both say how long the training is. "
+            f"{option(one)} and {option(other)} both say {what}. "
             f"Received: {told}. Leave one of the two out."
         )
 

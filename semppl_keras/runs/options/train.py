@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from semppl_keras.data.defaults import CACHES, FITS
+from semppl_keras.recipes.defaults import RECIPE_NAMES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
     BALANCES,
@@ -41,12 +42,14 @@ class TrainOptions(TableFields):
     """The keywords of `semppl_keras.runs.train`."""
 
     dataset: str | None = checked(dataset, None)
+    labelled_list: str | None = checked(path, None)
     unlabelled: str | None = checked(path, None)
     labelled: str | None = checked(path, None)
     test: str | None = checked(path, None)
     image_size: int | None = checked(integer(8), None)
     fit: str | None = checked(one_of(FITS), None)
     value_range: tuple[float, float] | None = checked(value_range, None)
+    recipe: str | None = checked(one_of(RECIPE_NAMES), None)
     backbone: str | None = checked(backbone, None)
     max_skipped: float | None = checked(share, None)
     max_megapixels: float | None = checked(megapixels, None)
@@ -71,6 +74,10 @@ class TrainOptions(TableFields):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_not_both(self, "epochs", "minutes")
+        check_not_both(self, "recipe", "backbone", "which network is trained")
+        check_not_both(
+            self, "labelled_list", "labels_per_class", "which images are labelled"
+        )
         if self.photos is not None and not (self.resume or self.from_run):
             raise RunError(
                 "--photos says where the images of an earlier run are now. Received: "

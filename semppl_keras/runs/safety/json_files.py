@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from semppl_keras.backbones.specs import parse
 from semppl_keras.data.datasets.specs import is_spec
-from semppl_keras.data.defaults import FITS
+from semppl_keras.data.defaults import CACHES, FITS
 from semppl_keras.data.images.value_ranges import as_ranges
+from semppl_keras.recipes.defaults import RECIPE_NAMES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import BALANCES
 
@@ -170,6 +171,8 @@ SETTINGS = {
     "backend": str,
     "batch_size": integer(2, optional=True),
     "learning_rate": number(1e-30, 1e30, optional=True),
+    "recipe": one_of(*RECIPE_NAMES, None, optional=True),
+    "labelled_share": number(1e-30, 1, optional=True),
     "strangers": Entry(bool | None, optional=True),
     "balance": Entry(
         str | None,
@@ -202,7 +205,7 @@ OWN_DATASET = {
     "backbone": Entry(str | None, _is_backbone, "that names a backbone, or null"),
     "max_skipped": number(0, 1),
     "max_megapixels": number(1e-6, 1e6, optional=True),
-    "cache": one_of("auto", "memory", "disk"),
+    "cache": one_of(*CACHES),
 }
 
 

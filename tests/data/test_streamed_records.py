@@ -1,0 +1,108 @@
+"""Records of TFRecords and of TensorFlow Datasets, each read alone."""
+
+import numpy as np
+import pytest
+from tiny_imagenet import WORDNET_IDS, store_tiny_imagenet
+
+from semppl_keras.data import load_own_images
+from semppl_keras.data.images.record_index import NotRecords, find_records
+from semppl_keras.data.images.record_sources import listed_rows
+from semppl_keras.data.images.sources import open_images
+
+# Importing TensorFlow Datasets and its protocol buffers warns of what is to come.
+pytestmark = [pytest.mark.any_backend, pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture(scope="module", params=["tfrecord", "array_record"])
+def imagenet(request, tmp_path_factory):
+    """The names of the files of a stand-in, its folder, and `tfds` that finds it."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("tensorflow")
+    if request.param == "array_record":
+        pytest.importorskip("array_record")
+    folder = tmp_path_factory.mktemp("tfds")
+    names = store_tiny_imagenet(folder, request.param)
+    builder = tfds.builder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tfds, "builder", lambda name, **_: builder(name, data_dir=folder))
+        yield names, folder
+
+
+def test_examples_are_read_alone_and_in_the_order_of_their_files(imagenet):
+    images = open_images("tfds:imagenet2012#train", "labelled")
+    contents = list(images.contents())
+    assert len(images) == len(contents) == 60
+    assert all(images.at(index) == contents[index] for index in (59, 0, 17))
+    assert set(images.labels) == set(WORDNET_IDS)
+    part = open_images("tfds:imagenet2012#train[10:20]", "unlabelled")
+    assert part.labels is None
+    assert list(part.contents()) == contents[10:20]
+    assert part.at(3) == contents[13]
+
+
+def test_a_list_of_files_says_which_are_labelled(imagenet):
+    names, folder = imagenet
+    listed = folder / "10percent.txt"
+    # With the folder of their class, as some lists have them.
+    lines = [f"train/{name[:9]}/{name}" for name in names[9:15]]
+    listed.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    few = open_images(f"tfds:imagenet2012#train@{listed}", "labelled")
+    assert sorted(few.labels) == sorted(name[:9] for name in names[9:15])
+    many = open_images("tfds:imagenet2012", "unlabelled")
+    # Of the same image the same.
+    assert set(few.names) < set(many.names)
+    assert few.at(4) == many.at(many.names.index(few.names[4]))
+
+    data = load_own_images(
+        "tfds:imagenet2012#train",
+        f"tfds:imagenet2012#train@{listed}",
+        "tfds:imagenet2012#validation",
+        image_size=8,
+        fit="crop",
+        cache="none",
+    )
+    assert data.class_names == WORDNET_IDS
+    assert (len(data.x_labelled), len(data.x_unlabelled), len(data.x_test)) == (
+        6,
+        54,
+        9,
+    )
+    # The channel that is bright is that of the class.
+    brightest = data.x_labelled[:].mean((1, 2)).argmax(1)
+    np.testing.assert_array_equal(brightest, data.y_labelled)
+
+    listed.write_text("n01440764_0.JPEG\nelsewhere.JPEG\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="2 names, 1 of which.*'elsewhere.JPEG'"):
+        open_images(f"tfds:imagenet2012#train@{listed}", "labelled")
+
+
+def test_an_empty_list_is_none(tmp_path):
+    (tmp_path / "list.txt").write_text("\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="must name images of 'tfds:x'.*0 names"):
+        listed_rows(str(tmp_path / "list.txt"), ["a"], "tfds:x")
+
+
+def test_tfrecords_are_read_alone(tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    for file, count in (("a", 3), ("b", 2)):
+        with tf.io.TFRecordWriter(str(tmp_path / f"{file}.tfrecord")) as writer:
+            for index in range(count):
+                image = tf.train.BytesList(value=[f"{file}{index}".encode()])
+                feature = {"image/encoded": tf.train.Feature(bytes_list=image)}
+                example = tf.train.Example(features=tf.train.Features(feature=feature))
+                writer.write(example.SerializeToString())
+    images = open_images(f"tfrecord:{tmp_path}/*.tfrecord", "unlabelled")
+    contents = list(images.contents())
+    assert contents == [b"a0", b"a1", b"a2", b"b0", b"b1"]
+    assert [images.at(index) for index in (4, 0, 3, 2)] == [b"b1", b"a0", b"b0", b"a2"]
+
+    file = tmp_path / "a.tfrecord"
+    parts = {str(file): (1, 1)}
+    places = find_records((str(file),), parts)
+    assert len(places.places) == 1
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-3])
+    with pytest.raises(NotRecords, match="record 2 goes beyond the end"):
+        find_records((str(file),))
+    file.write_bytes(b"")
+    assert len(find_records((str(file),)).places) == 0
