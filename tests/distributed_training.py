@@ -281,8 +281,8 @@ def main():
             model = make_semppl()
             pretrain(model, epochs=1)
             model.save(arguments.save)
-    if arguments.process == 0 and arguments.out:
-        np.savez(arguments.out, **results)
+    if arguments.out:
+        np.savez(arguments.out.format(process=arguments.process), **results)
 
 
 def go_on(model):

@@ -164,7 +164,6 @@ class Pretraining(ViewModel):
         Returns:
             `(N, F)` float array.
         """
-        self._check_one_process("embed")
         images = self._checked_images("images", images)
         with inference(self._embedder):
             # The images are checked by the name that they have here.

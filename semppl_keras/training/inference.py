@@ -12,7 +12,7 @@ from semppl_keras.data.checks import check_labels, check_targets, check_weights
 from semppl_keras.data.feed.checked_batches import checked_inputs
 from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.named_parts import named_parts
-from semppl_keras.training.backends import ViewTrainer
+from semppl_keras.training.backends import ViewTrainer, processes
 from semppl_keras.training.known_arguments import known_arguments
 
 
@@ -45,7 +45,6 @@ class ImageInference(ViewTrainer):
             ValueError, TypeError: if the images do not fit, or the model is not
                 ready.
         """
-        self._check_one_process("predict")
         self._check_ready("predict")
         images = self._checked_images("x", x)
         with inference(self):
@@ -72,7 +71,6 @@ class ImageInference(ViewTrainer):
         self._check_predicts_classes("evaluate")
         self._check_compiled("evaluate")
         self._check_measures("evaluate")
-        self._check_one_process("evaluate")
         self._check_ready("evaluate")
         if isinstance(x, collections.abc.Mapping) and y is None:
             x, y, sample_weight = (*named_parts("x", x), y, sample_weight)[:3]
@@ -248,12 +246,14 @@ def inference(model: keras.Model) -> Iterator[None]:
     try:
         if distribution is not None:
             keras.distribution.set_distribution(None)
-        with explained():
-            yield
+        with explained(), processes.on_its_own(model):
+            try:
+                yield
+            finally:
+                # Keras' evaluation on JAX takes the variables' values, and forgets to
+                # give them back after an error.
+                if keras.backend.backend() == "jax":
+                    model.jax_state_sync()
     finally:
         if distribution is not None:
             keras.distribution.set_distribution(distribution)
-        # Keras' evaluation on JAX takes the variables' values, and forgets to give
-        # them back after an error.
-        if keras.backend.backend() == "jax":
-            model.jax_state_sync()

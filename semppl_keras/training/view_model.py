@@ -189,7 +189,6 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
             # knows its own.
             self.train_function, self._traced_form = None, feed.batch_form
         if validation_data is not None:
-            self._check_one_process("validation_data")
             validation_data = self._checked_validation_data(validation_data)
         check_checkpoint_files(callbacks)
         callbacks = FitCallbacks(

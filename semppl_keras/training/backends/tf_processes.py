@@ -1,0 +1,41 @@
+"""Processes that train together under tf.distribute."""
+
+import contextlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def index(model: Any) -> int:
+    """Which of the processes this one is."""
+    resolver = model.distribute_strategy.cluster_resolver
+    return 0 if resolver is None else int(resolver.task_id or 0)
+
+
+def gathered(model: Any, values: Any) -> np.ndarray:
+    """What each process holds, of one shape everywhere, `(processes, ...)`."""
+    values = np.asarray(values)
+    if model.num_processes == 1:
+        return values[None]
+    strategy = model.distribute_strategy
+    per_process = strategy.num_replicas_in_sync // model.num_processes
+    first = index(model) * per_process
+    table = np.zeros((model.num_processes, *values.shape), values.dtype)
+    table[index(model)] = values
+
+    # Of the replicas of a process the first one speaks.
+    def share() -> Any:
+        context = tf.distribute.get_replica_context()
+        mine = context.replica_id_in_sync_group == first
+        own = tf.where(mine, table, tf.zeros_like(table))
+        return context.all_reduce("SUM", own)
+
+    total = tf.function(lambda: strategy.run(share))()
+    return np.asarray(strategy.experimental_local_results(total)[0])
+
+
+def on_its_own(model: Any) -> Any:
+    """Nothing: Keras divides what is predicted and evaluated among the replicas."""
+    del model
+    return contextlib.nullcontext()
