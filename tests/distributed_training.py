@@ -5,7 +5,7 @@
 For `test_distribution`, which compares this with one device. The devices are virtual:
 how many there are must be said before a backend starts, and so in a process of its
 own. With `--port` it is one of two processes on the loopback interface, each of one
-device (`--process`); the first one writes.
+device (`--process`).
 """
 
 import argparse
@@ -263,7 +263,7 @@ def main():
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--port", type=int)
     parser.add_argument("--process", type=int, default=0)
-    parser.add_argument("--out")
+    parser.add_argument("--out", help="with {process} in it a file for each")
     parser.add_argument("--load", help="go on with this model for an epoch")
     parser.add_argument("--save", help="write the last model there")
     arguments = parser.parse_args()

@@ -105,6 +105,8 @@ LAYERS = {
 BACKEND_IMPORTS = {
     "training/backends/jax.py": {"jax"},
     "training/backends/tensorflow.py": {"tensorflow"},
+    "training/backends/jax_processes.py": {"jax"},
+    "training/backends/tf_processes.py": {"tensorflow"},
     "training/backends/tf_optimizer.py": {"tensorflow"},
     "training/backends/tf_replicas.py": {"tensorflow"},
     "training/backends/torch.py": {"torch"},

@@ -6,13 +6,14 @@ import pathlib
 import socket
 import subprocess
 import sys
+import types
 
 import distributed_training
 import keras
 import numpy as np
 import pytest
 from distributed_training import clipped_sgd
-from toys import toy_images, toy_model
+from toys import toy_backbone, toy_images, toy_model
 
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.feed import make_feed
@@ -42,6 +43,17 @@ def start(*arguments, devices):
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def start_two(*arguments):
+    """Two processes on the loopback interface that train together."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    return [
+        start("--port", port, "--process", index, *arguments, devices=1)
+        for index in range(2)
+    ]
 
 
 def finish(*processes):
@@ -140,22 +152,11 @@ if BACKEND != "torch":
 
     @pytest.mark.slow
     def test_two_processes_are_one_device(tmp_path):
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
         names = ["semppl", "simclr_memory"]
-        processes = [
-            start(
-                *("--port", port, "--process", index),
-                *("--out", tmp_path / "many.npz"),
-                *names,
-                devices=1,
-            )
-            for index in range(2)
-        ]
+        processes = start_two("--out", tmp_path / "{process}.npz", *names)
         expected = one_device(*names)
         finish(*processes)
-        assert_same(expected, np.load(tmp_path / "many.npz"))
+        assert_same(expected, np.load(tmp_path / "0.npz"))
 
 
 @pytest.mark.parametrize("num_replicas", [2, 4])
@@ -264,6 +265,21 @@ if BACKEND == "tensorflow":
         with pytest.raises(ValueError, match="made under OneDeviceStrategy"):
             model.compile("sgd")
 
+    def test_what_another_strategy_has_made_is_told_at_fit():
+        """As when a cell of a notebook is run again, but not all after it."""
+        with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+            model = toy_model()
+        with (
+            tf.distribute.OneDeviceStrategy("/cpu:0").scope(),
+            pytest.raises(ValueError, match="another one: OneDevice.*in its scope"),
+        ):
+            distributed_training.go_on(model)
+        backbone = toy_backbone()
+        with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+            model = toy_model(backbone)
+            with pytest.raises(ValueError, match=r"another one: none \(\d+ variables"):
+                distributed_training.go_on(model)
+
     def test_a_strategy_that_keeps_variables_elsewhere_is_refused():
         strategy = tf.distribute.experimental.CentralStorageStrategy(["/cpu:0"])
         with (
@@ -302,6 +318,19 @@ if BACKEND == "jax":
                 distributed_training.go_on(model)
         finally:
             keras.distribution.set_distribution(None)
+
+    def test_what_another_distribution_has_placed_is_told_at_fit(monkeypatch):
+        """As when a cell of a notebook is run again, but not all after it."""
+        model = toy_model()
+        monkeypatch.setattr(
+            "keras.distribution.distribution",
+            lambda: types.SimpleNamespace(
+                device_mesh=types.SimpleNamespace(devices=np.zeros(2)),
+                num_model_replicas=1,
+            ),
+        )
+        with pytest.raises(ValueError, match="under one of 2 device.*that lie on 1"):
+            distributed_training.go_on(model)
 
 
 if BACKEND == "torch":

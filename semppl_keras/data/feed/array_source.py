@@ -14,7 +14,7 @@ from semppl_keras.data.checks import (
     check_weights,
     to_numpy,
 )
-from semppl_keras.data.feed.batches import Batch, chosen, split, weighted
+from semppl_keras.data.feed.batches import Batch, chosen, places, split, weighted
 
 
 class ArraySource:
@@ -72,6 +72,7 @@ class ArraySource:
         self.image_shape = self.images.shape[1:]
         self.dtype = self.images.dtype
         self.native_batch_size: int | None = None
+        self._part = (0, 1)
         # What follows from the seed differs between the two sources of a fit.
         self._seed = (seed, int(name == "labelled"))
         self._orders: collections.OrderedDict[int, np.ndarray] = (
@@ -81,6 +82,10 @@ class ArraySource:
     def number_images(self) -> None:
         """Lets batches tell which of the images they hold."""
         self.numbers = np.arange(len(self.images), dtype="int32")
+
+    def take_part(self, index: int, count: int) -> None:
+        """Reads and yields of every batch one of `count` equal parts alone."""
+        self._part = (index, count)
 
     def num_images(self) -> int:
         """Images of one pass."""
@@ -103,14 +108,15 @@ class ArraySource:
         per_pass = -(-len(self.images) // batch_size)
         while True:
             number, index = divmod(step, per_pass)
-            chosen = (index * batch_size + np.arange(batch_size)) % len(self.images)
+            own = index * batch_size + places(batch_size, *self._part)
+            chosen = own % len(self.images)
             yield self._take(self._order(number)[chosen])
             step += 1
 
     def stream(self, batch_size: int, step: int) -> collections.abc.Iterator[Batch]:
         """Batches from a step on, one pass running into the next."""
         while True:
-            position = step * batch_size + np.arange(batch_size)
+            position = step * batch_size + places(batch_size, *self._part)
             numbers, offsets = np.divmod(position, len(self.images))
             passes = zip(numbers, offsets, strict=True)
             yield self._take(np.array([self._order(n)[offset] for n, offset in passes]))

@@ -1,13 +1,25 @@
 """Processes that train together on JAX."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 from jax.experimental import multihost_utils
+
+# The errors of collectives have no class of their own.
+_SIGNS = (
+    "Gloo ",
+    "NCCL",
+    "Connection reset by peer",
+    "Connection closed by peer",
+    "heartbeat",
+    "coordination service",
+    "CoordinationService",
+)
 
 
 def index(model: Any) -> int:
@@ -50,6 +62,34 @@ def on_its_own(model: Any) -> Iterator[None]:
             variable._value, variable._layout = value, layout
             if id(variable) in metrics and changed is not None:
                 variable.assign(np.asarray(changed))
+
+
+def in_the_first(model: Any, function: Callable[[], Any]) -> Any:
+    """Has the first process call what reads and saves the model; all are to come."""
+    if jax.process_count() == 1:
+        return function()
+    # Under a distribution, what Keras makes in order to save would be made by all.
+    distribution = keras.distribution.distribution()
+    variables = (*model.variables, *model.optimizer.variables)
+    divided = [
+        (variable, variable._value)
+        for variable in variables
+        if not variable._value.is_fully_replicated
+    ]
+    try:
+        for variable, value in divided:
+            variable._value = own_value(value)
+        keras.distribution.set_distribution(None)
+        return None if index(model) else function()
+    finally:
+        keras.distribution.set_distribution(distribution)
+        for variable, value in divided:
+            variable._value = value
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error tells that another process is gone."""
+    return any(sign in str(error) for sign in _SIGNS)
 
 
 def own_value(value: Any) -> Any:

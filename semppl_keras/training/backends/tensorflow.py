@@ -59,6 +59,7 @@ class ViewTrainer(keras.Model):
 
     def fit_arguments(self, feed: Any) -> dict[str, Any]:
         """What Keras' `fit` is given of a feed."""
+        self._check_strategy()
         if not self._in_strategy:
             return feed.fit_arguments()
         if self.num_processes > 1:
@@ -84,6 +85,32 @@ class ViewTrainer(keras.Model):
                 )
             jit_compile = False
         super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+
+    def _check_strategy(self) -> None:
+        """Raises a ValueError for what an earlier strategy has made."""
+        # Outside of any scope the model's own is used.
+        here = self._made_under
+        if tf.distribute.has_strategy():
+            here = tf.distribute.get_strategy()
+        elsewhere = {
+            _name(strategy)
+            for variable in self.variables
+            if (strategy := _strategy_of(variable)) not in (None, here)
+        }
+        plain = sum(_strategy_of(variable) is None for variable in self.variables)
+        if here is not self._made_under:
+            elsewhere.add(_name(self._made_under))
+        elif plain and tf.distribute.has_strategy():
+            elsewhere.add(f"none ({plain} variables)")
+        if elsewhere:
+            raise ValueError(
+                "The model and its networks must be made under the strategy that they "
+                f"are trained under. Received: `fit` under {_name(here)}, and what was "
+                f"made under another one: {', '.join(sorted(elsewhere))}. A strategy "
+                "that is made again, as when a cell of a notebook is run again, is "
+                "another one: make backbone, model and optimiser again in its scope, "
+                "or save the model and load it there."
+            )
 
     def _check_same_seed(self) -> None:
         # Each process draws the order of the images itself.
@@ -187,6 +214,11 @@ def _check_synchronous(strategy: Any) -> None:
             f"batch normalisation are of the whole batch. Received: {_name(strategy)}. "
             "Take MirroredStrategy, MultiWorkerMirroredStrategy or TPUStrategy."
         )
+
+
+def _strategy_of(variable: Any) -> Any:
+    """The strategy on whose devices a variable lies, or None."""
+    return getattr(variable._value, "distribute_strategy", None)
 
 
 def _name(strategy: Any) -> str:

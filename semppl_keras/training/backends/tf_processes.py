@@ -1,10 +1,15 @@
 """Processes that train together under tf.distribute."""
 
+import concurrent.futures
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+# Of an error whose class says nothing.
+_SIGNS = ("Connection reset by peer", "Collective ops is aborted", "heartbeat")
 
 
 def index(model: Any) -> int:
@@ -39,3 +44,28 @@ def on_its_own(model: Any) -> Any:
     """Nothing: Keras divides what is predicted and evaluated among the replicas."""
     del model
     return contextlib.nullcontext()
+
+
+def in_the_first(model: Any, function: Callable[[], Any]) -> Any:
+    """Has the first process call what reads and saves the model; all are to come."""
+    if model.num_processes == 1:
+        return function()
+    if index(model):
+        return None
+    # In a thread of its own no scope is entered: in that of the strategy what Keras
+    # makes in order to save would be made by all processes, or wait for them.
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        return executor.submit(function).result()
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error tells that another process is gone."""
+    return isinstance(
+        error,
+        (
+            tf.errors.UnavailableError,
+            tf.errors.AbortedError,
+            tf.errors.CancelledError,
+            tf.errors.DeadlineExceededError,
+        ),
+    ) or any(sign in str(error) for sign in _SIGNS)
