@@ -13,6 +13,8 @@ import pathlib
 import signal
 import time
 
+import keras
+import numpy as np
 from distributed_training import (
     BACKEND,
     IMAGES,
@@ -23,9 +25,6 @@ from distributed_training import (
     devices_of,
     make_semppl,
 )
-
-import keras
-import numpy as np
 
 from semppl_keras.callbacks import (
     TrainingCheckpoints,

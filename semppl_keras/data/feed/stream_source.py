@@ -212,7 +212,7 @@ class StreamSource:
             yield part_of(batch, *self._part)
 
     def _has_places(self) -> bool:
-        """Whether the images of a part are found without drawing those of the others."""
+        """Whether a part is found without drawing the images of the others."""
         return (
             self._part[1] > 1
             and isinstance(self.data, keras.utils.PyDataset)
