@@ -2,9 +2,9 @@
 
     python tests/processes_training.py --port 4321 --process 0 --folder DIR
 
-For `test_processes`: one of two processes on the loopback interface, each of one device.
-Both write what they got into the folder; then the second one kills itself in the middle
-of a training.
+For `test_processes`: one of two processes on the loopback interface, each of one
+device. Both write what they got into the folder; then the second one kills itself in
+the middle of a training.
 """
 
 import argparse

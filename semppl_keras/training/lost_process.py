@@ -16,8 +16,8 @@ def lost_process(model: Any, error: BaseException) -> str | None:
         return None
     lines = str(error).splitlines() or [type(error).__name__]
     return (
-        f"Another of the {model.num_processes} processes of this training has ended, or "
-        "cannot be reached: look into its output for why. This one cannot go on "
+        f"Another of the {model.num_processes} processes of this training has ended, "
+        "or cannot be reached: look into its output for why. This one cannot go on "
         "without it, and what was saved stays. End what is left of them, start all "
         "again, and go on from the newest checkpoint in the folder of "
         "`TrainingCheckpoints` (semppl_keras.callbacks.latest_checkpoint). Received: "

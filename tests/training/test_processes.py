@@ -1,4 +1,4 @@
-"""Two processes that share a model: what they do beside a step, and one that is lost."""
+"""Two processes that share a model: what they do together, and one that is lost."""
 
 import os
 import pathlib

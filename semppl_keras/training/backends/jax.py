@@ -90,9 +90,9 @@ class ViewTrainer(keras.Model):
                 f"they are trained under. Received: `fit` under one of {devices} "
                 f"device(s), and {len(others)} of {len(placed)} variables that lie on "
                 f"{', '.join(map(str, sorted(set(others))))}. After "
-                "keras.distribution.set_distribution(...), as when a cell of a notebook "
-                "is run again, make backbone, model and optimiser again, or save the "
-                "model and load it."
+                "keras.distribution.set_distribution(...), as when a cell of a "
+                "notebook is run again, make backbone, model and optimiser again, or "
+                "save the model and load it."
             )
 
     def _stateless(
