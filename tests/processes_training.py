@@ -18,30 +18,33 @@ import numpy as np
 from distributed_training import (
     BACKEND,
     IMAGES,
-    LABELLED,
     LABELS,
-    UNLABELLED,
     Recorder,
     devices_of,
     make_semppl,
 )
 
+from semppl_keras import FineTuner
 from semppl_keras.callbacks import (
     TrainingCheckpoints,
     TrainingState,
     latest_checkpoint,
 )
 
-# An epoch has three steps of 32 images.
-TRAINING = {"batch_size": 12, "labelled_batch_size": 4, "verbose": 0}
+# An epoch has three steps.
+DATA = IMAGES[:24], LABELS[:24]
+TRAINING = {"batch_size": 8, "verbose": 0}
 EPOCHS = 3
+# Of its last batch one image is left, for one device.
+HELD_OUT = IMAGES[:33], LABELS[:33]
 
 
 def compiled():
     """A model with a metric, that starts anew."""
     keras.utils.set_random_seed(0)
-    model = make_semppl()
-    options = {} if BACKEND != "tensorflow" else {"jit_compile": False}
+    model = FineTuner(make_semppl(), num_classes=3, seed=0)
+    # Compiled, one device would draw other views.
+    options = {"jit_compile": False} if BACKEND == "tensorflow" else {}
     model.compile(keras.optimizers.SGD(0.02), metrics=["accuracy"], **options)
     return model
 
@@ -50,42 +53,43 @@ def uninterrupted():
     """The record of a training, and what its model says of images of all kinds."""
     recorder, model = Recorder(), compiled()
     model.fit(
-        UNLABELLED,
-        LABELLED,
+        *DATA,
         epochs=EPOCHS,
         callbacks=[recorder],
-        # Of the last batch one image is left, for one device.
-        validation_data=(IMAGES[:33], LABELS[:33]),
+        validation_data=HELD_OUT,
+        validation_batch_size=16,
+        validation_freq=EPOCHS,
         **TRAINING,
     )
     return {**recorder.record, **what_it_says(model)}
 
 
 def what_it_says(model):
-    """Of arrays and of datasets whose last batch is smaller."""
-    batches = [(IMAGES[i : i + 9], LABELS[i : i + 9]) for i in range(0, 40, 9)]
+    """Of arrays and of datasets."""
+    images, labels = HELD_OUT
+    options = {"verbose": 0, "batch_size": 16}
+    evaluated = model.evaluate(images, labels, **options)
+    evaluated_batches = model.evaluate(Batches(2), verbose=0)
     return {
-        "predicted": model.predict(IMAGES[:33], verbose=0),
-        "predicted_batches": model.predict(Batches(batches, 1), verbose=0),
-        "embedded": model.embed(IMAGES[:1]),
-        "evaluated": np.asarray(model.evaluate(IMAGES[:33], LABELS[:33], verbose=0)),
-        "evaluated_batches": np.asarray(model.evaluate(Batches(batches, 2), verbose=0)),
+        "predicted": model.predict(images, **options),
+        "predicted_batches": model.predict(Batches(1), verbose=0),
+        "evaluated": np.asarray(evaluated),
+        "evaluated_batches": np.asarray(evaluated_batches),
+        "embedded": make_semppl().embed(images[:1]),
     }
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of images, with labels where there are two parts."""
+    """The same images in batches, with labels where there are two parts."""
 
-    def __init__(self, batches, parts):
+    num_batches = 3
+
+    def __init__(self, parts):
         super().__init__()
-        self.batches, self.parts = batches, parts
-
-    @property
-    def num_batches(self):
-        return len(self.batches)
+        self.parts = parts
 
     def __getitem__(self, index):
-        images, labels = self.batches[index]
+        images, labels = (part[16 * index : 16 * index + 16] for part in HELD_OUT)
         return (images, labels) if self.parts == 2 else images
 
 
@@ -100,9 +104,7 @@ def interrupted(folder, process):
         folder, least_seconds=1e6, stop_requested=stop_requested
     )
     try:
-        compiled().fit(
-            UNLABELLED, LABELLED, epochs=EPOCHS, callbacks=[checkpoints], **TRAINING
-        )
+        compiled().fit(*DATA, epochs=EPOCHS, callbacks=[checkpoints], **TRAINING)
     except KeyboardInterrupt:
         stopped = checkpoints.state.step
     path = latest_checkpoint(folder)
@@ -110,8 +112,7 @@ def interrupted(folder, process):
     assert state.step == stopped
     model = keras.models.load_model(path)
     model.fit(
-        UNLABELLED,
-        LABELLED,
+        *DATA,
         epochs=EPOCHS,
         initial_epoch=state.epoch,
         initial_batch=state.batch,
@@ -141,9 +142,7 @@ def killed(folder, process):
         callbacks.append(Killed())
     began = time.monotonic()
     try:
-        compiled().fit(
-            UNLABELLED, LABELLED, epochs=EPOCHS, callbacks=callbacks, **TRAINING
-        )
+        compiled().fit(*DATA, epochs=EPOCHS, callbacks=callbacks, **TRAINING)
     except RuntimeError as error:
         print(f"{time.monotonic() - began:.0f} s: {error}", flush=True)
         # What the backend does to end all would take its time.

@@ -275,7 +275,7 @@ if BACKEND == "tensorflow":
         ):
             distributed_training.go_on(model)
         backbone = toy_backbone()
-        with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+        with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
             model = toy_model(backbone)
             with pytest.raises(ValueError, match=r"another one: none \(\d+ variables"):
                 distributed_training.go_on(model)

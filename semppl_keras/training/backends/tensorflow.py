@@ -92,15 +92,13 @@ class ViewTrainer(keras.Model):
         here = self._made_under
         if tf.distribute.has_strategy():
             here = tf.distribute.get_strategy()
-        elsewhere = {
-            _name(strategy)
-            for variable in self.variables
-            if (strategy := _strategy_of(variable)) not in (None, here)
-        }
-        plain = sum(_strategy_of(variable) is None for variable in self.variables)
+        strategies = [_strategy_of(variable) for variable in self.variables]
+        elsewhere = {_name(one) for one in strategies if one not in (None, here)}
         if here is not self._made_under:
             elsewhere.add(_name(self._made_under))
-        elif plain and tf.distribute.has_strategy():
+        # One device needs no variables of a kind of its own.
+        plain = strategies.count(None)
+        if here in strategies and plain:
             elsewhere.add(f"none ({plain} variables)")
         if elsewhere:
             raise ValueError(
