@@ -106,9 +106,9 @@ class ViewTrainer(keras.Model):
                 "The model and its networks must be made under the strategy that they "
                 f"are trained under. Received: `{method}` under {_name(here)}, and "
                 f"what was made under another one: {', '.join(sorted(elsewhere))}. A "
-                "strategy that is made again, as when a cell of a notebook is run again, is "
-                "another one: make backbone, model and optimiser again in its scope, "
-                "or save the model and load it there."
+                "strategy that is made again, as when a cell of a notebook is run "
+                "again, is another one: make backbone, model and optimiser again in "
+                "its scope, or save the model and load it there."
             )
 
     def _check_same_seed(self) -> None:
