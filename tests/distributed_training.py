@@ -251,10 +251,24 @@ def devices_of(arguments):
             keras.distribution.initialize(
                 f"127.0.0.1:{arguments.port}", 2, arguments.process
             )
-        keras.distribution.set_distribution(
-            keras.distribution.DataParallel(auto_shard_dataset=False)
-        )
+        keras.distribution.set_distribution(distribution_of(arguments))
         yield
+
+
+def distribution_of(arguments):
+    """JAX' devices, each with all weights, or with a part of the large ones."""
+    if not getattr(arguments, "model_parallel", False):
+        return keras.distribution.DataParallel(auto_shard_dataset=False)
+    mesh = keras.distribution.DeviceMesh(
+        (arguments.devices // 2, 2), ("batch", "model")
+    )
+    layout = keras.distribution.LayoutMap(mesh)
+    layout[r".*conv.*kernel"] = (None, None, None, "model")
+    layout[r".*(hidden|output)/kernel"] = (None, "model")
+    layout["memory/embeddings"] = (None, None, "model")
+    return keras.distribution.ModelParallel(
+        layout_map=layout, batch_dim_name="batch", auto_shard_dataset=False
+    )
 
 
 def main():
@@ -262,6 +276,7 @@ def main():
     parser.add_argument("scenarios", nargs="*")
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--port", type=int)
+    parser.add_argument("--model-parallel", action="store_true")
     parser.add_argument("--process", type=int, default=0)
     parser.add_argument("--out", help="with {process} in it a file for each")
     parser.add_argument("--load", help="go on with this model for an epoch")

@@ -4,6 +4,8 @@ from typing import Any
 
 from semppl_keras.training.backends import processes
 
+_SIGNS = ("crashed", "peer", "heartbeat", "unhealthy", "Unavailable", "UNAVAILABLE")
+
 
 def lost_process(model: Any, error: BaseException) -> str | None:
     """What to tell where an error comes of another process' end, else None.
@@ -14,7 +16,9 @@ def lost_process(model: Any, error: BaseException) -> str | None:
     """
     if model.num_processes == 1 or not processes.is_lost(error):
         return None
+    # Of the pages that backends write, a line that says what was lost.
     lines = str(error).splitlines() or [type(error).__name__]
+    lines.sort(key=lambda line: not any(sign in line for sign in _SIGNS))
     return (
         f"Another of the {model.num_processes} processes of this training has ended, "
         "or cannot be reached: look into its output for why. This one cannot go on "

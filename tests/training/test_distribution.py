@@ -308,6 +308,15 @@ if BACKEND == "tensorflow":
 
 if BACKEND == "jax":
 
+    @pytest.mark.slow
+    def test_devices_that_divide_the_weights_are_one(tmp_path):
+        names = ["semppl", "fine_tuner", "uneven", "clipped"]
+        out = tmp_path / "many.npz"
+        process = start("--model-parallel", "--out", out, *names, devices=4)
+        expected = one_device(*names)
+        finish(process)
+        assert_same(expected, np.load(out))
+
     def test_processes_divide_the_batches_themselves(monkeypatch):
         monkeypatch.setattr("jax.process_count", lambda: 2)
         keras.distribution.set_distribution(
