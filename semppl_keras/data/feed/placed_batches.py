@@ -19,7 +19,7 @@ def placed_batches(
     ],
     name: str,
 ) -> collections.abc.Iterator[Batch]:
-    """Yields the images at some places, of batches that hold these alone.
+    """Yields the images at some places, and asks for no other batches than theirs.
 
     Args:
         places: For each batch that is wanted, ascending places of its images in the
@@ -32,8 +32,9 @@ def placed_batches(
     Raises:
         ValueError: if another batch is smaller.
     """
-    planned = (_by_number(wanted % count, size) for wanted in places)
-    asked, planned = itertools.tee(planned)
+    asked, planned = itertools.tee(
+        _by_number(wanted % count, size) for wanted in places
+    )
     numbers = (number for wanted in asked for number, _ in wanted)
     # A batch that two parts lie in is asked for once.
     batches = drawn(number for number, _ in itertools.groupby(numbers))
