@@ -48,7 +48,10 @@ class ImageInference(ViewTrainer):
         self._check_ready("predict")
         images = self._checked_images("x", x)
         with inference(self):
-            return super().predict(images, batch_size=batch_size, **kwargs)
+            predict = super().predict
+            return processes.predicted(
+                self, lambda: predict(images, batch_size=batch_size, **kwargs)
+            )
 
     @known_arguments
     def evaluate(

@@ -41,9 +41,33 @@ def gathered(model: Any, values: Any) -> np.ndarray:
 
 
 def on_its_own(model: Any) -> Any:
-    """Nothing: Keras divides what is predicted and evaluated among the replicas."""
+    """Nothing: Keras divides what is evaluated among the replicas."""
     del model
     return contextlib.nullcontext()
+
+
+def predicted(model: Any, function: Callable[[], Any]) -> Any:
+    """What a function predicts by the model, the same in every process.
+
+    Each computes all of it, on its own: Keras would divide the batches among the
+    processes, and join what they predict in another order.
+    """
+    strategy = model.distribute_strategy
+    local = getattr(strategy.extended, "worker_devices", ())
+    if len(local) in (0, strategy.num_replicas_in_sync):
+        return function()
+    held = model._distribute_strategy, model.predict_function
+    model._distribute_strategy = model.predict_function = None
+    try:
+        return _outside_of_scopes(function)
+    finally:
+        model._distribute_strategy, model.predict_function = held
+
+
+def _outside_of_scopes(function: Callable[[], Any]) -> Any:
+    """Calls it in a thread of its own, in which no strategy's scope is entered."""
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        return executor.submit(function).result()
 
 
 def in_the_first(model: Any, function: Callable[[], Any]) -> Any:
@@ -52,10 +76,9 @@ def in_the_first(model: Any, function: Callable[[], Any]) -> Any:
         return function()
     if index(model):
         return None
-    # In a thread of its own no scope is entered: in that of the strategy what Keras
-    # makes in order to save would be made by all processes, or wait for them.
-    with concurrent.futures.ThreadPoolExecutor(1) as executor:
-        return executor.submit(function).result()
+    # In the strategy's scope what Keras makes in order to save would be made by all
+    # processes, or wait for them.
+    return _outside_of_scopes(function)
 
 
 def is_lost(error: BaseException) -> bool:
