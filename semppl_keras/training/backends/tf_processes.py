@@ -53,8 +53,7 @@ def predicted(model: Any, function: Callable[[], Any]) -> Any:
     processes, and join what they predict in another order.
     """
     strategy = model.distribute_strategy
-    local = getattr(strategy.extended, "worker_devices", ())
-    if len(local) in (0, strategy.num_replicas_in_sync):
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return function()
     held = model._distribute_strategy, model.predict_function
     model._distribute_strategy = model.predict_function = None
