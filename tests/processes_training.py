@@ -157,7 +157,9 @@ def main():
     arguments = parser.parse_args()
     folder, process = arguments.folder, arguments.process
     with devices_of(arguments):
+        images = IMAGES.copy()
         np.savez(folder / f"uninterrupted_{process}.npz", **uninterrupted())
+        np.testing.assert_array_equal(IMAGES, images)
         results = interrupted(folder / "interrupted", process)
         np.savez(folder / f"interrupted_{process}.npz", **results)
         killed(folder / "killed", process)
