@@ -49,8 +49,7 @@ def on_its_own(model: Any) -> Any:
 def predicted(model: Any, function: Callable[[], Any]) -> Any:
     """What a function predicts by the model, the same in every process.
 
-    Each computes all of it, on its own: Keras would divide the batches among the
-    processes, and join what they predict in another order.
+    Each computes all of it by itself, and none waits for another.
     """
     strategy = model.distribute_strategy
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
