@@ -35,8 +35,6 @@ from semppl_keras.optimizers import LARS
 from semppl_keras.views import RandAugment, WeakStrong
 
 BACKEND = keras.backend.backend()
-# On torch several processes do not evaluate.
-EVALUATES = BACKEND != "torch"
 IMAGES, LABELS = toy_images(40)
 UNLABELLED, HIDDEN = IMAGES[8:], np.where(np.arange(32) < 9, LABELS[8:], -1)
 LABELLED = IMAGES[:8], LABELS[:8]
@@ -101,9 +99,13 @@ def semppl(**arguments):
 
 def fine_tuner():
     tuner = FineTuner(make_semppl(), num_classes=3, seed=0)
-    # Of the last batch of 32 a single image is left, for one replica.
-    validation = {"validation_data": (IMAGES[:33], LABELS[:33])} if EVALUATES else {}
-    return train(tuner, *LABELLED, batch_size=8, **validation)
+    return train(
+        # Of the last batch of 32 a single image is left, for one replica.
+        tuner,
+        *LABELLED,
+        batch_size=8,
+        validation_data=(IMAGES[:33], LABELS[:33]),
+    )
 
 
 def distiller():
@@ -159,10 +161,8 @@ def uneven():
         batch_size=20,
         labelled_batch_size=4,
         epochs=1,
-        **({"validation_data": (IMAGES[:13], LABELS[:13])} if EVALUATES else {}),
+        validation_data=(IMAGES[:13], LABELS[:13]),
     )
-    if not EVALUATES:
-        return record
     evaluated = model.evaluate(IMAGES[:33], LABELS[:33], verbose=0)
     return {
         **record,
@@ -270,10 +270,24 @@ def devices_of(arguments):
             keras.distribution.initialize(
                 f"127.0.0.1:{arguments.port}", 2, arguments.process
             )
-        keras.distribution.set_distribution(
-            keras.distribution.DataParallel(auto_shard_dataset=False)
-        )
+        keras.distribution.set_distribution(distribution_of(arguments))
         yield
+
+
+def distribution_of(arguments):
+    """JAX' devices, each with all weights, or with a part of the large ones."""
+    if not getattr(arguments, "model_parallel", False):
+        return keras.distribution.DataParallel(auto_shard_dataset=False)
+    mesh = keras.distribution.DeviceMesh(
+        (arguments.devices // 2, 2), ("batch", "model")
+    )
+    layout = keras.distribution.LayoutMap(mesh)
+    layout[r".*conv.*kernel"] = (None, None, None, "model")
+    layout[r".*(hidden|output)/kernel"] = (None, "model")
+    layout["memory/embeddings"] = (None, None, "model")
+    return keras.distribution.ModelParallel(
+        layout_map=layout, batch_dim_name="batch", auto_shard_dataset=False
+    )
 
 
 def main():
@@ -281,6 +295,7 @@ def main():
     parser.add_argument("scenarios", nargs="*")
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--port", type=int)
+    parser.add_argument("--model-parallel", action="store_true")
     parser.add_argument("--process", type=int, default=0)
     parser.add_argument("--out", help="with {process} in it a file for each")
     parser.add_argument("--load", help="go on with this model for an epoch")

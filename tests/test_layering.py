@@ -107,6 +107,8 @@ BACKEND_IMPORTS = {
     "training/backends/tensorflow.py": {"tensorflow"},
     "training/backends/tf_adam.py": {"tensorflow"},
     "training/backends/tf_normalisation.py": {"tensorflow"},
+    "training/backends/jax_processes.py": {"jax"},
+    "training/backends/tf_processes.py": {"tensorflow"},
     "training/backends/tf_optimizer.py": {"tensorflow"},
     "training/backends/tf_replicas.py": {"tensorflow"},
     "training/backends/torch.py": {"torch"},

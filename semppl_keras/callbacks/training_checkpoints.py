@@ -20,6 +20,8 @@ from keras import ops
 from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
 from semppl_keras.callbacks.training_health import check_weights
 from semppl_keras.checks import check_integers, check_positive
+from semppl_keras.training.agreement import Agreement
+from semppl_keras.training.backends import processes
 
 # An entry of our own in the model's archive, which Keras does not look at: the weights
 # and what belongs to them become visible together or not at all.
@@ -132,6 +134,9 @@ class TrainingCheckpoints(keras.callbacks.Callback):
     whenever the process is killed. What cannot be written, on a full disk, is told; the
     training goes on, and the last one that was written stays.
 
+    Where several processes share the model each has this callback, with the same
+    folder; the first one writes, the others wait, and all go on from what it wrote.
+
     Args:
         folder: path, made where it is missing.
         state: `TrainingState` of the checkpoint that `fit` goes on from, or None.
@@ -147,7 +152,7 @@ class TrainingCheckpoints(keras.callbacks.Callback):
 
     Raises:
         ValueError: an argument is out of range; from `fit` if the folder holds a newer
-            checkpoint than that of `state`, or several processes share the model.
+            checkpoint than that of `state`, or `state` differs between processes.
         OSError: from `fit` if the last checkpoint cannot be written.
 
     Example:
@@ -191,29 +196,43 @@ class TrainingCheckpoints(keras.callbacks.Callback):
         return self._state
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if self.model.num_processes > 1:
+        self._together = Agreement(self.model)
+        newest = -1
+        if self._together.is_first:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = latest_checkpoint(self.folder)
+            newest = -1 if path is None else _step_of(path)
+        told = self._together.told_by_each([self._state.step, newest])
+        self._check_state(told[:, 0], int(told[0, 1]))
+        if self._together.is_first:
+            self._clear_up()
+        self._begun = self._written = time.monotonic()
+        self._seconds_before = self._state.seconds
+        self._restored = False
+
+    def _check_state(self, steps, newest):
+        """Raises a ValueError in all processes if one of them cannot go on."""
+        self.last = None if newest < 0 else self.folder / _name_of(newest)
+        if np.any(steps != steps[0]):
             raise ValueError(
-                "`TrainingCheckpoints` is for one process. Received: a model that "
-                f"{self.model.num_processes} share. Save it from one of them after "
-                "`fit`, or train in one process."
+                "`state` must be the same in every process. Received: those of the "
+                f"steps {steps.tolist()}. Have all of them read one checkpoint, in a "
+                "folder that all see."
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.last = latest_checkpoint(self.folder)
-        if self.last is not None and _step_of(self.last) != self._state.step:
+        if self.last is not None and newest != self._state.step:
             raise ValueError(
                 "`state` must be that of the newest checkpoint in the folder. "
                 f"Received: step {self._state.step:,}, where {str(self.last)!r} is the "
                 "newest. Go on from that one, or choose another folder."
             )
+
+    def _clear_up(self):
         # What a process that was killed has left behind, or a broken disk.
         (self.folder / _PARTIAL).unlink(missing_ok=True)
         for step, path in _checkpoints(self.folder):
             if step > self._state.step:
                 self._tell(f"{path} is damaged and removed.")
                 path.unlink()
-        self._begun = self._written = time.monotonic()
-        self._seconds_before = self._state.seconds
-        self._restored = False
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
@@ -229,8 +248,10 @@ class TrainingCheckpoints(keras.callbacks.Callback):
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        stop = self._stop_requested()
-        due = time.monotonic() - self._written >= self._seconds_between
+        stop, due = self._together.at_step(
+            stop=self._stop_requested(),
+            due=time.monotonic() - self._written >= self._seconds_between,
+        )
         if (stop or due) and not self._is_written():
             self._write(self._epoch, batch, final=stop)
         if stop:
@@ -241,8 +262,11 @@ class TrainingCheckpoints(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             history.setdefault(name, []).append(float(value))
         self._state = dataclasses.replace(self._state, history=history)
-        last, stop = epoch + 1 == self.params["epochs"], self._stop_requested()
-        passed = time.monotonic() - self._written >= self._least_seconds
+        last = epoch + 1 == self.params["epochs"]
+        stop, passed = self._together.decide(
+            stop=self._stop_requested(),
+            due=time.monotonic() - self._written >= self._least_seconds,
+        )
         if last or stop or passed:
             self._write(epoch + 1, 0, final=last or stop)
         if stop:
@@ -272,21 +296,30 @@ class TrainingCheckpoints(keras.callbacks.Callback):
             metrics=metrics,
             seconds=self._seconds_before + now - self._begun,
         )
-        path = self.folder / f"checkpoint_{self._state.step:09d}.keras"
+        path = self.folder / _name_of(self._state.step)
+        error = processes.in_the_first(model, lambda: self._saved(path))
+        failed = self._together.told_by_each([error is not None])[0]
+        # Not again at every step.
+        self._written = time.monotonic()
+        if failed:
+            self._cannot_write(error, final)
+            return
+        self.last = path
+        if self._together.is_first:
+            self._prune(self._keep)
+
+    def _saved(self, path):
+        """None, or the error with which the checkpoint cannot be written."""
         try:
             self._save(path)
         except OSError as error:
             if not self._make_room():
-                self._cannot_write(error, final)
-                return
+                return error
             try:
                 self._save(path)
             except OSError as error:
-                self._cannot_write(error, final)
-                return
-        self.last = path
-        self._written = time.monotonic()
-        self._prune(self._keep)
+                return error
+        return None
 
     def _save(self, path):
         partial = self.folder / _PARTIAL
@@ -316,15 +349,17 @@ class TrainingCheckpoints(keras.callbacks.Callback):
 
     def _cannot_write(self, error, final):
         kept = "there is none yet" if self.last is None else f"the last is {self.last}"
+        reason = "the first process tells why"
+        if error is not None:
+            reason = error.strerror or error
         message = (
             f"The checkpoint of step {self._state.step:,} cannot be written to "
-            f"{str(self.folder)!r} ({error.strerror or error}); {kept}. Make room."
+            f"{str(self.folder)!r} ({reason}); {kept}. Make room."
         )
         if final:
             raise OSError(message) from error
-        self._tell(f"{message} Training goes on.")
-        # Not again at every step.
-        self._written = time.monotonic()
+        if self._together.is_first:
+            self._tell(f"{message} Training goes on.")
 
 
 def _checkpoints(folder: pathlib.Path) -> list[tuple[int, pathlib.Path]]:
@@ -346,6 +381,10 @@ def _is_whole(path: pathlib.Path) -> bool:
     # Of damaged or encrypted data.
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return False
+
+
+def _name_of(step: int) -> str:
+    return f"checkpoint_{step:09d}.keras"
 
 
 def _step_of(path: pathlib.Path) -> int:

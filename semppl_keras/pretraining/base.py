@@ -26,6 +26,7 @@ from semppl_keras.networks.image_embedder import ImageEmbedder
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
 from semppl_keras.networks.splitting import copy_upper_weights, whole_backbone
 from semppl_keras.networks.trainable_part import check_part, choose_part
+from semppl_keras.training.backends import processes
 from semppl_keras.training.global_batch import GlobalBatch
 from semppl_keras.training.inference import inference
 from semppl_keras.training.known_arguments import known_arguments
@@ -165,16 +166,18 @@ class Pretraining(ViewModel):
         Returns:
             `(N, F)` float array.
         """
-        self._check_one_process("embed")
         images = for_keras(self._checked_images("images", images), batch_size)
         with inference(self._embedder):
             # The images are checked by the name that they have here.
-            features = keras.Model.predict(
+            features = processes.predicted(
                 self._embedder,
-                images,
-                batch_size=batch_size,
-                verbose=verbose,
-                callbacks=callbacks,
+                lambda: keras.Model.predict(
+                    self._embedder,
+                    images,
+                    batch_size=batch_size,
+                    verbose=verbose,
+                    callbacks=callbacks,
+                ),
             )
         return np.asarray(features, dtype="float32")
 

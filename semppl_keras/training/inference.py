@@ -14,7 +14,7 @@ from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.named_parts import named_parts
 from semppl_keras.data.feed.streamed_batches import for_keras
 from semppl_keras.data.images.streamed_images import StreamedImages
-from semppl_keras.training.backends import ViewTrainer
+from semppl_keras.training.backends import ViewTrainer, processes
 from semppl_keras.training.known_arguments import known_arguments
 
 
@@ -47,11 +47,13 @@ class ImageInference(ViewTrainer):
             ValueError, TypeError: if the images do not fit, or the model is not
                 ready.
         """
-        self._check_one_process("predict")
         self._check_ready("predict")
         images = for_keras(self._checked_images("x", x), batch_size)
         with inference(self):
-            return super().predict(images, batch_size=batch_size, **kwargs)
+            predict = super().predict
+            return processes.predicted(
+                self, lambda: predict(images, batch_size=batch_size, **kwargs)
+            )
 
     @known_arguments
     def evaluate(
@@ -74,7 +76,6 @@ class ImageInference(ViewTrainer):
         self._check_predicts_classes("evaluate")
         self._check_compiled("evaluate")
         self._check_measures("evaluate")
-        self._check_one_process("evaluate")
         self._check_ready("evaluate")
         if isinstance(x, collections.abc.Mapping) and y is None:
             x, y, sample_weight = (*named_parts("x", x), y, sample_weight)[:3]
@@ -255,12 +256,14 @@ def inference(model: keras.Model) -> Iterator[None]:
     try:
         if distribution is not None:
             keras.distribution.set_distribution(None)
-        with explained():
-            yield
+        with explained(), processes.on_its_own(model):
+            try:
+                yield
+            finally:
+                # Keras' evaluation on JAX takes the variables' values, and forgets to
+                # give them back after an error.
+                if keras.backend.backend() == "jax":
+                    model.jax_state_sync()
     finally:
         if distribution is not None:
             keras.distribution.set_distribution(distribution)
-        # Keras' evaluation on JAX takes the variables' values, and forgets to give
-        # them back after an error.
-        if keras.backend.backend() == "jax":
-            model.jax_state_sync()

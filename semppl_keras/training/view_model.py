@@ -26,6 +26,7 @@ from semppl_keras.training.fit_callbacks import (
     check_initial_batch,
 )
 from semppl_keras.training.known_arguments import known_arguments
+from semppl_keras.training.lost_process import lost_process
 from semppl_keras.training.metrics import check_metrics
 from semppl_keras.training.out_of_memory import is_out_of_memory, out_of_memory
 from semppl_keras.training.random_state import SavesRandomState
@@ -189,7 +190,6 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
             # knows its own.
             self.train_function, self._traced_form = None, feed.batch_form
         if validation_data is not None:
-            self._check_one_process("validation_data")
             validation_data = self._checked_validation_data(validation_data)
         check_checkpoint_files(callbacks)
         callbacks = FitCallbacks(
@@ -214,6 +214,9 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
             explanation = feed.explain(error)
             if explanation is not None:
                 raise explanation from None
+            lost = lost_process(self, error)
+            if lost is not None:
+                raise RuntimeError(lost) from error
             if is_out_of_memory(error):
                 raise MemoryError(out_of_memory(self.views, feed)) from error
             raise
@@ -281,6 +284,7 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
         Raises:
             ValueError, TypeError: if the data does not fit; nothing is trained.
             MemoryError: if a step takes more memory than there is.
+            RuntimeError: if another process of the training has ended.
         """
         self._check_compiled("fit")
         self.check_networks()

@@ -6,13 +6,14 @@ import pathlib
 import socket
 import subprocess
 import sys
+import types
 
 import distributed_training
 import keras
 import numpy as np
 import pytest
 from distributed_training import clipped_sgd
-from toys import toy_images, toy_model
+from toys import toy_backbone, toy_images, toy_model
 
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.feed import make_feed
@@ -264,6 +265,22 @@ if BACKEND == "tensorflow":
         with pytest.raises(ValueError, match="made under OneDeviceStrategy"):
             model.compile("sgd")
 
+    def test_what_another_strategy_has_made_is_told_at_fit():
+        """As when a cell of a notebook is run again, but not all after it."""
+        with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+            model = toy_model()
+        with (
+            tf.distribute.OneDeviceStrategy("/cpu:0").scope(),
+            pytest.raises(ValueError, match="another one: OneDevice.*in its scope"),
+        ):
+            distributed_training.go_on(model)
+        backbone = toy_backbone()
+        with (
+            tf.distribute.MirroredStrategy(["/cpu:0"]).scope(),
+            pytest.raises(ValueError, match=r"another one: none \(\d+ weights"),
+        ):
+            toy_model(backbone)
+
     def test_a_strategy_that_keeps_variables_elsewhere_is_refused():
         strategy = tf.distribute.experimental.CentralStorageStrategy(["/cpu:0"])
         with (
@@ -291,6 +308,15 @@ if BACKEND == "tensorflow":
 
 if BACKEND == "jax":
 
+    @pytest.mark.slow
+    def test_devices_that_divide_the_weights_are_one(tmp_path):
+        names = ["semppl", "fine_tuner", "uneven", "clipped"]
+        out = tmp_path / "many.npz"
+        process = start("--model-parallel", "--out", out, *names, devices=4)
+        expected = one_device(*names)
+        finish(process)
+        assert_same(expected, np.load(out))
+
     def test_processes_divide_the_batches_themselves(monkeypatch):
         monkeypatch.setattr("jax.process_count", lambda: 2)
         keras.distribution.set_distribution(
@@ -302,6 +328,19 @@ if BACKEND == "jax":
                 distributed_training.go_on(model)
         finally:
             keras.distribution.set_distribution(None)
+
+    def test_what_another_distribution_has_placed_is_told_at_fit(monkeypatch):
+        """As when a cell of a notebook is run again, but not all after it."""
+        model = toy_model()
+        monkeypatch.setattr(
+            "keras.distribution.distribution",
+            lambda: types.SimpleNamespace(
+                device_mesh=types.SimpleNamespace(devices=np.zeros(2)),
+                num_model_replicas=1,
+            ),
+        )
+        with pytest.raises(ValueError, match="under one of 2 device.*that lie on 1"):
+            distributed_training.go_on(model)
 
 
 if BACKEND == "torch":

@@ -14,7 +14,7 @@ from semppl_keras.data.checks import (
     check_weights,
     to_numpy,
 )
-from semppl_keras.data.feed.batches import Batch, split, weighted
+from semppl_keras.data.feed.batches import Batch, places, split, weighted
 from semppl_keras.data.images.streamed_images import StreamedImages
 
 # The rows of a batch, and for each how often all images have come up before.
@@ -77,6 +77,7 @@ class ArraySource:
         self.image_shape = self.images.shape[1:]
         self.dtype = self.images.dtype
         self.native_batch_size: int | None = None
+        self._part = (0, 1)
         # What follows from the seed differs between the two sources of a fit.
         self._seed = (seed, int(name == "labelled"))
         self._orders: collections.OrderedDict[int, np.ndarray] = (
@@ -86,6 +87,10 @@ class ArraySource:
     def number_images(self) -> None:
         """Lets batches tell which of the images they hold."""
         self.numbers = np.arange(len(self.images), dtype="int32")
+
+    def take_part(self, index: int, count: int) -> None:
+        """Reads and yields of every batch one of `count` equal parts alone."""
+        self._part = (index, count)
 
     def num_images(self) -> int:
         """Images of one pass."""
@@ -117,15 +122,16 @@ class ArraySource:
         per_pass = -(-len(self.images) // batch_size)
         while True:
             number, index = divmod(step, per_pass)
-            chosen = (index * batch_size + np.arange(batch_size)) % len(self.images)
-            yield self._order(number)[chosen], np.full(batch_size, number)
+            own = index * batch_size + places(batch_size, *self._part)
+            chosen = own % len(self.images)
+            yield self._order(number)[chosen], np.full(len(chosen), number)
             step += 1
 
     def _picks_of_stream(
         self, batch_size: int, step: int
     ) -> collections.abc.Iterator[Pick]:
         while True:
-            position = step * batch_size + np.arange(batch_size)
+            position = step * batch_size + places(batch_size, *self._part)
             numbers, offsets = np.divmod(position, len(self.images))
             passes = zip(numbers, offsets, strict=True)
             yield np.array([self._order(n)[offset] for n, offset in passes]), numbers

@@ -84,16 +84,16 @@ def rebatch(
         count += len(batch.images)
         if count < batch_size:
             continue
-        joined = _join(held)
+        joined = join(held)
         for start in range(0, count - batch_size + 1, batch_size):
             yield part(joined, start, start + batch_size)
         held = [part(joined, count - count % batch_size, count)]
         count %= batch_size
     if fill and count:
-        yield part(_join(held + head), 0, batch_size)
+        yield part(join(held + head), 0, batch_size)
 
 
-def _join(batches: list[Batch]) -> Batch:
+def join(batches: list[Batch]) -> Batch:
     if len(batches) == 1:
         return batches[0]
     return Batch._make(
@@ -105,6 +105,17 @@ def _join(batches: list[Batch]) -> Batch:
 def part(batch: Batch, start: int, stop: int | None) -> Batch:
     """The images of a batch from one to before another."""
     return chosen(batch, slice(start, stop))
+
+
+def part_of(batch: Batch, index: int, count: int) -> Batch:
+    """One of `count` equal parts of a batch."""
+    return chosen(batch, places(len(batch.images), index, count))
+
+
+def places(batch_size: int, index: int, count: int) -> np.ndarray:
+    """The places in a batch of one of `count` equal parts of it."""
+    size = batch_size // count
+    return np.arange(index * size, (index + 1) * size)
 
 
 def chosen(batch: Batch, indices: Any) -> Batch:

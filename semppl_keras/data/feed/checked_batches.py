@@ -180,6 +180,10 @@ def _generated(
 
 
 def _element(batch: Batch) -> tuple[np.ndarray, ...]:
+    if keras.backend.backend() == "tensorflow":
+        # Where several workers evaluate, TensorFlow computes in the memory of the
+        # arrays that it is given, and they may be the user's.
+        batch = batch._replace(images=batch.images.copy())
     return tuple(part for part in batch if part is not None)
 
 

@@ -55,7 +55,6 @@ class Feed(keras.utils.PyDataset):
         self.has_hidden_labels = unlabelled is not None and unlabelled.has_labels
         self.has_weights = self.passed.has_weights
         self.has_numbers = self.passed.numbers is not None
-        self._part = (0, 1)
         self._first_batch = 0
         self._error: Exception | None = None
         self.seek(0)
@@ -71,8 +70,14 @@ class Feed(keras.utils.PyDataset):
         self._started = False
 
     def take_part(self, index: int, count: int) -> None:
-        """Yields of every batch one of `count` equal parts alone."""
-        self._part = (index, count)
+        """Yields of every batch one of `count` equal parts alone.
+
+        Images that are found by their place are read of this part alone, arrays' and
+        those of a PyDataset's pass; of another stream all are drawn, to come to them.
+        """
+        for source in (self.passed, self.beside):
+            if source is not None:
+                source.take_part(index, count)
 
     def fit_arguments(self) -> dict[str, Any]:
         """What Keras' `fit` is given."""
@@ -125,8 +130,6 @@ class Feed(keras.utils.PyDataset):
             if self.beside is not None:
                 parts.append(next(self._stream))
             x, y = self.step_data(*parts)
-            x = tuple(self._own(part) for part in x)
-            y = {name: self._own(values) for name, values in y.items()}
         except Exception as error:
             self._error = error
             raise
@@ -148,11 +151,6 @@ class Feed(keras.utils.PyDataset):
             x = (passed.images, beside.images)
             named["label"] = beside.labels
         return x, {name: part for name, part in named.items() if part is not None}
-
-    def _own(self, values: np.ndarray) -> np.ndarray:
-        index, count = self._part
-        size = len(values) // count
-        return values[index * size : (index + 1) * size]
 
 
 def make_feed(

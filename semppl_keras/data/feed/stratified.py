@@ -6,7 +6,7 @@ import numpy as np
 
 from semppl_keras.data.checks import classes_of
 from semppl_keras.data.feed.array_source import ArraySource
-from semppl_keras.data.feed.batches import Batch
+from semppl_keras.data.feed.batches import Batch, places
 from semppl_keras.data.feed.sources import Source
 
 
@@ -66,10 +66,15 @@ class StratifiedSource:
             )
         self.images, self.labels = source.images, source.labels
         self._seed = seed
+        self._part = (0, 1)
         self.name = source.name
         self.label_shape = source.label_shape
         self.image_shape = source.image_shape
         self.dtype = source.dtype
+
+    def take_part(self, index: int, count: int) -> None:
+        """As `ArraySource.take_part`."""
+        self._part = (index, count)
 
     def stream(self, batch_size: int, step: int) -> collections.abc.Iterator[Batch]:
         """Batches from a step on; `batch_size` is the one of construction."""
@@ -80,6 +85,7 @@ class StratifiedSource:
             order = self._generator(0, number).permutation(len(self._rows))
             classes = order[index * self._per_batch : (index + 1) * self._per_batch]
             rows = np.concatenate([self._of_class(number, c) for c in classes])
+            rows = rows[places(batch_size, *self._part)]
             yield Batch(self.images[rows], self.labels[rows])
             step += 1
 

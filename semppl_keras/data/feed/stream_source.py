@@ -21,8 +21,17 @@ from semppl_keras.data.checks import (
     is_wide,
     to_numpy,
 )
-from semppl_keras.data.feed.batches import Batch, part, rebatch, split, weighted
+from semppl_keras.data.feed.batches import (
+    Batch,
+    part,
+    part_of,
+    places,
+    rebatch,
+    split,
+    weighted,
+)
 from semppl_keras.data.feed.named_parts import named_parts
+from semppl_keras.data.feed.placed_batches import placed_batches
 
 # Black images at the beginning of a stream are passed over up to here.
 _MOST_DARK_BATCHES = 64
@@ -57,6 +66,7 @@ class StreamSource:
         self._pending: collections.abc.Sequence[Batch] = ()
         self.class_weight = class_weight
         self._brightness = StreamBrightness()
+        self._part = (0, 1)
         opening = self._opening()
         if not opening:
             raise ValueError(f"`{name}` is empty: it yields no batch.")
@@ -125,6 +135,11 @@ class StreamSource:
     def _known_count(self) -> int | None:
         if self.native_batch_size is None:
             return self.num_batches()
+        if self._has_places():
+            # Only its last batch may be smaller.
+            last = self.data.num_batches - 1
+            (batch,) = self.checked([self.data[last]])
+            return last * self.native_batch_size + len(batch.images)
         # What a torch DataLoader has; one with a collate function of its own may make
         # other batches than it says.
         size = getattr(self.data, "batch_size", None)
@@ -155,6 +170,13 @@ class StreamSource:
         except TypeError:
             return None
 
+    def take_part(self, index: int, count: int) -> None:
+        """Yields of every batch one of `count` equal parts alone.
+
+        Of the passes of a PyDataset only the batches with images of it are asked for.
+        """
+        self._part = (index, count)
+
     def passes(
         self, batch_size: int, step: int, first_batch: int = 0
     ) -> collections.abc.Iterator[Batch]:
@@ -167,8 +189,12 @@ class StreamSource:
         # What has no end has no pass whose beginning was seen.
         skipped = 0 if self.endless else first_batch
         while True:
-            batches = rebatch(self._pass(), batch_size, fill=True)
-            yield from itertools.islice(batches, skipped, None)
+            if self._has_places():
+                yield from self._own_pass(self.data, batch_size, skipped)
+            else:
+                batches = rebatch(self._pass(), batch_size, fill=True)
+                for batch in itertools.islice(batches, skipped, None):
+                    yield part_of(batch, *self._part)
             skipped = 0
 
     def stream(self, batch_size: int, step: int) -> collections.abc.Iterator[Batch]:
@@ -182,7 +208,31 @@ class StreamSource:
                         yield part(batch, skipped, None)
                     skipped = max(0, skipped - len(batch[0]))
 
-        yield from rebatch(repeated(), batch_size, fill=False)
+        for batch in rebatch(repeated(), batch_size, fill=False):
+            yield part_of(batch, *self._part)
+
+    def _has_places(self) -> bool:
+        """Whether a part is found without drawing the images of the others."""
+        return (
+            self._part[1] > 1
+            and isinstance(self.data, keras.utils.PyDataset)
+            and not self.endless
+        )
+
+    def _own_pass(
+        self, dataset: keras.utils.PyDataset, batch_size: int, first_batch: int
+    ) -> collections.abc.Iterator[Batch]:
+        """The part of each batch of one pass, of what a PyDataset gives by number."""
+        steps = range(first_batch, -(-self.num_images() // batch_size))
+        own = places(batch_size, *self._part)
+        yield from placed_batches(
+            (step * batch_size + own for step in steps),
+            self.num_images(),
+            self.native_batch_size or 1,
+            lambda numbers: self.checked(_items(dataset, numbers)),
+            self.name,
+        )
+        dataset.on_epoch_end()
 
     def _skipped(self, batch_size: int, step: int) -> int:
         """Images that the steps before this one have used; whole passes of a known
@@ -267,11 +317,15 @@ class StreamSource:
         return labels
 
 
-def _items(dataset: keras.utils.PyDataset) -> collections.abc.Iterator[Any]:
-    """What a `keras.utils.PyDataset` gives in one pass, drawn ahead by as many threads
-    as its `workers` ask for."""
-    count = dataset.num_batches
-    indices = itertools.count() if count is None else range(count)
+def _items(
+    dataset: keras.utils.PyDataset,
+    indices: collections.abc.Iterable[int] | None = None,
+) -> collections.abc.Iterator[Any]:
+    """What a `keras.utils.PyDataset` gives in one pass, or at some indices, drawn ahead
+    by as many threads as its `workers` ask for."""
+    if indices is None:
+        count = dataset.num_batches
+        indices = itertools.count() if count is None else range(count)
     if dataset.use_multiprocessing:
         warnings.warn(
             f"{type(dataset).__name__}(use_multiprocessing=True): `fit` draws its "

@@ -56,6 +56,7 @@ class ViewTrainer(keras.Model):
 
     def fit_arguments(self, feed: Any) -> dict[str, Any]:
         """What Keras' `fit` is given of a feed; of several processes each its part."""
+        self._check_distribution()
         if self.num_processes == 1:
             return feed.fit_arguments()
         distribution = keras.distribution.distribution()
@@ -76,6 +77,27 @@ class ViewTrainer(keras.Model):
             )
         feed.take_part(jax.process_index(), self.num_processes)
         return feed.fit_arguments()
+
+    def _check_distribution(self) -> None:
+        """Raises a ValueError for variables that an earlier distribution has placed."""
+        distribution = keras.distribution.distribution()
+        devices = 1
+        if distribution is not None:
+            devices = distribution.device_mesh.devices.size
+        placed = [
+            len(variable._value.sharding.device_set) for variable in self.variables
+        ]
+        others = [count for count in placed if count != devices]
+        if others:
+            raise ValueError(
+                "The model and its networks must be made under the distribution that "
+                f"they are trained under. Received: `fit` under one of {devices} "
+                f"device(s), and {len(others)} of {len(placed)} variables that lie on "
+                f"{', '.join(map(str, sorted(set(others))))}. After "
+                "keras.distribution.set_distribution(...), as when a cell of a "
+                "notebook is run again, make backbone, model and optimiser again, or "
+                "save the model and load it."
+            )
 
     def _stateless(
         self, trainable: Any, non_trainable: Any, function: Callable[[], Any]

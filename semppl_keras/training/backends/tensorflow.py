@@ -80,6 +80,7 @@ class ViewTrainer(keras.Model):
 
     def fit_arguments(self, feed: Any) -> dict[str, Any]:
         """What Keras' `fit` is given of a feed."""
+        self._check_strategy("fit")
         if not self._in_strategy:
             return feed.fit_arguments()
         if self.num_processes > 1:
@@ -95,6 +96,7 @@ class ViewTrainer(keras.Model):
                 f"Received: a model made under {_name(self._made_under)}, "
                 f"compiled under {_name(tf.distribute.get_strategy())}."
             )
+        self._check_strategy("compile")
         if self.num_replicas > 1:
             if jit_compile is True:
                 raise ValueError(
@@ -105,6 +107,30 @@ class ViewTrainer(keras.Model):
                 )
             jit_compile = False
         super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+
+    def _check_strategy(self, method: str) -> None:
+        """Raises a ValueError for what an earlier strategy has made."""
+        # Outside of any scope the model's own is used.
+        here = self._made_under
+        if tf.distribute.has_strategy():
+            here = tf.distribute.get_strategy()
+        strategies = [_strategy_of(weight) for weight in self.trainable_variables]
+        elsewhere = {_name(one) for one in strategies if one not in (None, here)}
+        if here is not self._made_under:
+            elsewhere.add(_name(self._made_under))
+        # One device needs no variables of a kind of its own.
+        plain = strategies.count(None)
+        if here in strategies and plain:
+            elsewhere.add(f"none ({plain} weights)")
+        if elsewhere:
+            raise ValueError(
+                "The model and its networks must be made under the strategy that they "
+                f"are trained under. Received: `{method}` under {_name(here)}, and "
+                f"what was made under another one: {', '.join(sorted(elsewhere))}. A "
+                "strategy that is made again, as when a cell of a notebook is run "
+                "again, is another one: make backbone, model and optimiser again in "
+                "its scope, or save the model and load it there."
+            )
 
     def _check_same_seed(self) -> None:
         # Each process draws the order of the images itself.
@@ -208,6 +234,11 @@ def _check_synchronous(strategy: Any) -> None:
             f"batch normalisation are of the whole batch. Received: {_name(strategy)}. "
             "Take MirroredStrategy, MultiWorkerMirroredStrategy or TPUStrategy."
         )
+
+
+def _strategy_of(variable: Any) -> Any:
+    """The strategy on whose devices a variable lies, or None."""
+    return getattr(variable._value, "distribute_strategy", None)
 
 
 def _name(strategy: Any) -> str:

@@ -1,11 +1,20 @@
 """Processes that train together on torch: those of the default process group."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import distributed
+
+# The errors of gloo have no class of their own.
+_SIGNS = (
+    "gloo",
+    "NCCL",
+    "Connection reset by peer",
+    "Connection closed by peer",
+)
 
 
 def count() -> int:
@@ -40,3 +49,28 @@ def take_from_the_first(variables: Iterable[Any]) -> None:
         value = variable.value.detach().clone(memory_format=torch.contiguous_format)
         distributed.broadcast(value, src=0)
         variable.assign(value)
+
+
+def on_its_own(model: Any) -> Any:
+    """A context in which each process computes by itself what it is asked.
+
+    Outside of the step each of them does.
+    """
+    del model
+    return contextlib.nullcontext()
+
+
+def predicted(model: Any, function: Callable[[], Any]) -> Any:
+    """What a function predicts by the model, the same in every process."""
+    del model
+    return function()
+
+
+def in_the_first(model: Any, function: Callable[[], Any]) -> Any:
+    """Has the first process call what reads and saves the model; all are to come."""
+    return None if index(model) else function()
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error tells that another process is gone."""
+    return any(sign in str(error) for sign in _SIGNS)
