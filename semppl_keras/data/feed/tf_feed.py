@@ -155,8 +155,11 @@ class TFFeed:
                 lambda of, step: of.passes(size, step, self._first_batch),
                 host,
             )
+        # What is asked about it is asked where it is.
+        with tf.device(None):
+            endless = source.endless
         dataset = self._checked(source, data, host)
-        if source.endless:
+        if endless:
             return self._rebatched(dataset.repeat(), source, size)
         # The last batch of a pass is filled up from its beginning.
         if source.native_batch_size is None:
@@ -174,13 +177,15 @@ class TFFeed:
             return self._made(
                 source, size, lambda of, step: of.stream(size, step), host
             )
+        with tf.device(None):
+            endless = source.endless
+            # Whole passes leave the order as it was: only the rest is to be skipped.
+            count = source.num_images() if source.length_known else tf.int64.max
         dataset = self._checked(source, data, host)
-        if source.endless:
+        if endless:
             return self._rebatched(dataset, source, size)
         if source.native_batch_size is not None:
             dataset = dataset.unbatch()
-        # Whole passes leave the order as it was: only the rest is to be skipped.
-        count = source.num_images() if source.length_known else tf.int64.max
         if host is None:
             first_step = tf.data.Dataset.from_generator(
                 self._first_step, output_signature=tf.TensorSpec((), tf.int64)

@@ -185,7 +185,8 @@ class PlacedArray:
 
 
 def _destroy(device: str, handle: Any) -> None:
-    with tf.device(device):
+    # It may be while a function is traced that nobody holds the array any more.
+    with tf.init_scope(), tf.device(device):
         tf.raw_ops.DestroyResourceOp(resource=handle)
 
 
