@@ -193,13 +193,13 @@ def datasets():
 def resumed():
     """Two epochs, and what is left of a third one, as after an interruption."""
     model = make_semppl()
-    sizes = {"batch_size": 16, "labelled_batch_size": 8}
-    first = pretrain(model, epochs=2, **sizes)
+    first = pretrain(model, epochs=2, batch_size=16)
     recorder = Recorder()
     model.fit(
         UNLABELLED,
         LABELLED,
-        **sizes,
+        batch_size=16,
+        labelled_batch_size=8,
         initial_epoch=2,
         initial_batch=1,
         epochs=4,
