@@ -249,7 +249,7 @@ if BACKEND == "tensorflow":
             finish(process)
         finally:
             host.kill()
-            host.wait()
+            host.communicate()
         assert_same(expected, np.load(out))
 
     @pytest.mark.parametrize(
