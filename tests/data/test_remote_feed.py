@@ -125,7 +125,7 @@ def test_its_pipeline_holds_no_python_function(name):
     graph = tf.raw_ops.DatasetToGraphV2(
         input_dataset=tf.data.experimental.to_variant(dataset)
     )
-    ops = tf_remote_host._ops(graph.numpy())
+    ops = tf_remote_host.graph_ops(graph.numpy())
     assert "MapDataset" in ops
     assert not {op for op in ops if "PyFunc" in op or "Generator" in op}
     # Without an end, and of shapes that are known, which TPUs ask for.
@@ -156,7 +156,7 @@ def test_arrays_are_sent_once(monkeypatch):
         lambda device, array: sent.append(array) or placed(device, array),
     )
     # A block for each image.
-    monkeypatch.setattr(tf_remote_host, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(tf_remote_host, "BLOCK_BYTES", 1)
     feed = paired()
     for first_batch in (1, 0):
         feed.skip_to(first_batch)

@@ -13,7 +13,7 @@ from semppl_keras.data.feed.array_source import ArraySource
 from semppl_keras.data.feed.stratified import StratifiedSource
 
 # Arrays are sent in blocks: a message of TensorFlow's holds less than 2 GB.
-_BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 64 * 2**20
 # Batches that a pipeline can always draw beyond those of the epoch, more than it draws
 # ahead: at the end of `fit` one that waits for a queue would be waited for.
 _AHEAD = 256
@@ -115,7 +115,7 @@ class RemoteHost:
                     "process of the devices, of less than 2 GB with the tensors in "
                     f"it. Received: {error.message}. Pass large images as arrays."
                 ) from error
-        called = _ops(graph) & _PYTHON_OPS
+        called = graph_ops(graph) & _PYTHON_OPS
         if called:
             raise TypeError(
                 f"`{name}` must not call Python where the devices are in another "
@@ -156,7 +156,7 @@ class PlacedArray:
         self._row_shape = array.shape[1:]
         name = f"semppl_keras_array_{next(self._numbers)}"
         row_bytes = array.itemsize * int(np.prod(self._row_shape))
-        at_once = max(1, _BLOCK_BYTES // max(1, row_bytes))
+        at_once = max(1, BLOCK_BYTES // max(1, row_bytes))
         with tf.device(device):
             self._handle = tf.raw_ops.VarHandleOp(
                 dtype=self._dtype, shape=array.shape, shared_name=name
@@ -214,7 +214,7 @@ def _parts(source: Any) -> list[np.ndarray]:
     return parts
 
 
-def _ops(graph: bytes) -> set[str]:
+def graph_ops(graph: bytes) -> set[str]:
     """The operations of a dataset's graph and of the functions in it."""
     definition = tf.compat.v1.GraphDef.FromString(graph)
     functions = (function.node_def for function in definition.library.function)
