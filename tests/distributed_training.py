@@ -5,7 +5,8 @@
 For `test_distribution`, which compares this with one device. The devices are virtual:
 how many there are must be said before a backend starts, and so in a process of its
 own. With `--port` it is one of two processes on the loopback interface, each of one
-device (`--process`). On torch these are all that there is.
+device (`--process`). On torch these are all that there is. With `--serve` it is a host
+whose device another process trains on (`--remote`), as on a TPU node.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from semppl_keras import (
     SuNCEt,
 )
 from semppl_keras import consistency as parts
+from semppl_keras.callbacks import TargetEMA
 from semppl_keras.optimizers import LARS
 from semppl_keras.views import RandAugment, WeakStrong
 
@@ -188,6 +190,25 @@ def datasets():
     )
 
 
+def resumed():
+    """Two epochs, and what is left of a third one, as after an interruption."""
+    model = make_semppl()
+    first = pretrain(model, epochs=2, batch_size=16)
+    recorder = Recorder()
+    model.fit(
+        UNLABELLED,
+        LABELLED,
+        batch_size=16,
+        labelled_batch_size=8,
+        initial_epoch=2,
+        initial_batch=1,
+        epochs=4,
+        verbose=0,
+        callbacks=[recorder, TargetEMA(0.9, total_steps=8)],
+    )
+    return {**first, **recorder.record}
+
+
 SCENARIOS = {
     "semppl": semppl,
     "semppl_byol": lambda: pretrain(
@@ -218,6 +239,7 @@ SCENARIOS = {
     "float16": lambda: in_precision("mixed_float16"),
     "uneven": uneven,
     "datasets": datasets,
+    "resumed": resumed,
 }
 
 
@@ -232,7 +254,12 @@ def devices_of(arguments):
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        if arguments.port:
+        if arguments.remote:
+            tf.config.experimental_connect_to_host(f"127.0.0.1:{arguments.remote}")
+            strategy = tf.distribute.OneDeviceStrategy(
+                "/job:worker/replica:0/task:0/device:CPU:0"
+            )
+        elif arguments.port:
             workers = [f"127.0.0.1:{arguments.port + index}" for index in range(2)]
             os.environ["TF_CONFIG"] = json.dumps(
                 {
@@ -290,6 +317,14 @@ def distribution_of(arguments):
     )
 
 
+def serve(port):
+    """Lets another process use this one's device, until it is ended."""
+    import tensorflow as tf
+
+    cluster = tf.train.ClusterSpec({"worker": [f"127.0.0.1:{port}"]})
+    tf.distribute.Server(cluster, job_name="worker", task_index=0).join()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("scenarios", nargs="*")
@@ -297,10 +332,14 @@ def main():
     parser.add_argument("--port", type=int)
     parser.add_argument("--model-parallel", action="store_true")
     parser.add_argument("--process", type=int, default=0)
+    parser.add_argument("--serve", type=int, help="port")
+    parser.add_argument("--remote", type=int, help="port of a process that serves")
     parser.add_argument("--out", help="with {process} in it a file for each")
     parser.add_argument("--load", help="go on with this model for an epoch")
     parser.add_argument("--save", help="write the last model there")
     arguments = parser.parse_args()
+    if arguments.serve:
+        serve(arguments.serve)
     results = {}
     with devices_of(arguments):
         for name in arguments.scenarios:

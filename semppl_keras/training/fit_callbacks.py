@@ -82,6 +82,7 @@ class FitCallbacks(keras.callbacks.CallbackList):
             # Other callbacks may have restored the model until now.
             self._feed.seek(int(ops.convert_to_numpy(self.model.step)))
             self._sought = True
+        self._feed.begin_epoch()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         super().on_train_batch_begin(batch + self._offset, logs)

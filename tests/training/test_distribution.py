@@ -67,6 +67,12 @@ def finish(*processes):
         assert process.returncode == 0, output[-4000:]
 
 
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
 def assert_same(one, many):
     """Losses, memory and weights, step by step, and the gradients."""
     assert one
@@ -233,6 +239,21 @@ def test_a_part_of_every_batch_is_a_process_own():
 
 if BACKEND == "tensorflow":
     import tensorflow as tf
+
+    @pytest.mark.slow
+    def test_a_device_of_another_process_is_one_of_this(tmp_path):
+        """As on a TPU node, whose host runs no Python of this process."""
+        names, port = ["resumed", "datasets", "uneven"], free_port()
+        host = start("--serve", port, devices=1)
+        try:
+            out = tmp_path / "remote.npz"
+            process = start("--remote", port, "--out", out, *names, devices=1)
+            expected = one_device(*names)
+            finish(process)
+        finally:
+            host.kill()
+            host.communicate()
+        assert_same(expected, np.load(out))
 
     @pytest.mark.parametrize(
         "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]

@@ -79,7 +79,7 @@ def checked_batches(
             "dataset: dataset.batch(64)."
         )
     if keras.backend.backend() == "tensorflow" and hasattr(data, "element_spec"):
-        from semppl_keras.data.feed.tf_feed import checked_dataset
+        from semppl_keras.data.feed.tf_checked import checked_dataset
 
         return checked_dataset(data, source)
     count = source.num_batches()

@@ -69,6 +69,10 @@ class Feed(keras.utils.PyDataset):
         self._step = step
         self._started = False
 
+    def begin_epoch(self) -> None:
+        """Told at the beginning of each epoch: a part of the batches may have to be
+        sent to where they are drawn; here they are drawn where they are."""
+
     def take_part(self, index: int, count: int) -> None:
         """Yields of every batch one of `count` equal parts alone.
 

@@ -3,14 +3,17 @@
 import collections.abc
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from semppl_keras.data.checks import BRIGHT, SUM_TOLERANCE, is_wide, passed_range
 from semppl_keras.data.feed.batches import Batch
-from semppl_keras.data.feed.explanations import explanation_of, marked
+from semppl_keras.data.feed.explanations import explanation_of
 from semppl_keras.data.feed.feed import Feed
-from semppl_keras.data.feed.named_parts import named_parts
-from semppl_keras.data.feed.stream_source import StreamSource
+from semppl_keras.data.feed.tf_checked import checked_dataset
+from semppl_keras.data.feed.tf_remote_host import RemoteHost, in_other_processes
+
+# Gives the batches of a source from a step of the model on.
+_Batches = collections.abc.Callable[[Any, int], collections.abc.Iterator[Batch]]
 
 
 class TFFeed:
@@ -31,45 +34,78 @@ class TFFeed:
         self.batch_form = feed.batch_form
         self._data = (unlabelled, labelled)
         self._step = 0
+        self._first_batch = 0
         self._error: Exception | None = None
-        self.skip_to(0)
+        # Of a strategy whose devices are in other processes, by their names.
+        self._hosts: dict[str, RemoteHost] = {}
 
     def skip_to(self, batch: int) -> None:
         """As `Feed.skip_to`."""
         self._first_batch = batch
+
+    def seek(self, step: int) -> None:
+        """Sets the step of the model at which the first epoch begins."""
+        self._step = step
+        for host in self._hosts.values():
+            host.seek(step)
+
+    def begin_epoch(self) -> None:
+        """As `Feed.begin_epoch`."""
+        for host in self._hosts.values():
+            host.send_rows(self.steps_per_epoch - self._first_batch)
+
+    def fit_arguments(self) -> dict[str, Any]:
+        """What Keras' `fit` is given."""
+        return self._arguments(self._batches())
+
+    def divided_arguments(self, strategy: Any) -> dict[str, Any]:
+        """The same for a `tf.distribute.Strategy`, of whose replicas each gets an equal
+        part of every batch.
+
+        Raises:
+            TypeError: if the devices are in another process, which cannot run what the
+                images come from.
+        """
+        elsewhere = in_other_processes(strategy)
+
+        def parts(context: Any) -> Any:
+            # The strategy has set the worker's device.
+            return self._parts(context, self._host_here() if elsewhere else None)
+
+        return self._arguments(strategy.distribute_datasets_from_function(parts))
+
+    def _arguments(self, dataset: Any) -> dict[str, Any]:
+        # One iterator serves all epochs: the labelled images go round across them.
+        steps = self.steps_per_epoch - self._first_batch
+        return {"x": dataset, "steps_per_epoch": steps}
+
+    def _host_here(self) -> RemoteHost:
+        device = tf.zeros(()).device
+        host = self._hosts.setdefault(device, RemoteHost(device))
+        host.restart()
+        return host
+
+    def _batches(self, host: RemoteHost | None = None) -> Any:
+        """The dataset of what each step gets, which draws on this process, or on a host
+        in another one."""
         unlabelled, labelled = self._data
         feed = self._feed
         passed = labelled if feed.unlabelled is None else unlabelled
-        parts = [self._passes(feed.passed, passed)]
+        parts = [self._passes(feed.passed, passed, host)]
         if feed.beside is not None:
-            parts.append(self._stream(feed.beside, labelled))
+            parts.append(self._stream(feed.beside, labelled, host))
         # Of a tuple: a single dataset is not zipped otherwise.
         batches = tf.data.Dataset.zip(tuple(parts))
-        self._dataset = batches.map(self._as_step_data).prefetch(2)
+        dataset = batches.map(self._as_step_data).prefetch(2)
         if not any(isinstance(d, tf.data.Dataset) for d in self._data):
             # Nothing is left to tune, and the thread that does it may sleep up to a
             # minute before it lets `fit` return.
             options = tf.data.Options()
             options.autotune.enabled = False
-            self._dataset = self._dataset.with_options(options)
+            dataset = dataset.with_options(options)
+        return dataset
 
-    def seek(self, step: int) -> None:
-        """Sets the step of the model at which the first epoch begins."""
-        self._step = step
-
-    def fit_arguments(self) -> dict[str, Any]:
-        """What Keras' `fit` is given."""
-        # One iterator serves all epochs: the labelled images go round across them.
-        steps = self.steps_per_epoch - self._first_batch
-        return {"x": self._dataset, "steps_per_epoch": steps}
-
-    def divided_arguments(self, strategy: Any) -> dict[str, Any]:
-        """The same for a `tf.distribute.Strategy`, of whose replicas each gets an equal
-        part of every batch."""
-        dataset = strategy.distribute_datasets_from_function(self._parts)
-        return {**self.fit_arguments(), "x": dataset}
-
-    def _parts(self, context: Any) -> Any:
+    def _parts(self, context: Any, host: RemoteHost | None) -> Any:
         """The parts of one worker's replicas, which draw them in turn."""
         replicas = context.num_replicas_in_sync
         workers = context.num_input_pipelines
@@ -85,7 +121,7 @@ class TFFeed:
             return tf.data.Dataset.from_tensor_slices(parts)
 
         # Every worker reads the same batches, so that the order is that of one.
-        parts = self._dataset.flat_map(divided).prefetch(2 * own)
+        parts = self._batches(host).flat_map(divided).prefetch(2 * own)
         # Without an end: where there might be one, several workers are given batches
         # of unknown sizes.
         parts = parts.apply(
@@ -110,16 +146,20 @@ class TFFeed:
         """The error in the data behind one that Keras reports, or None."""
         return explanation_of(error) or self._error
 
-    def _passes(self, source: Any, data: Any) -> Any:
+    def _passes(self, source: Any, data: Any, host: RemoteHost | None) -> Any:
         size = self.batch_size
         if not isinstance(data, tf.data.Dataset):
-            return self._generated(
+            return self._made(
                 source,
                 size,
-                lambda: source.passes(size, self._step, self._first_batch),
+                lambda of, step: of.passes(size, step, self._first_batch),
+                host,
             )
-        dataset = checked_dataset(data, source)
-        if source.endless:
+        # What is asked about it is asked where it is.
+        with tf.device(None):
+            endless = source.endless
+        dataset = self._checked(source, data, host)
+        if endless:
             return self._rebatched(dataset.repeat(), source, size)
         # The last batch of a pass is filled up from its beginning.
         if source.native_batch_size is None:
@@ -131,22 +171,27 @@ class TFFeed:
         passes = dataset.take(self.steps_per_epoch).repeat()
         return passes.skip(self._first_batch) if self._first_batch else passes
 
-    def _stream(self, source: Any, data: Any) -> Any:
+    def _stream(self, source: Any, data: Any, host: RemoteHost | None) -> Any:
         size = self.labelled_batch_size
         if not isinstance(data, tf.data.Dataset):
-            return self._generated(
-                source, size, lambda: source.stream(size, self._step)
+            return self._made(
+                source, size, lambda of, step: of.stream(size, step), host
             )
-        dataset = checked_dataset(data, source)
-        if source.endless:
+        with tf.device(None):
+            endless = source.endless
+            # Whole passes leave the order as it was: only the rest is to be skipped.
+            count = source.num_images() if source.length_known else tf.int64.max
+        dataset = self._checked(source, data, host)
+        if endless:
             return self._rebatched(dataset, source, size)
         if source.native_batch_size is not None:
             dataset = dataset.unbatch()
-        # Whole passes leave the order as it was: only the rest is to be skipped.
-        count = source.num_images() if source.length_known else tf.int64.max
-        first_step = tf.data.Dataset.from_generator(
-            self._first_step, output_signature=tf.TensorSpec((), tf.int64)
-        )
+        if host is None:
+            first_step = tf.data.Dataset.from_generator(
+                self._first_step, output_signature=tf.TensorSpec((), tf.int64)
+            )
+        else:
+            first_step = host.first_step()
         return first_step.flat_map(
             lambda step: (
                 dataset.repeat()
@@ -155,18 +200,26 @@ class TFFeed:
             )
         )
 
+    def _checked(self, source: Any, data: Any, host: RemoteHost | None) -> Any:
+        if host is not None:
+            data = host.dataset(source.name, data)
+        return checked_dataset(data, source)
+
     def _rebatched(self, dataset: Any, source: Any, size: int) -> Any:
         if source.native_batch_size is None:
             return dataset.batch(size, drop_remainder=True)
         return dataset.rebatch(size, drop_remainder=True)
 
-    def _generated(
-        self,
-        source: Any,
-        size: int,
-        batches: collections.abc.Callable[[], collections.abc.Iterator[Batch]],
+    def _made(
+        self, source: Any, size: int, batches: _Batches, host: RemoteHost | None
     ) -> Any:
         """A dataset of the batches that a source makes in Python."""
+        if host is None:
+            return self._generated(source, size, batches)
+        _check_arrays(source)
+        return host.batches(source, size, batches)
+
+    def _generated(self, source: Any, size: int, batches: _Batches) -> Any:
         signature = [tf.TensorSpec((size, *source.image_shape), source.dtype)]
         if source.has_labels:
             dtype = tf.float32 if source.label_shape else tf.int32
@@ -178,7 +231,7 @@ class TFFeed:
 
         def generate() -> collections.abc.Iterator[tuple[Any, ...]]:
             try:
-                for batch in batches():
+                for batch in batches(source, self._step):
                     yield tuple(part for part in batch if part is not None)
             except Exception as error:
                 self._error = error
@@ -200,148 +253,13 @@ class TFFeed:
         return feed.step_data(Batch(passed[0], labels, weights, numbers), beside)
 
 
-def checked_dataset(dataset: Any, source: StreamSource) -> Any:
-    """Elements (images,), (images, labels int32) or (images, labels, weights float32),
-    checked as they pass; probabilities for labels are float32.
-
-    Args:
-        dataset: `tf.data.Dataset`.
-        source: `StreamSource` of it, which has checked its first element.
-    """
-    batch = () if source.native_batch_size is None else (None,)
-    spec, name = source.spec, source.name
-    size = source.image_shape[:2] if spec.one_size else (None, None)
-
-    def check(*element: Any) -> tuple[Any, ...]:
-        parts = named_parts(name, element if len(element) > 1 else element[0])
-        images, labels, weights = (*parts, None, None)[:3]
-        like_first = tf.shape(images)[-3:] == source.image_shape
-        if spec.one_size:
-            message = (
-                f"`{name}` must hold images of one shape. Received: another one after "
-                f"{tuple(source.image_shape)}."
-            )
-        else:
-            like_first = like_first[-1]
-            message = (
-                f"`{name}` must hold images with as many channels as the first. "
-                f"Received: others than {source.image_shape[-1]}."
-            )
-        images = _where(tf.reduce_all(like_first), message, images)
-        images.set_shape((*batch, *size, source.image_shape[-1]))
-        if images.dtype.is_floating:
-            message = f"`{name}` must hold finite images. Received: NaN."
-            finite = tf.reduce_all(tf.math.is_finite(images))
-            images = _where(finite, message, images)
-        if spec.value_range:
-            images = _within(spec.value_range, name, images, several=bool(batch))
-        if labels is None or spec.num_classes is None:
-            return (images,)
-        labels = tf.ensure_shape(labels, (*batch, *source.given_label_shape))
-        if source.label_shape:
-            labels = _probabilities(labels, name)
-            if not source.has_weights:
-                return images, labels
-            return images, labels, _weighted(labels, weights, source)
-        if labels.shape.rank == len(batch) + 1:
-            if labels.shape[-1] == 1:
-                labels = tf.squeeze(labels, -1)
-            else:
-                labels = _indices_of_one_hot(labels, name)
-        least = 0 if source.labelled else -1
-        fits = (labels >= least) & (labels < spec.num_classes)
-        fits = fits & (labels == tf.cast(tf.cast(labels, tf.int32), labels.dtype))
-        message = (
-            f"`{name}` must hold integer labels from {least} to "
-            f"{spec.num_classes - 1}. Received: a batch with others."
-        )
-        labels = _where(tf.reduce_all(fits), message, labels)
-        labels = tf.cast(labels, tf.int32)
-        if not source.has_weights:
-            return images, labels
-        return images, labels, _weighted(labels, weights, source)
-
-    return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
-
-
-def _weighted(labels: Any, weights: Any, source: StreamSource) -> Any:
-    """The weights of the images' losses, once they are checked."""
-    soft = bool(source.label_shape)
-    per_image = labels[..., 0] if soft else labels
-    of_classes = 1.0
-    if source.class_weight is not None:
-        of_classes = tf.constant(source.class_weight)
-        if soft:
-            of_classes = tf.reduce_sum(labels * of_classes, axis=-1)
-        else:
-            of_classes = tf.gather(of_classes, labels)
-    if weights is None:
-        return of_classes
-    weights = tf.reshape(tf.cast(weights, tf.float32), tf.shape(per_image))
-    weights.set_shape(per_image.shape)
-    fits = tf.reduce_all(tf.math.is_finite(weights) & (weights >= 0))
-    message = (
-        f"`{source.name}` must hold one weight, at least 0 and finite, for each image. "
-        "Received: a batch with others."
+def _check_arrays(source: Any) -> None:
+    """Raises a TypeError for what Python functions make batches of."""
+    if isinstance(getattr(source, "images", None), np.ndarray):
+        return
+    made = getattr(source, "data", getattr(source, "images", None))
+    raise TypeError(
+        f"`{source.name}` must be arrays or a tf.data.Dataset where the devices are in "
+        "another process (a TPU node), which runs no Python. Received: "
+        f"{type(made).__name__}. Load the images as arrays, or read them with tf.data."
     )
-    return _where(fits, message, weights) * of_classes
-
-
-def _within(
-    value_range: tuple[float, float], name: str, images: Any, several: bool
-) -> Any:
-    """The images, once it is known that they lie in the range, and, of a batch of
-    several with fractions, that they are not scaled to [0, 1] in a wide range."""
-    values = tf.cast(images, tf.float32)
-    low, high = tf.reduce_min(values), tf.reduce_max(values)
-    least, most = passed_range(value_range)
-    message = tf.strings.format(
-        f"`{name}` must lie in [{value_range[0]}, {value_range[1]}], the `value_range` "
-        "of the views. Received: values from {} to {}.",
-        (low, high),
-    )
-    images = _where((low >= least) & (high <= most), message, images)
-    if not (several and images.dtype.is_floating and is_wide(value_range)):
-        return images
-    magnitude = tf.maximum(tf.abs(low), tf.abs(high))
-
-    def scaled() -> Any:
-        lit = tf.reduce_any(values != 0, axis=(1, 2, 3))
-        fractions = tf.reduce_any(values != tf.round(values))
-        return fractions & (tf.reduce_sum(tf.cast(lit, tf.int32)) > 1)
-
-    message = tf.strings.format(
-        f"`{name}` must lie in [{value_range[0]}, {value_range[1]}], the `value_range` "
-        "of the views. Received: a batch of values from {} to {}, which looks like "
-        "[0, 1]: scale all batches alike.",
-        (low, high),
-    )
-    return _where(~tf.cond(magnitude < BRIGHT, scaled, lambda: False), message, images)
-
-
-def _indices_of_one_hot(labels: Any, name: str) -> Any:
-    binary = (labels == 0) | (labels == 1)
-    one_hot = tf.reduce_all(binary) & tf.reduce_all(
-        tf.reduce_sum(tf.cast(labels, tf.float32), axis=-1) == 1
-    )
-    message = (
-        f"`{name}` must hold integer labels or one-hot rows. Received: a batch with "
-        "rows that are not one-hot."
-    )
-    return tf.argmax(_where(one_hot, message, labels), axis=-1)
-
-
-def _probabilities(labels: Any, name: str) -> Any:
-    labels = tf.cast(labels, tf.float32)
-    near = tf.abs(tf.reduce_sum(labels, axis=-1) - 1) <= SUM_TOLERANCE
-    message = (
-        f"`{name}` must hold labels or rows of probabilities, at least 0 and of sum 1. "
-        "Received: a batch with other rows."
-    )
-    return _where(tf.reduce_all(labels >= 0) & tf.reduce_all(near), message, labels)
-
-
-def _where(condition: Any, message: Any, tensor: Any) -> Any:
-    """The tensor, or an error with the message."""
-    with tf.control_dependencies([tf.debugging.Assert(condition, [marked(message)])]):
-        return tf.identity(tensor)
