@@ -303,7 +303,7 @@ def devices_of(arguments):
 
 def distribution_of(arguments):
     """JAX' devices, each with all weights, or with a part of the large ones."""
-    if not getattr(arguments, "model_parallel", False):
+    if not arguments.model_parallel:
         return keras.distribution.DataParallel(auto_shard_dataset=False)
     mesh = keras.distribution.DeviceMesh(
         (arguments.devices // 2, 2), ("batch", "model")

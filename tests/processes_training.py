@@ -154,6 +154,7 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--process", type=int, required=True)
     parser.add_argument("--folder", type=pathlib.Path, required=True)
+    parser.set_defaults(remote=None, model_parallel=False)
     arguments = parser.parse_args()
     folder, process = arguments.folder, arguments.process
     with devices_of(arguments):
