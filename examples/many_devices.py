@@ -15,8 +15,9 @@ On torch each process has one GPU, on one machine too, and torchrun tells them:
 
     KERAS_BACKEND=torch torchrun --nproc-per-node 8 examples/many_devices.py
 
-N devices compute what one would with the whole batch. Every process reads all data and
-takes its part of each batch; of what they save the first one's file stays.
+N devices compute what one would with the whole batch. Every process is given all data
+and takes its part of each batch (JAX and torch read no more of arrays than that); of
+what they save the first one's file stays.
 """
 
 import argparse

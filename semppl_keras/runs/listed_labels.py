@@ -20,7 +20,7 @@ def with_listed(options: TrainOptions) -> TrainOptions:
     held, too.
 
     Args:
-        options: Of a new run or one that goes on.
+        options: Of a run; of one that goes on they stay, to be refused.
 
     Returns:
         The same where there is no list.
@@ -29,7 +29,7 @@ def with_listed(options: TrainOptions) -> TrainOptions:
         RunError: The list is of another data set, or of none.
         ValueError, ImportError: There is no such data set.
     """
-    if options.labelled_list is None:
+    if options.labelled_list is None or options.from_run is not None:
         return options
     if options.dataset is None:
         raise given_without("labelled_list", "dataset")

@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw, features
 
 from semppl_keras.data.datasets.own import OwnDataset
 from semppl_keras.data.images import big_images
-from semppl_keras.data.images.files import UnreadableImage, read_image
+from semppl_keras.data.images.files import read_image
+from semppl_keras.data.images.opening import UnreadableImage
 
 pytestmark = pytest.mark.any_backend
 

@@ -20,9 +20,10 @@ from semppl_keras.data.images.decoding import (
     read_images,
     remarks_on_files,
 )
-from semppl_keras.data.images.files import UnreadableImage, read_image
+from semppl_keras.data.images.files import read_image
 from semppl_keras.data.images.formats import readable_formats
 from semppl_keras.data.images.image_list import file_state
+from semppl_keras.data.images.opening import UnreadableImage
 from semppl_keras.data.images.source_names import resolved_source
 from semppl_keras.data.images.sources import open_images
 from semppl_keras.data.images.value_ranges import ValueRanges
@@ -526,7 +527,7 @@ def test_what_is_on_disk_is_used_again(tmp_path, images, monkeypatch):
 def test_a_cache_that_names_no_fit_is_of_central_squares(tmp_path, images):
     cache = tmp_path / "cache"
     _cached(images, cache, fit="crop", place="disk")
-    states = open_images(images, "unlabelled").states
+    states = open_images(images, "unlabelled").states()
     described = [4, PIL.__version__, readable_formats(), (12, 6, 6, 3), None, None]
     digest = hashlib.blake2b(
         json.dumps([*described, states]).encode(), digest_size=12

@@ -14,8 +14,8 @@ from semppl_keras.data.feed.sources import make_source
 from semppl_keras.data.feed.streamed_batches import StreamedBatches
 from semppl_keras.data.images import streamed_images
 from semppl_keras.data.images.decoding import TooManyUnreadable
-from semppl_keras.data.images.files import UnreadableImage
 from semppl_keras.data.images.image_list import ImageList, image_list
+from semppl_keras.data.images.opening import UnreadableImage
 from semppl_keras.data.images.reading_threads import AHEAD, read_ahead
 
 pytestmark = pytest.mark.any_backend

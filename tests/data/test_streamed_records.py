@@ -97,9 +97,8 @@ def test_tfrecords_are_read_alone(tmp_path):
     assert [images.at(index) for index in (4, 0, 3, 2)] == [b"b1", b"a0", b"b0", b"a2"]
 
     file = tmp_path / "a.tfrecord"
-    parts = {str(file): (1, 1)}
-    places = find_records((str(file),), parts)
-    assert len(places.places) == 1
+    places = find_records((str(file),) * 2, [(1, 1), (2, None)])
+    assert len(places) == len(places.places) == 2
     whole = file.read_bytes()
     file.write_bytes(whole[:-3])
     with pytest.raises(NotRecords, match="record 2 goes beyond the end"):

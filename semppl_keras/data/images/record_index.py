@@ -7,6 +7,7 @@ which reads a few bytes of each.
 import dataclasses
 import os
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,22 +52,23 @@ class RecordPlaces:
 
 
 def find_records(
-    files: tuple[str, ...], parts: dict[str, tuple[int, int | None]] | None = None
+    files: tuple[str, ...], parts: Sequence[tuple[int, int | None]] | None = None
 ) -> RecordPlaces:
     """Finds the records of some files.
 
     Args:
         files: Paths of TFRecords, not compressed.
-        parts: By file how many records are passed over, and how many of those after
-            them count; None for all of all files.
+        parts: For each file how many records are passed over, and how many of those
+            after them count; None for all of all files.
 
     Raises:
         NotRecords: A file is none.
         OSError: A file cannot be read.
     """
     places = []
-    for file in files:
-        skip, take = (parts or {}).get(file, (0, None))
+    for file, (skip, take) in zip(
+        files, parts or [(0, None)] * len(files), strict=True
+    ):
         found = _places_in(file)
         places.append(found[skip:] if take is None else found[skip : skip + take])
     ends = np.cumsum([len(one) for one in places], dtype="int64")

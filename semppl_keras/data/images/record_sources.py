@@ -121,8 +121,9 @@ def listed_rows(
     Raises:
         ValueError: It names others, or none.
     """
-    text = pathlib.Path(path).read_text(encoding="utf-8")
-    wanted = {line.strip().rpartition("/")[2] for line in text.splitlines()} - {""}
+    text = pathlib.Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    paths = text.replace("\\", "/").splitlines()
+    wanted = {line.strip().rpartition("/")[2] for line in paths} - {""}
     rows = [row for row, name in enumerate(names) if name in wanted]
     missing = sorted(wanted - {names[row] for row in rows})
     if missing or not wanted:

@@ -9,9 +9,9 @@ import numpy as np
 
 from semppl_keras.data.defaults import MAX_SKIPPED
 from semppl_keras.data.images.decoding import Skipped, TooManyUnreadable, check_share
-from semppl_keras.data.images.files import UnreadableImage
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.memory import MEMORY_SHARE, free_memory
+from semppl_keras.data.images.opening import UnreadableImage
 from semppl_keras.data.images.reading_threads import in_pieces, read_ahead
 
 # So many images are decoded at once where many are asked for.

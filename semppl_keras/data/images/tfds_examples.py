@@ -102,12 +102,12 @@ def examples_of(tfds: Any, builder: Any, split: str) -> TfdsExamples:
 def _of_records(builder: Any, split: str, named: bool) -> TfdsExamples:
     from semppl_keras.data.images.tf_records import encoded_in, values_in
 
-    parts = {
-        str(one.filename): (one.skip, None if one.take < 0 else one.take)
-        for one in builder.info.splits[split].file_instructions
-    }
+    # A file comes up several times where a split joins several parts.
+    instructions = builder.info.splits[split].file_instructions
+    files = tuple(str(one.filename) for one in instructions)
+    parts = [(one.skip, None if one.take < 0 else one.take) for one in instructions]
     try:
-        records = find_records(tuple(parts), parts)
+        records = find_records(files, parts)
     except NotRecords as error:
         raise ValueError(
             f"The data set {builder.info.name!r} must be whole. Received: {error}. "

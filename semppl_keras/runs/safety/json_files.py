@@ -172,7 +172,7 @@ SETTINGS = {
     "batch_size": integer(2, optional=True),
     "learning_rate": number(1e-30, 1e30, optional=True),
     "recipe": one_of(*RECIPE_NAMES, None, optional=True),
-    "labelled_share": number(1e-30, 1, optional=True),
+    "labelled_share": number(1e-30, 1 - 1e-9, optional=True),
     "strangers": Entry(bool | None, optional=True),
     "balance": Entry(
         str | None,

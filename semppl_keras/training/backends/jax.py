@@ -85,7 +85,9 @@ class ViewTrainer(keras.Model):
         if distribution is not None:
             devices = distribution.device_mesh.devices.size
         placed = [
-            len(variable._value.sharding.device_set) for variable in self.variables
+            len(variable._value.sharding.device_set)
+            for variable in self.variables
+            if variable._value is not None
         ]
         others = [count for count in placed if count != devices]
         if others:

@@ -94,7 +94,6 @@ class ViewTrainer(keras.Model):
         return contextlib.nullcontext()
 
     def fit_arguments(self, feed: Any) -> dict[str, Any]:
-        """What Keras' `fit` is given of a feed."""
         """What Keras' `fit` is given of a feed; of several processes each its part.
 
         These go on from what the first one holds: weights, memory and optimiser.
