@@ -107,7 +107,7 @@ examples:
   semppl train --unlabelled photos --labelled sorted --test held_out --image-size 96
   semppl train --unlabelled photos --labelled sorted --backbone hub:dinov2_small
   semppl train --unlabelled a_million --labelled labels.csv --cache none
-  semppl train --recipe imagenet --dataset tfds:imagenet2012 \
+  semppl train --recipe imagenet --dataset tfds:imagenet2012 \\
       --labelled-list 10percent.txt
   semppl train --resume runs/fashion
   semppl train --from runs/photos --labelled more.csv --out runs/photos_2
