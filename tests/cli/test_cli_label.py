@@ -42,6 +42,12 @@ def photos(run, tmp_path_factory):
     return folder
 
 
+def _asked_about(page):
+    """The images of a page to review, without those that they are like."""
+    shown = re.findall(r'<img[^>]* alt="([^"]*)"', page)
+    return [name for name in shown if not name.startswith("labelled image")]
+
+
 def _rows(path):
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -186,7 +192,7 @@ def test_table_and_sheet_name_what_has_been_moved(run, photos, tmp_path):
         paths
     )
     page = (tmp_path / "labels.review.html").read_text()
-    shown = re.findall(r'<img[^>]* alt="([^"]*)"', page)
+    shown = _asked_about(page)
     assert len(shown) == 4
     assert set(shown) <= set(paths)
 
@@ -232,7 +238,7 @@ def test_a_file_name_that_is_no_text_is_not_on_the_sheet(run, photos, tmp_path, 
         file.write(content)
     assert _label(run, folder, tmp_path / "labels.csv", "--review", "5") == 0
     page = (tmp_path / "labels.review.html").read_text()
-    assert re.findall(r'<img[^>]* alt="([^"]*)"', page) == ["photos/a.png"]
+    assert _asked_about(page) == ["photos/a.png"]
     told = capsys.readouterr().out
     assert "1 image is not on the page to review" in told
     assert r"\udcff.png" in told
@@ -299,9 +305,11 @@ def test_the_sheet_shows_images_to_label(run, photos, tmp_path):
     out = tmp_path / "labels.csv"
     assert _label(run, photos, out, "--review", "7") == 0
     page = (tmp_path / "labels.review.html").read_text()
-    assert page.count("<figure>") == page.count('src="data:image/') == 7
+    assert page.count("<figure>") == len(_asked_about(page)) == 7
+    # And beside each what it is most like, of which there is no file.
+    assert page.count('src="data:image/') == page.count('alt="labelled image') + 7 == 14
     rows = {row["path"]: row for row in _rows(out)}
-    shown = re.findall(r'<img[^>]* alt="([^"]*)"', page)
+    shown = _asked_about(page)
     assert set(shown) <= set(rows)
     confidences = [float(rows[path]["confidence"]) for path in shown]
     assert confidences == sorted(confidences)
@@ -404,7 +412,7 @@ def test_own_images_are_named_by_their_paths(tmp_path, monkeypatch):
         assert row["path"] not in (row[f"nearest_{rank}"] for rank in (1, 2, 3))
     # What has its label already is not to be labelled again.
     page = (tmp_path / "labels.review.html").read_text()
-    shown = re.findall(r'<img[^>]* alt="([^"]*)"', page)
+    shown = _asked_about(page)
     assert len(shown) == 4
     assert all(path.startswith("photos/many/") for path in shown)
     # The table can be trained with.

@@ -368,7 +368,7 @@ def test_options_that_do_not_go_together(options, message, tmp_path, capsys):
         (("--image-size", "7"), "at least 8"),
         (("--backbone", "vgg"), "Received: 'vgg'"),
         (("--fit", "squash"), "--fit must be one of pad, crop, stretch. Received"),
-        (("--cache", "cloud"), "auto, memory, disk. Received: 'cloud'"),
+        (("--cache", "cloud"), "auto, memory, disk, none. Received: 'cloud'"),
     ],
 )
 def test_options_that_are_wrong(options, message, capsys):
