@@ -190,7 +190,7 @@ def datasets():
     )
 
 
-def resumed():
+def interrupted():
     """Two epochs, and what is left of a third one, as after an interruption."""
     model = make_semppl()
     first = pretrain(model, epochs=2, batch_size=16)
@@ -239,7 +239,7 @@ SCENARIOS = {
     "float16": lambda: in_precision("mixed_float16"),
     "uneven": uneven,
     "datasets": datasets,
-    "resumed": resumed,
+    "interrupted": interrupted,
 }
 
 

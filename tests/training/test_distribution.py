@@ -243,7 +243,7 @@ if BACKEND == "tensorflow":
     @pytest.mark.slow
     def test_a_device_of_another_process_is_one_of_this(tmp_path):
         """As on a TPU node, whose host runs no Python of this process."""
-        names, port = ["resumed", "datasets", "uneven"], free_port()
+        names, port = ["interrupted", "datasets", "uneven"], free_port()
         host = start("--serve", port, devices=1)
         try:
             out = tmp_path / "remote.npz"
