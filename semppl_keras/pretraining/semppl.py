@@ -463,11 +463,6 @@ class SemPPL(Pretraining):
         """As everywhere; images are numbered where labels are kept for each, and may
         come with weights, how much what each is taken for counts."""
         if isinstance(unlabelled, tuple) and len(unlabelled) == _WITH_WEIGHTS:
-            if isinstance(labelled, tuple) and len(labelled) == _WITH_WEIGHTS:
-                raise ValueError(
-                    "`labelled` must hold (images, labels): what they are is known, "
-                    "and counts. Received: weights, too. Leave them out."
-                )
             spec = dataclasses.replace(spec, weighted=True)
         if self.labeller == "propagation":
             self._check_one_process('fit(labeller="propagation")')

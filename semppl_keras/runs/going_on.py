@@ -28,6 +28,7 @@ from semppl_keras.runs.run_models import (
     TRAINED_AT_THE_END,
     TUNED,
 )
+from semppl_keras.runs.streaming import with_place
 from semppl_keras.runs.telling import tell
 
 # What the network goes on with, or is made for.
@@ -121,7 +122,7 @@ def going_on(options: TrainOptions, out: pathlib.Path) -> GoingOn:
         own = own.knowing(finished.class_names)
         of_names = {} if kept is None else kept.now
         found = joined(tables, own, options, out, named, of_names)
-        dataset = found.dataset
+        dataset = with_place(found.dataset, out)
         note |= {
             "labels": None if found.labels is None else found.labels.to_dict(),
             "labels_behind": None if found.behind is None else found.behind.to_dict(),

@@ -149,18 +149,7 @@ def _some(
     order = np.random.default_rng(options.seed).permutation(len(listed))
     channels = 3 if listed.coloured() else 1
     # A few to spare, for those that cannot be read.
-    chosen = _subset(listed, np.sort(order[: 2 * count]))
+    chosen = listed.chosen(np.sort(order[: 2 * count]).tolist())
     rows = np.empty((len(chosen), size, size, channels), "uint8")
     decoded = decode_into(rows, chosen, fit=options.fit, ranges=ranges, max_skipped=1.0)
     return rows[: len(decoded.kept)][:count], decoded.skipped
-
-
-def _subset(listed: ImageList, indices: np.ndarray) -> ImageList:
-    """Those of an `ImageList` at sorted indices."""
-    chosen = set(indices.tolist())
-    return ImageList(
-        tuple(listed.names[index] for index in indices),
-        None,
-        lambda: (c for index, c in enumerate(listed.contents()) if index in chosen),
-        lambda: tuple(map(listed.states().__getitem__, indices)),
-    )

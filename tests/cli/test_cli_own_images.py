@@ -27,7 +27,7 @@ from semppl_keras.reports.drawing import drawable
 from semppl_keras.reports.run_picture import write_report
 from semppl_keras.reports.tables import format_run
 from semppl_keras.runs import network_training
-from semppl_keras.runs import training as train_command
+from semppl_keras.runs import training_stages as train_command
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import dataset_of, load_data, recipe_of

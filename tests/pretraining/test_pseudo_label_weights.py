@@ -67,8 +67,9 @@ def test_images_come_with_weights_and_with_labels_or_none():
         ).history
         assert ("pseudo_label_accuracy" in history) == (hidden is not None)
         assert np.isfinite(history["loss"]).all()
-    with pytest.raises(ValueError, match="`labelled` must hold .*Received: weights"):
-        model.fit((IMAGES[12:], None, weights), (*few, np.ones(12)))
+    for weighted in ((*few, np.ones(12)), [(*few, np.ones(12))]):
+        with pytest.raises(ValueError, match="`labelled` must hold .*Received: 3 part"):
+            model.fit((IMAGES[12:], None, weights), weighted)
     with pytest.raises(ValueError, match="one weight"):
         model.fit((IMAGES[12:], None, -weights), few)
 

@@ -12,7 +12,7 @@ from toys import toy_backbone, toy_images
 from semppl_keras import runs
 from semppl_keras.cli import main
 from semppl_keras.evaluation.classifier_titles import TITLES
-from semppl_keras.runs import RunError, budget, classifiers, training, tuned
+from semppl_keras.runs import RunError, budget, classifiers, training_stages, tuned
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.going_on import copy_networks
@@ -217,7 +217,7 @@ def test_each_network_of_a_run_goes_on_with_more_labels(trained, job, tmp_path):
             return arguments[5]
 
         # The network is left as it begins.
-        patch.setattr(training, "train_network", noting)
+        patch.setattr(training_stages, "train_network", noting)
         later = runs.train(
             from_run=trained.folder,
             labelled=labels,
@@ -271,7 +271,7 @@ def test_too_few_minutes_end_in_a_run_without_semppl(
 
     asked = {**job, "verbose": 1, "minutes": 1, "out": out}
     with monkeypatch.context() as patch:
-        patch.setattr(training, "save_model", killed)
+        patch.setattr(training_stages, "save_model", killed)
         with pytest.raises(KeyboardInterrupt):
             runs.train(**asked)
     told = capsys.readouterr().out
@@ -279,8 +279,8 @@ def test_too_few_minutes_end_in_a_run_without_semppl(
     assert "at least 50 steps of SemPPL, which take" in told
     assert f"train --from {out} --minutes " in told
     # It is known by then: nothing is timed, or trained, a second time.
-    monkeypatch.setattr(training, "fit_schedule", None)
-    monkeypatch.setattr(training, "tune", None)
+    monkeypatch.setattr(training_stages, "fit_schedule", None)
+    monkeypatch.setattr(training_stages, "tune", None)
     assert main(["train", "--resume", str(out), "--trust"]) == 0
     finished = FinishedRun(out)
     metrics = finished.metrics

@@ -16,7 +16,7 @@ from tiny_runs import tiny_runs, write_archive
 
 from semppl_keras import runs
 from semppl_keras.data.images.label_tables import read_label_table
-from semppl_keras.runs import RunError, budget, kept_files, training
+from semppl_keras.runs import RunError, budget, kept_files, training_stages
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.going_on import check_channels, going_on
 from semppl_keras.runs.joined_sources import joined
@@ -173,14 +173,14 @@ def test_labels_are_merged_and_what_is_new_is_noted(job, one, quick):
 
 def test_a_training_goes_on_with_what_was_learned(job, one, more, capsys, monkeypatch):
     begun = []
-    train = training.train_network
+    train = training_stages.train_network
 
     def noting(*arguments):
         model = arguments[4]
         begun.append((model.online.get_weights(), model.target.get_weights()))
         return train(*arguments)
 
-    monkeypatch.setattr(training, "train_network", noting)
+    monkeypatch.setattr(training_stages, "train_network", noting)
     two = runs.train(
         from_run=one, labelled=more, unlabelled=job / "new", epochs=1, out=job / "two"
     )
@@ -228,7 +228,7 @@ def test_a_run_that_goes_on_is_resumed_without_the_other(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "train_network", interrupted)
+        patch.setattr(training_stages, "train_network", interrupted)
         with pytest.raises(KeyboardInterrupt):
             runs.train(
                 from_run=copy, labelled=more, epochs=1, out=out, trust=True, verbose=0
@@ -486,7 +486,7 @@ def test_a_run_that_cannot_begin_leaves_nothing(job, one, more, tmp_path, monkey
     def refused(*arguments):
         raise RunError("It does not fit.")
 
-    monkeypatch.setattr(training, "begin_training", refused)
+    monkeypatch.setattr(training_stages, "begin_training", refused)
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(RunError, match="It does not fit"):

@@ -275,7 +275,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: TrainOptions) -> None:
     """Does what the options say."""
-    from semppl_keras.runs.training import train_with
+    from semppl_keras.runs.training_stages import train_with
 
     train_with(options)
 

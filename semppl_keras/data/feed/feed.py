@@ -1,5 +1,6 @@
 """Pairs unlabelled and labelled images into the batches of `fit`."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -211,8 +212,10 @@ def make_feed(
     source = make_source("unlabelled", unlabelled, spec, labelled=False, seed=seed)
     labelled_source: Any = None
     if labels_required or labelled is not None:
+        # Weights are of what makes the pass.
+        beside = dataclasses.replace(spec, weighted=False)
         labelled_source = make_source(
-            "labelled", labelled, spec, labelled=labels_required, seed=seed
+            "labelled", labelled, beside, labelled=labels_required, seed=seed
         )
         shapes = (source.image_shape, labelled_source.image_shape)
         if shapes[0] != shapes[1]:

@@ -81,14 +81,23 @@ class ImageList:
         images can be read alone."""
         if len(self) <= count or self.at is None:
             return self
-        at, indices = self.at, np.linspace(0, len(self) - 1, count).astype(int).tolist()
+        return self.chosen(np.linspace(0, len(self) - 1, count).astype(int).tolist())
+
+    def chosen(self, indices: collections.abc.Sequence[int]) -> "ImageList":
+        """Those at some sorted indices."""
+        at, wanted = self.at, set(indices)
+
+        def passed() -> collections.abc.Iterator[Any]:
+            pairs = enumerate(self.contents())
+            return (content for index, content in pairs if index in wanted)
+
         return dataclasses.replace(
             self,
             names=tuple(self.names[index] for index in indices),
             labels=None if self.labels is None else tuple(self.labels_of(indices)),
-            contents=lambda: map(at, indices),
+            contents=passed if at is None else lambda: map(at, indices),
             states=lambda: tuple(map(self.states().__getitem__, indices)),
-            at=lambda n: at(indices[n]),
+            at=None if at is None else lambda n: at(indices[n]),
         )
 
     def labels_of(self, indices: collections.abc.Iterable[int]) -> list[Any]:

@@ -174,12 +174,7 @@ SETTINGS = {
     "recipe": one_of(*RECIPE_NAMES, None, optional=True),
     "labelled_share": number(1e-30, 1 - 1e-9, optional=True),
     "strangers": Entry(bool | None, optional=True),
-    "balance": Entry(
-        str | None,
-        lambda value: value is None or value in BALANCES,
-        f"that is one of {', '.join(BALANCES)}",
-        optional=True,
-    ),
+    "balance": one_of(*BALANCES, None, optional=True),
     "class_names": CLASS_NAMES,
     "images_digest": Entry(str | None, optional=True),
     "labels": Entry(dict, optional=True),
