@@ -1,6 +1,7 @@
 """The callbacks of a training that may go on in the middle of an epoch."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -47,6 +48,9 @@ class FitCallbacks(keras.callbacks.CallbackList):
             steps=feed.steps_per_epoch,
             initial_batch=initial_batch,
         )
+        # On JAX Keras tells the end of a batch beside the next step; of several
+        # threads, as it would have, one could tell it before an earlier batch's.
+        self._executor = ThreadPoolExecutor(max_workers=1)
         self._feed = feed
         self._initial_epoch = initial_epoch
         self._epochs = epochs

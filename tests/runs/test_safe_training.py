@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import signal
+import time
 
 import keras
 import numpy as np
@@ -353,6 +354,27 @@ def test_a_loss_that_is_not_finite(tmp_path):
     assert f"The last good checkpoint is {tmp_path / 'checkpoint_000000004'}" in told
     # None was written of what is lost.
     assert len(list(tmp_path.iterdir())) == 1
+
+
+class Slow(keras.callbacks.Callback):
+    """Takes its time with the first batch."""
+
+    async_safe = True
+
+    def __init__(self):
+        super().__init__()
+        self.ended = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 0:
+            time.sleep(0.5)
+        self.ended.append(batch)
+
+
+def test_batches_end_in_their_order():
+    slow = Slow()
+    _fit(_quick_model(), slow, epochs=1)
+    assert slow.ended == [0, 1, 2, 3]
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
