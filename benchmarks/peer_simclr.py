@@ -10,8 +10,7 @@ import keras
 import numpy as np
 from turns import serve
 
-from semppl_keras import SimCLR
-from semppl_keras.backbones import ResNet18
+from semppl_keras import SimCLR, backbones
 from semppl_keras.views import MultiCrop
 
 # Of RGB in [0, 1] over the images of ImageNet: lightly's views are normalised by them.
@@ -42,10 +41,14 @@ def training(arguments):
     generator = np.random.default_rng(0)
     shape = (arguments.batch * arguments.steps, arguments.size, arguments.size, 3)
     images = generator.integers(0, 256, shape).astype("uint8")
+    if arguments.dtype == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    make_backbone = getattr(backbones, f"ResNet{arguments.depth}")
+    backbone = make_backbone(normalization=(MEAN, DEVIATION))
     model = SimCLR(
-        ResNet18(normalization=(MEAN, DEVIATION)),
+        backbone,
         views=views(arguments.size),
-        hidden_dim=512,
+        hidden_dim=backbone.output_shape[-1],
         hidden_layers=1,
         projection_dim=128,
         temperature=0.5,
@@ -57,8 +60,9 @@ def training(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name in ("--batch", "--steps", "--size"):
+    for name in ("--batch", "--steps", "--size", "--depth"):
         parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--dtype", required=True)
     serve({keras.backend.backend(): training(parser.parse_args())})
 
 

@@ -3,11 +3,17 @@
     pip install "lightly==1.6.*"
     python benchmarks/peers.py
 
-A ResNet-18 on two views of 64 px, batches of 64, augmentations included. Each side
-trains in a process of its own, one at a time, and each on its backend: lightly as its
-documentation has it and with channels-last memory, of which the quicker counts, and
+A ResNet-18 on two views of 64 px, batches of 64, augmentations included; on a GPU
+
+    python benchmarks/peers.py --backends jax torch --depth 50 --size 224 \\
+        --batch 256 --dtype bfloat16 --workers 16
+
+with lightly once more on views that are made, which is its network's step alone. Each
+side trains in a process of its own, one at a time, and each on its backend: lightly as
+its documentation has it and with channels-last memory, of which the quicker counts, and
 this package on torch and on TensorFlow. Both sides hold their images in memory, as
-NumPy's arrays here and as Pillow's images there, and load in the process that trains.
+NumPy's arrays here and as Pillow's images there, and have torch take memory in large
+pages. On a GPU all of them must fit beside each other.
 
 The ratios are ours over lightly's, medians over the turns: of images per second, and of
 images per second of the processor's time, which hardly depends on what else the machine
@@ -23,7 +29,7 @@ import sys
 
 from turns import Program
 
-BACKENDS = ("torch", "tensorflow")
+BACKENDS = ("torch", "tensorflow", "jax")
 LIGHTLY = ("lightly", "lightly, channels-last")
 CLOCKS = ("wall", "processor")
 MISSING = (
@@ -35,11 +41,16 @@ MISSING = (
 
 def parsed(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS[:2])
+    parser.add_argument("--depth", type=int, choices=(18, 50), default=18)
     parser.add_argument("--batch", type=int, default=64, help="images a step")
     parser.add_argument("--size", type=int, default=64, help="px, of images and views")
     parser.add_argument("--steps", type=int, default=4, help="of each turn")
     parser.add_argument("--rounds", type=int, default=5, help="turns")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that load lightly's images"
+    )
     parser.add_argument("--threads", type=int, help="default: what each side chooses")
     return parser.parse_args(arguments)
 
@@ -57,12 +68,18 @@ def programs(arguments):
         *("--batch", arguments.batch),
         *("--steps", arguments.steps),
         *("--size", arguments.size),
+        *("--depth", arguments.depth),
+        *("--dtype", arguments.dtype),
     ]
-    sides = [Program("peer_lightly.py", sizes, arguments.threads)]
+    # What this package sets by itself, and anybody may.
+    pages = {"THP_MEM_ALLOC_ENABLE": "1"}
+    loading = ("--workers", arguments.workers)
+    sides = [Program("peer_lightly.py", [*sizes, *loading], arguments.threads, **pages)]
     for backend in arguments.backends:
-        sides.append(
-            Program("peer_simclr.py", sizes, arguments.threads, KERAS_BACKEND=backend)
-        )
+        # JAX would take three quarters of a GPU's memory in advance.
+        environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        environment["KERAS_BACKEND"] = backend
+        sides.append(Program("peer_simclr.py", sizes, arguments.threads, **environment))
     return {name: side for side in sides for name in side.names}
 
 
@@ -114,9 +131,10 @@ def main():
     arguments = parsed()
     check_lightly()
     print(
-        f"SimCLR, ResNet-18, two views of {arguments.size} px, {arguments.batch} "
-        f"images a step, {arguments.threads or 'default'} threads; {os.cpu_count()} "
-        f"cores, load {os.getloadavg()[0]:.1f}; medians of {arguments.rounds} turns",
+        f"SimCLR, ResNet-{arguments.depth}, two views of {arguments.size} px, "
+        f"{arguments.batch} images a step, {arguments.dtype}, "
+        f"{arguments.threads or 'default'} threads; {os.cpu_count()} cores, load "
+        f"{os.getloadavg()[0]:.1f}; medians of {arguments.rounds} turns",
         flush=True,
     )
     sides = programs(arguments)

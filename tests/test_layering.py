@@ -107,6 +107,7 @@ BACKEND_IMPORTS = {
     "training/backends/tensorflow.py": {"tensorflow"},
     "training/backends/tf_adam.py": {"tensorflow"},
     "training/backends/tf_normalisation.py": {"tensorflow"},
+    "training/backends/jax_normalisation.py": {"jax"},
     "training/backends/jax_processes.py": {"jax"},
     "training/backends/tf_processes.py": {"tensorflow"},
     "training/backends/tf_optimizer.py": {"tensorflow"},

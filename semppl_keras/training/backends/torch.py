@@ -2,7 +2,7 @@
 
 import contextlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -14,6 +14,7 @@ from semppl_keras.training.backends.torch_normalisation import (
     check_normalisation,
     global_normalisation,
 )
+from semppl_keras.training.backends.torch_release import outputs_released
 from semppl_keras.training.backends.torch_sums import (
     gradients_added_up_first,
     metrics_added_up,
@@ -57,9 +58,15 @@ class ViewTrainer(keras.Model):
             self.after_update()
         return logs
 
-    def _kernels(self) -> contextlib.AbstractContextManager[None]:
-        # What torch.compile makes of Keras' own code needs no help.
-        return contextlib.nullcontext() if self.jit_compile else torch_kernels(self)
+    @contextlib.contextmanager
+    def _kernels(self) -> Iterator[None]:
+        """Within it networks run by torch's kernels and hold what is still used."""
+        if self.jit_compile:
+            # What torch.compile makes of Keras' own code needs no help.
+            yield
+            return
+        with torch_kernels(self), outputs_released(self):
+            yield
 
     def _compute_loss(self, *args: Any, **kwargs: Any) -> Any:
         # What Keras calls: of several processes it tells the loss of all.

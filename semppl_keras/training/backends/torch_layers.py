@@ -164,13 +164,15 @@ def _normalisation(
     """In place of `BatchNormalization.call`."""
     if mask is not None:
         return type(layer).call(layer, inputs, training, mask)
-    # Half precision is too coarse for statistics: Keras computes them in float32, too.
-    images = inputs.to(torch.promote_types(inputs.dtype, torch.float32))
+    # Half precision is too coarse for statistics. Torch's kernels take them in float32
+    # of images in half of it, which Keras makes larger copies of.
+    statistics = torch.promote_types(inputs.dtype, torch.float32)
+    images = inputs
     channels_last = images.ndim == 4
     if channels_last:
         images = _channels_first(images)
     scale, offset, moving_mean, moving_variance = (
-        None if variable is None else ops.cast(variable, images.dtype)
+        None if variable is None else ops.cast(variable, statistics)
         for variable in (
             layer.gamma if layer.scale else None,
             layer.beta if layer.center else None,

@@ -1,0 +1,132 @@
+"""Batch normalisation on JAX in as few passes over the images as it takes.
+
+Keras takes the variance from the mean, and so goes over the images twice before it
+normalises them; the gradients of its formula go over them several times more, in
+float32. On a GPU these passes, which wait for memory, cost more than the convolutions.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import keras
+from jax import numpy as jnp
+
+
+@contextlib.contextmanager
+def lean_normalisation(model: keras.Model) -> Iterator[None]:
+    """Steps that are traced within normalise in one pass for statistics, one to apply.
+
+    Backwards there is one pass for sums and one to apply, too. The numbers are Keras'
+    up to rounding. For the trace and not for good: the layers are the user's. Layers of
+    Keras' own class alone, whose computation is known.
+
+    Args:
+        model: whose layers are meant, those of its networks too.
+    """
+    normalising = [
+        layer
+        for layer in model._flatten_layers()
+        if type(layer) is keras.layers.BatchNormalization and _is_plain(layer)
+    ]
+    for layer in normalising:
+        # Past Keras' tracking of attributes.
+        vars(layer)["call"] = _lean_call(layer, layer.call)
+    try:
+        yield
+    finally:
+        for layer in normalising:
+            vars(layer).pop("call", None)
+
+
+def _is_plain(layer: Any) -> bool:
+    """Whether it normalises the last axis by the batch's own statistics."""
+    if not layer.built or getattr(layer, "renorm", False):
+        return False
+    return layer.axis in (-1, layer.input_spec.ndim - 1)
+
+
+def _lean_call(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+    """The layer's `call`, in training in few passes."""
+
+    def lean(inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        if mask is not None or not (training and layer.trainable):
+            return call(inputs, training=training, mask=mask)
+        dtype = jnp.promote_types(inputs.dtype, jnp.float32)
+        channels = inputs.shape[-1]
+        kept_mean = layer.moving_mean.value.astype(dtype)
+        kept_variance = layer.moving_variance.value.astype(dtype)
+        outputs, mean, variance = _normalised(
+            inputs,
+            layer.gamma.value.astype(dtype) if layer.scale else jnp.ones(channels),
+            layer.beta.value.astype(dtype) if layer.center else jnp.zeros(channels),
+            kept_mean,
+            layer.epsilon,
+        )
+        for variable, kept, new in (
+            (layer.moving_mean, kept_mean, mean),
+            (layer.moving_variance, kept_variance, variance),
+        ):
+            new = jax.lax.stop_gradient(new)
+            variable.assign(kept * layer.momentum + new * (1.0 - layer.momentum))
+        return outputs.astype(layer.compute_dtype)
+
+    return lean
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _normalised(
+    inputs: Any, scale: Any, offset: Any, near: Any, epsilon: float
+) -> tuple[Any, Any, Any]:
+    """Inputs normalised over all axes but the last.
+
+    Args:
+        inputs: `(..., C)`, of any floating type; statistics are of `scale`'s.
+        scale, offset: `(C,)`.
+        near: `(C,)`, about where the mean lies. The variance is taken from the squares
+            of what lies around it, whose sum a mean far from zero would drown.
+        epsilon: float, added to the variance.
+
+    Returns:
+        Outputs `(..., C)` of the inputs' type, and mean and variance `(C,)`, through
+        which no gradient flows.
+    """
+    outputs, mean, variance, _ = _forward(inputs, scale, offset, near, epsilon)
+    return outputs, mean, variance
+
+
+def _forward(inputs: Any, scale: Any, offset: Any, near: Any, epsilon: float) -> Any:
+    axes = tuple(range(inputs.ndim - 1))
+    around = inputs.astype(scale.dtype) - near
+    mean = jnp.mean(around, axes)
+    variance = jnp.maximum(jnp.mean(jnp.square(around), axes) - jnp.square(mean), 0.0)
+    inverse = jax.lax.rsqrt(variance + epsilon)
+    outputs = (around - mean) * (inverse * scale) + offset
+    return outputs.astype(inputs.dtype), mean + near, variance, inverse
+
+
+def _forward_and_kept(
+    inputs: Any, scale: Any, offset: Any, near: Any, epsilon: float
+) -> Any:
+    outputs, mean, variance, inverse = _forward(inputs, scale, offset, near, epsilon)
+    # The inputs as they came: half as large in half precision.
+    return (outputs, mean, variance), (inputs, scale, mean, inverse)
+
+
+def _backward(epsilon: float, kept: Any, cotangents: Any) -> Any:
+    inputs, scale, mean, inverse = kept
+    gradient = cotangents[0].astype(scale.dtype)
+    normalised = (inputs.astype(scale.dtype) - mean) * inverse
+    axes = tuple(range(inputs.ndim - 1))
+    of_offset = jnp.sum(gradient, axes)
+    of_scale = jnp.sum(gradient * normalised, axes)
+    count = inputs.size // inputs.shape[-1]
+    of_inputs = (scale * inverse) * (
+        gradient - of_offset / count - normalised * (of_scale / count)
+    )
+    return of_inputs.astype(inputs.dtype), of_scale, of_offset, jnp.zeros_like(mean)
+
+
+_normalised.defvjp(_forward_and_kept, _backward)

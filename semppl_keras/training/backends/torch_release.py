@@ -1,0 +1,86 @@
+"""Functional networks that keep what a layer gives only until it has been used.
+
+Keras holds the outputs of all layers until the last has run. Compiled, that costs
+nothing; torch, which runs layer by layer, holds them in memory: those of a network that
+takes no gradients, and beside what a backward pass needs all that it does not.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+
+@contextlib.contextmanager
+def outputs_released(model: keras.Model) -> Iterator[None]:
+    """Within it the functional networks of a model hold an output until its last use.
+
+    For a while and not for good: the networks are the user's.
+
+    Args:
+        model: it and what is within it.
+    """
+    networks = [
+        layer for layer in model._flatten_layers() if hasattr(layer, "_nodes_by_depth")
+    ]
+    for network in networks:
+        # Past Keras' tracking of attributes.
+        vars(network)["_run_through_graph"] = functools.partial(_run, network)
+    try:
+        yield
+    finally:
+        for network in networks:
+            vars(network).pop("_run_through_graph", None)
+
+
+def _run(
+    network: Any,
+    inputs: Any,
+    operation_fn: Callable[[Any], Any] = lambda operation: operation,
+    call_fn: Any = None,
+) -> Any:
+    """In place of `keras.Function._run_through_graph`."""
+    steps = None if call_fn is not None else _steps(network)
+    if steps is None:
+        return type(network)._run_through_graph(network, inputs, operation_fn, call_fn)
+    given = keras.tree.flatten(inputs)
+    tensors = {id(x): tensor for x, tensor in zip(network.inputs, given, strict=False)}
+    for node, used_up in steps:
+        args, kwargs = node.arguments.fill_in(tensors)
+        outputs = keras.tree.flatten(operation_fn(node.operation)(*args, **kwargs))
+        tensors.update(zip(map(id, node.outputs), outputs, strict=False))
+        del args, kwargs, outputs
+        for key in used_up:
+            del tensors[key]
+    found = [tensors[id(x)] for x in network.outputs]
+    return keras.tree.pack_sequence_as(network._outputs_struct, found)
+
+
+def _steps(network: Any) -> list[tuple[Any, list[int]]] | None:
+    """The calls of a network's graph in their order.
+
+    Returns:
+        Of each its node and the tensors, by `id`, that nothing uses after it. None
+        for a network that cannot be run from its inputs to its outputs.
+    """
+    known = {id(x) for x in network.inputs}
+    nodes = []
+    for depth in sorted(network._nodes_by_depth, reverse=True):
+        for node in network._nodes_by_depth[depth]:
+            if not node.operation or node.is_input:
+                continue
+            if known.issuperset(map(id, node.input_tensors)):
+                known.update(map(id, node.outputs))
+                nodes.append(node)
+    kept = {id(x) for x in network.outputs}
+    if not known.issuperset(kept):
+        return None
+    steps = []
+    # From the end: what has been met is still to be used.
+    for node in reversed(nodes):
+        touched = dict.fromkeys(map(id, (*node.input_tensors, *node.outputs)))
+        steps.append((node, [key for key in touched if key not in kept]))
+        kept.update(touched)
+    return steps[::-1]
