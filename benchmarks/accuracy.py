@@ -3,6 +3,8 @@
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py digits
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py fashion-mnist \
         --data fashion_mnist.npz --rows graph_hog supervised SemPPL
+    KERAS_BACKEND=jax python benchmarks/accuracy.py fashion-mnist \
+        --data fashion_mnist.npz --resnet18 --dtype mixed_bfloat16 --rows SemPPL
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py ablations
     KERAS_BACKEND=tensorflow python benchmarks/accuracy.py ablations \
         --data fashion_mnist.npz --labels-per-class 10 60
@@ -271,6 +273,12 @@ def main():
     parser.add_argument(
         "--unlabelled", type=int, help="train on this many images, drawn by seed"
     )
+    parser.add_argument(
+        "--resnet18",
+        action="store_true",
+        help="train a ResNet-18 with a small stem: for a GPU",
+    )
+    parser.add_argument("--dtype", default="float32", help="policy of Keras")
     parser.add_argument("--results", help="JSON file; default: STUDY.json")
     parser.add_argument("--table", action="store_true", help="print, run nothing")
     arguments = parser.parse_args()
@@ -305,6 +313,9 @@ def main():
             consistency_steps=arguments.steps or 1000,
             minutes=arguments.minutes,
         )
+    if arguments.resnet18:
+        study = study.with_network("ResNet18", stem="small")
+    keras.config.set_dtype_policy(arguments.dtype)
     results = Results(arguments.results or f"{arguments.study}.json")
     if ablating:
         if not arguments.table:

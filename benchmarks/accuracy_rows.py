@@ -106,6 +106,8 @@ class Study:
         distil_epochs: int, passes over the unlabelled images.
         consistency_steps: int, of consistency training, at least.
         minutes: float, what `semppl train` may take.
+        network: str, of `semppl_keras.backbones`, and dict of its arguments: what
+            begins with nothing and is not pre-trained.
     """
 
     dataset: str
@@ -116,6 +118,20 @@ class Study:
     distil_epochs: int
     consistency_steps: int = 2000
     minutes: float = 10.0
+    network: tuple = ("ConvNet", {})
+
+    def with_network(self, name, **arguments):
+        """The same of another network, pre-trained or not.
+
+        Adam begins at 1e-3 there: what a small network bears is much for a large one.
+        """
+        kind, settings = self.recipe.optimizer
+        recipe = dataclasses.replace(
+            self.recipe,
+            backbone=(name, arguments),
+            optimizer=(kind, {**settings, "learning_rate": 1e-3}),
+        )
+        return dataclasses.replace(self, recipe=recipe, network=(name, arguments))
 
     def steps_on(self, num_labelled):
         """Steps of 64 images of what is fine-tuned on this many labelled ones."""
@@ -247,10 +263,11 @@ WITHOUT_TRAINING = {
 # -- from the labels alone ----------------------------------------------------------
 
 
-def plain_network(loaded):
+def plain_network(study, loaded):
     """A new network for what begins with nothing."""
+    name, arguments = study.network
     channels = loaded.x_train.shape[-1]
-    return backbones.ConvNet(input_shape=(None, None, channels))
+    return getattr(backbones, name)(input_shape=(None, None, channels), **arguments)
 
 
 def supervised(study, loaded, seed):
@@ -263,7 +280,7 @@ def supervised(study, loaded, seed):
         loaded.y_labelled,
         loaded.x_test,
         loaded.y_test,
-        make_backbone=lambda: plain_network(loaded),
+        make_backbone=lambda: plain_network(study, loaded),
         augment=lambda images: mild(images, seed=view_seed)["large"][:, 0],
         prepare=mild.center_view,
         seed=seed,
@@ -386,7 +403,7 @@ def consistent(study, loaded, method, start, seed):
     keras.utils.set_random_seed(seed)
     recipe = recipes.consistency(method, study.consistency_steps)
     trainer = recipe.make_trainer(
-        plain_network(loaded) if start is None else start,
+        plain_network(study, loaded) if start is None else start,
         loaded.num_classes,
         views=views.mild_views(study.recipe.make_views()),
         seed=seed,

@@ -113,6 +113,7 @@ BACKEND_IMPORTS = {
     "training/backends/tf_optimizer.py": {"tensorflow"},
     "training/backends/tf_replicas.py": {"tensorflow"},
     "training/backends/torch.py": {"torch"},
+    "training/backends/torch_lars.py": {"torch"},
     "training/backends/torch_layers.py": {"torch"},
     "training/backends/torch_normalisation.py": {"torch"},
     "training/backends/torch_processes.py": {"torch"},
