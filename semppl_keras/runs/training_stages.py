@@ -11,7 +11,6 @@ import keras
 from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.data.images.decoding import TooManyUnreadable
-from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes import Recipe
 from semppl_keras.recipes.defaults import (
@@ -97,6 +96,7 @@ from semppl_keras.runs.tuned import (
     tune,
     tuned_again,
     tuned_candidates,
+    tuned_part,
 )
 from semppl_keras.runs.whole_files import save_model, whole_file, write_json
 from semppl_keras.runs.without_semppl import (
@@ -225,12 +225,14 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             # goes on.
             write_run_files(folder, settings, data)
     fitting = budget if schedule_of(settings) is None else None
-    if fitting is not None and frozen is not None and not tuned:
+    # There are features without any further training.
+    has_features = frozen is not None or goes_on(settings)
+    if fitting is not None and has_features and not tuned:
         settings = unless_no_time_is_left(fitting, folder, settings, data)
     kept = None
     if start.lower is not None and state.epoch < settings["epochs"]:
         kept = keep_features(start.lower, data, recipe, seed=seed, folder=folder)
-    teacher: ImageClassifier | None = None
+    fine_tuned: keras.Model | None = None
     if frozen is not None and frozen.features is not None:
         if settings["epochs"]:
             untrained = start
@@ -245,17 +247,21 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
                 folder, settings, data, untrained, features, kept, trust=options.trust
             )
             tuned = tuned_candidates(folder, settings, data, teacher, untrained)
+            fine_tuned = teacher.backbone
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         else:
             tuned = tuned_again(folder, settings, data, trust=options.trust)
+    elif tuned and not state.step and not goes_on(settings):
+        # It was interrupted after the fine-tuning and before it had trained further.
+        fine_tuned = tuned_part(folder, recipe, trust=options.trust)
     if fitting is not None and settings["epochs"]:
         share = 1.0 - (ending.share if ending else 0.0)
         try:
             schedule = fit_schedule(fitting, share, settings, model, data, recipe, kept)
             settings = {**settings, **schedule.to_dict()}
         except TooShort as error:
-            if frozen is None:
-                raise _how_to_go_on(folder, error) from error
+            if not has_features:
+                raise
             settings = ends_without_semppl(folder, settings, data, error)
     if fitting is not None:
         recipe = recipe_of(settings)
@@ -270,8 +276,8 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             folder, settings, data, recipe, make_backbone, trust=options.trust
         )
     if settings["epochs"]:
-        if teacher is not None and not state.step and not goes_on(settings):
-            model.start_from(teacher.backbone)
+        if fine_tuned is not None and not state.step and not goes_on(settings):
+            model.start_from(fine_tuned)
         strangers = None
         if masks and frozen is not None and frozen.features is not None:
             strangers = strange_rows(frozen.features, data)
@@ -357,17 +363,6 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     trained = TrainedRun(folder, metrics)
     tell(f"\n{trained.table()}")
     return trained
-
-
-def _how_to_go_on(folder: pathlib.Path, error: TooShort) -> TooShort:
-    """The error of a run that is kept so far; the same where nothing of it is."""
-    if not (folder / "run.json").exists():
-        return error
-    return TooShort(
-        f"{error} What was begun is kept: semppl train --resume {folder} --minutes "
-        f"{error.minutes:g} goes on from there.",
-        error.minutes,
-    )
 
 
 def _keep_backbone(recipe: Recipe, folder: pathlib.Path) -> None:

@@ -5,12 +5,14 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from semppl_keras.data import FewLabels
 from semppl_keras.data.few_labels import rows_of
 from semppl_keras.evaluation.propagated_probe import propagated_probe
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_head
+from semppl_keras.recipes import Recipe
 from semppl_keras.runs.balance import repeated_rows, wanted_shares
 from semppl_keras.runs.candidate_notes import read_note, write_note
 from semppl_keras.runs.candidates import (
@@ -24,7 +26,7 @@ from semppl_keras.runs.candidates import (
 from semppl_keras.runs.classifier_training import self_train
 from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.frozen import frozen_before
-from semppl_keras.runs.kept_features import KeptFeatures, Start
+from semppl_keras.runs.kept_features import KeptFeatures, Start, start_of
 from semppl_keras.runs.members import strange_rows
 from semppl_keras.runs.options.checks import AS_LABELLED
 from semppl_keras.runs.run_models import TUNED, save_heads
@@ -143,6 +145,28 @@ def tuned_candidates(
     embedder = ImageEmbedder(classifier.backbone, classifier.views, name="embedder")
     save_model(embedder, folder / TUNED)
     return _measured(folder, settings, data, embedder)
+
+
+def tuned_part(
+    folder: pathlib.Path, recipe: Recipe, *, trust: bool = False
+) -> keras.Model:
+    """What the training of a run that goes on starts from: what it has fine-tuned.
+
+    Args:
+        folder: Of the run, in which `tuned_candidates` has kept it.
+        recipe: By which the backbone is cut.
+        trust: As for `load_model`.
+
+    Returns:
+        The backbone, or its upper part.
+
+    Raises:
+        RunError: It is not there any more, or may be somebody else's.
+    """
+    embedder = load_model(folder / TUNED, ImageEmbedder, trust=trust)
+    part = start_of(recipe, embedder.backbone).part
+    assert part is not None
+    return part
 
 
 def tuned_again(

@@ -26,9 +26,9 @@ def ends_without_semppl(
         What `run.json` holds from now on.
     """
     tell(
-        f"Note: the run ends without SemPPL, with classifiers of the backbone's "
-        f"features. {why} To go on from there: semppl train --from {folder} --minutes "
-        f"{why.minutes:g} --out DIR."
+        "Note: the run ends without a training of SemPPL, with classifiers of the "
+        f"features that there are. {why} To go on from there: semppl train --from "
+        f"{folder} --minutes {why.minutes:g} --out DIR."
     )
     settings = {**settings, "epochs": 0}
     write_run_files(folder, settings, data)

@@ -201,6 +201,10 @@ def test_a_training_that_goes_on_need_not_measure_again(trained, job, tmp_path):
     by_name = resumed["classifier_cv_accuracies"]
     for name in ("frozen_linear", "frozen_propagation"):
         assert by_name[name] == trained["classifier_cv_accuracies"][name]
+    # It began where the fine-tuning had ended, as it would have without a pause.
+    models = [FinishedRun(folder).model for folder in (again, trained.folder)]
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.any_backend
@@ -275,7 +279,7 @@ def test_too_few_minutes_end_in_a_run_without_semppl(
         with pytest.raises(KeyboardInterrupt):
             runs.train(**asked)
     told = capsys.readouterr().out
-    assert "Note: the run ends without SemPPL" in told
+    assert "Note: the run ends without a training of SemPPL" in told
     assert "at least 50 steps of SemPPL, which take" in told
     assert f"train --from {out} --minutes " in told
     # It is known by then: nothing is timed, or trained, a second time.

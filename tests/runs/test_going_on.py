@@ -264,15 +264,20 @@ def test_a_run_that_goes_on_is_resumed_without_the_other(
 
 
 @pytest.mark.any_backend
-def test_minutes_that_are_too_few_leave_what_was_begun(one, tmp_path, monkeypatch):
+def test_with_too_few_minutes_the_network_stays_as_it_is(
+    one, more, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(budget, "measured_speed", lambda *a, **k: Speed(1.0, 3.0))
     out = tmp_path / "out"
-    with pytest.raises(
-        RunError, match="Give at least .* is kept: semppl train"
-    ) as told:
-        runs.train(from_run=one, minutes=0.1, out=out, verbose=0)
-    assert f"--resume {out} --minutes " in str(told.value)
-    assert (out / "run.json").is_file()
+    later = runs.train(from_run=one, labelled=more, minutes=0.1, out=out, verbose=1)
+    told = capsys.readouterr().out
+    assert "Note: the run ends without a training of SemPPL" in told
+    assert f"train --from {out} --minutes " in told
+    assert (later["epochs"], later["num_labelled"]) == (0, 16)
+    assert {"linear", "memory", "propagation"} <= {*later["classifier_cv_accuracies"]}
+    models = [FinishedRun(folder).model.backbone for folder in (one, out)]
+    for before, now in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(before, now)
 
 
 @pytest.mark.any_backend
