@@ -29,6 +29,9 @@ class ViewTrainer(keras.Model):
     state through `write_state`, and `after_update()`.
     """
 
+    # Of `outputs_released`.
+    _calls: dict[int, Any] | None = None
+
     def train_step(self, data: Any) -> dict[str, Any]:
         if self.num_processes == 1:
             return self._step_on(data)
@@ -67,7 +70,11 @@ class ViewTrainer(keras.Model):
             # What torch.compile makes of Keras' own code needs no help.
             yield
             return
-        with torch_kernels(self), outputs_released(self), sgd_at_once(self.optimizer):
+        with (
+            torch_kernels(self),
+            outputs_released(self, self._calls),
+            sgd_at_once(self.optimizer),
+        ):
             yield
 
     def _compute_loss(self, *args: Any, **kwargs: Any) -> Any:
@@ -114,6 +121,9 @@ class ViewTrainer(keras.Model):
             torch_processes.take_from_the_first(variables.values())
             feed.take_part(torch_processes.index(self), self.num_processes)
         lay_out_kernels(self, self.optimizer)
+        # As the networks are now: what calls them is found once in a training.
+        # Past Keras' tracking of attributes.
+        vars(self)["_calls"] = {}
         return feed.fit_arguments()
 
     def _check_shared(self, feed: Any) -> None:

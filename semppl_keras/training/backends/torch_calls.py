@@ -2,8 +2,8 @@
 
 What it does takes a tenth of a millisecond: conversions, signatures, masks, name scopes
 and casts, none of which a layer needs within a network that has been built. Where a
-layer's outputs are for the next one alone, this one changes them in their place, or does
-without them: on a processor new memory costs more than sums.
+layer's outputs are for the next one alone, this one changes them in their place, or
+does without them: on a processor new memory costs more than sums.
 """
 
 import dataclasses
@@ -71,6 +71,7 @@ def called_directly(steps: list[Step], network: Any, kept: set[int]) -> list[Ste
             users.setdefault(key, []).append(step)
     plain = {id(step) for step in steps if _is_plain(step.operation, network)}
     joined: dict[int, Step] = {}
+    made: Step | None
     taken: set[int] = set()
     for step in steps:
         if id(step) not in plain or id(step) in taken:
@@ -83,11 +84,14 @@ def called_directly(steps: list[Step], network: Any, kept: set[int]) -> list[Ste
             if _kinds([*chain, after[0]]) not in _JOINED or _is_told_more(after[0]):
                 break
             chain.append(after[0])
-        while len(chain) > 1 and (made := _JOINED[_kinds(chain)](*chain)) is None:
-            chain.pop()
+        made = None
+        while made is None and len(chain) > 1:
+            made = _JOINED[_kinds(chain)](*chain)
+            if made is None:
+                chain.pop()
         taken |= set(map(id, chain))
         # Where the last one was: all that it is given is there by then.
-        joined[id(chain[-1])] = _alone(step) if len(chain) == 1 else made
+        joined[id(chain[-1])] = _alone(step) if made is None else made
     return [
         joined.get(id(step), step)
         for step in steps

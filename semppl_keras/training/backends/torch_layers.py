@@ -207,7 +207,7 @@ def normalised_in_place(
     if channels_last:
         images = _channels_first(images)
     scale, offset, moving_mean, moving_variance = (
-        None if variable is None else ops.cast(variable, statistics)
+        None if variable is None else variable.value.to(statistics)
         for variable in (
             layer.gamma if layer.scale else None,
             layer.beta if layer.center else None,

@@ -25,7 +25,7 @@ def sgd_at_once(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
     Args:
         optimizer: built.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner: Any = getattr(optimizer, "inner_optimizer", optimizer)
     if type(inner) is not SGDL2:
         yield
         return
@@ -34,11 +34,12 @@ def sgd_at_once(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
         _update(inner, grads, variables, rate)
 
     # Past Keras' tracking of attributes.
-    vars(inner)["_backend_update_step"] = update
+    own: dict[str, Any] = vars(inner)
+    own["_backend_update_step"] = update
     try:
         yield
     finally:
-        vars(inner).pop("_backend_update_step")
+        own.pop("_backend_update_step")
 
 
 @torch.no_grad()

@@ -17,20 +17,25 @@ from semppl_keras.training.backends.torch_calls import Step, called_directly
 
 
 @contextlib.contextmanager
-def outputs_released(model: keras.Model) -> Iterator[None]:
+def outputs_released(
+    model: keras.Model, known: dict[int, Any] | None = None
+) -> Iterator[None]:
     """Within it the functional networks of a model hold an output until its last use.
 
     For a while and not for good: the networks are the user's.
 
     Args:
         model: it and what is within it.
+        known: where their calls are noted from one time to the next, as long as the
+            model and its layers stay as they are.
     """
+    known = {} if known is None else known
     networks = [
         layer for layer in model._flatten_layers() if hasattr(layer, "_nodes_by_depth")
     ]
     for network in networks:
         # Past Keras' tracking of attributes.
-        vars(network)["_run_through_graph"] = functools.partial(_run, network)
+        vars(network)["_run_through_graph"] = functools.partial(_run, network, known)
     try:
         yield
     finally:
@@ -40,6 +45,7 @@ def outputs_released(model: keras.Model) -> Iterator[None]:
 
 def _run(
     network: Any,
+    known: dict[int, Any],
     inputs: Any,
     operation_fn: Callable[[Any], Any] = lambda operation: operation,
     call_fn: Any = None,
@@ -48,7 +54,14 @@ def _run(
     given = keras.tree.flatten(inputs)
     # What asks for shapes alone asks the layers themselves.
     computes = all(isinstance(tensor, torch.Tensor) for tensor in given)
-    steps = None if call_fn is not None else _steps(network, computes)
+    steps = None
+    if call_fn is None:
+        if not computes:
+            steps = _steps(network, computes)
+        elif id(network) in known:
+            steps = known[id(network)]
+        else:
+            steps = known[id(network)] = _steps(network, computes)
     if steps is None:
         return type(network)._run_through_graph(network, inputs, operation_fn, call_fn)
     tensors = {id(x): tensor for x, tensor in zip(network.inputs, given, strict=False)}
