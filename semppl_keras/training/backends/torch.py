@@ -14,8 +14,8 @@ from semppl_keras.training.backends.torch_normalisation import (
     check_normalisation,
     global_normalisation,
 )
-from semppl_keras.training.backends.torch_optimizer import sgd_at_once
-from semppl_keras.training.backends.torch_release import outputs_released
+from semppl_keras.training.backends.torch_release import Calls, outputs_released
+from semppl_keras.training.backends.torch_sgd import sgd_at_once
 from semppl_keras.training.backends.torch_sums import (
     gradients_added_up_first,
     metrics_added_up,
@@ -30,7 +30,7 @@ class ViewTrainer(keras.Model):
     """
 
     # Of `outputs_released`.
-    _calls: dict[int, Any] | None = None
+    _calls: Calls | None = None
 
     def train_step(self, data: Any) -> dict[str, Any]:
         if self.num_processes == 1:
@@ -122,8 +122,7 @@ class ViewTrainer(keras.Model):
             feed.take_part(torch_processes.index(self), self.num_processes)
         lay_out_kernels(self, self.optimizer)
         # As the networks are now: what calls them is found once in a training.
-        # Past Keras' tracking of attributes.
-        vars(self)["_calls"] = {}
+        self._calls = Calls()
         return feed.fit_arguments()
 
     def _check_shared(self, feed: Any) -> None:

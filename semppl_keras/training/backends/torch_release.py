@@ -16,10 +16,15 @@ import torch
 from semppl_keras.training.backends.torch_calls import Step, called_directly
 
 
+class Calls:
+    """The calls of networks by their `id`: no dictionary, which Keras would track."""
+
+    def __init__(self) -> None:
+        self.of_networks: dict[int, list[Step] | None] = {}
+
+
 @contextlib.contextmanager
-def outputs_released(
-    model: keras.Model, known: dict[int, Any] | None = None
-) -> Iterator[None]:
+def outputs_released(model: keras.Model, known: Calls | None = None) -> Iterator[None]:
     """Within it the functional networks of a model hold an output until its last use.
 
     For a while and not for good: the networks are the user's.
@@ -29,7 +34,7 @@ def outputs_released(
         known: where their calls are noted from one time to the next, as long as the
             model and its layers stay as they are.
     """
-    known = {} if known is None else known
+    known = Calls() if known is None else known
     networks = [
         layer for layer in model._flatten_layers() if hasattr(layer, "_nodes_by_depth")
     ]
@@ -45,7 +50,7 @@ def outputs_released(
 
 def _run(
     network: Any,
-    known: dict[int, Any],
+    known: Calls,
     inputs: Any,
     operation_fn: Callable[[Any], Any] = lambda operation: operation,
     call_fn: Any = None,
@@ -58,10 +63,10 @@ def _run(
     if call_fn is None:
         if not computes:
             steps = _steps(network, computes)
-        elif id(network) in known:
-            steps = known[id(network)]
+        elif id(network) in known.of_networks:
+            steps = known.of_networks[id(network)]
         else:
-            steps = known[id(network)] = _steps(network, computes)
+            steps = known.of_networks[id(network)] = _steps(network, computes)
     if steps is None:
         return type(network)._run_through_graph(network, inputs, operation_fn, call_fn)
     tensors = {id(x): tensor for x, tensor in zip(network.inputs, given, strict=False)}

@@ -9,24 +9,25 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import keras
 import torch
+from keras import ops
 
 from semppl_keras.optimizers import SGDL2
 
 
 @contextlib.contextmanager
-def sgd_at_once(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+def sgd_at_once(optimizer: Any) -> Iterator[None]:
     """Within it an `SGDL2` changes all weights at once.
 
     For the step and not for good: the optimiser is the user's. Others, subclasses too,
     are left alone.
 
     Args:
-        optimizer: built.
+        optimizer: a built Keras optimiser.
     """
-    inner: Any = getattr(optimizer, "inner_optimizer", optimizer)
-    if type(inner) is not SGDL2:
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    is_known = type(inner) is SGDL2
+    if not is_known:
         yield
         return
 
@@ -34,12 +35,11 @@ def sgd_at_once(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
         _update(inner, grads, variables, rate)
 
     # Past Keras' tracking of attributes.
-    own: dict[str, Any] = vars(inner)
-    own["_backend_update_step"] = update
+    vars(inner)["_backend_update_step"] = update
     try:
         yield
     finally:
-        own.pop("_backend_update_step")
+        vars(inner).pop("_backend_update_step")
 
 
 @torch.no_grad()
@@ -81,4 +81,4 @@ def _update(
 
 def _as_scalar(rate: Any, kind: torch.dtype) -> torch.Tensor:
     """A tensor, which need not be fetched from where it lies."""
-    return keras.ops.convert_to_tensor(rate).detach().to(kind)
+    return ops.convert_to_tensor(rate).detach().to(kind)
