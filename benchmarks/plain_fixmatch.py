@@ -209,8 +209,14 @@ class FixMatch:
         loss.backward()
         self.optimizer.step()
         with torch.no_grad():
-            own = list(self.average.parameters())
-            torch._foreach_lerp_(own, list(self.network.parameters()), 0.001)
+            own, other = (
+                [
+                    *network.parameters(),
+                    *(each for each in network.buffers() if each.is_floating_point()),
+                ]
+                for network in (self.average, self.network)
+            )
+            torch._foreach_lerp_(own, other, 0.001)
 
     def fit(self, images, labels, unlabelled, sizes):
         """An epoch over the unlabelled images, in a random order."""

@@ -92,7 +92,7 @@ class KeepsAverage:
     # Of the model that this is a part of.
     step: Any
     completed_updates: Callable[[], Any]
-    move_by_share: Callable[[Any, Any, Any], None]
+    move_by_share: Callable[[Iterable[tuple[Any, Any]], Any], None]
 
     target_momentum: float | None = None
 
@@ -134,8 +134,7 @@ class KeepsAverage:
         if not self.keeps_average:
             return
         weight = (1.0 - self.current_momentum()) * self.completed_updates()
-        for average, source in self.moving_pairs():
-            self.move_by_share(average, source, ops.cast(weight, average.dtype))
+        self.move_by_share(self.moving_pairs(), weight)
 
     def schedule_target(
         self, base_momentum: float, start: int, steps: int | None

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from semppl_keras.training.backends import moving
+
 
 def decay_at(step: Any, decay: float) -> Any:
     """The decay of a moving average: `min(decay, (1 + step) / (10 + step))`.
@@ -44,22 +46,25 @@ def average_weights(
     """
     own = share if statistics_share is None else statistics_share
     shares = {"_trainable_variables": share, "_non_trainable_variables": own}
+    floats: dict[str, list[tuple[Any, Any]]] = {name: [] for name in shares}
     layers = zip(average._flatten_layers(), network._flatten_layers(), strict=True)
     for twin, layer in layers:
+        if not layer.trainable:
+            continue
         # Of its own, without what the layers within it have.
-        for name, share in shares.items():
-            pairs = zip(getattr(twin, name), getattr(layer, name), strict=True)
-            for mean, weight in pairs:
-                if layer.trainable and _moves(weight, name):
-                    _move(mean, weight, share)
+        for name in shares:
+            for mean, weight in zip(
+                getattr(twin, name), getattr(layer, name), strict=True
+            ):
+                if not _moves(weight, name):
+                    continue
+                if keras.backend.is_float_dtype(mean.dtype):
+                    floats[name].append((mean, weight))
+                else:
+                    mean.assign(ops.where(shares[name] > 0, weight, mean))
+    for name, pairs in floats.items():
+        moving.move(pairs, shares[name])
 
 
 def _moves(weight: Any, kind: str) -> bool:
     return weight.trainable or kind == "_non_trainable_variables"
-
-
-def _move(mean: Any, weight: Any, share: Any) -> None:
-    if keras.backend.is_float_dtype(mean.dtype):
-        mean.assign(mean + ops.cast(share, mean.dtype) * (weight - mean))
-    else:
-        mean.assign(ops.where(share > 0, weight, mean))

@@ -379,7 +379,8 @@ class MultiCrop(keras.layers.Layer):
             drawn = color.transform_colors(drawn, *self._color_map(u, drawn))
         else:
             drawn = ops.clip(drawn, 0.0, 1.0)
-        drawn = color.solarize(drawn, u[..., 14] < alternating(self.solarize))
+        if any(self.solarize):
+            drawn = color.solarize(drawn, u[..., 14] < alternating(self.solarize))
         return self._to_output_range(drawn)
 
     def _spatial_maps(

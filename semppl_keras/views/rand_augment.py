@@ -1,6 +1,8 @@
 """RandAugment for a whole batch: each image with operations of its own."""
 
+import copy
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -9,6 +11,7 @@ from keras import ops
 
 from semppl_keras.checks import check_integers, check_share, listed
 from semppl_keras.views import color, spatial, tones
+from semppl_keras.views.at_hand import are_at_hand
 from semppl_keras.views.checks import check_range, check_unit_images
 from semppl_keras.views.settings import OPERATIONS, Strength
 
@@ -24,7 +27,9 @@ class RandAugment(keras.layers.Layer):
     image gets is a number like its strength, so that the batch goes through a few
     kernels, each of which leaves alone the images that it is not drawn for: one affine
     look-up, one linear map of the colours, solarisation and posterisation, a 3 x 3
-    filter, one histogram of each channel. They are compiled with the training step.
+    filter, one histogram of each channel. They are compiled with the training step; on
+    torch and a processor, which compute them one by one, each is given the images alone
+    that it is drawn for.
 
     The operations are those of Pillow, to the bit in "equalize", "posterize" and
     "solarize" of 8-bit values, but for what is better done otherwise to floats: pixels
@@ -113,27 +118,29 @@ class RandAugment(keras.layers.Layer):
         drawn = _Drawn(self._strengths, self.magnitude, self.probability, u)
         # Their order is free; what reads neighbours first has compilers compute least
         # of it again.
-        if "sharpness" in drawn:
-            images = spatial.sharpen(images, 1.0 + drawn("sharpness"))
-        images = self._moved(images, drawn)
-        images = _recolored(images, drawn)
-        if "solarize" in drawn:
-            images = color.solarize(images, drawn.has("solarize"), drawn.strength)
-        if "solarize_add" in drawn:
-            images = tones.add_below(images, drawn("solarize_add"))
-        if "posterize" in drawn:
-            dropped = ops.minimum(ops.floor(drawn("posterize")), 4.0)
-            images = tones.posterize(images, dropped)
-        if "equalize" in drawn:
-            equal = drawn.has("equalize")[:, None, None, None]
-            images = ops.where(equal, tones.equalize(images), images)
+        changes = {
+            _sharpened: ("sharpness",),
+            self._moved: ("rotate", "shear_x", "shear_y", "translate_x", "translate_y"),
+            _recolored: ("brightness", "color", "contrast", "autocontrast", "invert"),
+            _solarized: ("solarize",),
+            _added_to: ("solarize_add",),
+            _posterized: ("posterize",),
+            _equalized: ("equalize",),
+        }
+        known = {
+            change: [name for name in names if name in drawn]
+            for change, names in changes.items()
+        }
+        changes_of_names = {change: names for change, names in known.items() if names}
+        if are_at_hand(images):
+            images = _changed_apart(images, drawn, changes_of_names)
+        else:
+            for change in changes_of_names:
+                images = change(images, drawn)
         return ops.clip(images, 0.0, 1.0)
 
     def _moved(self, images: Any, drawn: "_Drawn") -> Any:
         """Rotation, shear and translation, of which an image has one at most."""
-        moves = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
-        if not any(name in drawn for name in moves):
-            return images
         height, width = images.shape[-2:]
         angle = math.pi / 180 * drawn("rotate")
         cosine, sine = ops.cos(angle), ops.sin(angle)
@@ -187,6 +194,29 @@ class _Drawn:
         # No operation has this place.
         self._index = ops.where(u[:, 3] < probability, index, count)
 
+    def at(self, places: Any) -> "_Drawn":
+        """Of some of the images.
+
+        Args:
+            places: what an array is indexed with.
+        """
+        drawn = copy.copy(self)
+        drawn._index = self._index[places]
+        drawn.strength = self.strength[places]
+        return drawn
+
+    def groups(self, groups: Iterable[Iterable[str]]) -> Any:
+        """`(B,)` of NumPy, which group of operations each image has one of.
+
+        Args:
+            groups: of names. What is in none of them comes after the last.
+        """
+        groups = list(groups)
+        table = np.full(len(self._places) + 1, len(groups))
+        for number, names in enumerate(groups):
+            table[[self._places[name] for name in names]] = number
+        return table[ops.convert_to_numpy(self._index)]
+
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
@@ -199,6 +229,56 @@ class _Drawn:
         if name not in self:
             return ops.zeros_like(self.strength)
         return ops.where(self.has(name), self.strength, 0.0)
+
+
+def _changed_apart(
+    images: Any, drawn: _Drawn, changes: dict[Callable[..., Any], list[str]]
+) -> Any:
+    """Images with one operation each, of which each change is given those it is for.
+
+    Args:
+        images: `(B, C, h, w)`.
+        drawn: their operations.
+        changes: of images and what was drawn for them, with the operations of each.
+    """
+    group = drawn.groups(changes.values())
+    order = np.argsort(group, kind="stable")
+    ends = np.cumsum(np.bincount(group, minlength=len(changes))).tolist()
+    ordered, drawn = images[order], drawn.at(order)
+    parts, start = [], 0
+    for change, end in zip(changes, ends, strict=False):
+        if start < end:
+            part = slice(start, end)
+            parts.append(change(ordered[part], drawn.at(part)))
+        start = end
+    parts.append(ordered[start:])
+    return ops.concatenate(parts)[np.argsort(order)]
+
+
+# What is done to images, `(B, C, h, w)`: it leaves those alone that have another
+# operation.
+
+
+def _sharpened(images: Any, drawn: _Drawn) -> Any:
+    return spatial.sharpen(images, 1.0 + drawn("sharpness"))
+
+
+def _solarized(images: Any, drawn: _Drawn) -> Any:
+    return color.solarize(images, drawn.has("solarize"), drawn.strength)
+
+
+def _added_to(images: Any, drawn: _Drawn) -> Any:
+    return tones.add_below(images, drawn("solarize_add"))
+
+
+def _posterized(images: Any, drawn: _Drawn) -> Any:
+    dropped = ops.minimum(ops.floor(drawn("posterize")), 4.0)
+    return tones.posterize(images, dropped)
+
+
+def _equalized(images: Any, drawn: _Drawn) -> Any:
+    equal = drawn.has("equalize")[:, None, None, None]
+    return ops.where(equal, tones.equalize(images), images)
 
 
 def _recolored(images: Any, drawn: _Drawn) -> Any:

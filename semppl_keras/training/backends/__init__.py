@@ -6,21 +6,26 @@ import keras
 
 replicas: ModuleType
 processes: ModuleType
+moving: ModuleType
 if keras.backend.backend() == "tensorflow":
-    from semppl_keras.training.backends import tf_processes, tf_replicas
+    from semppl_keras.training.backends import one_by_one, tf_processes, tf_replicas
     from semppl_keras.training.backends.tensorflow import ViewTrainer as ViewTrainer
 
-    replicas, processes = tf_replicas, tf_processes
+    replicas, processes, moving = tf_replicas, tf_processes, one_by_one
 elif keras.backend.backend() == "jax":
-    from semppl_keras.training.backends import jax_processes, one_replica
+    from semppl_keras.training.backends import jax_processes, one_by_one, one_replica
     from semppl_keras.training.backends.jax import ViewTrainer as ViewTrainer
 
-    replicas, processes = one_replica, jax_processes
+    replicas, processes, moving = one_replica, jax_processes, one_by_one
 elif keras.backend.backend() == "torch":
-    from semppl_keras.training.backends import torch_processes, torch_replicas
+    from semppl_keras.training.backends import (
+        torch_moving,
+        torch_processes,
+        torch_replicas,
+    )
     from semppl_keras.training.backends.torch import ViewTrainer as ViewTrainer
 
-    replicas, processes = torch_replicas, torch_processes
+    replicas, processes, moving = torch_replicas, torch_processes, torch_moving
 else:
     raise ImportError(
         "semppl_keras trains on the backends tensorflow, jax and torch. Received: "

@@ -1,7 +1,7 @@
 """The training step on JAX."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from jax.experimental import multihost_utils
 
+from semppl_keras.training.backends import one_by_one
 from semppl_keras.training.backends.jax_normalisation import lean_normalisation
 
 
@@ -42,9 +43,9 @@ class ViewTrainer(keras.Model):
         """Sets a variable from within `compute_loss`."""
         variable.assign(value)
 
-    def move_by_share(self, variable: Any, aim: Any, share: Any) -> None:
-        """Moves a variable by a share of its way to the value of another one."""
-        variable.assign(variable + share * (aim - variable))
+    def move_by_share(self, pairs: Iterable[tuple[Any, Any]], share: Any) -> None:
+        """Moves variables by a share of their way to the values of others."""
+        one_by_one.move(pairs, share)
 
     @property
     def num_replicas(self) -> int:

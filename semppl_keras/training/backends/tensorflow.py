@@ -1,12 +1,13 @@
 """The training step on TensorFlow, on one device or under tf.distribute."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from semppl_keras.training.backends import one_by_one
 from semppl_keras.training.backends.tf_adam import adam_at_once, move_by_share
 from semppl_keras.training.backends.tf_normalisation import fused_normalisation
 from semppl_keras.training.backends.tf_optimizer import gradients_added_up_first
@@ -52,12 +53,14 @@ class ViewTrainer(keras.Model):
         """Sets a variable from within `compute_loss`."""
         variable.assign(value)
 
-    def move_by_share(self, variable: Any, aim: Any, share: Any) -> None:
-        """Moves a variable by a share of its way to the value of another one."""
+    def move_by_share(self, pairs: Iterable[tuple[Any, Any]], share: Any) -> None:
+        """Moves variables by a share of their way to the values of others."""
         if self._in_strategy:
-            variable.assign(variable + share * (aim - variable))
-        else:
-            move_by_share(variable.value, aim.value, share)
+            one_by_one.move(pairs, share)
+            return
+        for variable, aim in pairs:
+            share_of_kind = keras.ops.cast(share, variable.dtype)
+            move_by_share(variable.value, aim.value, share_of_kind)
 
     # -- under tf.distribute --------------------------------------------------
 

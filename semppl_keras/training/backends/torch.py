@@ -2,19 +2,20 @@
 
 import contextlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 import torch
 
-from semppl_keras.training.backends import torch_processes, torch_replicas
+from semppl_keras.training.backends import torch_moving, torch_processes, torch_replicas
 from semppl_keras.training.backends.torch_layers import lay_out_kernels, torch_kernels
 from semppl_keras.training.backends.torch_normalisation import (
     check_normalisation,
     global_normalisation,
 )
-from semppl_keras.training.backends.torch_release import outputs_released
+from semppl_keras.training.backends.torch_release import Calls, outputs_released
+from semppl_keras.training.backends.torch_sgd import sgd_at_once
 from semppl_keras.training.backends.torch_sums import (
     gradients_added_up_first,
     metrics_added_up,
@@ -27,6 +28,9 @@ class ViewTrainer(keras.Model):
     A subclass gives `begin_step(images, labels)`, `compute_loss`, in which it writes
     state through `write_state`, and `after_update()`.
     """
+
+    # Of `outputs_released`.
+    _calls: Calls | None = None
 
     def train_step(self, data: Any) -> dict[str, Any]:
         if self.num_processes == 1:
@@ -48,9 +52,9 @@ class ViewTrainer(keras.Model):
         # by path; layers that share a name share a path.
         for variable in self.trainable_variables:
             variable.value.grad = None
-        with torch.no_grad(), self._kernels():
-            views = self.begin_step(images, labels)
         with self._kernels():
+            with torch.no_grad():
+                views = self.begin_step(images, labels)
             logs = super().train_step((views, labels))
         with torch.no_grad():
             for write in self._state_writes:
@@ -60,12 +64,17 @@ class ViewTrainer(keras.Model):
 
     @contextlib.contextmanager
     def _kernels(self) -> Iterator[None]:
-        """Within it networks run by torch's kernels and hold what is still used."""
+        """Within it networks and optimisers run by torch's kernels, and what is no
+        longer used is let go."""
         if self.jit_compile:
             # What torch.compile makes of Keras' own code needs no help.
             yield
             return
-        with torch_kernels(self), outputs_released(self):
+        with (
+            torch_kernels(self),
+            outputs_released(self, self._calls),
+            sgd_at_once(self.optimizer),
+        ):
             yield
 
     def _compute_loss(self, *args: Any, **kwargs: Any) -> Any:
@@ -80,9 +89,9 @@ class ViewTrainer(keras.Model):
         """
         self._state_writes.append(lambda: variable.assign(value))
 
-    def move_by_share(self, variable: Any, aim: Any, share: Any) -> None:
-        """Moves a variable by a share of its way to the value of another one."""
-        variable.assign(variable + share * (aim - variable))
+    def move_by_share(self, pairs: Iterable[tuple[Any, Any]], share: Any) -> None:
+        """Moves variables by a share of their way to the values of others."""
+        torch_moving.move(pairs, share)
 
     # -- under torch.distributed -----------------------------------------------
 
@@ -112,6 +121,8 @@ class ViewTrainer(keras.Model):
             torch_processes.take_from_the_first(variables.values())
             feed.take_part(torch_processes.index(self), self.num_processes)
         lay_out_kernels(self, self.optimizer)
+        # As the networks are now: what calls them is found once in a training.
+        self._calls = Calls()
         return feed.fit_arguments()
 
     def _check_shared(self, feed: Any) -> None:

@@ -96,9 +96,25 @@ def _depthwise_convolution(layer: Any, inputs: Any) -> Any:
     return outputs if layer.activation is None else layer.activation(outputs)
 
 
-def _convolved(layer: Any, inputs: Any, kernel: Any) -> Any:
+def convolved_with_border(
+    layer: Any, border: tuple[int, int], inputs: Any
+) -> torch.Tensor:
+    """What a `Conv2D` gives of images with a border of zeros.
+
+    Args:
+        layer: `Conv2D`, channels last, without padding of its own.
+        border: its height and width in pixels, on each side.
+        inputs: `(B, h, w, C)`, without it.
+    """
+    kernel = ops.convert_to_tensor(layer.kernel).permute(_KERNEL)
+    outputs = _convolved(layer, inputs, kernel, border)
+    if layer.use_bias:
+        outputs = outputs + ops.convert_to_tensor(layer.bias)
+    return outputs if layer.activation is None else layer.activation(outputs)
+
+
+def _convolved(layer: Any, inputs: Any, kernel: Any, padding: Any = 0) -> Any:
     images = _channels_first(inputs)
-    padding: Any = 0
     if layer.padding == "same":
         sizes = zip(
             images.shape[2:],
@@ -164,6 +180,25 @@ def _normalisation(
     """In place of `BatchNormalization.call`."""
     if mask is not None:
         return type(layer).call(layer, inputs, training, mask)
+    return normalised_in_place(layer, inputs, training=training)
+
+
+def normalised_in_place(
+    layer: Any,
+    inputs: Any,
+    added: Any = None,
+    rectify: bool = False,
+    training: Any = None,
+) -> torch.Tensor:
+    """What a `BatchNormalization` gives, and what is done to it in the same memory.
+
+    Args:
+        layer: `BatchNormalization` whose `call` is in this module.
+        inputs: `(B, h, w, C)` or `(B, F)`.
+        added: the same, or None: what is added.
+        rectify: whether what is below 0 becomes 0 after that.
+        training: bool or None.
+    """
     # Half precision is too coarse for statistics. Torch's kernels take them in float32
     # of images in half of it, which Keras makes larger copies of.
     statistics = torch.promote_types(inputs.dtype, torch.float32)
@@ -172,7 +207,7 @@ def _normalisation(
     if channels_last:
         images = _channels_first(images)
     scale, offset, moving_mean, moving_variance = (
-        None if variable is None else ops.cast(variable, statistics)
+        None if variable is None else variable.value.to(statistics)
         for variable in (
             layer.gamma if layer.scale else None,
             layer.beta if layer.center else None,
@@ -187,11 +222,8 @@ def _normalisation(
         # Torch's own moving variance would be that of a sample, larger than the
         # batch's by n / (n - 1), and others than on the other backends.
         variance = (inverse_deviation.pow(-2.0) - layer.epsilon).clamp_min(0.0)
-        for variable, kept, value in (
-            (layer.moving_mean, moving_mean, mean),
-            (layer.moving_variance, moving_variance, variance),
-        ):
-            variable.assign(kept * layer.momentum + value * (1.0 - layer.momentum))
+        _mix(layer.moving_mean, mean, 1.0 - layer.momentum)
+        _mix(layer.moving_variance, variance, 1.0 - layer.momentum)
     else:
         normalised = functional.batch_norm(
             images,
@@ -202,9 +234,25 @@ def _normalisation(
             training=False,
             eps=layer.epsilon,
         )
+    # No backward pass of a normalisation needs what it gave.
+    if added is not None:
+        normalised = normalised.add_(added.permute(_FIRST) if channels_last else added)
+    if rectify:
+        normalised = normalised.relu_()
     if channels_last:
         normalised = normalised.permute(_LAST)
     return ops.cast(normalised, layer.compute_dtype)
+
+
+@torch.no_grad()
+def _mix(variable: Any, value: torch.Tensor, share: float) -> None:
+    """Moves a variable by a share of its way to a value, in place."""
+    kept = variable.value
+    if kept.dtype == value.dtype:
+        kept.mul_(1.0 - share).add_(value, alpha=share)
+    else:
+        # Of half precision: the sum is taken in that of the value.
+        variable.assign(kept.to(value.dtype) * (1.0 - share) + value * share)
 
 
 def _channels_first(images: Any) -> Any:

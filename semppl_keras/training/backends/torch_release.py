@@ -11,23 +11,36 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import torch
+
+from semppl_keras.training.backends.torch_calls import Step, called_directly
+
+
+class Calls:
+    """The calls of networks by their `id`: no dictionary, which Keras would track."""
+
+    def __init__(self) -> None:
+        self.of_networks: dict[int, list[Step] | None] = {}
 
 
 @contextlib.contextmanager
-def outputs_released(model: keras.Model) -> Iterator[None]:
+def outputs_released(model: keras.Model, known: Calls | None = None) -> Iterator[None]:
     """Within it the functional networks of a model hold an output until its last use.
 
     For a while and not for good: the networks are the user's.
 
     Args:
         model: it and what is within it.
+        known: where their calls are noted from one time to the next, as long as the
+            model and its layers stay as they are.
     """
+    known = Calls() if known is None else known
     networks = [
         layer for layer in model._flatten_layers() if hasattr(layer, "_nodes_by_depth")
     ]
     for network in networks:
         # Past Keras' tracking of attributes.
-        vars(network)["_run_through_graph"] = functools.partial(_run, network)
+        vars(network)["_run_through_graph"] = functools.partial(_run, network, known)
     try:
         yield
     finally:
@@ -37,33 +50,51 @@ def outputs_released(model: keras.Model) -> Iterator[None]:
 
 def _run(
     network: Any,
+    known: Calls,
     inputs: Any,
     operation_fn: Callable[[Any], Any] = lambda operation: operation,
     call_fn: Any = None,
 ) -> Any:
     """In place of `keras.Function._run_through_graph`."""
-    steps = None if call_fn is not None else _steps(network)
+    given = keras.tree.flatten(inputs)
+    # What asks for shapes alone asks the layers themselves.
+    computes = all(isinstance(tensor, torch.Tensor) for tensor in given)
+    steps = None
+    if call_fn is None:
+        if not computes:
+            steps = _steps(network, computes)
+        elif id(network) in known.of_networks:
+            steps = known.of_networks[id(network)]
+        else:
+            steps = known.of_networks[id(network)] = _steps(network, computes)
     if steps is None:
         return type(network)._run_through_graph(network, inputs, operation_fn, call_fn)
-    given = keras.tree.flatten(inputs)
     tensors = {id(x): tensor for x, tensor in zip(network.inputs, given, strict=False)}
-    for node, used_up in steps:
-        args, kwargs = node.arguments.fill_in(tensors)
-        outputs = keras.tree.flatten(operation_fn(node.operation)(*args, **kwargs))
-        tensors.update(zip(map(id, node.outputs), outputs, strict=False))
+    for step in steps:
+        args, kwargs = step.arguments.fill_in(tensors)
+        outputs = operation_fn(step.operation)(*args, **kwargs)
+        if isinstance(outputs, torch.Tensor):
+            tensors[step.outputs[0]] = outputs
+        else:
+            outputs = keras.tree.flatten(outputs)
+            tensors.update(zip(step.outputs, outputs, strict=False))
         del args, kwargs, outputs
-        for key in used_up:
+        for key in step.used_up:
             del tensors[key]
     found = [tensors[id(x)] for x in network.outputs]
     return keras.tree.pack_sequence_as(network._outputs_struct, found)
 
 
-def _steps(network: Any) -> list[tuple[Any, list[int]]] | None:
+def _steps(network: Any, computes: bool) -> list[Step] | None:
     """The calls of a network's graph in their order.
 
+    Args:
+        network: functional.
+        computes: whether values are asked for, for which layers may be called in other
+            ways.
+
     Returns:
-        Of each its node and the tensors, by `id`, that nothing uses after it. None
-        for a network that cannot be run from its inputs to its outputs.
+        None for a network that cannot be run from its inputs to its outputs.
     """
     known = {id(x) for x in network.inputs}
     nodes = []
@@ -77,10 +108,21 @@ def _steps(network: Any) -> list[tuple[Any, list[int]]] | None:
     kept = {id(x) for x in network.outputs}
     if not known.issuperset(kept):
         return None
-    steps = []
+    steps = [
+        Step(
+            node.operation,
+            node.arguments,
+            [id(x) for x in node.input_tensors],
+            [id(x) for x in node.outputs],
+            [x.shape for x in node.input_tensors],
+        )
+        for node in nodes
+    ]
+    if computes:
+        steps = called_directly(steps, network, kept)
     # From the end: what has been met is still to be used.
-    for node in reversed(nodes):
-        touched = dict.fromkeys(map(id, (*node.input_tensors, *node.outputs)))
-        steps.append((node, [key for key in touched if key not in kept]))
+    for step in reversed(steps):
+        touched = dict.fromkeys((*step.inputs, *step.outputs))
+        step.used_up = [key for key in touched if key not in kept]
         kept.update(touched)
-    return steps[::-1]
+    return steps
