@@ -12,7 +12,7 @@ import contextlib
 import torch
 
 from semppl_keras.optimizers import LARS
-from semppl_keras.training.backends.torch_lars import lars_at_once
+from semppl_keras.training.backends.torch_optimizer import weights_at_once
 
 SHAPES = [(3, 3, 2, 4), (4,), (5, 3), (2, 6), ()]
 
@@ -59,7 +59,7 @@ def trained(make, context, dtype="float32", zero=False):
 )
 def test_at_once_it_is_as_one_by_one(make, zero):
     expected = trained(make, lambda optimizer: contextlib.nullcontext(), zero=zero)
-    found = trained(make, lars_at_once, zero=zero)
+    found = trained(make, weights_at_once, zero=zero)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
@@ -71,7 +71,7 @@ def test_what_is_left_out_of_decay_has_none():
         return optimizer
 
     expected = trained(make, lambda optimizer: contextlib.nullcontext())
-    for one, other in zip(trained(make, lars_at_once), expected, strict=True):
+    for one, other in zip(trained(make, weights_at_once), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
@@ -79,7 +79,7 @@ def test_weights_of_other_types_move_one_by_one():
     expected = trained(
         lambda: LARS(0.3), lambda optimizer: contextlib.nullcontext(), dtype="float64"
     )
-    found = trained(lambda: LARS(0.3), lars_at_once, dtype="float64")
+    found = trained(lambda: LARS(0.3), weights_at_once, dtype="float64")
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -89,5 +89,5 @@ def test_other_optimisers_are_left_alone():
         pass
 
     for optimizer in (Own(0.1), keras.optimizers.SGD(0.1)):
-        with lars_at_once(optimizer):
+        with weights_at_once(optimizer):
             assert "_backend_update_step" not in vars(optimizer)

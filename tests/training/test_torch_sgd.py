@@ -12,7 +12,7 @@ import contextlib
 import torch
 
 from semppl_keras.optimizers import SGDL2
-from semppl_keras.training.backends.torch_sgd import sgd_at_once
+from semppl_keras.training.backends.torch_optimizer import weights_at_once
 
 SHAPES = [(3, 3, 2, 4), (4,), (5, 3), ()]
 
@@ -59,7 +59,7 @@ def trained(make, context, shapes=SHAPES):
 )
 def test_at_once_it_is_as_one_by_one(make, shapes):
     one_by_one = trained(make, contextlib.nullcontext, shapes)
-    at_once = trained(make, sgd_at_once, shapes)
+    at_once = trained(make, weights_at_once, shapes)
     for found, expected in zip(at_once, one_by_one, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -70,5 +70,5 @@ def test_other_optimisers_are_left_alone():
 
     for optimizer in (Other(0.1), keras.optimizers.SGD(0.1)):
         optimizer.build([keras.Variable(np.ones(3, "float32"))])
-        with sgd_at_once(optimizer):
+        with weights_at_once(optimizer):
             assert "_backend_update_step" not in vars(optimizer)

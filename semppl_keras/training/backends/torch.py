@@ -14,8 +14,8 @@ from semppl_keras.training.backends.torch_normalisation import (
     check_normalisation,
     global_normalisation,
 )
+from semppl_keras.training.backends.torch_optimizer import weights_at_once
 from semppl_keras.training.backends.torch_release import Calls, outputs_released
-from semppl_keras.training.backends.torch_sgd import sgd_at_once
 from semppl_keras.training.backends.torch_sums import (
     gradients_added_up_first,
     metrics_added_up,
@@ -73,7 +73,7 @@ class ViewTrainer(keras.Model):
         with (
             torch_kernels(self),
             outputs_released(self, self._calls),
-            sgd_at_once(self.optimizer),
+            weights_at_once(self.optimizer),
         ):
             yield
 

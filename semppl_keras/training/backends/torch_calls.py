@@ -160,15 +160,19 @@ def _is_plain(layer: Any, network: Any) -> bool:
     return (
         type(layer) in _PLAIN
         and layer.built
-        # Of one type, so that weights are read as they are.
-        and layer.compute_dtype == layer.variable_dtype
-        and layer.compute_dtype == network.compute_dtype == network.variable_dtype
+        and layer.compute_dtype == network.compute_dtype
+        and (layer.compute_dtype == layer.variable_dtype or _casts_by_itself(layer))
         and layer.activity_regularizer is None
         and getattr(layer, "quantization_mode", None) is None
         and not getattr(layer, "_remat_mode", None)
         and not any(getattr(layer, name) for name in _HOOKS)
         and not module._has_any_global_hook()
     )
+
+
+def _casts_by_itself(layer: Any) -> bool:
+    """Whether a layer in mixed precision needs no help to read its weights."""
+    return type(layer) is not layers.Dense and not getattr(layer, "use_bias", False)
 
 
 def _alone(step: Step) -> Step:

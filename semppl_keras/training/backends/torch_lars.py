@@ -1,11 +1,10 @@
-"""LARS on torch: all weights in a few calls of kernels for lists of tensors.
+"""LARS on torch: all weights by kernels for lists of tensors.
 
-Weight by weight it takes a dozen small calls for each, and a ResNet-50 has 161: as long
-as a pass of the network takes a GPU, which waits meanwhile.
+One by one the 161 weights of a ResNet-50 take as long to be called as a pass of the
+network takes a GPU, which waits meanwhile.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,43 +13,26 @@ from keras import ops
 from semppl_keras.optimizers import LARS
 
 
-@contextlib.contextmanager
-def lars_at_once(optimizer: Any) -> Iterator[None]:
-    """Within it a `LARS` changes all weights at once.
-
-    The numbers are its own up to rounding. For the step and not for good: the optimiser
-    is the user's. Any other optimiser, subclasses too, is left alone.
-
-    Args:
-        optimizer: a built Keras optimiser.
-    """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    is_known = type(inner) is LARS
-    if not is_known:
-        yield
-        return
-    update_each = inner._backend_update_step
-
-    def update(grads: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
-        tensors = [*grads, *(variable.value for variable in variables)]
-        if all(tensor.dtype == torch.float32 for tensor in tensors):
-            _update(inner, grads, variables, rate)
-        else:
-            update_each(grads, variables, rate)
-
-    # Past Keras' tracking of attributes.
-    vars(inner)["_backend_update_step"] = update
-    try:
-        yield
-    finally:
-        vars(inner).pop("_backend_update_step")
-
-
 @torch.no_grad()
-def _update(
+def update(
     optimizer: LARS, grads: Sequence[Any], variables: Sequence[Any], rate: Any
 ) -> None:
     """In place of `update_step` for each of the variables."""
+    together = []
+    for grad, variable in zip(grads, variables, strict=True):
+        if grad.dtype == variable.value.dtype == torch.float32:
+            together.append((grad, variable))
+        else:
+            optimizer.update_step(grad, variable, rate)
+    if together:
+        at_once, moved = zip(*together, strict=True)
+        _update(optimizer, at_once, moved, rate)
+
+
+def _update(
+    optimizer: LARS, grads: Sequence[Any], variables: Sequence[Any], rate: Any
+) -> None:
+    """The same of variables of float32."""
     rate = ops.convert_to_tensor(rate, "float32").detach()
     places = [optimizer._get_variable_index(variable) for variable in variables]
     weights = [variable.value for variable in variables]

@@ -115,6 +115,8 @@ def convolved_with_border(
 
 def _convolved(layer: Any, inputs: Any, kernel: Any, padding: Any = 0) -> Any:
     images = _channels_first(inputs)
+    # In mixed precision it is of float32.
+    kernel = kernel.to(images.dtype)
     if layer.padding == "same":
         sizes = zip(
             images.shape[2:],

@@ -1,12 +1,6 @@
-"""SGD with L2 on torch: all weights in a few calls of kernels for lists of tensors.
+"""SGD with L2 on torch: all weights by kernels for lists of tensors."""
 
-Keras changes weights like this on torch by its own classes of optimisers alone, and
-weight by weight by every class that is derived from them: a dozen calls for each, which
-take more time than what they compute.
-"""
-
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,35 +9,8 @@ from keras import ops
 from semppl_keras.optimizers import SGDL2
 
 
-@contextlib.contextmanager
-def sgd_at_once(optimizer: Any) -> Iterator[None]:
-    """Within it an `SGDL2` changes all weights at once.
-
-    For the step and not for good: the optimiser is the user's. Others, subclasses too,
-    are left alone.
-
-    Args:
-        optimizer: a built Keras optimiser.
-    """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    is_known = type(inner) is SGDL2
-    if not is_known:
-        yield
-        return
-
-    def update(grads: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
-        _update(inner, grads, variables, rate)
-
-    # Past Keras' tracking of attributes.
-    vars(inner)["_backend_update_step"] = update
-    try:
-        yield
-    finally:
-        vars(inner).pop("_backend_update_step")
-
-
 @torch.no_grad()
-def _update(
+def update(
     optimizer: SGDL2, grads: Sequence[Any], variables: Sequence[Any], rate: Any
 ) -> None:
     """In place of `update_step` for each of the variables."""
