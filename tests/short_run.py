@@ -16,6 +16,7 @@ from semppl_keras.distillation import Distiller, FineTuner
 from semppl_keras.evaluation import supervised_accuracy
 from semppl_keras.recipes import choice
 from semppl_keras.recipes import classifiers as classifier_recipes
+from semppl_keras.runs import candidates
 from semppl_keras.runs import ending as run_ending
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs.safety.own_runs import signed
@@ -93,6 +94,8 @@ def short_recipes(num_small=0):
         # The views are no part of what is tested, and no plain container.
         patch.setattr(recipes.Recipe, "to_dict", lambda self: {"name": self.name})
         patch.setattr(run_metrics, "supervised_accuracy", measure_regression_alone)
+        # Each classifier would be fitted three times as often.
+        patch.setattr(candidates, "REPEATS", 1)
         yield
 
 

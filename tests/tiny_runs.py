@@ -13,6 +13,7 @@ from semppl_keras.backbones import SmallResNet
 from semppl_keras.cli import main
 from semppl_keras.evaluation import supervised_accuracy
 from semppl_keras.recipes import choice
+from semppl_keras.runs import candidates
 from semppl_keras.runs import ending as run_ending
 from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import resuming as safe_training
@@ -68,6 +69,8 @@ def tiny_runs():
         # A further training, which tests/runs/test_ending.py is for.
         patch.setattr(run_ending, "ending_of", lambda labels, size, *, pretrained: None)
         patch.setattr(run_metrics, "supervised_accuracy", train_network_for_a_moment)
+        # Each classifier would be fitted three times as often.
+        patch.setattr(candidates, "REPEATS", 1)
         patch.setattr(safe_training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
         yield
 

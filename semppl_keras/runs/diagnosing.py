@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 import shutil
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import semppl_keras
@@ -35,6 +36,9 @@ _CORE = {
     "matplotlib": "matplotlib",
     "tensorboard": "tensorboard",
 }
+
+# What brings a module, by its name.
+_Packages = Mapping[str, Sequence[str]]
 
 # What changes how a backend computes, or where it is found; no others are told, which
 # may hold secrets.
@@ -81,16 +85,20 @@ def doctor(*, json: bool = False, verbose: int = 1) -> Diagnosis:
 
 def doctor_with(options: DoctorOptions) -> Diagnosis:
     """The same, of options that are filled already."""
+    # Once for all: every package's list of files is read for it.
+    packages = importlib.metadata.packages_distributions()
     diagnosis = Diagnosis(
         {
             "semppl_keras": {"version": __version__, "folder": _folder()},
             "python": platform.python_version(),
             "system": platform.platform(),
             "machine": _machine(),
-            "keras": _keras(),
+            "keras": _keras(packages),
             "backend": _backend(),
-            "backends": _backends(),
-            "packages": {name: _version(module) for name, module in _CORE.items()},
+            "backends": _backends(packages),
+            "packages": {
+                name: _version(module, packages) for name, module in _CORE.items()
+            },
             "variables": {
                 name: os.environ[name] for name in _VARIABLES if name in os.environ
             },
@@ -143,8 +151,8 @@ def _machine() -> dict[str, Any]:
     return found
 
 
-def _keras() -> dict[str, Any]:
-    version = _version("keras")
+def _keras(packages: _Packages) -> dict[str, Any]:
+    version = _version("keras", packages)
     return {
         "version": version,
         "tested": [*map(tested_keras.version_text, tested_keras.RANGE)],
@@ -164,19 +172,20 @@ def _backend() -> dict[str, Any]:
     return {"name": name, "chosen_by": by}
 
 
-def _backends() -> dict[str, dict[str, Any]]:
+def _backends(packages: _Packages) -> dict[str, dict[str, Any]]:
     installed = installed_backends()
     devices = devices_of(installed)
     return {
-        name: {"version": _version(name), **devices.get(name, {})} for name in BACKENDS
+        name: {"version": _version(name, packages), **devices.get(name, {})}
+        for name in BACKENDS
     }
 
 
-def _version(module: str) -> str | None:
+def _version(module: str, packages: _Packages) -> str | None:
     """The version of what has a module, None where that is not installed."""
     if not is_installed(module):
         return None
     # tensorflow-cpu and its like are called otherwise than what they bring.
-    for package in importlib.metadata.packages_distributions().get(module, ()):
+    for package in packages.get(module, ()):
         return importlib.metadata.version(package)
     return "unknown"

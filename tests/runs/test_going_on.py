@@ -1,6 +1,8 @@
 """Runs that go on from finished ones: with more labels, classes and images."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -171,7 +173,9 @@ def test_labels_are_merged_and_what_is_new_is_noted(job, one, quick):
     assert not (quick.folder / "earlier.keras").exists()
 
 
-def test_a_training_goes_on_with_what_was_learned(job, one, more, capsys, monkeypatch):
+@pytest.fixture(scope="module")
+def trained_on(job, one, more):
+    """A run that goes on, the weights that it began with, and what it said."""
     begun = []
     train = training_stages.train_network
 
@@ -180,11 +184,21 @@ def test_a_training_goes_on_with_what_was_learned(job, one, more, capsys, monkey
         begun.append((model.online.get_weights(), model.target.get_weights()))
         return train(*arguments)
 
-    monkeypatch.setattr(training_stages, "train_network", noting)
-    two = runs.train(
-        from_run=one, labelled=more, unlabelled=job / "new", epochs=1, out=job / "two"
-    )
-    told = capsys.readouterr().out
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_stages, "train_network", noting)
+        with contextlib.redirect_stdout(io.StringIO()) as told:
+            two = runs.train(
+                from_run=one,
+                labelled=more,
+                unlabelled=job / "new",
+                epochs=1,
+                out=job / "two",
+            )
+    return two, begun, told.getvalue()
+
+
+def test_a_training_goes_on_with_what_was_learned(job, one, trained_on):
+    two, begun, told = trained_on
     for line in (
         f"Labels: 6 of the run in {one}, 16 now: 10 added, 1 changed, 0 removed.",
         f"1 image has another class than the run was trained with, and the later one "
@@ -204,7 +218,12 @@ def test_a_training_goes_on_with_what_was_learned(job, one, more, capsys, monkey
     finished = FinishedRun(two.folder)
     assert len(finished.data.x_train) == 39
     assert finished.model.num_classes == 3
-    # Nothing has changed since: the next one knows it by name.
+
+
+@pytest.mark.any_backend
+def test_nothing_has_changed_since(job, trained_on, capsys):
+    """The next one knows what it goes on from by name."""
+    two, *_ = trained_on
     again = runs.train(from_run=two.folder, epochs=0, out=job / "again")
     told = capsys.readouterr().out
     assert "Labels: 16 of the run" in told
