@@ -80,6 +80,24 @@ if keras.backend.backend() == "torch":
             assert "apply" in vars(model.optimizer)
         assert (set(vars(layer)), set(vars(model.optimizer))) == before
 
+    def test_layers_that_draw_do_so_otherwise_in_each_process():
+        def masks(index, draws=2):
+            dropping = keras.layers.Dropout(0.5, seed=3)
+            layers = [keras.layers.Dense(2), dropping, dropping]
+            torch_processes.draw_apart(layers, index)
+            return [
+                dropping(np.ones((4, 8), "float32"), training=True).tolist()
+                for _ in range(draws)
+            ]
+
+        first, second, third = (masks(index) for index in range(3))
+        dropping = keras.layers.Dropout(0.5, seed=3)
+        alone = dropping(np.ones((4, 8), "float32"), training=True).tolist()
+        assert first[0] == alone
+        every = [*first, *second, *third]
+        assert all(every.count(mask) == 1 for mask in every)
+        assert masks(2) == third
+
     def test_outside_of_a_step_a_process_is_by_itself(monkeypatch):
         monkeypatch.setattr(torch_processes, "count", lambda: 2)
         assert replicas.count() == 1

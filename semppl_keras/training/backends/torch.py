@@ -119,7 +119,11 @@ class ViewTrainer(keras.Model):
             variables = {id(each): each for each in self.variables}
             variables |= {id(each): each for each in self.optimizer.variables}
             torch_processes.take_from_the_first(variables.values())
-            feed.take_part(torch_processes.index(self), self.num_processes)
+            index = torch_processes.index(self)
+            # Views and draws are those of all images: the model's own seed stays.
+            networks = self._flatten_layers(include_self=False)
+            torch_processes.draw_apart(networks, index)
+            feed.take_part(index, self.num_processes)
         lay_out_kernels(self, self.optimizer)
         # As the networks are now: what calls them is found once in a training.
         self._calls = Calls()

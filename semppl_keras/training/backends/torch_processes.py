@@ -16,6 +16,9 @@ _SIGNS = (
     "Connection closed by peer",
 )
 
+# Prime, and more than the draws of a training.
+_BETWEEN_SEEDS = 179_424_673
+
 
 def count() -> int:
     """How many processes there are; 1 without a process group."""
@@ -49,6 +52,28 @@ def take_from_the_first(variables: Iterable[Any]) -> None:
         value = variable.value.detach().clone(memory_format=torch.contiguous_format)
         distributed.broadcast(value, src=0)
         variable.assign(value)
+
+
+@torch.no_grad()
+def draw_apart(layers: Iterable[Any], own_index: int) -> None:
+    """Lets layers such as `Dropout` draw otherwise in this process than in the others.
+
+    Of one seed each of them would drop the same places of its share of the images.
+
+    Args:
+        layers: of the networks, with the state that the first process has.
+        own_index: int, which of them this one is; in the first nothing changes.
+    """
+    generators = {
+        id(generator): generator
+        for layer in layers
+        for generator in layer._seed_generators
+    }
+    for generator in generators.values():
+        # Keras adds the number of the draw to it: seeds lie further apart than those.
+        seed, draws = generator.state.value.tolist()
+        shifted = (seed + own_index * _BETWEEN_SEEDS) % 2**31
+        generator.state.assign([shifted, draws])
 
 
 def on_its_own(model: Any) -> Any:
