@@ -279,7 +279,9 @@ def main():
         help="train a ResNet-18 with a small stem: for a GPU",
     )
     parser.add_argument("--dtype", default="float32", help="policy of Keras")
-    parser.add_argument("--results", help="JSON file; default: STUDY.json")
+    parser.add_argument(
+        "--results", help="JSON file; default: STUDY.json or STUDY-resnet18.json"
+    )
     parser.add_argument("--table", action="store_true", help="print, run nothing")
     arguments = parser.parse_args()
 
@@ -313,10 +315,13 @@ def main():
             consistency_steps=arguments.steps or 1000,
             minutes=arguments.minutes,
         )
+    name = arguments.study
     if arguments.resnet18:
         study = study.with_network("ResNet18", stem="small")
+        # Rows have the same names: what another network came to is no result of it.
+        name += "-resnet18"
     keras.config.set_dtype_policy(arguments.dtype)
-    results = Results(arguments.results or f"{arguments.study}.json")
+    results = Results(arguments.results or f"{name}.json")
     if ablating:
         if not arguments.table:
             ablations(study, changes, results, arguments.seeds)

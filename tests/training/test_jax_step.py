@@ -87,6 +87,16 @@ def test_a_mean_far_from_zero_does_not_drown_the_variance():
     np.testing.assert_allclose(outputs, exact * scale + offset, atol=2e-3)
 
 
+def test_bytes_are_normalised_to_floats():
+    inputs = np.random.default_rng(0).integers(0, 256, IMAGES).astype("uint8")
+    layer = normalising().layers[0]
+    weights = layer.trainable_weights, layer.non_trainable_weights
+    expected = layer.stateless_call(*weights, inputs, training=True)[0]
+    with lean_normalisation(keras.Sequential([layer])):
+        found = layer.stateless_call(*weights, inputs, training=True)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_without_compilation_it_is_the_same():
     inputs = np.random.default_rng(0).normal(2.0, 3.0, IMAGES)
     model = normalising()

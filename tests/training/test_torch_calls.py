@@ -7,6 +7,9 @@ import pytest
 if keras.backend.backend() != "torch":
     pytest.skip("torch's step", allow_module_level=True)
 
+import gc
+import weakref
+
 import torch
 from keras import layers
 
@@ -69,6 +72,21 @@ def told(x):
     return layers.Add()([x, layers.BatchNormalization()(x, training=True)])
 
 
+def with_constants(x):
+    """Sums of what no layer gives, too, and of one thing alone, which others need."""
+    ones = np.ones((1, 9, 8, 3), "float32")
+    kept = layers.BatchNormalization()(x)
+    one = layers.ReLU()(layers.Add()([kept]))
+    x = layers.Add()([x, layers.BatchNormalization()(one), ones])
+    return layers.Add()([x, kept, ones])
+
+
+def masked(x):
+    """A sum of what is normalised but for some pixels."""
+    mask = keras.ops.greater(x[..., 0], 0.0)
+    return layers.Add()([x, layers.BatchNormalization()(x, mask=mask)])
+
+
 def computed(made, images, quick, training=True):
     """Outputs, gradients of images and weights, and weights after two passes."""
     start = made.get_weights()
@@ -97,7 +115,7 @@ def images_of(made):
 
 def assert_alike(made, **tolerance):
     images = images_of(made)
-    for training in (True, False):
+    for training in (True, False, None):
         kind, expected = computed(made, images, False, training)
         found_kind, found = computed(made, images, True, training)
         assert found_kind == kind
@@ -106,7 +124,10 @@ def assert_alike(made, **tolerance):
             np.testing.assert_allclose(one / scale, other / scale, **tolerance)
 
 
-@pytest.mark.parametrize("build", [bordered, summed, broadcast, rectified, told])
+@pytest.mark.parametrize(
+    "build",
+    [bordered, summed, broadcast, rectified, told, with_constants, masked],
+)
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_networks_compute_what_they_did(build, dtype):
     before = keras.config.dtype_policy()
@@ -131,6 +152,29 @@ def test_networks_compute_what_they_did(build, dtype):
 )
 def test_backbones_compute_what_they_did(make):
     assert_alike(make(), rtol=0, atol=1e-3)
+
+
+def test_sides_that_are_not_known_may_differ():
+    def build(x):
+        pooled = layers.BatchNormalization()(layers.MaxPooling2D(9)(x))
+        return layers.ReLU()(layers.Add()([layers.BatchNormalization()(x), pooled]))
+
+    assert_alike(network(build, (None, None, 3)), rtol=0, atol=2e-4)
+
+
+def test_a_network_lives_as_long_as_its_calls_are_known():
+    """What is new would else lie where it lay, and be called as it was."""
+    known = Calls()
+    made = network(lambda x: layers.Rescaling(2.0)(x), (2,))
+    with outputs_released(made, known):
+        made(np.ones((1, 2), "float32"))
+    held = weakref.ref(made)
+    del made
+    gc.collect()
+    assert held() is not None
+    del known
+    gc.collect()
+    assert held() is None
 
 
 def test_hooks_of_torch_are_called():

@@ -52,7 +52,8 @@ def _lean_call(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
     """The layer's `call`, in training in few passes."""
 
     def lean(inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        if mask is not None or not (training and layer.trainable):
+        floats = jnp.issubdtype(inputs.dtype, jnp.floating)
+        if mask is not None or not (training and layer.trainable and floats):
             return call(inputs, training=training, mask=mask)
         dtype = jnp.promote_types(inputs.dtype, jnp.float32)
         channels = inputs.shape[-1]

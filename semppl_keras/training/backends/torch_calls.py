@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import torch
 from keras import layers
 from torch.nn.modules import module
@@ -109,6 +110,14 @@ def _is_told_more(step: Step) -> bool:
     return any(value is not None for value in others)
 
 
+def _takes_a_list(step: Step) -> bool:
+    """Whether a call is given one list of what the network computes, nothing else."""
+    if len(step.inputs) < 2 or _is_told_more(step):
+        return False
+    # Arrays and numbers may be listed, too, which are not among the inputs.
+    return len(keras.tree.flatten(step.arguments.args[0])) == len(step.inputs)
+
+
 class _DirectCalls:
     """In place of a layer, in a network that is as it was when this was made.
 
@@ -179,7 +188,7 @@ def _alone(step: Step) -> Step:
     layer = step.operation
     call = _DirectCalls(layer, layer.call, layer)
     arguments = step.arguments
-    if len(step.inputs) > 1 and not _is_told_more(step):
+    if _takes_a_list(step):
         arguments = _Listed(step.inputs)
     return dataclasses.replace(step, operation=call, arguments=arguments)
 
@@ -224,6 +233,8 @@ def _normalisation_and_sum(
     others = [key for key in addition.inputs if key not in normalisation.outputs]
     if (
         "call" not in vars(norm)
+        or _is_told_more(normalisation)
+        or not _takes_a_list(addition)
         or len(addition.inputs) != 2
         or addition.shapes[0] != addition.shapes[1]
         or (relu is not None and not _is_plain_relu(relu.operation))
@@ -232,6 +243,9 @@ def _normalisation_and_sum(
 
     def compute(inputs: Any, **training: Any) -> Any:
         images, other = inputs
+        if images.shape != other.shape:
+            # Where the network does not know a side they may yet differ.
+            return otherwise(inputs, **training)
         return normalised_in_place(norm, images, other, relu is not None, **training)
 
     def otherwise(inputs: Any, **training: Any) -> Any:
@@ -252,7 +266,8 @@ def _normalisation_and_sum(
 def _sum_and_relu(addition: Step, relu: Step) -> Step | None:
     """What is below 0 becomes 0 in the place of the sum."""
     add, cut = addition.operation, relu.operation
-    if not _is_plain_relu(cut):
+    # The sum of one thing is that thing itself, which others may need.
+    if len(addition.inputs) < 2 or not _is_plain_relu(cut):
         return None
     call = _DirectCalls(
         add, lambda inputs: add.call(inputs).relu_(), lambda inputs: cut(add(inputs))

@@ -17,10 +17,11 @@ from semppl_keras.training.backends.torch_calls import Step, called_directly
 
 
 class Calls:
-    """The calls of networks by their `id`: no dictionary, which Keras would track."""
+    """The calls of networks: no dictionary, which Keras would track."""
 
     def __init__(self) -> None:
-        self.of_networks: dict[int, list[Step] | None] = {}
+        # By the networks, not by their `id`, which others have once they are gone.
+        self.of_networks: dict[Any, list[Step] | None] = {}
 
 
 @contextlib.contextmanager
@@ -63,10 +64,10 @@ def _run(
     if call_fn is None:
         if not computes:
             steps = _steps(network, computes)
-        elif id(network) in known.of_networks:
-            steps = known.of_networks[id(network)]
+        elif network in known.of_networks:
+            steps = known.of_networks[network]
         else:
-            steps = known.of_networks[id(network)] = _steps(network, computes)
+            steps = known.of_networks[network] = _steps(network, computes)
     if steps is None:
         return type(network)._run_through_graph(network, inputs, operation_fn, call_fn)
     tensors = {id(x): tensor for x, tensor in zip(network.inputs, given, strict=False)}
