@@ -251,7 +251,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         else:
             tuned = tuned_again(folder, settings, data, trust=options.trust)
-    elif tuned and not state.step and not goes_on(settings):
+    elif tuned and settings["epochs"] and not state.step and not goes_on(settings):
         # It was interrupted after the fine-tuning and before it had trained further.
         fine_tuned = tuned_part(folder, recipe, trust=options.trust)
     if fitting is not None and settings["epochs"]:

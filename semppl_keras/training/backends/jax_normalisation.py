@@ -57,49 +57,48 @@ def _lean_call(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
             return call(inputs, training=training, mask=mask)
         dtype = jnp.promote_types(inputs.dtype, jnp.float32)
         channels = inputs.shape[-1]
-        kept_mean = layer.moving_mean.value.astype(dtype)
-        kept_variance = layer.moving_variance.value.astype(dtype)
         outputs, mean, variance = _normalised(
             inputs,
             layer.gamma.value.astype(dtype) if layer.scale else jnp.ones(channels),
             layer.beta.value.astype(dtype) if layer.center else jnp.zeros(channels),
-            kept_mean,
             layer.epsilon,
         )
-        for variable, kept, new in (
-            (layer.moving_mean, kept_mean, mean),
-            (layer.moving_variance, kept_variance, variance),
+        for variable, value in (
+            (layer.moving_mean, mean),
+            (layer.moving_variance, variance),
         ):
-            new = jax.lax.stop_gradient(new)
+            kept, new = variable.value.astype(dtype), jax.lax.stop_gradient(value)
             variable.assign(kept * layer.momentum + new * (1.0 - layer.momentum))
         return outputs.astype(layer.compute_dtype)
 
     return lean
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def _normalised(
-    inputs: Any, scale: Any, offset: Any, near: Any, epsilon: float
+    inputs: Any, scale: Any, offset: Any, epsilon: float
 ) -> tuple[Any, Any, Any]:
     """Inputs normalised over all axes but the last.
 
     Args:
-        inputs: `(..., C)`, of any floating type; statistics are of `scale`'s.
+        inputs: `(B, ..., C)`, of any floating type; statistics are of `scale`'s.
         scale, offset: `(C,)`.
-        near: `(C,)`, about where the mean lies. The variance is taken from the squares
-            of what lies around it, whose sum a mean far from zero would drown.
         epsilon: float, added to the variance.
 
     Returns:
-        Outputs `(..., C)` of the inputs' type, and mean and variance `(C,)`, through
+        Outputs `(B, ..., C)` of the inputs' type, and mean and variance `(C,)`, through
         which no gradient flows.
     """
-    outputs, mean, variance, _ = _forward(inputs, scale, offset, near, epsilon)
+    outputs, mean, variance, _ = _forward(inputs, scale, offset, epsilon)
     return outputs, mean, variance
 
 
-def _forward(inputs: Any, scale: Any, offset: Any, near: Any, epsilon: float) -> Any:
+def _forward(inputs: Any, scale: Any, offset: Any, epsilon: float) -> Any:
     axes = tuple(range(inputs.ndim - 1))
+    # About where the mean lies, by the middle of each image. The variance comes from
+    # the squares of what lies around it: those of a mean far from 0 would drown it.
+    middle = tuple(size // 2 for size in inputs.shape[1:-1])
+    near = jnp.mean(inputs[(slice(None), *middle)].astype(scale.dtype), axis=0)
     around = inputs.astype(scale.dtype) - near
     mean = jnp.mean(around, axes)
     variance = jnp.maximum(jnp.mean(jnp.square(around), axes) - jnp.square(mean), 0.0)
@@ -108,10 +107,8 @@ def _forward(inputs: Any, scale: Any, offset: Any, near: Any, epsilon: float) ->
     return outputs.astype(inputs.dtype), mean + near, variance, inverse
 
 
-def _forward_and_kept(
-    inputs: Any, scale: Any, offset: Any, near: Any, epsilon: float
-) -> Any:
-    outputs, mean, variance, inverse = _forward(inputs, scale, offset, near, epsilon)
+def _forward_and_kept(inputs: Any, scale: Any, offset: Any, epsilon: float) -> Any:
+    outputs, mean, variance, inverse = _forward(inputs, scale, offset, epsilon)
     # The inputs as they came: half as large in half precision.
     return (outputs, mean, variance), (inputs, scale, mean, inverse)
 
@@ -127,7 +124,7 @@ def _backward(epsilon: float, kept: Any, cotangents: Any) -> Any:
     of_inputs = (scale * inverse) * (
         gradient - of_offset / count - normalised * (of_scale / count)
     )
-    return of_inputs.astype(inputs.dtype), of_scale, of_offset, jnp.zeros_like(mean)
+    return of_inputs.astype(inputs.dtype), of_scale, of_offset
 
 
 _normalised.defvjp(_forward_and_kept, _backward)

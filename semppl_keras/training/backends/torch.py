@@ -125,9 +125,16 @@ class ViewTrainer(keras.Model):
             torch_processes.draw_apart(networks, index)
             feed.take_part(index, self.num_processes)
         lay_out_kernels(self, self.optimizer)
-        # As the networks are now: what calls them is found once in a training.
-        self._calls = Calls()
         return feed.fit_arguments()
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.fit`; what calls the networks' layers is found once in it."""
+        self._calls = Calls()
+        try:
+            return super().fit(*args, **kwargs)
+        finally:
+            # Layers may be other ones by the next time.
+            self._calls = None
 
     def _check_shared(self, feed: Any) -> None:
         """Refuses what several processes cannot do, or would not do alike."""
