@@ -27,7 +27,7 @@ CONSISTENCY = ROOT / "docs" / "how-to" / "consistency-training.md"
 FORMULAS = ROOT / "docs" / "methods" / "consistency.md"
 INSTEAD_OF = ROOT / "docs" / "how-to" / "instead-of.md"
 
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z\d-]*")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=documents.name)
 
@@ -203,7 +203,7 @@ def test_options_belong_to_something(page):
         ROOT.glob(f"{folder}/*.py") for folder in ("benchmarks", "examples", ".ci")
     )
     for script in itertools.chain(*scripts):
-        known.update(re.findall(r'"(--[a-z-]+)"', script.read_text(encoding="utf-8")))
+        known.update(re.findall(r'"(--[a-z\d-]+)"', script.read_text(encoding="utf-8")))
     for line in typed(page):
         assert set(OPTION.findall(line)) <= known, line
 
