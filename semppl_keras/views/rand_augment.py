@@ -127,15 +127,15 @@ class RandAugment(keras.layers.Layer):
             _posterized: ("posterize",),
             _equalized: ("equalize",),
         }
-        known = {
-            change: [name for name in names if name in drawn]
+        wanted = {
+            change: known
             for change, names in changes.items()
+            if (known := [name for name in names if name in drawn])
         }
-        changes_of_names = {change: names for change, names in known.items() if names}
         if are_at_hand(images):
-            images = _changed_apart(images, drawn, changes_of_names)
+            images = _changed_apart(images, drawn, wanted)
         else:
-            for change in changes_of_names:
+            for change in wanted:
                 images = change(images, drawn)
         return ops.clip(images, 0.0, 1.0)
 
