@@ -7,16 +7,19 @@ float32. On a GPU these passes, which wait for memory, cost more than the convol
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import keras
 from jax import numpy as jnp
 
+from semppl_keras.training.backends.normalisation_calls import normalising_by
 
-@contextlib.contextmanager
-def lean_normalisation(model: keras.Model) -> Iterator[None]:
+
+def lean_normalisation(
+    model: keras.Model,
+) -> contextlib.AbstractContextManager[None]:
     """Steps that are traced within normalise in one pass for statistics, one to apply.
 
     Backwards there is one pass for sums and one to apply, too. The numbers are Keras'
@@ -26,19 +29,7 @@ def lean_normalisation(model: keras.Model) -> Iterator[None]:
     Args:
         model: whose layers are meant, those of its networks too.
     """
-    normalising = [
-        layer
-        for layer in model._flatten_layers()
-        if type(layer) is keras.layers.BatchNormalization and _is_plain(layer)
-    ]
-    for layer in normalising:
-        # Past Keras' tracking of attributes.
-        vars(layer)["call"] = _lean_call(layer, layer.call)
-    try:
-        yield
-    finally:
-        for layer in normalising:
-            vars(layer).pop("call", None)
+    return normalising_by(model, _lean_call, _is_plain)
 
 
 def _is_plain(layer: Any) -> bool:

@@ -6,15 +6,18 @@ convolutions. TensorFlow has a single one for it, which knows its own gradient.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from semppl_keras.training.backends.normalisation_calls import normalising_by
 
-@contextlib.contextmanager
-def fused_normalisation(model: keras.Model) -> Iterator[None]:
+
+def fused_normalisation(
+    model: keras.Model,
+) -> contextlib.AbstractContextManager[None]:
     """Steps that are traced within normalise each batch of images in one operation.
 
     The numbers are Keras' up to rounding. For the trace and not for good: the layers
@@ -24,19 +27,7 @@ def fused_normalisation(model: keras.Model) -> Iterator[None]:
     Args:
         model: whose layers are meant, those of its networks too.
     """
-    layers = [
-        layer
-        for layer in model._flatten_layers()
-        if type(layer) is keras.layers.BatchNormalization and _is_plain(layer)
-    ]
-    for layer in layers:
-        # Past Keras' tracking of attributes.
-        vars(layer)["call"] = _fused_call(layer, layer.call)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            vars(layer).pop("call", None)
+    return normalising_by(model, _fused_call, _is_plain)
 
 
 def _is_plain(layer: Any) -> bool:
