@@ -128,6 +128,7 @@ def main():
     for name in ("--batch", "--steps", "--size", "--depth", "--workers"):
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--dtype", required=True)
+    parser.add_argument("--ending", default="", help="of the sides' names")
     arguments = parser.parse_args()
     sides = {
         "lightly": training(arguments, torch.contiguous_format),
@@ -137,7 +138,7 @@ def main():
         sides["lightly, channels-last, views at hand"] = training(
             arguments, torch.channels_last, views_at_hand=True
         )
-    serve(sides)
+    serve({name + arguments.ending: side for name, side in sides.items()})
 
 
 if __name__ == "__main__":

@@ -13,11 +13,15 @@ side trains in a process of its own, one at a time, and each on its backend: lig
 its documentation has it and with channels-last memory, of which the quicker counts, and
 this package on torch and on TensorFlow. Both sides hold their images in memory, as
 NumPy's arrays here and as Pillow's images there, and have torch take memory in large
-pages. On a GPU all of them must fit beside each other.
+pages. On a processor this package's `fit` has glibc keep memory between steps, too,
+which nothing in lightly does; with `--kept` lightly stands there once more with
+MALLOC_ variables that do the same for it. On a GPU all of them must fit beside each
+other.
 
 The ratios are ours over lightly's, medians over the turns: of images per second, and of
 images per second of the processor's time, which hardly depends on what else the machine
-does. The last line is JSON.
+does. Those that end in `_to_kept` are over lightly with these variables. The last line
+is JSON.
 """
 
 import argparse
@@ -31,6 +35,9 @@ from turns import Program
 
 BACKENDS = ("torch", "tensorflow", "jax")
 LIGHTLY = ("lightly", "lightly, channels-last")
+# What `fit` of this package does by itself, see its training/kept_memory.py.
+KEPT = ", memory kept"
+KEEPING = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 CLOCKS = ("wall", "processor")
 MISSING = (
     "It is lightly that is compared with, and {} cannot be imported. Install it beside "
@@ -52,6 +59,9 @@ def parsed(arguments=None):
         "--workers", type=int, default=0, help="processes that load lightly's images"
     )
     parser.add_argument("--threads", type=int, help="default: what each side chooses")
+    parser.add_argument(
+        "--kept", action="store_true", help="lightly with memory kept, too"
+    )
     return parser.parse_args(arguments)
 
 
@@ -74,12 +84,16 @@ def programs(arguments):
     # What this package sets by itself, and anybody may.
     pages = {"THP_MEM_ALLOC_ENABLE": "1"}
     loading = ("--workers", arguments.workers)
-    sides = [Program("peer_lightly.py", [*sizes, *loading], arguments.threads, **pages)]
+    lightly, threads = ["peer_lightly.py", [*sizes, *loading]], arguments.threads
+    sides = [Program(*lightly, threads, **pages)]
+    if arguments.kept:
+        lightly[1] = [*lightly[1], "--ending", KEPT]
+        sides.append(Program(*lightly, threads, **pages, **KEEPING))
     for backend in arguments.backends:
         # JAX would take three quarters of a GPU's memory in advance.
         environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         environment["KERAS_BACKEND"] = backend
-        sides.append(Program("peer_simclr.py", sizes, arguments.threads, **environment))
+        sides.append(Program("peer_simclr.py", sizes, threads, **environment))
     return {name: side for side in sides for name in side.names}
 
 
@@ -93,19 +107,20 @@ def in_turn(sides, rounds):
     return seconds
 
 
-def ratios(seconds, clocks=CLOCKS):
+def ratios(seconds, clocks=CLOCKS, lightly=LIGHTLY):
     """Ours over lightly's, by clock and backend: medians of the turns' ratios.
 
     Args:
         seconds: dict of side to dict of clock to list, as `in_turn` gives.
         clocks: those that are looked at.
+        lightly: names of the sides of which the quickest is compared with.
 
     Returns:
         dict of clock to dict of backend to float.
     """
     found = {}
     for clock in clocks:
-        best = min(LIGHTLY, key=lambda name: statistics.median(seconds[name][clock]))
+        best = min(lightly, key=lambda name: statistics.median(seconds[name][clock]))
         found[clock] = {
             backend: statistics.median(
                 theirs / own
@@ -119,13 +134,19 @@ def ratios(seconds, clocks=CLOCKS):
     return found
 
 
-def last_line(of_clock):
-    """The ratios as JSON."""
+def last_line(of_clock, to_kept=None):
+    """The ratios as JSON.
+
+    Args:
+        of_clock: what `ratios` gives.
+        to_kept: the same, over lightly with memory kept; or None.
+    """
     told = {}
     endings = {"wall": "ratio", "processor": "processor_ratio"}
-    for clock, ending in endings.items():
-        for backend, value in of_clock.get(clock, {}).items():
-            told[f"{backend}_{ending}"] = round(value, 3)
+    for found, over in ((of_clock, ""), (to_kept or {}, "_to_kept")):
+        for clock, ending in endings.items():
+            for backend, value in found.get(clock, {}).items():
+                told[f"{backend}_{ending}{over}"] = round(value, 3)
     return json.dumps(told)
 
 
@@ -154,7 +175,10 @@ def main():
     for name, of_clock in seconds.items():
         rates = [images / statistics.median(of_clock[clock]) for clock in clocks]
         print(f"| {name} | {' | '.join(f'{rate:.1f}' for rate in rates)} |")
-    print(last_line(ratios(seconds, clocks)))
+    to_kept = None
+    if arguments.kept:
+        to_kept = ratios(seconds, clocks, [name + KEPT for name in LIGHTLY])
+    print(last_line(ratios(seconds, clocks), to_kept))
 
 
 if __name__ == "__main__":

@@ -313,6 +313,15 @@ def test_ratios_are_to_the_quicker_lightly(monkeypatch):
         "torch_ratio": 1.0,
         "torch_processor_ratio": 2.0,
     }
+    kept = ["lightly, memory kept"]
+    seconds |= {kept[0]: {"wall": [2, 2, 4], "processor": [2, 2, 2]}}
+    to_kept = peers.ratios(seconds, lightly=kept)
+    assert json.loads(peers.last_line(found, to_kept)) == {
+        "torch_ratio": 1.0,
+        "torch_processor_ratio": 2.0,
+        "torch_ratio_to_kept": 1.0,
+        "torch_processor_ratio_to_kept": 0.5,
+    }
 
 
 @pytest.mark.slow

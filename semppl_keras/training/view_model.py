@@ -25,6 +25,7 @@ from semppl_keras.training.fit_callbacks import (
     as_list,
     check_initial_batch,
 )
+from semppl_keras.training.kept_memory import kept_memory
 from semppl_keras.training.known_arguments import known_arguments
 from semppl_keras.training.lost_process import lost_process
 from semppl_keras.training.metrics import check_metrics
@@ -196,7 +197,7 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
             callbacks, feed, initial_epoch, initial_batch, epochs, verbose, model=self
         )
         try:
-            with explained():
+            with explained(), kept_memory():
                 for begin, end in callbacks.parts():
                     super().fit(
                         **self.fit_arguments(feed),
