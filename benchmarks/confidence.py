@@ -27,7 +27,10 @@ from semppl_keras.evaluation.choosing import cross_validate
 from semppl_keras.evaluation.knn import unit_rows
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.probe import refitted
-from semppl_keras.evaluation.propagated_probe import propagated_probe
+from semppl_keras.evaluation.propagated_probe import (
+    propagated_probe,
+    usual_whitening,
+)
 from semppl_keras.evaluation.unit_probe import unit_probe
 from semppl_keras.networks import ImageEmbedder
 from semppl_keras.recipes.pretrained import pretrained
@@ -81,7 +84,11 @@ def classifiers(learned, labels, num_classes):
     count = len(labels)
     labelled = learned[:count]
     probe = unit_probe(labelled, labels)
-    graph = NeighbourGraph(learned, np.arange(len(learned)) < count)
+    graph = NeighbourGraph(
+        learned,
+        np.arange(len(learned)) < count,
+        whitening=usual_whitening(len(learned)),
+    )
 
     def linear(given):
         return refitted(probe, labelled[given >= 0], given[given >= 0])

@@ -29,6 +29,7 @@ from semppl_keras.evaluation.propagated_probe import (
     averaged_shares,
     balanced_label_weights,
     propagated_probe,
+    usual_whitening,
 )
 from semppl_keras.evaluation.unit_probe import USUAL_C, unit_probe
 
@@ -57,7 +58,11 @@ class Features:
         self.num_classes = int(self.labels.max()) + 1
         self.units = unit_rows(self.rows).astype("float64")
         self.units_of_test = unit_rows(self.test).astype("float64")
-        self.graph = NeighbourGraph(self.rows, np.ones(len(self.rows), bool))
+        self.graph = NeighbourGraph(
+            self.rows,
+            np.ones(len(self.rows), bool),
+            whitening=usual_whitening(len(self.rows)),
+        )
 
     def regression(self, rows, labels, **settings):
         """Plain logistic regression, as anybody would fit it."""

@@ -21,7 +21,10 @@ from threadpoolctl import threadpool_limits
 
 from semppl_keras.evaluation import stranger_shares
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
-from semppl_keras.evaluation.propagated_probe import propagated_probe
+from semppl_keras.evaluation.propagated_probe import (
+    propagated_probe,
+    usual_whitening,
+)
 from semppl_keras.runs.candidates import shares_of
 
 # Strangers among the pictures without labels.
@@ -32,7 +35,8 @@ def found(labelled, labels, others, strange, tested=None):
     """By row what is made of labelled pictures and of others."""
     rows = np.concatenate([labelled, others])
     known = np.concatenate([labels, np.full(len(others), -1)])
-    graph, num_classes = NeighbourGraph(rows, known >= 0), int(labels.max()) + 1
+    graph = NeighbourGraph(rows, known >= 0, whitening=usual_whitening(len(rows)))
+    num_classes = int(labels.max()) + 1
 
     def probe(members=None):
         return propagated_probe(graph, rows, known, num_classes, members=members)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from semppl_keras.backbones.directions import EvenDirections, find_directions
 from semppl_keras.evaluation.approximate_neighbours import (
     approximate_neighbours,
     can_approximate,
@@ -17,6 +18,8 @@ from semppl_keras.evaluation.knn import smallest, unit_rows
 ROWS_AT_ONCE, _SIMILARITY_BYTES = 256, 2**27
 # So many rows are joined with approximate neighbours where nobody says otherwise.
 MOST_EXACT = 20_000
+# Directions that are kept, of half as many images at the most: the others are noise.
+_COMPONENTS = 256
 # So many more than are asked for are compared exactly: which of equally near rows a
 # matrix product puts first differs between processors.
 _MORE = 16
@@ -38,11 +41,15 @@ class NeighbourGraph:
             faiss finds, some of which may not be the nearest. None: where there are
             more rows than `max_exact` and than 20,000, and faiss is installed; told by
             a warning.
+        whitening: In [0, 1]; above 0 it is the directions that features are most spread
+            over, evened out by so much (`backbones.directions`), whose similarity
+            counts.
         seed: Draws the others.
         progress: Function of (what is done: str, how many, of how many).
 
     Attributes:
         approximate: Whether the neighbours are approximate.
+        directions: `EvenDirections` of the features, or None without whitening.
         rows: `(M,)` indices of the rows that are joined, ascending.
         weights: `(M, M)` scipy sparse matrix, symmetric, each edge divided by the
             square roots of the sums of weights at its ends.
@@ -60,6 +67,7 @@ class NeighbourGraph:
         power: float = 3.0,
         max_exact: int = MOST_EXACT,
         approximate: bool | None = None,
+        whitening: float = 0.0,
         seed: int = 0,
         progress: Progress | None = None,
     ) -> None:
@@ -73,6 +81,10 @@ class NeighbourGraph:
             raise ValueError(
                 f"`max_exact` must be at least 2. Received: max_exact={max_exact}."
             )
+        if not 0 <= whitening <= 1:
+            raise ValueError(
+                f"`whitening` must lie in [0, 1]. Received: whitening={whitening}."
+            )
         self._power = power
         if approximate is None:
             approximate = _is_for_approximation(len(features), max_exact)
@@ -81,6 +93,8 @@ class NeighbourGraph:
         self.rows = _joined(needed, most, seed)
         rest = np.setdiff1d(np.arange(len(features)), self.rows)
         self._rest, self._length = rest, len(features)
+        self.directions = _directions(features[self.rows], whitening, seed)
+        features = self._compared(features)
         joined = unit_rows(features[self.rows])
         what = "approximate neighbours" if approximate else "neighbours"
         count = Count(f"{what} of images", len(features), progress)
@@ -123,10 +137,14 @@ class NeighbourGraph:
             `(M, C)`, the mean of the nearest joined rows, as `attached` takes it.
         """
         count = Count("neighbours of images", len(features))
-        queries = unit_rows(features)
+        queries = unit_rows(self._compared(features))
         nearest, similarities = _nearest(self._joined, queries, self._k, count)
         edges = self._edges(nearest, similarities, len(self._joined))
         return _means(edges, shares[self.rows])
+
+    def _compared(self, features: np.ndarray) -> np.ndarray:
+        """What of features their similarities are of."""
+        return features if self.directions is None else self.directions.of(features)
 
     def _edges(self, nearest: np.ndarray, similarities: np.ndarray, size: int) -> Any:
         """`(rows, size)` sparse matrix of the weights of nearest rows."""
@@ -136,6 +154,18 @@ class NeighbourGraph:
         weights = np.maximum(similarities, 0) ** self._power
         starts = np.arange(0, rows * k + 1, k) if k else np.zeros(rows + 1, int)
         return csr_array((weights.ravel(), nearest.ravel(), starts), shape=(rows, size))
+
+
+def _directions(
+    features: np.ndarray, whitening: float, seed: int
+) -> EvenDirections | None:
+    """Those of rows, or of `MOST_EXACT` of them; None without whitening."""
+    if not whitening or len(features) < 2:
+        return None
+    if len(features) > MOST_EXACT:
+        generator = np.random.default_rng(seed)
+        features = features[generator.choice(len(features), MOST_EXACT, replace=False)]
+    return find_directions(features, min(_COMPONENTS, len(features) // 2), whitening)
 
 
 def _means(edges: Any, shares: np.ndarray) -> np.ndarray:

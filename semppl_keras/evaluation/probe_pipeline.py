@@ -3,9 +3,11 @@
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from semppl_keras.backbones.directions import EvenDirections
 from semppl_keras.evaluation.inputs import known_rows
 
 
@@ -19,6 +21,28 @@ class ProbePipeline(Pipeline):
         """
         labels, predicted = known_rows(y, "labels", self.predict(X))
         return float(np.mean(predicted == labels))
+
+
+class OnDirections(TransformerMixin, BaseEstimator):
+    """A step that gives what features are in some directions, found beforehand.
+
+    Args:
+        directions: `EvenDirections`.
+    """
+
+    def __init__(self, directions: EvenDirections) -> None:
+        self.directions = directions
+
+    def fit(self, X: Any, y: Any = None) -> "OnDirections":
+        """Nothing is fitted."""
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """`(N, K)` of features `(N, F)`."""
+        return self.directions.of(np.asarray(X))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
 
 
 class AdjustedRegression(LogisticRegression):

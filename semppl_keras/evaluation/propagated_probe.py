@@ -9,6 +9,9 @@ from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.propagation import spread_labels
 from semppl_keras.evaluation.unit_probe import USUAL_C, unit_probe
 
+# How far the directions of features are evened out before a graph joins images, and
+# how many images it takes to tell which directions there are.
+_WHITENING, _LEAST_FOR_DIRECTIONS = 0.3, 500
 # How much a given label counts, where another one counts as much as the square of its
 # share.
 _GIVEN = 3.0
@@ -34,15 +37,17 @@ def propagated_probe(
 
     What the graph says of an image, and what logistic regression on the labels given
     does, are averaged: one follows what the images have in common, the other is not led
-    astray by images that lie between classes. It says the same of any other image. How
-    it was found: docs/results/pretrained.md.
+    astray by images that lie between classes. The last regression sees the features
+    as the graph does, evened out where that has directions of its own: few labels do
+    not tell which directions matter, and the many that it has by then do. It says the
+    same of any other image. How it was found: docs/results/pretrained.md.
 
     However many labels a class has, together they count as much as those of any other:
     how frequent the classes are is told by the images that the graph gives them, and
     not by how many somebody has labelled (docs/results/labels.md).
 
     Args:
-        graph: `NeighbourGraph` of the features.
+        graph: `NeighbourGraph` of the features, best with `usual_whitening`.
         features: `(N, F)`, finite.
         labels: `(N,)` integers in [0, num_classes), at least two classes, and -1 where
             no class is known.
@@ -67,7 +72,19 @@ def propagated_probe(
         # Hardly any, and not none: who has a class is to have an image of it.
         counts = counts * np.maximum(members, _LEAST_MEMBER)
     guesses[known], counts[known] = labels[known], _GIVEN * weights[known]
-    return unit_probe(features, guesses, c=USUAL_C, sample_weight=counts, balance=False)
+    return unit_probe(
+        features,
+        guesses,
+        c=USUAL_C,
+        sample_weight=counts,
+        balance=False,
+        directions=graph.directions,
+    )
+
+
+def usual_whitening(num_images: int) -> float:
+    """The `whitening` of a graph over so many images: none over a few hundred."""
+    return _WHITENING if num_images >= _LEAST_FOR_DIRECTIONS else 0.0
 
 
 def averaged_shares(

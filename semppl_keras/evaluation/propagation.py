@@ -32,6 +32,7 @@ def propagate_labels(
     balance: bool = False,
     max_exact: int = MOST_EXACT,
     approximate: bool | None = None,
+    whitening: float = 0.0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> np.ndarray:
@@ -67,6 +68,10 @@ def propagate_labels(
             faiss finds (`pip install "semppl_keras[neighbours]"`), nearly all of which
             are the nearest. None: where there are more than `max_exact` and than
             20,000, and faiss is installed; told by a warning.
+        whitening: In [0, 1]; above 0 the features' 256 directions of largest variance
+            are compared in their place (of half as many as there are rows at the most),
+            each divided by its deviation to this power. 0.3 is what a run takes of 500
+            images or more (docs/results/pretrained.md).
         seed: Of the choice of rows that are joined, and of approximate neighbours.
         progress: Function of (what is done: str, how many, of how many).
 
@@ -94,6 +99,7 @@ def propagate_labels(
         power=power,
         max_exact=max_exact,
         approximate=approximate,
+        whitening=whitening,
         seed=seed,
         progress=progress,
     )

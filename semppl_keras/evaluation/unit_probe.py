@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from semppl_keras.backbones.directions import EvenDirections
 from semppl_keras.evaluation.inputs import as_features, known_rows
 
 # Inverse strengths of the L2 penalty, the strongest penalty first.
@@ -23,6 +24,7 @@ def unit_probe(
     c: float | None = None,
     sample_weight: Any = None,
     balance: bool = True,
+    directions: EvenDirections | None = None,
     seed: int = 0,
 ) -> Any:
     """Fits logistic regression to features brought to length 1.
@@ -41,6 +43,8 @@ def unit_probe(
             single row.
         sample_weight: `(N,)` not negative, how much each row counts; with `c` alone.
         balance: As for `linear_probe`, by the sums of the weights.
+        directions: `backbones.directions.EvenDirections` that features are looked at
+            in, such as those of a `NeighbourGraph`; None for what they are.
         seed: Shuffles the folds.
 
     Returns:
@@ -60,7 +64,11 @@ def unit_probe(
     from sklearn.preprocessing import Normalizer
     from threadpoolctl import threadpool_limits
 
-    from semppl_keras.evaluation.probe_pipeline import AdjustedRegression, ProbePipeline
+    from semppl_keras.evaluation.probe_pipeline import (
+        AdjustedRegression,
+        OnDirections,
+        ProbePipeline,
+    )
 
     # In float64 a weak penalty finds its optimum; many rows are left in float32.
     features = as_features(features, "features")
@@ -80,8 +88,10 @@ def unit_probe(
             f"{len(labels)} labels, all {classes[0]}."
         )
     regression = AdjustedRegression if balance else LogisticRegression
+    looked_at = [] if directions is None else [("directions", OnDirections(directions))]
     probe = ProbePipeline(
         [
+            *looked_at,
             ("normalizer", Normalizer()),
             ("logisticregression", regression(C=c or USUAL_C, max_iter=300)),
         ]

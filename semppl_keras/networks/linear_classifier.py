@@ -21,7 +21,8 @@ def linear_classifier(
     """Puts a fitted linear probe on a backbone: images to probabilities.
 
     Standardisation and regression are both linear, so that one layer does both;
-    features of which the directions were probed pass another before it.
+    features that were probed by their directions, evened out or not, pass others before
+    it.
 
     Args:
         backbone: built `keras.Model` from views `(B, s, s, C)` to features `(B, F)`,
@@ -71,13 +72,29 @@ def linear_head(probe: Any, num_classes: int) -> keras.Model:
     weights = np.zeros((len(of_probe), num_classes))
     bias = np.full(num_classes, _NEVER)
     weights[:, classes], bias[classes] = of_probe, bias_of_probe
-    layers = [keras.layers.Input((len(weights),))]
+    layers, parameters, width = [], [], len(weights)
+    if (directions := _directions(probe)) is not None:
+        width = len(directions.kernel)
+        # Which they are was told by many images, and is not for a few to change.
+        layers.append(
+            keras.layers.Dense(
+                len(weights), dtype="float32", name="even_directions", trainable=False
+            )
+        )
+        parameters += [directions.kernel, directions.bias]
     if _takes_directions(probe):
         layers.append(keras.layers.UnitNormalization(dtype="float32", name="direction"))
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")
-    head = keras.Sequential([*layers, logits], name="head")
-    logits.set_weights([weights, bias])
+    inputs = keras.layers.Input((width,))
+    head = keras.Sequential([inputs, *layers, logits], name="head")
+    head.set_weights([*parameters, weights, bias])
     return head
+
+
+def _directions(probe: Any) -> Any:
+    """`EvenDirections` that a probe looks at features in, or None."""
+    step = getattr(probe, "named_steps", {}).get("directions")
+    return None if step is None else step.directions
 
 
 def _takes_directions(probe: Any) -> bool:
@@ -88,7 +105,7 @@ def _affine(probe: Any) -> tuple[np.ndarray, np.ndarray]:
     """Weights `(F, C)` and bias `(C,)` of a probe on features as they are, or on their
     directions."""
     if hasattr(probe, "steps"):
-        scaler, regression = (step for _, step in probe.steps)
+        scaler, regression = (step for _, step in probe.steps[-2:])
         weights = regression.coef_.T.astype("float64")
         bias = regression.intercept_.astype("float64")
         if len(regression.classes_) == 2:

@@ -11,6 +11,7 @@ from semppl_keras.data.few_labels import rows_of
 from semppl_keras.evaluation import balanced_accuracy
 from semppl_keras.evaluation.inputs import UNKNOWN
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
+from semppl_keras.evaluation.propagated_probe import usual_whitening
 from semppl_keras.networks import ImageEmbedder
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
@@ -69,6 +70,7 @@ class Embedded:
             self.learned,
             np.arange(len(self.learned)) < len(self.labels),
             max_exact=MOST_IMAGES,
+            whitening=usual_whitening(len(self.learned)),
             progress=Progress("Measuring,"),
         )
 

@@ -1,5 +1,6 @@
 """Which classifier is chosen by a few labels, and the probes to choose among."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -7,8 +8,9 @@ from semppl_keras.evaluation import linear_probe
 from semppl_keras.evaluation.choosing import CrossValidation, choose, cross_validate
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.probe import refitted
-from semppl_keras.evaluation.propagated_probe import propagated_probe
+from semppl_keras.evaluation.propagated_probe import propagated_probe, usual_whitening
 from semppl_keras.evaluation.unit_probe import penalty_of, unit_probe
+from semppl_keras.networks import linear_head
 
 pytestmark = pytest.mark.any_backend
 
@@ -227,3 +229,29 @@ def test_a_propagated_probe_knows_what_the_others_look_like():
     alone = unit_probe(features[known], labels[known], c=10.0)
     assert probe.score(features, truth) > 0.97
     assert probe.score(features, truth) > alone.score(features, truth) + 0.1
+
+
+def test_directions_are_evened_out_of_many_images_alone():
+    assert usual_whitening(499) == 0
+    assert 0 < usual_whitening(500) == usual_whitening(20_000) < 1
+
+
+def test_a_propagated_probe_of_evened_directions_is_a_head_of_the_features():
+    generator = np.random.default_rng(0)
+    truth = np.arange(120) % 3
+    features = generator.normal(size=(120, 6)) + 3 * np.eye(6)[truth]
+    features[:, 5] *= 50
+    labels = np.where(np.arange(120) < 12, truth, -1)
+    graph = NeighbourGraph(features, labels >= 0, whitening=0.3)
+    probe = propagated_probe(graph, features, labels, 4)
+    plain = NeighbourGraph(features, labels >= 0)
+    as_they_are = propagated_probe(plain, features, labels, 4)
+    assert probe.score(features, truth) > as_they_are.score(features, truth) + 0.1
+    head = linear_head(probe, 4)
+    logits = keras.ops.convert_to_numpy(head(features.astype("float32")))
+    given = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(given[:, :3], probe.predict_proba(features), atol=1e-5)
+    np.testing.assert_array_equal(given[:, 3], 0)
+    # A training of the head leaves the directions as they are.
+    trained = {weight.path.split("/")[-2] for weight in head.trainable_variables}
+    assert trained == {"logits"}

@@ -94,6 +94,39 @@ def test_shares_are_those_of_a_naive_reference(settings):
     )
 
 
+def _evened(features, whitening):
+    """Coordinates along the principal axes, divided by powers of their deviations."""
+    centred = features.astype("float64") - features.astype("float64").mean(axis=0)
+    variances, axes = np.linalg.eigh(centred.T @ centred / (len(features) - 1))
+    return centred @ axes / variances ** (whitening / 2)
+
+
+@pytest.mark.parametrize("whitening", [0.3, 1.0])
+def test_shares_of_evened_directions_are_those_of_a_naive_reference(whitening):
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(60, 5)) * [9.0, 4.0, 2.0, 1.0, 0.3] + 5
+    labels = np.full(60, -1)
+    labels[[0, 1, 2, 3, 58]] = [0, 1, 2, 0, 1]
+    np.testing.assert_allclose(
+        propagate_labels(features, labels, whitening=whitening),
+        _reference(_evened(features, whitening), labels, 3),
+        atol=1e-5,
+    )
+
+
+def test_evened_directions_see_past_one_that_says_nothing():
+    features, labels, truth = _blobs(labelled=2, spread=0.5)
+    loud = np.random.default_rng(1).normal(size=(len(features), 1)) * 1000
+    features = np.concatenate([features, loud], axis=1)
+    misled = propagate_labels(features, labels).argmax(axis=1)
+    evened = propagate_labels(features, labels, whitening=1.0).argmax(axis=1)
+    assert np.mean(misled == truth) < 0.85
+    assert np.mean(evened == truth) > 0.95
+    # Images that are not joined are compared in the same directions.
+    part = propagate_labels(features, labels, whitening=1.0, max_exact=150)
+    assert np.mean(part.argmax(axis=1) == truth) > 0.95
+
+
 def test_moons_are_told_apart_by_two_labels_each():
     features, labels, classes = _moons()
     assert np.mean(propagate_labels(features, labels).argmax(axis=1) == classes) > 0.99
@@ -208,6 +241,7 @@ def test_a_single_row_and_two():
         ({"num_classes": 0}, "num_classes"),
         ({"neighbours": 0}, "neighbours=0"),
         ({"power": 0}, "power=0"),
+        ({"whitening": 1.5}, "whitening=1.5"),
         ({"alpha": 1}, "alpha=1"),
         ({"steps": 0}, "steps=0"),
         ({"max_exact": 1}, "max_exact=1"),
