@@ -69,6 +69,50 @@ class ScalarLogs(keras.callbacks.Callback):
         return self._writers[run]
 
 
+class StepLogs(keras.callbacks.Callback):
+    """Writes each step's logs as TensorBoard scalars, on every backend.
+
+    They are named as `keras.callbacks.TensorBoard` names them: `batch_loss`, a mean
+    over the epoch until then, as Keras has it. Training that is resumed goes on in a
+    new file; what an earlier, interrupted run wrote beyond `first_step` is superseded.
+
+    Args:
+        log_dir: Folder to write to; `tensorboard --logdir` shows it.
+        first_step: int, the number of the step that is the first, from 0.
+
+    Raises:
+        ImportError: The `tensorboard` package is not installed.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike[str], first_step: int = 0) -> None:
+        super().__init__()
+        event_writer_modules()
+        self.log_dir = pathlib.Path(log_dir)
+        self._step = first_step
+        self._writer: EventFile | None = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.on_train_end()
+        self._writer = EventFile(self.log_dir, self._step)
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        if self._writer is not None:
+            for name, value in (logs or {}).items():
+                self._writer.add_scalar("batch_" + name, float(value), self._step)
+        self._step += 1
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._writer is not None:
+            self._writer.flush()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
+
 class EventFile:
     """A file of scalars and images that TensorBoard reads.
 

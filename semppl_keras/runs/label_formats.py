@@ -11,6 +11,7 @@ from semppl_keras.data.images.source_names import kind_and_rest
 from semppl_keras.data.tables.fiftyone import FOLDER, LABELS, MANIFEST, uuids
 from semppl_keras.data.tables.formats import FORMATS
 from semppl_keras.data.tables.guesses import Guesses
+from semppl_keras.data.tables.label_studio import INTERFACE
 from semppl_keras.reports.tables import counted
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.label_table import (
@@ -24,7 +25,7 @@ from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.whole_files import whole_file
 
-_TABLE, _FIFTYONE = "csv", "fiftyone"
+_TABLE, _FIFTYONE, _LABEL_STUDIO = "csv", "fiftyone", "label-studio"
 # Where labels go that nobody has named a place for; of FiftyOne's a folder.
 OUT = {
     "csv": "labels.csv",
@@ -96,6 +97,8 @@ def label_files(options: LabelOptions) -> list[pathlib.Path]:
     if label_format(options) == _FIFTYONE:
         # With copies there is none, and an earlier one would count for more than these.
         files.append(out.with_name(MANIFEST))
+    if label_format(options) == _LABEL_STUDIO:
+        files.append(out.with_suffix(INTERFACE))
     return files
 
 

@@ -25,7 +25,12 @@ from semppl_keras.runs.label_checks import (
     check_sources,
     table_and_page,
 )
-from semppl_keras.runs.label_formats import check_copies, label_files, write_labels
+from semppl_keras.runs.label_formats import (
+    check_copies,
+    label_files,
+    label_format,
+    write_labels,
+)
 from semppl_keras.runs.label_table import skipped_path
 from semppl_keras.runs.options.label import LabelOptions
 from semppl_keras.runs.prediction_progress import PredictionProgress
@@ -153,7 +158,8 @@ def label_with(options: LabelOptions) -> Labels:
     labelled = finished.labelled
     remarks = write_labels(options, labels, labelled.names)
     write_skipped(skipped_path(table), labels.skipped)
-    _tell(labels, table, options.min_confidence)
+    as_table = label_format(options) == "csv"
+    _tell(labels, table, options.min_confidence, as_table=as_table)
     calibrated = finished.temperature(options.classifier) is not None
     if options.move_into is not None:
         places = list(labels.names)
@@ -179,11 +185,11 @@ def label_with(options: LabelOptions) -> Labels:
         chosen = write_review(sheet, table, labels, finished, count)
         labels = dataclasses.replace(labels, review=chosen)
         tell(f"To look through and label by hand: {sheet}")
-    _tell_mistakes(labels, calibrated=calibrated)
+    _tell_mistakes(labels, calibrated=calibrated, as_table=as_table)
     return labels
 
 
-def _tell_mistakes(labels: Labels, *, calibrated: bool) -> None:
+def _tell_mistakes(labels: Labels, *, calibrated: bool, as_table: bool) -> None:
     """The last lines: how far the table can be trusted."""
     total = len(labels.rows)
     if not total:
@@ -191,7 +197,8 @@ def _tell_mistakes(labels: Labels, *, calibrated: bool) -> None:
     by = "" if calibrated else ", by confidences that no labels were held out to check"
     strangers = round(labels.expected_strangers)
     if strangers:
-        tell(f"About {strangers:,} may show none of the classes: see none_of_these")
+        which = "see none_of_these" if as_table else "--format csv says which"
+        tell(f"About {strangers:,} may show none of the classes: {which}")
     tell(
         f"About {labels.expected_mistakes:,.0f} of {total:,} are expected to be wrong"
         f"{by}"
@@ -305,7 +312,9 @@ def _given_label(finished: FinishedRun, name: str, rows: Sequence[int]) -> str:
     return finished.class_names[labels.pop()] if len(labels) == 1 else ""
 
 
-def _tell(labels: Labels, out: pathlib.Path, least: float | None) -> None:
+def _tell(
+    labels: Labels, out: pathlib.Path, least: float | None, *, as_table: bool
+) -> None:
     for entry in labels.skipped[:_TOLD]:
         tell(f"not read: {shown(entry.name)}: {shown(entry.reason)}", error=True)
     kept = labels.rows
@@ -317,8 +326,8 @@ def _tell(labels: Labels, out: pathlib.Path, least: float | None) -> None:
     given = sum(labels.given[index] != "" for index in kept)
     if given:
         tell(
-            f"{counted(given, 'of them has', 'of them have')} a label already: "
-            "given_label in the table"
+            f"{counted(given, 'of them has', 'of them have')} a label already"
+            + (": given_label in the table" if as_table else "")
         )
     if least is not None:
         others = counted(len(labels.names) - len(kept), "other is", "others are")

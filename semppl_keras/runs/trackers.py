@@ -1,32 +1,36 @@
 """Programs that follow a training, beside what the run folder has of it.
 
-Each is called through the Keras callback that it comes with, and imported only where it
-is asked for: `wandb.integration.keras.WandbMetricsLogger` (docs.wandb.ai, "Keras
-callbacks"), `mlflow.keras.MlflowCallback` (mlflow.org, "mlflow.keras.callback") and
-`keras.callbacks.TensorBoard`.
+Each is imported only where it is asked for, and called through its own functions: its
+callback for Keras asks for TensorFlow (wandb), or takes the optimiser's settings of a
+second stage for a change that it refuses (mlflow). Tried with wandb 0.31, mlflow 3.17
+and tensorboard 2.21.
 """
 
 import contextlib
 import importlib
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
 
+from semppl_keras.callbacks.scalar_logs import StepLogs
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.train import TRACKERS
+from semppl_keras.runs.telling import tell
 from semppl_keras.runs.whole_files import write_whole
 
-# What has to be imported, and what to install for it.
+# What has to be imported, which is also what to install for it.
 _MODULES = {
-    "wandb": ("wandb.integration.keras", "wandb"),
-    "mlflow": ("mlflow.keras", "mlflow"),
-    "tensorboard": ("tensorflow.summary", "tensorflow"),
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+    "tensorboard": "tensorboard.summary.writer.record_writer",
 }
 # Runs of wandb and of mlflow are called so, by which one goes on.
 _IDENTIFIER = re.compile(r"[0-9A-Za-z]{4,64}")
+# What a shell says of a process that Ctrl-C has ended, and wandb with it.
+_INTERRUPTED = 255
 
 
 def check_tracker(name: str | None) -> None:
@@ -37,13 +41,12 @@ def check_tracker(name: str | None) -> None:
     """
     if name is None:
         return
-    module, package = _MODULES[name]
     try:
-        importlib.import_module(module)
+        importlib.import_module(_MODULES[name])
     except ImportError as error:
         raise RunError(
-            f"--log {name} needs the package {package}, which cannot be imported "
-            f"({error}). Install it (pip install {package}), or leave --log out: the "
+            f"--log {name} needs the package {name}, which cannot be imported "
+            f"({error}). Install it (pip install {name}), or leave --log out: the "
             "run folder has the logs of every training."
         ) from error
 
@@ -55,7 +58,8 @@ def tracked(
     """Within it a training is followed.
 
     A run of the tracker that is open already is taken, and left open. One that was
-    opened for a training that goes on is opened again.
+    opened for a training that goes on is opened again. One that was opened here says in
+    the end whether the training has come to its own.
 
     Args:
         name: One of `TRACKERS`, or None for none.
@@ -65,6 +69,9 @@ def tracked(
 
     Yields:
         Callbacks for `fit`.
+
+    Raises:
+        RunError: The tracker is not installed, or cannot begin a run.
     """
     if name is None:
         yield []
@@ -74,30 +81,65 @@ def tracked(
         yield [callback]
 
 
+class EpochLogs(keras.callbacks.Callback):
+    """Says the logs of each epoch, and its learning rate, to a function.
+
+    Args:
+        log: Function of a dict of floats by name and of the number of the epoch, from
+            0.
+    """
+
+    def __init__(self, log: Callable[[dict[str, float], int], None]) -> None:
+        super().__init__()
+        self._log = log
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        rate = self.model.optimizer.learning_rate
+        values["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
+        self._log(values, epoch)
+
+
 @contextlib.contextmanager
 def _wandb(
     folder: pathlib.Path, settings: Mapping[str, Any], step: int
 ) -> Iterator[keras.callbacks.Callback]:
     wandb = importlib.import_module("wandb")
-    logger = importlib.import_module("wandb.integration.keras").WandbMetricsLogger
-    own = None
-    if wandb.run is None:
-        file = folder / "logs" / "wandb.id"
-        identifier = _noted(file) or wandb.util.generate_id()
-        own = wandb.init(
+    if wandb.run is not None:
+        yield _wandb_logs(wandb.run, own=False)
+        return
+    file = folder / "logs" / "wandb.id"
+    # Its files are where its own settings say: there are links among them, which no run
+    # folder may hold.
+    try:
+        run = wandb.init(
             project="semppl",
             name=folder.name,
-            id=identifier,
-            dir=str(folder / "logs"),
+            id=_noted(file),
             config=dict(settings),
             resume="allow",
         )
-        write_whole(file, identifier)
-    try:
-        yield logger(initial_global_step=step)
-    finally:
-        if own is not None:
-            own.finish()
+    except wandb.Error as error:
+        raise _not_begun(
+            "wandb", error, "wandb login, or set WANDB_MODE=offline"
+        ) from error
+    write_whole(file, run.id)
+    with _finished(lambda status: run.finish(exit_code=status)):
+        yield _wandb_logs(run, own=True)
+
+
+def _wandb_logs(run: Any, *, own: bool) -> EpochLogs:
+    """What says an epoch to a run of wandb, by the names of its callback for Keras."""
+    run.define_metric("epoch/epoch")
+    run.define_metric("epoch/*", step_metric="epoch/epoch")
+
+    def log(values: dict[str, float], epoch: int) -> None:
+        named = {f"epoch/{name}": value for name, value in values.items()}
+        # Pieces of a training have steps of their own each, if they are not told.
+        # Somebody else's run may be at a later step, and takes no earlier ones.
+        run.log({**named, "epoch/epoch": epoch}, **({"step": epoch} if own else {}))
+
+    return EpochLogs(log)
 
 
 @contextlib.contextmanager
@@ -105,29 +147,78 @@ def _mlflow(
     folder: pathlib.Path, settings: Mapping[str, Any], step: int
 ) -> Iterator[keras.callbacks.Callback]:
     mlflow = importlib.import_module("mlflow")
-    callback = importlib.import_module("mlflow.keras").MlflowCallback
+    errors = importlib.import_module("mlflow.exceptions")
+
+    def log(values: dict[str, float], epoch: int) -> None:
+        # A server that is slow, or gone, holds up no training.
+        mlflow.log_metrics(values, step=epoch, synchronous=False)
+
     if mlflow.active_run() is not None:
-        yield callback()
+        yield EpochLogs(log)
         return
     file = folder / "logs" / "mlflow.id"
     identifier = _noted(file)
-    with mlflow.start_run(run_id=identifier, run_name=folder.name) as run:
-        write_whole(file, run.info.run_id)
-        if identifier is None:
+    run = None
+    if identifier is not None:
+        try:
+            run = mlflow.start_run(run_id=identifier)
+        except errors.MlflowException as error:
+            tell(
+                f"Note: mlflow has no run {identifier} that could go on ({error}): "
+                "this is a new one. It is where MLFLOW_TRACKING_URI was, or the folder "
+                "in which the training was begun."
+            )
+    try:
+        if run is None:
+            run = mlflow.start_run(run_name=folder.name)
+            mlflow.log_params(_parameters(settings))
             mlflow.log_dict(dict(settings), "run.json")
-        yield callback()
+    except errors.MlflowException as error:
+        raise _not_begun("mlflow", error, "see MLFLOW_TRACKING_URI") from error
+    write_whole(file, run.info.run_id)
+    names = {0: "FINISHED", _INTERRUPTED: "KILLED"}
+    with _finished(lambda status: mlflow.end_run(names.get(status, "FAILED"))):
+        yield EpochLogs(log)
+
+
+def _parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those settings by which runs are compared: what is no list, and was said."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = value if name == "versions" and isinstance(value, Mapping) else None
+        for key, one in (inner or {"": value}).items():
+            if isinstance(one, str | int | float):
+                flat[f"{name}.{key}" if key else name] = one
+    return flat
 
 
 @contextlib.contextmanager
 def _tensorboard(
     folder: pathlib.Path, settings: Mapping[str, Any], step: int
 ) -> Iterator[keras.callbacks.Callback]:
-    # Epochs are in `logs` as they are; these are steps, which it counts from 0 wherever
-    # a training goes on.
-    yield keras.callbacks.TensorBoard(
-        str(folder / "logs" / f"steps_from_{step}"),
-        write_graph=False,
-        update_freq="batch",
+    # Epochs are in `logs` as they are.
+    yield StepLogs(folder / "logs" / "steps", step)
+
+
+@contextlib.contextmanager
+def _finished(finish: Callable[[int], Any]) -> Iterator[None]:
+    """In the end of it a run of a tracker is told how it went: 0, 1 or
+    `_INTERRUPTED`."""
+    status = 1
+    try:
+        yield
+        status = 0
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
+        raise
+    finally:
+        finish(status)
+
+
+def _not_begun(name: str, error: Exception, remedy: str) -> RunError:
+    return RunError(
+        f"--log {name} must be able to begin a run. Received: {error} To begin one, "
+        f"{remedy}; or leave --log out: the run folder has the logs of every training."
     )
 
 

@@ -125,9 +125,12 @@ def train_with(options: TrainOptions) -> TrainedRun:
         try:
             return _run(folder, options)
         except BaseException:
-            if options.from_run is not None and not (folder / "run.json").exists():
+            if not (folder / "run.json").exists():
                 # Nothing of it was there before, and the same command is to do.
-                remove_copies(folder)
+                if options.from_run is not None:
+                    remove_copies(folder)
+                # What a tracker has begun with.
+                shutil.rmtree(folder / "logs", ignore_errors=True)
             raise
 
 

@@ -61,15 +61,27 @@ def test_fiftyones_folder_with_its_images(run, photos, tmp_path, capsys):
     assert sorted(row.path for row in rows) == sorted(photos.glob("*.png"))
 
 
-def test_the_ending_says_the_form(run, photos, tmp_path):
+def test_the_ending_says_the_form(run, photos, tmp_path, capsys):
     assert _label(run, photos, "--out", str(tmp_path / "features.npz")) == 0
     with np.load(tmp_path / "features.npz", allow_pickle=False) as arrays:
         assert arrays["embeddings"].shape[0] == len(arrays["paths"]) == 6
         assert set(arrays["labels"]) <= set(arrays["class_names"])
     tasks = tmp_path / "tasks.json"
     options = ("--format", "label-studio", "--min-confidence", "0", "--out", str(tasks))
+    capsys.readouterr()
     assert _label(run, photos, *options) == 0
     assert len(json.loads(tasks.read_text(encoding="utf-8"))) == 6
+    # What a person has to know of Label Studio, and nothing of columns it has none of.
+    out = capsys.readouterr().out
+    assert f"(local files) {photos}" in out
+    assert "see none_of_these" not in out
+    interface = tmp_path / "tasks.interface.xml"
+    assert str(interface) in out
+    # Nothing of somebody else's is replaced.
+    tasks.unlink()
+    (tmp_path / "tasks.skipped.tsv").unlink()
+    assert _label(run, photos, *options) == 2
+    assert f"{interface.name} exists already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ The files that are read here are written by hand from the documentation of the f
 which the docstrings of `semppl_keras.data.tables` name.
 """
 
+import dataclasses
 import json
 import os
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -103,9 +105,12 @@ def test_label_studio_of_images_elsewhere(guesses, photos, tmp_path):
     elsewhere.mkdir()
     table = elsewhere / "tasks.json"
     files, remarks = FORMATS["label-studio"].files(guesses, table)
-    assert remarks[0].endswith(f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={photos}")
+    # It serves no storage that is the document root itself.
+    assert f"DOCUMENT_ROOT={tmp_path}, " in remarks[0]
+    assert remarks[0].endswith(f"(local files) {photos}")
     tasks = json.loads(files[table])
-    assert tasks[2]["data"] == {"image": "/data/local-files/?d=sub/%C3%BC%201%25.png"}
+    address = "/data/local-files/?d=photos/sub/%C3%BC%201%25.png"
+    assert tasks[2]["data"] == {"image": address}
     choice = {"from_name": "choice", "to_name": "image", "type": "choices"}
     assert tasks[1]["predictions"] == [
         {
@@ -115,9 +120,39 @@ def test_label_studio_of_images_elsewhere(guesses, photos, tmp_path):
         }
     ]
     assert "annotations" not in tasks[0]
+    # Imported without it, it would count for more than what is said there.
+    assert tasks[1]["annotations"] == [
+        {
+            "was_cancelled": False,
+            "ground_truth": False,
+            "result": [{**choice, "value": {"choices": ["cat"]}}],
+        }
+    ]
     table.write_bytes(files[table])
     rows, _ = _read(table, images_folder=photos)
     assert [path for path, _ in rows] == [photos / name for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    ("place", "root", "storage"),
+    [("", "", "photos"), ("photos", "", "photos"), ("photos/sub", "", "photos")],
+)
+def test_no_image_is_in_the_document_root(
+    place, root, storage, guesses, photos, tmp_path
+):
+    found = guesses.folders(tmp_path / place / "tasks.json")
+    assert found == (tmp_path / root, tmp_path / storage)
+
+
+def test_label_studios_interface_has_all_classes(guesses, tmp_path):
+    names = ("a & b", '"q" <x>', "it's")
+    guesses = dataclasses.replace(guesses, class_names=names)
+    files, _ = FORMATS["label-studio"].files(guesses, tmp_path / "tasks.json")
+    view = ElementTree.fromstring(files[tmp_path / "tasks.interface.xml"])
+    choices = [choice.get("value") for choice in view.iter("Choice")]
+    assert choices == [*names, "cat", "big, black"]
+    assert view.find("Image").get("value") == "$image"
+    assert view.find("Choices").attrib == {"name": "choice", "toName": "image"}
 
 
 def _task(image, *choices, **annotation):
@@ -230,10 +265,12 @@ def test_coco_is_written_as_others_read_it(guesses, tmp_path):
     }
     names = {one["id"]: one["name"] for one in content["categories"]}
     assert names == {1: "cat", 2: "dog", 3: "big, black"}
-    # A person's label has no score.
+    # Programs leave out what has no box. A person's label has no score.
+    first = {"bbox": [0, 0, 4, 3], "area": 12, "iscrowd": 0, "score": 0.91}
+    second = {"bbox": [0, 0, 5, 3], "area": 15, "iscrowd": 0}
     assert content["annotations"][:2] == [
-        {"id": 1, "image_id": 1, "category_id": 1, "score": 0.91},
-        {"id": 2, "image_id": 2, "category_id": 1},
+        {"id": 1, "image_id": 1, "category_id": 1, **first},
+        {"id": 2, "image_id": 2, "category_id": 1, **second},
     ]
 
 
@@ -317,8 +354,7 @@ CAT = {"id": 1, "name": "cat"}
         ("[" * 40 + "]" * 40, "nested deeper than 32"),
         ([], "Label Studio.*COCO.*FiftyOne.*Received: a list"),
         ({"image": "a.png", "label": "cat"}, "Received: an object with 'image, label'"),
-        # Label Studio's JSON_MIN.
-        ([{"image": "a.png", "choice": "cat"}], "its export called JSON"),
+        ([{"image": "a.png", "choice": "cat"}], "its exports called JSON"),
         ([{"data": 1}], "Task 1 .*object `data`. Received: a number"),
         ([{"data": {"text": "no image"}}], "--path-column NAME"),
         ([_task("https://example.com/a.png", "cat")], "Nothing is fetched"),

@@ -1,12 +1,16 @@
-"""`semppl train --log`: each through the callback that it comes with."""
+"""`semppl train --log`, with stand-ins that take what the packages take.
 
-import contextlib
+What they are called with, and what they raise, is that of wandb 0.31 and mlflow 3.17,
+with which the same was tried. Neither stands in here for its callback for Keras.
+"""
+
 import json
 import sys
 import types
 
 import keras
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_runs import exit_status, tiny_runs, write_archive
 
 from semppl_keras import runs
@@ -16,30 +20,26 @@ from semppl_keras.runs.trackers import tracked
 pytestmark = pytest.mark.any_backend
 
 
-class Logger(keras.callbacks.Callback):
-    """Stands in for those of the packages: it notes what `fit` tells it."""
-
-    said = None
-
-    def __init__(self, **options):
-        super().__init__()
-        self.said.append(("logger", options))
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.said.append(("epoch", epoch, sorted(logs)))
-
-
 @pytest.fixture
 def wandb(monkeypatch):
-    """A package of the same API: `init`, which sets `run`, and `finish` of a run."""
+    """A package of the same API: `init`, which sets `run`, and what a run can do."""
     said = []
     module = types.ModuleType("wandb")
     module.run = None
+    module.Error = type("Error", (Exception,), {})
 
     class Run:
-        def finish(self):
+        id = "abcd1234"
+
+        def define_metric(self, name, step_metric=None):
+            said.append(("metric", name, step_metric))
+
+        def log(self, data, step=None):
+            said.append(("log", step, data))
+
+        def finish(self, exit_code=None):
             module.run = None
-            said.append(("finish",))
+            said.append(("finish", exit_code))
 
     def init(**options):
         said.append(("init", options))
@@ -47,12 +47,6 @@ def wandb(monkeypatch):
         return module.run
 
     module.init = init
-    module.util = types.SimpleNamespace(generate_id=lambda: "abcd1234")
-    for name in ("wandb.integration", "wandb.integration.keras"):
-        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-    sys.modules["wandb.integration.keras"].WandbMetricsLogger = type(
-        "WandbMetricsLogger", (Logger,), {"said": said}
-    )
     monkeypatch.setitem(sys.modules, "wandb", module)
     module.said = said
     return module
@@ -60,26 +54,53 @@ def wandb(monkeypatch):
 
 @pytest.fixture
 def mlflow(monkeypatch):
-    """A package of the same API: runs as contexts, `active_run`, `log_dict`."""
+    """A package of the same API: `start_run`, `end_run`, `active_run` and `log_*`."""
     said = []
     module = types.ModuleType("mlflow")
-    module.active_run = lambda: None
+    errors = types.ModuleType("mlflow.exceptions")
+    errors.MlflowException = type("MlflowException", (Exception,), {})
+    known = []
+    active = []
+    module.active_run = lambda: active[-1] if active else None
 
-    @contextlib.contextmanager
-    def start_run(**options):
-        said.append(("start", options))
-        run_id = options["run_id"] or "0123456789abcdef"
-        yield types.SimpleNamespace(info=types.SimpleNamespace(run_id=run_id))
-        said.append(("end",))
+    def start_run(run_id=None, run_name=None):
+        if run_id is not None and run_id not in known:
+            raise errors.MlflowException(f"Run with id={run_id} not found")
+        said.append(("start", run_id, run_name))
+        known.append(run_id or "0123456789abcdef")
+        active.append(
+            types.SimpleNamespace(info=types.SimpleNamespace(run_id=known[-1]))
+        )
+        return active[-1]
 
-    module.start_run = start_run
+    def end_run(status="FINISHED"):
+        active.pop()
+        said.append(("end", status))
+
+    def log_metrics(metrics, step=None, synchronous=None):
+        said.append(("metrics", step, metrics))
+
+    module.start_run, module.end_run, module.log_metrics = (
+        start_run,
+        end_run,
+        log_metrics,
+    )
+    module.log_params = lambda params: said.append(("params", params))
     module.log_dict = lambda content, name: said.append(("log", name, len(content)))
-    keras_module = types.ModuleType("mlflow.keras")
-    keras_module.MlflowCallback = type("MlflowCallback", (Logger,), {"said": said})
     monkeypatch.setitem(sys.modules, "mlflow", module)
-    monkeypatch.setitem(sys.modules, "mlflow.keras", keras_module)
-    module.said = said
+    monkeypatch.setitem(sys.modules, "mlflow.exceptions", errors)
+    module.said, module.known = said, known
     return module
+
+
+def _fit(callbacks):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    rate = keras.optimizers.schedules.ExponentialDecay(0.5, 2, 0.5)
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    ones = keras.ops.ones((4, 1))
+    return model.fit(
+        ones, ones, batch_size=2, epochs=2, callbacks=callbacks, verbose=0
+    ).history
 
 
 def test_a_training_is_followed(wandb, tmp_path):
@@ -90,62 +111,133 @@ def test_a_training_is_followed(wandb, tmp_path):
             ["-q", "train", *options, "--out", str(folder), "--log", "wandb"]
         )
     assert status == 0
-    (_, init), (_, logger), *epochs, last = wandb.said
-    assert last == ("finish",)
-    assert [said[:2] for said in epochs] == [("epoch", 0), ("epoch", 1)]
-    assert "loss" in epochs[0][2]
-    assert logger == {"initial_global_step": 0}
+    (_, init), *metrics, first, second, last = wandb.said
+    assert last == ("finish", 0)
+    assert metrics == [
+        ("metric", "epoch/epoch", None),
+        ("metric", "epoch/*", "epoch/epoch"),
+    ]
+    for number, (_, step, logs) in enumerate((first, second)):
+        assert step == logs["epoch/epoch"] == number
+        assert {"epoch/loss", "epoch/learning_rate"} <= set(logs)
     assert (init["project"], init["name"]) == ("semppl", "followed")
-    assert (init["id"], init["resume"]) == ("abcd1234", "allow")
+    assert (init["id"], init["resume"]) == (None, "allow")
     assert init["config"]["epochs"] == 2
+    # It puts links there, which a run folder may not hold.
+    assert "dir" not in init
     # What follows it is no part of the run.
     settings = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert "log" not in settings
 
 
-def test_a_run_of_a_tracker_goes_on(wandb, mlflow, tmp_path):
+def test_what_each_epoch_has(wandb, mlflow, tmp_path):
+    for name in ("wandb", "mlflow"):
+        with tracked(name, tmp_path, {}) as callbacks:
+            losses = _fit(callbacks)["loss"]
+        module = wandb if name == "wandb" else mlflow
+        logged = [said[1:] for said in module.said if said[0] in ("log", "metrics")]
+        logged = [(step, values) for step, values in logged if isinstance(values, dict)]
+        prefix = "epoch/" if name == "wandb" else ""
+        assert [step for step, _ in logged] == [0, 1]
+        assert [values[prefix + "loss"] for _, values in logged] == losses
+        rates = [values[prefix + "learning_rate"] for _, values in logged]
+        assert rates == pytest.approx([0.25, 0.125])
+
+
+def test_a_run_of_a_tracker_goes_on(wandb, mlflow, tmp_path, capsys):
+    settings = {"epochs": 2, "minutes": None, "class_names": ["a"], "seed": 0}
+    settings["versions"] = {"keras": "3.15"}
     for _ in range(2):
         for name in ("wandb", "mlflow"):
-            with tracked(name, tmp_path, {"epochs": 2}, step=7) as callbacks:
+            with tracked(name, tmp_path, settings, step=7) as callbacks:
                 assert len(callbacks) == 1
-    first, _, _, second, *_ = wandb.said
-    assert first == second
+    identifiers = [said[1]["id"] for said in wandb.said if said[0] == "init"]
+    assert identifiers == [None, "abcd1234"]
     assert mlflow.said == [
-        ("start", {"run_id": None, "run_name": tmp_path.name}),
-        ("log", "run.json", 1),
-        ("logger", {}),
-        ("end",),
-        ("start", {"run_id": "0123456789abcdef", "run_name": tmp_path.name}),
-        ("logger", {}),
-        ("end",),
+        ("start", None, tmp_path.name),
+        ("params", {"epochs": 2, "seed": 0, "versions.keras": "3.15"}),
+        ("log", "run.json", 5),
+        ("end", "FINISHED"),
+        # Parameters that are said again must be the same for it.
+        ("start", "0123456789abcdef", None),
+        ("end", "FINISHED"),
     ]
     # Whatever else a folder of somebody else's says of it.
     (tmp_path / "logs" / "wandb.id").write_text("../../x", encoding="utf-8")
     with tracked("wandb", tmp_path, {}):
-        assert wandb.said[-2][1]["id"] == "abcd1234"
+        assert [one[1]["id"] for one in wandb.said if one[0] == "init"][-1] is None
+    # Its runs are somewhere else.
+    mlflow.known.clear()
+    with tracked("mlflow", tmp_path, settings):
+        assert mlflow.said[6] == ("start", None, tmp_path.name)
+    assert "no run 0123456789abcdef that could go on" in capsys.readouterr().out
 
 
-def test_a_run_that_is_open_is_left_open(wandb, tmp_path):
-    wandb.init(project="mine")
-    with tracked("wandb", tmp_path, {}):
-        assert [said[0] for said in wandb.said] == ["init", "logger"]
-    assert wandb.run is not None
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [(KeyboardInterrupt, 255, "KILLED"), (ValueError, 1, "FAILED")],
+)
+def test_how_it_ended_is_told(error, code, status, wandb, mlflow, tmp_path):
+    for name in ("wandb", "mlflow"):
+        with pytest.raises(error), tracked(name, tmp_path, {}):
+            raise error
+    assert wandb.said[-1] == ("finish", code)
+    assert mlflow.said[-1] == ("end", status)
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_a_run_that_is_open_is_left_open(name, wandb, mlflow, tmp_path):
+    if name == "wandb":
+        wandb.init(project="mine")
+    else:
+        mlflow.start_run()
+    with tracked(name, tmp_path, {}) as callbacks:
+        _fit(callbacks)
+    assert wandb.run is not None or mlflow.active_run() is not None
     assert not (tmp_path / "logs").exists()
+    # Its steps are its own.
+    assert {said[1] for said in wandb.said if said[0] == "log"} <= {None}
+
+
+def test_nothing_is_left_of_a_run_that_was_not_begun(
+    wandb, tmp_path, capsys, monkeypatch
+):
+    def init(**options):
+        raise wandb.Error("No API key configured. Use `wandb login` to log in.")
+
+    monkeypatch.setattr(wandb, "init", init)
+    folder = tmp_path / "run"
+    options = (*write_archive(tmp_path / "data.npz"), "--epochs", "1", "--out", folder)
+    with tiny_runs():
+        assert exit_status(["-q", "train", *map(str, options), "--log", "wandb"]) == 2
+        assert "WANDB_MODE=offline" in capsys.readouterr().err
+
+        def interrupted(**options):
+            (folder / "logs").mkdir(parents=True)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(wandb, "init", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            runs.train(
+                dataset=f"npz:{tmp_path / 'data.npz'}",
+                epochs=1,
+                out=folder,
+                log="wandb",
+                verbose=0,
+            )
+        # The same command does.
+        assert exit_status(["-q", "train", *map(str, options)]) == 0
 
 
 def test_steps_for_tensorboard(tmp_path):
-    pytest.importorskip("tensorflow")
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    with tracked("tensorboard", tmp_path, {}, step=5) as callbacks:
-        model.fit(
-            keras.ops.ones((4, 1)),
-            keras.ops.ones((4, 1)),
-            batch_size=2,
-            callbacks=callbacks,
-            verbose=0,
-        )
-    assert list((tmp_path / "logs" / "steps_from_5" / "train").glob("events.*"))
+    for step in (0, 3):
+        with tracked("tensorboard", tmp_path, {}, step=step) as callbacks:
+            losses = _fit(callbacks)["loss"]
+    events = EventAccumulator(str(tmp_path / "logs" / "steps")).Reload()
+    scalars = events.Scalars("batch_loss")
+    # What came after step 3 before it went on from there is superseded.
+    assert [event.step for event in scalars] == [0, 1, 2, 3, 4, 5, 6]
+    assert scalars[-1].value == pytest.approx(losses[-1])
     with tracked(None, tmp_path, {}) as callbacks:
         assert callbacks == []
 

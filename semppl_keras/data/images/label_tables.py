@@ -11,6 +11,7 @@ from semppl_keras.data.images.table_options import TableOptions, known_labels
 from semppl_keras.data.images.table_paths import Places
 from semppl_keras.data.images.table_rows import field, place, rows_of, shown, stripped
 from semppl_keras.data.images.table_splits import plain_name, rows_of_role
+from semppl_keras.data.tables.label_studio_places import served_place
 from semppl_keras.data.tables.named_image import NamedImage
 from semppl_keras.data.tables.reading import read_json_labels
 
@@ -50,8 +51,9 @@ def read_label_table(
     Args:
         path: path of the table, UTF-8 or, with a byte order mark, UTF-16. Image paths
             in it are relative to its folder, or, where there is no such file, to
-            `images_folder`; a name without an ending is the one image file of this
-            name.
+            `images_folder` or one above it; a name without an ending is the one image
+            file of this name, and one without a folder may be anywhere below
+            `images_folder`, if it is there once.
         labelled: bool, whether labels are asked for; where not, one column will do.
         options: `TableOptions`, or None for what the table says by itself.
         role: "labelled" or "test": which rows are taken where a column tells.
@@ -109,13 +111,7 @@ def read_label_table(
         labels, told = known_labels(texts, options)
         remarks += [f"{where}: {text}" for text in told]
     named = [
-        NamedImage(
-            line,
-            place(path, line),
-            field(raw, path_column).strip(),
-            label,
-            field(raw, path_column),
-        )
+        _named(line, place(path, line), field(raw, path_column), label)
         for (line, raw), label in zip(rows, labels, strict=True)
     ]
     for image, (_, raw) in zip(named, rows, strict=True):
@@ -130,6 +126,20 @@ def read_label_table(
             "columns alone."
         )
     return _found(path, where, named, labelled, images_folder, remarks, "line")
+
+
+def _named(line: int, where: str, raw: str, label: str | None) -> NamedImage:
+    """An image as a field names it, or as an address of Label Studio's does there."""
+    served = served_place(raw.strip())
+    if served is not None:
+        if label is not None and label.startswith('{"choices"'):
+            raise ValueError(
+                f"{where} must have one choice. Received: {label}. Export from Label "
+                "Studio as JSON: what has several there is taken for an image without "
+                "a label."
+            )
+        return NamedImage(line, where, served[0], label)
+    return NamedImage(line, where, raw.strip(), label, raw)
 
 
 def read_json_table(

@@ -67,6 +67,8 @@ def columns_of(
         )
     if not labelled:
         return (path_column, None, first), rows[1:]
+    # As Label Studio's template for classifying images calls its choices.
+    label_columns = label_columns or _called(names, ("choice",))
     label_columns = [column for column in label_columns if column != path_column]
     if not label_columns and len(names) == 2:
         label_columns = [1 - path_column]

@@ -35,8 +35,16 @@ UNKNOWN_LABELS = (
     "not labelled",
     "no label",
 )
-# A folder for a class is made by hand: there, none of the others came from a program.
-UNKNOWN_FOLDERS = ("-1", "unlabeled", "unlabelled", "not labeled", "not labelled")
+# A folder for a class is made by hand, or by FiftyOne, which calls that of images
+# without a label "_unlabeled": there, none of the others came from a program.
+UNKNOWN_FOLDERS = (
+    "-1",
+    "_unlabeled",
+    "unlabeled",
+    "unlabelled",
+    "not labeled",
+    "not labelled",
+)
 
 # Often a class, and often not: taken for one, and told.
 _DOUBTFUL_LABELS = (

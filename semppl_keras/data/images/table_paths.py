@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import unicodedata
 
 from semppl_keras.checks import listed
@@ -23,6 +24,8 @@ class Places:
         self._elsewhere: list[str] = []
         self._twice: list[str] = []
         self._by_stem: list[str] = []
+        self._below: list[str] = []
+        self._all: dict[str, list[pathlib.Path]] | None = None
         self._stems: dict[pathlib.Path, dict[str, list[pathlib.Path]]] = {}
 
     def find(self, text: str, raw: str, where: str) -> pathlib.Path:
@@ -31,6 +34,8 @@ class Places:
         other = None
         if self._other is not None:
             other = _located(self._other, text, raw)
+            for rest in _from_above(self._other, text):
+                other = other or _located(self._other, rest, rest)
         if found is not None:
             if other is not None and not _is_same(found, other):
                 self._twice.append(text)
@@ -39,8 +44,8 @@ class Places:
             self._elsewhere.append(text)
             return other
         if not text.lower().endswith(ENDINGS):
-            for folder in (self._folder, self._other):
-                named = [] if folder is None else self._called(folder, text)
+            for folder, name in self._readings(text):
+                named = self._called(folder, name)
                 if len(named) > 1:
                     raise ValueError(
                         f"{where} must name one image. Received: "
@@ -50,7 +55,32 @@ class Places:
                 if named:
                     self._by_stem.append(text)
                     return named[0]
+        if self._other is not None and not set(text) & set("/\\"):
+            named = self._anywhere(self._other, text)
+            if len(named) == 1:
+                self._below.append(text)
+                return named[0]
         return self._folder / text
+
+    def _anywhere(self, folder: pathlib.Path, text: str) -> list[pathlib.Path]:
+        """The image files below a folder that are called so, with an ending or not, or
+        that Label Studio calls so when they are uploaded."""
+        if self._all is None:
+            self._all = {}
+            for parent, _, names in os.walk(folder):
+                for stem, paths in _stems_of(pathlib.Path(parent), names).items():
+                    for path in paths:
+                        name = unicodedata.normalize("NFC", path.name)
+                        for one in {stem, name, _uploaded_as(name)}:
+                            self._all.setdefault(one, []).append(path)
+        return self._all.get(unicodedata.normalize("NFC", text), [])
+
+    def _readings(self, text: str) -> list[tuple[pathlib.Path, str]]:
+        """(folder, path in it) of what a text may mean."""
+        if self._other is None:
+            return [(self._folder, text)]
+        rests = [text, *_from_above(self._other, text)]
+        return [(self._folder, text), *((self._other, rest) for rest in rests)]
 
     def _called(self, folder: pathlib.Path, text: str) -> list[pathlib.Path]:
         """The image files that are called so, without their endings."""
@@ -78,6 +108,12 @@ class Places:
             remarks.append(
                 f"{where}: {len(self._by_stem):,} names, such as {self._by_stem[0]!r}, "
                 "have no ending: each is the one image file that is called so."
+            )
+        if self._below:
+            remarks.append(
+                f"{where}: {len(self._below):,} names, such as {self._below[0]!r}, are "
+                f"those of files in folders of {str(self._other)!r}: each is the one "
+                "image file that is called so."
             )
         return remarks
 
@@ -107,13 +143,35 @@ def _is_same(path: pathlib.Path, other: pathlib.Path) -> bool:
         return True
 
 
+def _uploaded_as(name: str) -> str:
+    """What Django's `get_valid_filename`, and Label Studio with it, makes of a name."""
+    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
+
+
+def _from_above(folder: pathlib.Path, text: str) -> list[str]:
+    """Texts that name in a folder what a path does that begins with the folder's own
+    name, or with those of folders above it, too: as seen from there."""
+    parts = pathlib.PurePath(text.replace("\\", "/")).parts
+    above = pathlib.Path(os.path.abspath(folder)).parts
+    return [
+        "/".join(parts[count:])
+        for count in range(1, min(len(parts), len(above)))
+        if parts[:count] == above[-count:]
+    ]
+
+
 def _stems(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
     """By name without its ending the image files of a folder."""
-    found: dict[str, list[pathlib.Path]] = {}
     try:
-        entries = sorted(entry.name for entry in os.scandir(folder))
+        return _stems_of(folder, sorted(entry.name for entry in os.scandir(folder)))
     except (OSError, ValueError):
-        return found
+        return {}
+
+
+def _stems_of(
+    folder: pathlib.Path, entries: list[str]
+) -> dict[str, list[pathlib.Path]]:
+    found: dict[str, list[pathlib.Path]] = {}
     for entry in entries:
         stem, ending = os.path.splitext(entry)
         if ending.lower() in ENDINGS:

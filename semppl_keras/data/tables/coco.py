@@ -2,9 +2,11 @@
 
 Read for this: cocodataset.org/#format-data ("Data format": `info`, `images` with `id`,
 `width`, `height` and `file_name`; `annotations` with `image_id` and `category_id`;
-`categories` with `id` and `name`; `score` as in its "Results format"). An annotation of
-a whole image has no `bbox`, as in the data sets of iNaturalist and of COCO Camera
-Traps, which also have texts for ids.
+`categories` with `id` and `name`; `score` as in its "Results format"). An annotation
+without a `bbox` is one of a whole image, as in the data sets of iNaturalist and of COCO
+Camera Traps, which also have texts for ids. What is written has one around all of it,
+as FiftyOne writes labels of images: it leaves out what has none (tried with 1.22, and
+with pycocotools 2.0.11).
 """
 
 import pathlib
@@ -128,11 +130,13 @@ def coco_files(
         # Numbers of one image and of its annotation are the same: there is one.
         number = index + 1
         image = {"id": number, "file_name": guesses.paths[index]}
-        images.append({**image, **_sides(guesses.names[index])})
+        sides = _sides(guesses.names[index])
+        images.append({**image, **sides})
         annotation: dict[str, Any] = {
             "id": number,
             "image_id": number,
             "category_id": ids[label],
+            **_box(**sides),
         }
         if confidence is not None:
             annotation["score"] = confidence
@@ -144,6 +148,13 @@ def coco_files(
         "categories": [{"id": number, "name": name} for name, number in ids.items()],
     }
     return {table: json_text(content)}, []
+
+
+def _box(width: int = 0, height: int = 0) -> dict[str, Any]:
+    """A box around all of an image, none where its sides are not known."""
+    if not width or not height:
+        return {}
+    return {"bbox": [0, 0, width, height], "area": width * height, "iscrowd": 0}
 
 
 def _sides(name: str) -> dict[str, int]:

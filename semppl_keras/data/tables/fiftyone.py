@@ -46,7 +46,8 @@ def read_fiftyone(
 
     Args:
         content: what `is_fiftyone`.
-        path: path of the file, beside which `data.json` or `data/` has the images.
+        path: path of the file, beside which `data.json` or `data/` has the images; of
+            neither, the names are those of files elsewhere.
         options: `TableOptions`; no column can be chosen.
         role: as `open_images` takes it.
         remarks: list, to which texts are appended: what was left out.
@@ -56,6 +57,8 @@ def read_fiftyone(
     """
     classes = content.get("classes")
     places = _manifest(path.with_name(MANIFEST))
+    # An export without media (`export_media=False`) has neither of the two.
+    in_folder = f"{FOLDER}/" if path.with_name(FOLDER).is_dir() else ""
     images: list[NamedImage] = []
     doubtful: list[str] = []
     for number, (name, target) in enumerate(content["labels"].items(), 1):
@@ -69,7 +72,7 @@ def read_fiftyone(
                 f"{str(path.with_name(MANIFEST))!r} must have a path for each image "
                 f"of {str(path)!r}. Received: none for {shown(name)}."
             )
-        place = f"{FOLDER}/{name}" if places is None else places[name]
+        place = f"{in_folder}{name}" if places is None else places[name]
         label = labels.pop() if len(labels) == 1 else None
         images.append(NamedImage(number, where, place, label))
     if doubtful:

@@ -44,13 +44,17 @@ class Guesses:
         """All classes, and any other that a person has given."""
         return list(dict.fromkeys((*self.class_names, *filter(None, self.given))))
 
-    def folder(self, table: pathlib.Path) -> pathlib.Path:
-        """The folder below which all images lie: that of the table, or their own."""
+    def folders(self, table: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+        """A folder below which all images lie, that of the table where it can be, and
+        the one in it, or deeper, that has them: never the same."""
         own = pathlib.Path(os.path.abspath(table.parent))
         files = [pathlib.Path(os.path.abspath(name)) for name in self.names]
-        if all(file.is_relative_to(own) for file in files):
-            return own
-        return pathlib.Path(os.path.commonpath([file.parent for file in files]))
+        if not files:
+            return own.parent, own
+        common = pathlib.Path(os.path.commonpath([file.parent for file in files]))
+        if common != own and common.is_relative_to(own):
+            return own, common
+        return common.parent, common
 
 
 def rounded(confidence: float) -> float:

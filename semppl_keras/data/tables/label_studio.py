@@ -5,34 +5,36 @@ annotated tasks": `data`, `annotations[].result[]`, `was_cancelled`), guide/pred
 ("JSON format for pre-annotations": `predictions[].result[]`, `score`, `model_version`),
 templates/image_classification (its names of the tags: an image `image` of the value
 `$image`, choices `choice`) and guide/storage (`/data/local-files/?d=`, a path below the
-folder that LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT names).
+folder that LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT names). Tried with Label Studio 1.23,
+which serves images of a source storage alone, and takes no storage that is that folder
+itself.
 """
 
 import os
 import pathlib
-import re
+import shlex
 import urllib.parse
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 from semppl_keras.checks import listed
 from semppl_keras.data.images.finding import ENDINGS
 from semppl_keras.data.images.table_options import TableOptions, plain_label
 from semppl_keras.data.tables.guesses import Guesses, rounded
 from semppl_keras.data.tables.json_content import json_text, kind, shown, text_of
+from semppl_keras.data.tables.label_studio_minimal import is_minimal, tasks_of_minimal
+from semppl_keras.data.tables.label_studio_places import LOCAL, place_of
 from semppl_keras.data.tables.named_image import NamedImage, listed_in_part
 
 # As the template for classifying images calls them.
 _IMAGE, _CHOICE = "image", "choice"
-_LOCAL = "/data/local-files/"
-_UPLOADED = "/data/upload/"
-# What Label Studio puts before the name of a file that somebody has uploaded.
-_UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+# Beside the tasks: what a project has to ask.
+INTERFACE = ".interface.xml"
 
 
 def is_label_studio(content: Any) -> bool:
-    """Whether the content of a JSON file is tasks."""
-    return (
+    """Whether the content of a JSON file is tasks, or what JSON-MIN has of them."""
+    return is_minimal(content) or (
         isinstance(content, list)
         and len(content) > 0
         and all(isinstance(task, dict) and "data" in task for task in content)
@@ -62,10 +64,15 @@ def read_label_studio(
     images: list[NamedImage] = []
     doubtful: list[str] = []
     uploaded = 0
+    if is_minimal(content):
+        choice = options.label_column if role != "test" else None
+        content = tasks_of_minimal(
+            content, _CHOICE, choice, path, labelled=role != "unlabelled"
+        )
     for number, task in enumerate(content, 1):
         where = f"Task {number} of {str(path)!r}"
         address = _address(task["data"], where, options.path_column)
-        place, was_uploaded = _place(address, where)
+        place, was_uploaded = place_of(address, where)
         uploaded += was_uploaded
         said = _said(task, where, options.label_column if role != "test" else None)
         if len(said) > 1:
@@ -114,26 +121,6 @@ def _address(data: Any, where: str, column: str | None) -> str:
             f"{shown(address)}."
         )
     return address.strip()
-
-
-def _place(address: str, where: str) -> tuple[str, bool]:
-    """The path that an address stands for, and whether the file was uploaded."""
-    if _LOCAL in address:
-        query = urllib.parse.urlsplit(address).query
-        places = urllib.parse.parse_qs(query, errors="surrogateescape").get("d")
-        if places and places[0] and "\0" not in places[0]:
-            return places[0], False
-    elif _UPLOADED in address:
-        name = urllib.parse.unquote(address, errors="surrogateescape").rsplit("/", 1)[1]
-        if name and "\0" not in name:
-            return _UPLOAD_PREFIX.sub("", name, count=1), True
-    elif not _SCHEME.match(address) or re.match(r"[A-Za-z]:[\\/]", address):
-        return address, False
-    raise ValueError(
-        f"{where} must name an image file, by its path or as Label Studio serves those "
-        f"of this machine ({_LOCAL}?d=PATH). Received: {shown(address)}. Nothing is "
-        "fetched: have the image here, and its path in the task."
-    )
 
 
 def _said(task: dict[str, Any], where: str, control: str | None) -> list[str]:
@@ -189,20 +176,34 @@ def _label(choice: Any, where: str) -> str:
 def label_studio_files(
     guesses: Guesses, table: pathlib.Path
 ) -> tuple[dict[pathlib.Path, bytes], list[str]]:
-    """The file of tasks, and what is worth knowing of it.
+    """The file of tasks and that of their labelling interface, and what is worth
+    knowing of them.
 
     Args:
         guesses: `Guesses`.
         table: path of the file.
     """
-    root = guesses.folder(table)
+    root, storage = guesses.folders(table)
     tasks = [_task(guesses, index, root) for index in range(len(guesses))]
-    remark = (
+    interface = table.with_suffix(INTERFACE)
+    remarks = [
         "Label Studio finds the images where it is started with "
-        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
-        f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root}"
-    )
-    return {table: json_text(tasks)}, [remark]
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true "
+        f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={shlex.quote(str(root))}, and the "
+        f"project has the source storage (local files) {storage}",
+        f"Its labelling interface, with all classes, is in {interface}",
+    ]
+    files = {table: json_text(tasks), interface: _interface(guesses.classes)}
+    return files, remarks
+
+
+def _interface(classes: list[str]) -> bytes:
+    choices = "".join(f"    <Choice value={quoteattr(name)}/>\n" for name in classes)
+    return (
+        f'<View>\n  <Image name="{_IMAGE}" value="${_IMAGE}"/>\n'
+        f'  <Choices name="{_CHOICE}" toName="{_IMAGE}">\n{choices}  </Choices>\n'
+        "</View>\n"
+    ).encode()
 
 
 def _task(guesses: Guesses, index: int, root: pathlib.Path) -> dict[str, Any]:
@@ -210,7 +211,7 @@ def _task(guesses: Guesses, index: int, root: pathlib.Path) -> dict[str, Any]:
     below = place.relative_to(root).as_posix()
     confidence = rounded(guesses.confidences[index])
     task: dict[str, Any] = {
-        "data": {_IMAGE: f"{_LOCAL}?d={urllib.parse.quote(below)}"},
+        "data": {_IMAGE: f"{LOCAL}?d={urllib.parse.quote(below)}"},
         "predictions": [
             {
                 "model_version": "semppl",
@@ -221,7 +222,10 @@ def _task(guesses: Guesses, index: int, root: pathlib.Path) -> dict[str, Any]:
     }
     if guesses.given[index]:
         result = _result(guesses.given[index])
-        task["annotations"] = [{"was_cancelled": False, "result": [result]}]
+        # Where it is not said, Label Studio takes what it imports for the truth, before
+        # which nothing counts that a person says there.
+        said = {"was_cancelled": False, "ground_truth": False, "result": [result]}
+        task["annotations"] = [said]
     return task
 
 

@@ -39,8 +39,8 @@ def read_json_labels(
     received = f" with {', '.join(sorted(entries)[:8])!r}" if entries else ""
     raise ValueError(
         f"{str(path)!r} must hold labels of images as JSON: tasks of Label Studio (its "
-        'export called JSON, a list of objects with "data"), COCO\'s "images", '
-        '"annotations" and "categories", or the "labels" of a '
+        'exports called JSON, a list of objects with "data", and JSON-MIN), COCO\'s '
+        '"images", "annotations" and "categories", or the "labels" of a '
         f"FiftyOneImageClassificationDataset. Received: {kind(content)}{received}."
     )
 
