@@ -53,7 +53,7 @@ def never_decoded_before(monkeypatch):
     )
 
 
-def test_all_that_follows_a_streamed_run(place, never_decoded_before, tmp_path):
+def test_new_images_are_never_held_all_at_once(place, never_decoded_before, tmp_path):
     run, new = place / "run", place / "many"
     with tiny_runs():
         labels = runs.label(run, new, out=tmp_path / "new.csv", review=2)
@@ -78,6 +78,11 @@ def test_all_that_follows_a_streamed_run(place, never_decoded_before, tmp_path):
         (own,) = runs.evaluate(run, out=tmp_path / "own", **options)
         assert (own["skipped"], own["num_test"]) == ([], 6)
 
+
+@pytest.mark.slow
+def test_all_else_that_follows_a_streamed_run(place, never_decoded_before, tmp_path):
+    run, new = place / "run", place / "many"
+    with tiny_runs():
         checked = runs.check(run, out=tmp_path / "suspects.csv")
         assert len(checked.found.order) == 6
         runs.report(run, out=tmp_path / "report.html")
@@ -96,8 +101,9 @@ def test_all_that_follows_a_streamed_run(place, never_decoded_before, tmp_path):
         settings = json.loads((tmp_path / "later" / "run.json").read_text())
         assert settings["dataset"]["cache"] == "none"
         runs.pack(run, tmp_path / "run.zip")
-        packed = runs.label(
-            tmp_path / "run.zip", new, out=tmp_path / "packed.csv", trust=True
+        labels, packed = (
+            runs.label(one, new, out=tmp_path / f"{one.name}.csv", trust=True)
+            for one in (run, tmp_path / "run.zip")
         )
         np.testing.assert_allclose(
             packed.probabilities, labels.probabilities, atol=1e-5
