@@ -288,6 +288,17 @@ def test_the_cost_of_consistency_training(tmp_path):
         assert (float(ratio) == 1) == (name == "supervised")
 
 
+@pytest.mark.slow
+def test_prediction_beside_keras():
+    arguments = ("--network", "resnet18", "--size", 16, "--images", 8, "--batch", 4)
+    output = run("inference.py", *arguments, "--rounds", 1, fails=BACKEND != "torch")
+    if BACKEND == "torch":
+        assert float(re.search(r"greatest difference (\S+) of", output)[1]) < 1e-4
+        assert len(re.findall(r" images a processor second +\d+ MiB", output)) == 2
+    else:
+        assert "Set KERAS_BACKEND=torch" in output
+
+
 @pytest.mark.any_backend
 def test_without_lightly_there_is_nothing_to_compare_with(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")

@@ -70,7 +70,7 @@ class PatchActivations(keras.layers.Layer):
             active,
             _cell_means(width, self.grid),
         )
-        return ops.sqrt(ops.reshape(pooled, (-1, self.grid**2 * self.entries)))
+        return _root(ops.reshape(pooled, (-1, self.grid**2 * self.entries)))
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]
@@ -87,6 +87,15 @@ class PatchActivations(keras.layers.Layer):
             "grid": self.grid,
             "contrast_floor": self.contrast_floor,
         }
+
+
+def _root(values: Any) -> Any:
+    """The square root of what is 0 or more, whose gradient is finite at 0, too.
+
+    A student that goes on from such a network is trained through it.
+    """
+    positive = values > 0
+    return ops.where(positive, ops.sqrt(ops.where(positive, values, 1.0)), 0.0)
 
 
 def _cell_means(length: int, cells: int) -> Any:

@@ -12,6 +12,7 @@ from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.inputs import as_images, known_rows
 from semppl_keras.evaluation.pixels import PIXEL_PROBE, as_pixels
 from semppl_keras.evaluation.probe import fit_probe
+from semppl_keras.kernels import quick_inference
 
 # Augmenting a few batches in one call costs little more than augmenting one.
 _BATCHES_PER_DRAW = 10
@@ -157,14 +158,15 @@ def supervised_accuracy(
         batches, epochs=1, shuffle=False, verbose=0, callbacks=[_Counted(count)]
     )
     # Called as it is: compiling a predict function costs more than these few batches.
-    logits = np.concatenate(
-        [
-            keras.ops.convert_to_numpy(
-                network(_call(prepare, x_test[start : start + 256]), training=False)
-            )
-            for start in range(0, len(x_test), 256)
-        ]
-    )
+    with quick_inference(network):
+        logits = np.concatenate(
+            [
+                keras.ops.convert_to_numpy(
+                    network(_call(prepare, x_test[start : start + 256]), training=False)
+                )
+                for start in range(0, len(x_test), 256)
+            ]
+        )
     predicted = classes[np.argmax(logits, axis=1)]
     return SupervisedAccuracy(logistic_regression, float(np.mean(predicted == y_test)))
 

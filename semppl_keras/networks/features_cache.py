@@ -12,6 +12,7 @@ from keras import ops
 
 from semppl_keras.data.feed.checked_batches import checked_inputs
 from semppl_keras.data.images.memory import free_memory
+from semppl_keras.kernels import quick_inference
 from semppl_keras.networks.backbone_contract import input_channels
 
 # Of the memory that is free: training needs some, too.
@@ -62,20 +63,22 @@ def cache_features(
     shape = (len(images), 1 + num_views, *cached_shape(lower, views))
     rows = _room(shape, folder)
     at_once = max(1, _VIEWS_AT_ONCE // (1 + num_views))
-    for start in range(0, len(images), at_once):
-        batch = images[start : start + at_once]
-        # The last one is filled up: one size is compiled.
-        filled = np.resize(batch, (at_once, *batch.shape[1:]))
-        features = np.asarray(keras.Model.predict_on_batch(maker, filled))
-        largest = np.abs(features).max()
-        if not largest <= np.finfo("float16").max:
-            raise ValueError(
-                f"'{lower.name}' must give values that half precision holds, up to "
-                f"65,504. Received: {largest:.3g}. Cut the backbone at another layer."
-            )
-        rows[start : start + at_once] = features[: len(batch)]
-        if progress is not None:
-            progress(start + len(batch), len(images))
+    with quick_inference(maker):
+        for start in range(0, len(images), at_once):
+            batch = images[start : start + at_once]
+            # The last one is filled up: one size is compiled.
+            filled = np.resize(batch, (at_once, *batch.shape[1:]))
+            features = np.asarray(keras.Model.predict_on_batch(maker, filled))
+            largest = np.abs(features).max()
+            if not largest <= np.finfo("float16").max:
+                raise ValueError(
+                    f"'{lower.name}' must give values that half precision holds, up to "
+                    f"65,504. Received: {largest:.3g}. Cut the backbone at another "
+                    "layer."
+                )
+            rows[start : start + at_once] = features[: len(batch)]
+            if progress is not None:
+                progress(start + len(batch), len(images))
     return rows
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from semppl_keras.data.feed.checked_batches import check_opening
+from semppl_keras.kernels import quick_inference
 from semppl_keras.networks.adapters import keep_adapters
 from semppl_keras.networks.backbone_contract import input_channels, pooled
 from semppl_keras.networks.copying import copy_model
@@ -98,15 +99,6 @@ class ImageClassifier(ImageModel):
         """
         views = self.views.center_view(images)
         return ops.softmax(self.logits(views, training=training), axis=-1)
-
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.evaluate`, of images in the views' `value_range`.
-
-        Raises:
-            ValueError, TypeError: if the images do not fit, or are in another range.
-        """
-        check_opening("x", x, self.views, input_channels(self.backbone))
-        return super().evaluate(x, *args, **kwargs)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.fit`, on images in the views' `value_range`.
@@ -216,10 +208,13 @@ def as_probabilities(classifier: ImageClassifier, features: np.ndarray) -> np.nd
     """
     # Without `predict`, which would trace a small function anew.
     starts = range(0, len(features), _ROWS_AT_ONCE)
-    parts = [
-        ops.convert_to_numpy(classifier.head(features[start : start + _ROWS_AT_ONCE]))
-        for start in starts
-    ]
+    with quick_inference(classifier.head):
+        parts = [
+            ops.convert_to_numpy(
+                classifier.head(features[start : start + _ROWS_AT_ONCE])
+            )
+            for start in starts
+        ]
     logits = np.concatenate(parts).astype("float32")
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shares / shares.sum(axis=1, keepdims=True)

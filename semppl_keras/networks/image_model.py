@@ -4,9 +4,10 @@ from typing import Any
 
 import keras
 
-from semppl_keras.data.feed.checked_batches import checked_inputs
+from semppl_keras.data.feed.checked_batches import check_opening, checked_inputs
 from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.streamed_batches import for_keras
+from semppl_keras.kernels import quick_inference
 from semppl_keras.networks.backbone_contract import input_channels
 from semppl_keras.networks.keras_file import SavedAsKerasFile
 
@@ -35,4 +36,25 @@ class ImageModel(SavedAsKerasFile, keras.Model):
         channels = input_channels(self.backbone)
         with explained():
             images = checked_inputs("x", x, self.views, channels)
-            return super().predict(for_keras(images), *args, **kwargs)
+            with quick_inference(self):
+                return super().predict(for_keras(images), *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`, of images in the views' `value_range`.
+
+        Raises:
+            ValueError, TypeError: if the images do not fit, or are in another range.
+        """
+        check_opening("x", x, self.views, input_channels(self.backbone))
+        with quick_inference(self):
+            return super().evaluate(x, *args, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """As `keras.Model.predict_on_batch`."""
+        with quick_inference(self):
+            return super().predict_on_batch(x)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.test_on_batch`."""
+        with quick_inference(self):
+            return super().test_on_batch(*args, **kwargs)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from semppl_keras.kernels import quick_inference
 from semppl_keras.networks.copying import copy_model
 from semppl_keras.networks.image_classifier import ImageClassifier
 from semppl_keras.networks.image_embedder import ImageEmbedder
@@ -99,7 +100,8 @@ def logits_of_heads(
     embedder = ImageEmbedder(classifier.backbone, classifier.views)
     features = embedder.predict(images, batch_size=batch_size, verbose=0)
     heads = [classifier.head.get_layer(name) for name in (LABELLED, TAUGHT)]
-    return [head.predict(features, batch_size, verbose=0) for head in heads]
+    with quick_inference(classifier.head):
+        return [head.predict(features, batch_size, verbose=0) for head in heads]
 
 
 def has_two_heads(head: keras.Model) -> bool:

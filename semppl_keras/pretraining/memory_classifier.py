@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from semppl_keras.kernels import quick_inference
 from semppl_keras.memory.votes import vote_shares
 from semppl_keras.networks import ImageEmbedder
 from semppl_keras.networks.image_classifier import ImageClassifier
@@ -77,12 +78,13 @@ def memory_embeddings(
     embedder = ImageEmbedder(encoder.backbone, model.views)
     features = embedder.predict(images, verbose=0, callbacks=callbacks)
     parts = []
-    # Without `predict`, which would trace a small function anew.
-    for start in range(0, len(features), _ROWS_AT_ONCE):
-        embeddings = features[start : start + _ROWS_AT_ONCE]
-        for head in encoder.heads:
-            embeddings = head(embeddings, training=False)
-        parts.append(ops.convert_to_numpy(ops.cast(embeddings, "float32")))
+    with quick_inference(encoder):
+        # Without `predict`, which would trace a small function anew.
+        for start in range(0, len(features), _ROWS_AT_ONCE):
+            embeddings = features[start : start + _ROWS_AT_ONCE]
+            for head in encoder.heads:
+                embeddings = head(embeddings, training=False)
+            parts.append(ops.convert_to_numpy(ops.cast(embeddings, "float32")))
     return np.concatenate(parts)
 
 

@@ -259,8 +259,7 @@ def _measured(
         measured = measured.as_certain_as_right(said, honest)
     predictions = None
     if of.test is not None:
-        logits = classifier.head.predict(of.test, verbose=0)
-        predictions = logits.argmax(axis=1)
+        predictions = as_probabilities(classifier, of.test).argmax(axis=1)
     measured = dataclasses.replace(
         measured,
         accuracy=of.accuracy(predictions),

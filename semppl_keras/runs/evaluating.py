@@ -157,6 +157,13 @@ def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
             corruptions=corruptions,
             severities=options.severities or SEVERITIES,
         )
+        found = task.found_unreadable()
+        if found:
+            tell(
+                f"Note: {len(found):,} test images cannot be read, such as "
+                f"{found[0].name!r}: {found[0].reason}; others stood in for them. "
+                "evaluation.json names all."
+            )
         entries = {
             "run": str(folder.resolve()),
             "run_settings": finished.settings,
@@ -167,7 +174,7 @@ def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
             "num_labelled": len(task.x_labelled),
             "num_test": len(task.x_test),
             "num_left_out": task.num_left_out,
-            "skipped": [list(one) for one in task.skipped],
+            "skipped": [list(one) for one in (*task.skipped, *found)],
             "class_names": list(task.class_names),
             **measured,
             "seconds": round(time.monotonic() - begun, 2),

@@ -2,16 +2,13 @@
 
 import collections
 import dataclasses
-import hashlib
 import os
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from semppl_keras.data.images.cache import decode_cached
-from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
-from semppl_keras.data.images.progress import told_of
+from semppl_keras.data.images.decoding import remarks_on_files
 from semppl_keras.data.images.sources import open_images
 from semppl_keras.evaluation import stranger_shares
 from semppl_keras.evaluation.knn import nearest_others
@@ -32,9 +29,8 @@ from semppl_keras.runs.label_formats import (
     write_labels,
 )
 from semppl_keras.runs.label_table import skipped_path
+from semppl_keras.runs.new_images import digests_of, see
 from semppl_keras.runs.options.label import LabelOptions
-from semppl_keras.runs.prediction_progress import PredictionProgress
-from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.reviewing import write_review
 from semppl_keras.runs.run_images import LabelledImages
@@ -94,7 +90,8 @@ def label(
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
     Returns:
-        `Labels`: `names`, list of N texts; `images`, `(N, s, s, c)`;
+        `Labels`: `names`, list of N texts; `images`, `(N, s, s, c)`, of a run that was
+        streamed decoded when they are asked for;
         `probabilities`, `(N, C)`; `features`, `(N, F)`; `nearest`, `(N, k)` indices of
         labelled images; `skipped`, what could not be read; `given`, list of N texts,
         the class that a person has given an image. `confidences`, `(N,)`, are the
@@ -237,28 +234,16 @@ def label_images(
         "unlabelled",
         max_megapixels=max_megapixels or finished.dataset.max_megapixels,
     )
-    listed = finished.images.decoded_before(listed)
-    ranges, remarks = find_ranges(listed, finished.value_range)
-    # What cannot be read is told at the end.
-    images, decoded = decode_cached(
-        listed,
-        finished.image_size,
-        finished.channels,
-        fit=finished.fit,
-        ranges=ranges,
-        max_skipped=1.0,
-        progress=told_of(Progress(), "images"),
-    )
     embedder = ImageEmbedder(classifier.backbone, classifier.views)
-    progress = PredictionProgress(Progress("Labelling,"), "images", len(images))
-    features = embedder.predict(images, verbose=0, callbacks=[progress])
+    seen = see(finished, embedder, listed)
+    decoded, features = seen.decoded, seen.features
     labelled = embedder.predict(finished.labelled.images, verbose=0)
     names = [listed.names[index] for index in decoded.kept]
-    own = _same_images(finished.labelled, names, images)
+    own = _same_images(finished.labelled, names, seen.digests)
     probabilities = as_probabilities(classifier, features)
     return Labels(
         names=names,
-        images=images,
+        images=seen.images,
         probabilities=probabilities,
         features=features,
         labelled_features=labelled,
@@ -270,10 +255,10 @@ def label_images(
         ],
         remarks=[
             *listed.remarks,
-            *remarks,
+            *seen.remarks,
             *remarks_on_files(decoded, len(listed), "images", of_run=True),
         ],
-        ranges=ranges,
+        ranges=seen.ranges,
         class_names=finished.class_names,
         none_of_these=stranger_shares(
             labelled, finished.labelled.labels, features, probabilities, own=own
@@ -282,26 +267,19 @@ def label_images(
 
 
 def _same_images(
-    labelled: LabelledImages, names: Sequence[str], images: np.ndarray
+    labelled: LabelledImages, names: Sequence[str], digests: Sequence[bytes]
 ) -> list[list[int]]:
     """For each image the labelled rows that it is: by path, or by pixels."""
     rows: dict[str | bytes, set[int]] = collections.defaultdict(set)
-    for row, (name, image) in enumerate(
-        zip(labelled.names, labelled.images, strict=True)
+    for row, (name, digest) in enumerate(
+        zip(labelled.names, digests_of(labelled.images), strict=True)
     ):
         rows[os.path.realpath(name)].add(row)
-        rows[_digest(image)].add(row)
+        rows[digest].add(row)
     return [
-        sorted(
-            rows.get(os.path.realpath(name), set()) | rows.get(_digest(image), set())
-        )
-        for name, image in zip(names, images, strict=True)
+        sorted(rows.get(os.path.realpath(name), set()) | rows.get(digest, set()))
+        for name, digest in zip(names, digests, strict=True)
     ]
-
-
-def _digest(image: np.ndarray) -> bytes:
-    pixels = np.rint(np.asarray(image)).astype("uint8")
-    return hashlib.blake2b(pixels.tobytes()).digest()
 
 
 def _given_label(finished: FinishedRun, name: str, rows: Sequence[int]) -> str:

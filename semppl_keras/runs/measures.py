@@ -45,6 +45,9 @@ KNN_TEMPERATURE = 0.07
 
 _TESTED = "images to test on"
 
+# Rows of float64, of 24 kB each, that a probe on pixels is given at once.
+_PIXELS_AT_ONCE = 2048
+
 # Unlabelled images that are asked for their pseudo-labels after training, where only
 # the model can tell what they show.
 _MOST_PSEUDO_LABELS = 2000
@@ -308,7 +311,7 @@ def measure(
         progress=progress,
         **PIXEL_PROBE,
     )
-    classifiers["logistic_regression"] = lambda x: baseline.predict_proba(as_pixels(x))
+    classifiers["logistic_regression"] = lambda x: _by_pixels(baseline, x)
     shares["logistic_regression"] = classifiers["logistic_regression"](task.x_test)
     rows["logistic_regression"] = {"title": "supervised only, logistic regression"}
 
@@ -369,6 +372,17 @@ def measure(
     if corruptions:
         robustness = _robustness(classifiers, task, corruptions, severities, seed)
     return {"rows": rows, "robustness": robustness}
+
+
+def _by_pixels(probe: Any, images: Any) -> np.ndarray:
+    """What a probe on pixels says of images, the pixels of some of them at a time."""
+    starts = range(0, len(images), _PIXELS_AT_ONCE)
+    return np.concatenate(
+        [
+            probe.predict_proba(as_pixels(images[start : start + _PIXELS_AT_ONCE]))
+            for start in starts
+        ]
+    )
 
 
 def usual_neighbours(num_labelled: int, num_classes: int) -> int:

@@ -8,17 +8,21 @@ import numpy as np
 
 from semppl_keras.checks import listed
 from semppl_keras.data import FewLabels, LabelledTest, NamedDataset, TableOptions
-from semppl_keras.data.few_labels import resized
+from semppl_keras.data.defaults import CACHE
+from semppl_keras.data.few_labels import resized, rows_of
 from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import find_ranges, remarks_on_files
 from semppl_keras.data.images.files import resize_image
 from semppl_keras.data.images.source_names import own_name, resolved_source
+from semppl_keras.data.images.streamed_images import StreamedImages
+from semppl_keras.data.images.streaming import LOOKED_AT
 from semppl_keras.evaluation import SEVERITIES, corrupt
 from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import load_data
 from semppl_keras.runs.kept_images import LABELLED, TEST
+from semppl_keras.runs.new_images import streams
 from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.telling import tell
@@ -38,7 +42,7 @@ class Task:
             share such as "10%".
         x_labelled: `(n, h, w, c)` in [0, 255].
         y_labelled: `(n,)` integers, every class among them.
-        x_test: `(m, h, w, c)` in the same range.
+        x_test: `(m, h, w, c)` in the same range; either may be `StreamedImages`.
         y_test: `(m,)` integers.
         class_names: One string per class.
         labels_of_run: Whether the labelled images are those that the run was trained
@@ -51,14 +55,20 @@ class Task:
     dataset: str | dict[str, Any]
     name: str
     labels_per_class: int | str
-    x_labelled: np.ndarray
+    x_labelled: Any
     y_labelled: np.ndarray
-    x_test: np.ndarray
+    x_test: Any
     y_test: np.ndarray
     class_names: tuple[str, ...]
     labels_of_run: bool
     skipped: tuple = ()
     num_left_out: int = 0
+
+    def found_unreadable(self) -> tuple:
+        """Of the images to test on those that turned out unreadable while they were
+        read, a tuple of `Skipped`; others have stood in for them."""
+        streamed = isinstance(self.x_test, StreamedImages)
+        return tuple(self.x_test.skipped) if streamed else ()
 
 
 def task_of_run(finished: FinishedRun, options: EvaluateOptions) -> tuple[Task, int]:
@@ -174,8 +184,9 @@ def _own_test(source: str, finished: FinishedRun, tables: TableOptions) -> Task:
         )
     dataset, progress = finished.dataset.knowing(finished.class_names), Progress()
     tested = dataset.open_test(source, tables)
+    streamed = streams(finished, tested)
     ranges, remarks = find_ranges(
-        tested,
+        tested.some(LOOKED_AT) if streamed else tested,
         finished.value_range,
         lambda *counts: progress("deep images", *counts),
     )
@@ -184,6 +195,7 @@ def _own_test(source: str, finished: FinishedRun, tables: TableOptions) -> Task:
         height,
         channels,
         fit=dataset.fit,
+        place="none" if streamed else CACHE,
         ranges=ranges,
         max_skipped=dataset.max_skipped,
         progress=lambda *counts: progress("images to test on", *counts),
@@ -215,6 +227,9 @@ def _own_test(source: str, finished: FinishedRun, tables: TableOptions) -> Task:
             f"{len(decoded.skipped):,} of {len(tested):,} test images cannot be read, "
             f"such as {name!r}: {reason}. evaluation.json names all."
         )
+    if streamed:
+        # Those of a class may stand in for each other.
+        images = images.labelled(labels)
     untested = [name for name in class_names if name not in set(texts)]
     if untested:
         notes.append(f"There is no test image of {listed(untested)}.")
@@ -227,7 +242,7 @@ def _own_test(source: str, finished: FinishedRun, tables: TableOptions) -> Task:
         labels_per_class=finished.settings["labels_per_class"],
         x_labelled=x_labelled,
         y_labelled=y_labelled,
-        x_test=images if known.all() else images[known],
+        x_test=images if known.all() else rows_of(images, np.flatnonzero(known)),
         y_test=labels[known],
         class_names=class_names,
         labels_of_run=True,

@@ -14,6 +14,7 @@ from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.named_parts import named_parts
 from semppl_keras.data.feed.streamed_batches import for_keras
 from semppl_keras.data.images.streamed_images import StreamedImages
+from semppl_keras.kernels import quick_inference
 from semppl_keras.training.backends import ViewTrainer, processes
 from semppl_keras.training.known_arguments import known_arguments
 
@@ -248,15 +249,15 @@ def _numbers(told: Any) -> Any:
 
 @contextlib.contextmanager
 def inference(model: keras.Model) -> Iterator[None]:
-    """A model's prediction and evaluation: tells what is wrong with the data, and
-    keeps the model."""
+    """A model's prediction and evaluation, as quick as its backend has it: tells what
+    is wrong with the data, and keeps the model."""
     # keras.distribution would divide batches that need not be divisible: here every
     # device works on the whole batch.
     distribution = keras.distribution.distribution()
     try:
         if distribution is not None:
             keras.distribution.set_distribution(None)
-        with explained(), processes.on_its_own(model):
+        with explained(), processes.on_its_own(model), quick_inference(model):
             try:
                 yield
             finally:

@@ -52,6 +52,16 @@ def test_activations_are_those_of_each_patch(channels):
     np.testing.assert_allclose(given, naive_activations(layer, images), atol=2e-5)
 
 
+def test_what_is_nowhere_active_has_a_gradient():
+    layer = PatchActivations(3, 5, 2)
+    network = keras.Sequential([keras.Input((6, 6, 1)), layer, keras.layers.Dense(1)])
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, np.full_like(bias, -1.0)])
+    network.compile(keras.optimizers.SGD(0.1), loss="mse")
+    network.fit(np.zeros((2, 6, 6, 1)), np.ones((2, 1)), verbose=0)
+    assert all(np.isfinite(weight).all() for weight in network.get_weights())
+
+
 @pytest.mark.any_backend
 def test_features_have_length_1_and_are_the_same_for_a_seed(tmp_path):
     images = pictures()

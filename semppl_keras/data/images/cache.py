@@ -20,7 +20,7 @@ from semppl_keras.data.defaults import CACHE, CACHES, MAX_SKIPPED, UNTOLD_FIT
 from semppl_keras.data.images.decoding import (
     DecodedRows,
     Skipped,
-    TooManyUnreadable,
+    check_any_read,
     check_share,
     decode_into,
 )
@@ -108,13 +108,7 @@ def decode_cached(
         decoded = decode_into(rows, images, **options)
     else:
         rows, decoded = paths.write(shape, images, options)
-    if not decoded.kept:
-        name, reason = decoded.skipped[0]
-        raise TooManyUnreadable(
-            "There must be images that can be read. Received: "
-            f"{len(images):,}, none of them, such as {name!r}: {reason}.",
-            decoded.skipped,
-        )
+    check_any_read(decoded, len(images))
     return rows[: len(decoded.kept)], decoded
 
 

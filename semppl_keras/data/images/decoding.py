@@ -327,6 +327,18 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def check_any_read(decoded: DecodedRows, total: int) -> None:
+    """Raises a `TooManyUnreadable` where none out of `total` images can be read."""
+    if decoded.kept:
+        return
+    name, reason = decoded.skipped[0]
+    raise TooManyUnreadable(
+        "There must be images that can be read. Received: "
+        f"{total:,}, none of them, such as {name!r}: {reason}.",
+        decoded.skipped,
+    )
+
+
 def check_share(skipped: list[Skipped], total: int, max_skipped: float) -> None:
     """Raises a `TooManyUnreadable` for more `Skipped` than may be out of `total`."""
     if len(skipped) <= max_skipped * total:

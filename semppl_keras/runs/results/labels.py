@@ -21,7 +21,8 @@ class Labels:
 
     Args:
         names: list of str, of each image its path, or its place.
-        images: `(N, s, s, channels)` uint8, as the classifier saw them.
+        images: `(N, s, s, channels)` uint8, as the classifier saw them; of a run that
+            was streamed `StreamedImages`, which are decoded when they are asked for.
         probabilities: `(N, C)`.
         features: `(N, F)`.
         labelled_features: `(M, F)` of the labelled images of the run.
@@ -41,7 +42,7 @@ class Labels:
     """
 
     names: list[str]
-    images: np.ndarray
+    images: Any
     probabilities: np.ndarray
     features: np.ndarray
     labelled_features: np.ndarray

@@ -8,14 +8,14 @@ from typing import Any
 import keras
 import torch
 
+from semppl_keras.kernels.torch_layers import lay_out_kernels, torch_kernels
+from semppl_keras.kernels.torch_release import Calls, outputs_released
 from semppl_keras.training.backends import torch_moving, torch_processes, torch_replicas
-from semppl_keras.training.backends.torch_layers import lay_out_kernels, torch_kernels
 from semppl_keras.training.backends.torch_normalisation import (
     check_normalisation,
     global_normalisation,
 )
 from semppl_keras.training.backends.torch_optimizer import weights_at_once
-from semppl_keras.training.backends.torch_release import Calls, outputs_released
 from semppl_keras.training.backends.torch_sums import (
     gradients_added_up_first,
     metrics_added_up,

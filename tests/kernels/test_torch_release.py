@@ -16,7 +16,7 @@ from toys import toy_images
 
 from semppl_keras import SimCLR
 from semppl_keras.backbones import SmallResNet
-from semppl_keras.training.backends.torch_release import outputs_released
+from semppl_keras.kernels.torch_release import outputs_released
 from semppl_keras.views import MultiCrop
 
 

@@ -14,8 +14,8 @@ import torch
 from keras import layers
 
 from semppl_keras.backbones import ResNet, SmallResNet
-from semppl_keras.training.backends.torch_layers import torch_kernels
-from semppl_keras.training.backends.torch_release import Calls, outputs_released
+from semppl_keras.kernels.torch_layers import torch_kernels
+from semppl_keras.kernels.torch_release import Calls, outputs_released
 
 
 def network(build, shape=(9, 8, 3), **settings):
@@ -63,6 +63,15 @@ def rectified(x):
     for relu in (layers.ReLU(), layers.ReLU(max_value=1.0), layers.ReLU(0.1)):
         x = relu(layers.BatchNormalization()(x))
     return layers.Dense(2)(layers.ReLU(negative_slope=0.1)(layers.Add()([x, x])))
+
+
+def cut(x):
+    """Rectifiers that leave nothing above 6, and values on both sides of it."""
+    x = layers.ReLU(max_value=6.0)(layers.BatchNormalization()(x))
+    large = layers.Rescaling(9.0)(x)
+    x = layers.BatchNormalization()(layers.Conv2D(3, 1, use_bias=False)(x))
+    x = layers.ReLU(max_value=6.0)(layers.Add()([x, large]))
+    return layers.ReLU(max_value=6)(layers.Add()([x, large, large]))
 
 
 def told(x):
@@ -126,7 +135,7 @@ def assert_alike(made, **tolerance):
 
 @pytest.mark.parametrize(
     "build",
-    [bordered, summed, broadcast, rectified, told, with_constants, masked],
+    [bordered, summed, broadcast, rectified, cut, told, with_constants, masked],
 )
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_networks_compute_what_they_did(build, dtype):

@@ -13,11 +13,11 @@ from semppl_keras.views import MultiCrop
 if keras.backend.backend() == "torch":
     import torch
 
-    from semppl_keras.training.backends import torch as step
-    from semppl_keras.training.backends.torch_layers import (
+    from semppl_keras.kernels.torch_layers import (
         lay_out_kernels,
         torch_kernels,
     )
+    from semppl_keras.training.backends import torch as step
 
     def normal(*shape):
         return np.random.default_rng(0).normal(size=shape).astype("float32")

@@ -47,7 +47,8 @@ def torch_kernels(network: keras.layers.Layer) -> Iterator[None]:
         yield
     finally:
         for layer, name in replaced:
-            vars(layer).pop(name)
+            # Predictions of other threads may have taken it away.
+            vars(layer).pop(name, None)
 
 
 def lay_out_kernels(network: keras.layers.Layer, optimizer: Any = None) -> None:
@@ -189,7 +190,7 @@ def normalised_in_place(
     layer: Any,
     inputs: Any,
     added: Any = None,
-    rectify: bool = False,
+    rectify: Callable[[torch.Tensor], torch.Tensor] | None = None,
     training: Any = None,
 ) -> torch.Tensor:
     """What a `BatchNormalization` gives, and what is done to it in the same memory.
@@ -198,7 +199,7 @@ def normalised_in_place(
         layer: `BatchNormalization` whose `call` is in this module.
         inputs: `(B, h, w, C)` or `(B, F)`.
         added: the same, or None: what is added.
-        rectify: whether what is below 0 becomes 0 after that.
+        rectify: what cuts the values after that, in the same memory; or None.
         training: bool or None.
     """
     # Half precision is too coarse for statistics. Torch's kernels take them in float32
@@ -239,8 +240,8 @@ def normalised_in_place(
     # No backward pass of a normalisation needs what it gave.
     if added is not None:
         normalised = normalised.add_(added.permute(_FIRST) if channels_last else added)
-    if rectify:
-        normalised = normalised.relu_()
+    if rectify is not None:
+        normalised = rectify(normalised)
     if channels_last:
         normalised = normalised.permute(_LAST)
     return ops.cast(normalised, layer.compute_dtype)

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import torch
 
-from semppl_keras.training.backends.torch_calls import Step, called_directly
+from semppl_keras.kernels.torch_calls import Step, called_directly
 
 
 class Calls:

@@ -14,9 +14,10 @@ from typing import Any
 import keras
 import torch
 from keras import layers
+from torch.nn import functional
 from torch.nn.modules import module
 
-from semppl_keras.training.backends.torch_layers import (
+from semppl_keras.kernels.torch_layers import (
     convolved_with_border,
     normalised_in_place,
 )
@@ -215,11 +216,12 @@ def _border_and_convolution(border: Step, convolution: Step) -> Step | None:
 def _normalisation_and_relu(normalisation: Step, relu: Step) -> Step | None:
     """What is below 0 becomes 0 in the place where it was written."""
     norm, cut = normalisation.operation, relu.operation
-    if "call" not in vars(norm) or not _is_plain_relu(cut):
+    rectify = _rectifier(cut)
+    if "call" not in vars(norm) or rectify is None:
         return None
     call = _DirectCalls(
         norm,
-        functools.partial(normalised_in_place, norm, rectify=True),
+        functools.partial(normalised_in_place, norm, rectify=rectify),
         lambda inputs, **training: cut(norm(inputs, **training)),
     )
     return dataclasses.replace(normalisation, operation=call, outputs=relu.outputs)
@@ -231,13 +233,14 @@ def _normalisation_and_sum(
     """What is added to images that are normalised is added where they were written."""
     norm, add = normalisation.operation, addition.operation
     others = [key for key in addition.inputs if key not in normalisation.outputs]
+    rectify = None if relu is None else _rectifier(relu.operation)
     if (
         "call" not in vars(norm)
         or _is_told_more(normalisation)
         or not _takes_a_list(addition)
         or len(addition.inputs) != 2
         or addition.shapes[0] != addition.shapes[1]
-        or (relu is not None and not _is_plain_relu(relu.operation))
+        or (relu is not None and rectify is None)
     ):
         return None
 
@@ -246,7 +249,7 @@ def _normalisation_and_sum(
         if images.shape != other.shape:
             # Where the network does not know a side they may yet differ.
             return otherwise(inputs, **training)
-        return normalised_in_place(norm, images, other, relu is not None, **training)
+        return normalised_in_place(norm, images, other, rectify, **training)
 
     def otherwise(inputs: Any, **training: Any) -> Any:
         images, other = inputs
@@ -267,16 +270,27 @@ def _sum_and_relu(addition: Step, relu: Step) -> Step | None:
     """What is below 0 becomes 0 in the place of the sum."""
     add, cut = addition.operation, relu.operation
     # The sum of one thing is that thing itself, which others may need.
-    if len(addition.inputs) < 2 or not _is_plain_relu(cut):
+    rectify = _rectifier(cut)
+    if len(addition.inputs) < 2 or rectify is None:
         return None
     call = _DirectCalls(
-        add, lambda inputs: add.call(inputs).relu_(), lambda inputs: cut(add(inputs))
+        add, lambda inputs: rectify(add.call(inputs)), lambda inputs: cut(add(inputs))
     )
     return dataclasses.replace(addition, operation=call, outputs=relu.outputs)
 
 
-def _is_plain_relu(relu: Any) -> bool:
-    return relu.max_value is None and not relu.negative_slope and not relu.threshold
+def _rectifier(relu: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """What a rectifier does, in the memory of what it is given; or None."""
+    if relu.negative_slope or relu.threshold:
+        return None
+    return _RECTIFIERS.get(relu.max_value)
+
+
+# By the greatest value that they leave.
+_RECTIFIERS: dict[float | None, Callable[[torch.Tensor], torch.Tensor]] = {
+    None: torch.relu_,
+    6.0: functools.partial(functional.relu6, inplace=True),
+}
 
 
 _NORMALISATION = layers.BatchNormalization
