@@ -3,12 +3,15 @@
 
     python .ci/notebooks.py               their first cell and badge, and the notebooks
     python .ci/notebooks.py --run NAME... these notebooks with the outputs of a real run
+    python .ci/notebooks.py --run NAME... --within DIR   run in a folder with pictures
 
 The address stands in pyproject.toml alone. A notebook whose cells have not changed
 keeps its outputs.
 """
 
 import argparse
+import base64
+import io
 import os
 import pathlib
 import re
@@ -80,8 +83,14 @@ def with_head(text, name):
     return "".join([header, title, install, *cells])
 
 
-def make_notebook(source, run):
-    """Writes the notebook of a source, with its outputs from before or of a run."""
+def make_notebook(source, run, within=None):
+    """Writes the notebook of a source, with its outputs from before or of a run.
+
+    Args:
+        source: path of the .py file.
+        run: whether it is run for its outputs.
+        within: the folder that it is run in. None: a new one.
+    """
     import jupytext
     import nbformat
 
@@ -92,7 +101,8 @@ def make_notebook(source, run):
         before = nbformat.read(path, as_version=4)
         _keep_outputs(before, notebook)
     if run:
-        _run(notebook)
+        with tempfile.TemporaryDirectory() as new:
+            _run(notebook, within or new)
     nbformat.write(notebook, path)
 
 
@@ -107,41 +117,72 @@ def _keep_outputs(before, notebook):
             new.outputs, new.execution_count = old.outputs, old.execution_count
 
 
-def _run(notebook):
+def _run(notebook, folder):
     import nbclient
 
     # What TensorFlow's C++ code says of this machine is no output of the notebook.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with tempfile.TemporaryDirectory() as folder:
-        nbclient.NotebookClient(
-            notebook,
-            timeout=3600,
-            kernel_name="python3",
-            record_timing=False,
-            coalesce_streams=True,
-            resources={"metadata": {"path": folder}},
-        ).execute()
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            # Warnings of libraries, with the paths of this machine.
-            cell.outputs = [
-                output for output in cell.outputs if output.get("name") != "stderr"
-            ]
+    nbclient.NotebookClient(
+        notebook,
+        timeout=3600,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": folder}},
+    ).execute()
+    tidy(notebook, folder)
     # By which Python it was run is of no use to who opens it.
     notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"]}
+
+
+def tidy(notebook, folder):
+    """Leaves out of the outputs what is of the machine, and makes pictures small.
+
+    Args:
+        notebook: that was run; it is changed.
+        folder: that it was run in.
+    """
+    here = os.path.join(os.path.realpath(folder), "")
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        # Warnings of libraries, with the paths of this machine.
+        cell.outputs = [
+            output for output in cell.outputs if output.get("name") != "stderr"
+        ]
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                # TensorFlow writes its own where it finds a notebook.
+                text = re.sub(r"^WARNING:tensorflow:.*\n", "", output.text, flags=re.M)
+                output.text = text.replace(here, "")
+            picture = output.get("data", {}).get("image/png")
+            if picture:
+                output.data["image/png"] = _few_colours(picture)
+
+
+def _few_colours(picture):
+    """A PNG file in base64 with 256 colours, if that is smaller."""
+    from PIL import Image
+
+    smaller = io.BytesIO()
+    image = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
+    return min(picture, base64.b64encode(smaller.getvalue()).decode(), key=len)
 
 
 def main():
     """Makes all of them, and runs those that are named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", nargs="+", metavar="NAME", default=[])
-    run = parser.parse_args().run
+    parser.add_argument("--within", metavar="DIR", help="default: a new folder")
+    arguments = parser.parse_args()
+    run = arguments.run
     for path in sorted(EXAMPLES.glob("*.ipynb")):
         source = path.with_suffix(".py")
         text = source.read_text(encoding="utf-8")
         source.write_text(with_head(text, source.stem), encoding="utf-8")
         if not run or source.stem in run:
-            make_notebook(source, run=source.stem in run)
+            make_notebook(source, source.stem in run, arguments.within)
 
 
 if __name__ == "__main__":

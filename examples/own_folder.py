@@ -18,7 +18,12 @@
 #
 # `PHOTOS` is the folder; `LABELS` a CSV of `path,label`, paths relative to it, or a
 # folder with a subfolder for each class; `TEST` the same of images to measure on, if
-# you have any. As they are here, the notebook writes a folder of its own to try it on.
+# you have any. Without `PHOTOS` the notebook writes a folder of its own to try it on.
+#
+# The outputs that are kept here are of 400 pictures from Debian's package
+# `openclipart-png`, which are in the public domain: animals, flags, food and transport,
+# 10 labels of each class, 120 other pictures to test on, 48 pixels, 30 epochs. With so
+# few pictures, and a network that starts from nothing, many guesses are wrong.
 
 # %%
 # The package, where it is missing, as on Colab and Kaggle: Keras and the backends that
@@ -40,19 +45,26 @@ from semppl_keras.runs.backend import choose_backend
 choose_backend()
 
 # %%
-PHOTOS = None
-LABELS = None
-TEST = None
-IMAGE_SIZE = None  # None: that of the labelled images, at most 96
-EPOCHS = None  # None: some 3,000 steps, an evening for large images
+import os
+
+# Write yours in the place of what is asked of the environment, or set it there.
+PHOTOS = os.environ.get("SEMPPL_PHOTOS")
+LABELS = os.environ.get("SEMPPL_LABELS")
+TEST = os.environ.get("SEMPPL_TEST")
+# As LABELS, of all pictures: what a person would answer who looks at them.
+ANSWERS = os.environ.get("SEMPPL_ANSWERS")
+# None: that of the labelled images, at most 96.
+IMAGE_SIZE = int(os.environ.get("SEMPPL_IMAGE_SIZE", 0)) or None
+# None: some 3,000 steps, an evening for large images.
+EPOCHS = int(os.environ.get("SEMPPL_EPOCHS", 0)) or None
 
 # %% [markdown]
-# Scikit-learn's handwritten digits as PNG files: 1,397 photographs, of which 40 are
-# labelled, and 400 more to test on. One file is broken, as in any real folder.
+# Without `PHOTOS`: scikit-learn's handwritten digits as PNG files, 1,397 photographs,
+# of which 40 are labelled, and 400 more to test on. One file is broken, as in any real
+# folder.
 
 # %%
 import csv
-import os
 import pathlib
 import tempfile
 
@@ -73,7 +85,13 @@ def write_table(path, rows):
     return path
 
 
-TRUTH = {}  # what a person would see in a photograph
+def read_table(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {str(pathlib.Path(path).parent / row["path"]): row["label"] for row in rows}
+
+
+TRUTH = {} if ANSWERS is None else read_table(ANSWERS)
 if PHOTOS is None:
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.images))
@@ -200,8 +218,9 @@ _ = figure.suptitle("The most and the least certain")
 #
 # The page `guessed.review.html` has the 50 photographs whose labels would teach most:
 # uncertain ones, unlike each other. Open it in a browser, choose what each image shows,
-# and save the table `guessed.review_labels.csv` into the folder where the page is. For
-# the digits the truth takes the place of the person who looks.
+# and save the table `guessed.review_labels.csv` into the folder where the page is. Here
+# the truth of the digits, or the table `ANSWERS`, takes the place of the person who
+# looks.
 
 # %%
 reviewed = WORK / "guessed.review_labels.csv"
@@ -225,9 +244,7 @@ print("to look through:", WORK / "guessed.review.html")
 
 # %%
 if reviewed.exists():
-    with open(reviewed, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    labelled += [(WORK / row["path"], row["label"]) for row in rows]
+    labelled += read_table(reviewed).items()
     write_table(ALL_LABELS, labelled)
 print(len(data.x_labelled), "labels before,", len(labelled), "now")
 

@@ -83,7 +83,9 @@ class OddFolder:
         pixels = self._random.integers(0, 256, (height, width, 3), "uint8")
         if mode == "I;16":
             depth = self._one_of((257, 16, 4, 1))
-            image = Image.fromarray(pixels[..., 0].astype("uint16") * depth)
+            # PGM is written of 32 bits by every Pillow, and has 16.
+            kind = "int32" if ending == ".pgm" else "uint16"
+            image = Image.fromarray(pixels[..., 0].astype(kind) * depth)
         elif mode == "F":
             image = Image.fromarray(pixels[..., 0].astype("float32") / 255)
         else:

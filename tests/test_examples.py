@@ -160,7 +160,7 @@ def test_notebooks_run(notebook, tmp_path):
     content = nbformat.read(notebook, as_version=4)
     nbclient.NotebookClient(
         content,
-        timeout=600,
+        timeout=3600,
         kernel_name="python3",
         # What it writes is written there.
         resources={"metadata": {"path": str(tmp_path)}},

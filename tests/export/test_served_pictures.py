@@ -147,7 +147,7 @@ def test_deep_images_are_of_the_range_that_is_given(tmp_path):
         read = served_pictures.read_picture(path, 2, 1, *ranges)
         np.testing.assert_array_equal(read, read_image(path, 2, 1, ranges))
     # PGM tells its own largest value.
-    Image.fromarray(np.array([[0, 4095]], "uint16")).save(tmp_path / "it.pgm")
+    Image.fromarray(np.array([[0, 4095]], "int32")).save(tmp_path / "it.pgm")
     read = served_pictures.read_picture(tmp_path / "it.pgm", 1, 1, (0, 4095))
     expected = read_image(tmp_path / "it.pgm", 1, 1, as_ranges((0, 4095)))
     np.testing.assert_array_equal(read, expected)
