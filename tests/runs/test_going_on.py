@@ -131,7 +131,7 @@ def test_the_classifiers_alone_are_made_anew(one, quick):
     assert quick["supervised_network_accuracy"] is None
     finished = FinishedRun(quick.folder)
     assert finished.class_names == tuple(CLASSES)
-    names = ["linear", "propagation", "memory", "pixels"]
+    names = ["propagation", "linear", "memory", "pixels"]
     assert finished.classifier_names == names
     assert set(quick["classifier_cv_accuracies"]) == set(names)
     images = finished.labelled.images
