@@ -159,8 +159,9 @@ class NeighbourGraph:
 def _directions(
     features: np.ndarray, whitening: float, seed: int
 ) -> EvenDirections | None:
-    """Those of rows, or of `MOST_EXACT` of them; None without whitening."""
-    if not whitening or len(features) < 2:
+    """Those of rows, or of `MOST_EXACT` of them; None without whitening, or of rows that
+    do not differ."""
+    if not whitening or not np.ptp(features, axis=0).any():
         return None
     if len(features) > MOST_EXACT:
         generator = np.random.default_rng(seed)

@@ -158,7 +158,7 @@ def supervised_accuracy(
         batches, epochs=1, shuffle=False, verbose=0, callbacks=[_Counted(count)]
     )
     # Called as it is: compiling a predict function costs more than these few batches.
-    with quick_inference(network):
+    with quick_inference(network, called=True):
         logits = np.concatenate(
             [
                 keras.ops.convert_to_numpy(

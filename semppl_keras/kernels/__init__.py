@@ -2,17 +2,24 @@
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 import keras
 
-# Of a model or another layer: a context within which it computes the same, without
-# gradients, as its backend does it best.
-quick_inference: Callable[[Any], contextlib.AbstractContextManager[None]]
+
+def _as_it_is(
+    network: keras.layers.Layer, *, called: bool = False
+) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+# Of a model or another layer: a context within which it predicts the same as its
+# backend does it best. `called` says that it is called as it is, and that without
+# gradients, and not by `predict` or `evaluate`.
+quick_inference: Callable[..., contextlib.AbstractContextManager[None]]
 if keras.backend.backend() == "torch":
     from semppl_keras.kernels.torch_inference import torch_inference
 
     quick_inference = torch_inference
 else:
     # These compile what a network computes.
-    quick_inference = contextlib.nullcontext
+    quick_inference = _as_it_is

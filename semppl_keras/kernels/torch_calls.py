@@ -19,6 +19,7 @@ from torch.nn.modules import module
 
 from semppl_keras.kernels.torch_layers import (
     convolved_with_border,
+    is_as_keras_made_it,
     normalised_in_place,
 )
 
@@ -169,6 +170,7 @@ def _is_plain(layer: Any, network: Any) -> bool:
     """Whether what a layer of a network computes is what its `call` computes."""
     return (
         type(layer) in _PLAIN
+        and is_as_keras_made_it(layer)
         and layer.built
         and layer.compute_dtype == network.compute_dtype
         and (layer.compute_dtype == layer.variable_dtype or _casts_by_itself(layer))

@@ -51,6 +51,18 @@ def torch_kernels(network: keras.layers.Layer) -> Iterator[None]:
             vars(layer).pop(name, None)
 
 
+def is_as_keras_made_it(layer: keras.layers.Layer) -> bool:
+    """Whether nobody but `torch_kernels` has put something in a layer's place."""
+    name, function, _ = _REPLACED.get(type(layer), (None, None, None))
+    for own in ("call", "convolution_op"):
+        put = vars(layer).get(own)
+        if put is not None and not (
+            own == name and getattr(put, "__func__", None) is function
+        ):
+            return False
+    return True
+
+
 def lay_out_kernels(network: keras.layers.Layer, optimizer: Any = None) -> None:
     """Lays the kernels of convolutions in memory as torch's convolutions read them.
 

@@ -208,7 +208,7 @@ def as_probabilities(classifier: ImageClassifier, features: np.ndarray) -> np.nd
     """
     # Without `predict`, which would trace a small function anew.
     starts = range(0, len(features), _ROWS_AT_ONCE)
-    with quick_inference(classifier.head):
+    with quick_inference(classifier.head, called=True):
         parts = [
             ops.convert_to_numpy(
                 classifier.head(features[start : start + _ROWS_AT_ONCE])

@@ -78,7 +78,7 @@ def memory_embeddings(
     embedder = ImageEmbedder(encoder.backbone, model.views)
     features = embedder.predict(images, verbose=0, callbacks=callbacks)
     parts = []
-    with quick_inference(encoder):
+    with quick_inference(encoder, called=True):
         # Without `predict`, which would trace a small function anew.
         for start in range(0, len(features), _ROWS_AT_ONCE):
             embeddings = features[start : start + _ROWS_AT_ONCE]

@@ -114,6 +114,14 @@ def test_shares_of_evened_directions_are_those_of_a_naive_reference(whitening):
     )
 
 
+def test_rows_that_do_not_differ_have_no_directions():
+    labels = np.array([0, 1, -1, -1])
+    alike = np.ones((4, 3))
+    np.testing.assert_array_equal(
+        propagate_labels(alike, labels, whitening=0.3), propagate_labels(alike, labels)
+    )
+
+
 def test_evened_directions_see_past_one_that_says_nothing():
     features, labels, truth = _blobs(labelled=2, spread=0.5)
     loud = np.random.default_rng(1).normal(size=(len(features), 1)) * 1000

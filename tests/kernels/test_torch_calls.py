@@ -204,6 +204,22 @@ def test_a_class_of_its_own_is_called_as_ever():
     assert_alike(made, rtol=0, atol=2e-4)
 
 
+@pytest.mark.parametrize("name", ["conv2d", "batch_normalization", "zero_padding2d"])
+def test_a_call_that_somebody_has_put_in_a_layers_place_is_called(name):
+    def build(x):
+        x = layers.ZeroPadding2D(1, name="zero_padding2d")(x)
+        x = layers.Conv2D(4, 3, name="conv2d")(x)
+        x = layers.BatchNormalization(name="batch_normalization")(x)
+        return layers.ReLU()(x)
+
+    made = network(build)
+    layer = made.get_layer(name)
+    own = layer.call
+    layer.call = lambda inputs, **kwargs: 2.0 * own(inputs, **kwargs)
+    assert_alike(made, rtol=0, atol=2e-4)
+    assert layer.call is not own
+
+
 def test_a_regulariser_of_what_a_layer_gives_is_told():
     made = network(lambda x: layers.Conv2D(2, 1, activity_regularizer="l2")(x))
     with torch_kernels(made), outputs_released(made):

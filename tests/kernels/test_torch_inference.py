@@ -193,6 +193,27 @@ def test_afterwards_the_layers_are_as_they_were():
     assert outputs.requires_grad
 
 
+def test_a_callback_of_predict_may_take_gradients():
+    backbone = randomised(NETWORKS["convnet"]())
+    embedder, (images, _) = ImageEmbedder(backbone, MultiCrop(**VIEWS)), images_of()
+    largest = []
+
+    def saliency(batch, logs):
+        views = torch.ones(1, 24, 24, 3, requires_grad=True)
+        backbone(views).sum().backward()
+        largest.append(float(views.grad.abs().max()))
+
+    watching = keras.callbacks.LambdaCallback(on_predict_batch_end=saliency)
+    embedder.predict(images, callbacks=[watching], verbose=0)
+    assert min(largest) > 0
+
+
+def test_what_is_called_as_it_is_needs_no_gradients():
+    network = randomised(NETWORKS["convnet"]())
+    with quick_inference(network, called=True):
+        assert not network(torch.ones(1, 24, 24, 3)).requires_grad
+
+
 def test_weights_that_have_changed_are_those_that_count():
     backbone = randomised(NETWORKS["efficientnet"]())
     embedder, (images, _) = ImageEmbedder(backbone, MultiCrop(**VIEWS)), images_of()
