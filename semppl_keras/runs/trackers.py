@@ -7,11 +7,12 @@ and tensorboard 2.21.
 """
 
 import contextlib
+import functools
 import importlib
 import pathlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, ParamSpec
 
 import keras
 
@@ -21,16 +22,22 @@ from semppl_keras.runs.options.train import TRACKERS
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.whole_files import write_whole
 
+_P = ParamSpec("_P")
+
 # What has to be imported, which is also what to install for it.
 _MODULES = {
     "wandb": "wandb",
     "mlflow": "mlflow",
     "tensorboard": "tensorboard.summary.writer.record_writer",
 }
-# Runs of wandb and of mlflow are called so, by which one goes on.
-_IDENTIFIER = re.compile(r"[0-9A-Za-z]{4,64}")
+# Runs of wandb and of mlflow are called so, by which one goes on; those of wandb as
+# WANDB_RUN_ID says, where it is set.
+_LONGEST = 128
+_IDENTIFIER = re.compile(rf"[0-9A-Za-z_-]{{1,{_LONGEST}}}")
 # What a shell says of a process that Ctrl-C has ended, and wandb with it.
 _INTERRUPTED = 255
+_WANDB_REMEDY = "wandb login, or set WANDB_MODE=offline"
+_MLFLOW_REMEDY = "see MLFLOW_TRACKING_URI"
 
 
 def check_tracker(name: str | None) -> None:
@@ -59,7 +66,8 @@ def tracked(
 
     A run of the tracker that is open already is taken, and left open. One that was
     opened for a training that goes on is opened again. One that was opened here says in
-    the end whether the training has come to its own.
+    the end whether the training has come to its own, also where it could be opened but
+    not be begun with. That a tracker fails later is told once, and ends no training.
 
     Args:
         name: One of `TRACKERS`, or None for none.
@@ -105,13 +113,17 @@ def _wandb(
     folder: pathlib.Path, settings: Mapping[str, Any], step: int
 ) -> Iterator[keras.callbacks.Callback]:
     wandb = importlib.import_module("wandb")
+    begins = functools.partial(_begins, "wandb", _WANDB_REMEDY)
+    survived = _survived("wandb")
     if wandb.run is not None:
-        yield _wandb_logs(wandb.run, own=False)
+        with begins():
+            log = _wandb_log(wandb.run, own=False)
+        yield EpochLogs(survived(log))
         return
     file = folder / "logs" / "wandb.id"
     # Its files are where its own settings say: there are links among them, which no run
     # folder may hold.
-    try:
+    with begins():
         run = wandb.init(
             project="semppl",
             name=folder.name,
@@ -119,16 +131,14 @@ def _wandb(
             config=dict(settings),
             resume="allow",
         )
-    except wandb.Error as error:
-        raise _not_begun(
-            "wandb", error, "wandb login, or set WANDB_MODE=offline"
-        ) from error
-    write_whole(file, run.id)
-    with _finished(lambda status: run.finish(exit_code=status)):
-        yield _wandb_logs(run, own=True)
+    with _finished(survived(lambda status: run.finish(exit_code=status))):
+        with begins():
+            write_whole(file, run.id)
+            log = _wandb_log(run, own=True)
+        yield EpochLogs(survived(log))
 
 
-def _wandb_logs(run: Any, *, own: bool) -> EpochLogs:
+def _wandb_log(run: Any, *, own: bool) -> Callable[[dict[str, float], int], None]:
     """What says an epoch to a run of wandb, by the names of its callback for Keras."""
     run.define_metric("epoch/epoch")
     run.define_metric("epoch/*", step_metric="epoch/epoch")
@@ -139,7 +149,7 @@ def _wandb_logs(run: Any, *, own: bool) -> EpochLogs:
         # Somebody else's run may be at a later step, and takes no earlier ones.
         run.log({**named, "epoch/epoch": epoch}, **({"step": epoch} if own else {}))
 
-    return EpochLogs(log)
+    return log
 
 
 @contextlib.contextmanager
@@ -148,7 +158,10 @@ def _mlflow(
 ) -> Iterator[keras.callbacks.Callback]:
     mlflow = importlib.import_module("mlflow")
     errors = importlib.import_module("mlflow.exceptions")
+    begins = functools.partial(_begins, "mlflow", _MLFLOW_REMEDY)
+    survived = _survived("mlflow")
 
+    @survived
     def log(values: dict[str, float], epoch: int) -> None:
         # A server that is slow, or gone, holds up no training.
         mlflow.log_metrics(values, step=epoch, synchronous=False)
@@ -158,26 +171,29 @@ def _mlflow(
         return
     file = folder / "logs" / "mlflow.id"
     identifier = _noted(file)
+    names = {0: "FINISHED", _INTERRUPTED: "KILLED"}
     run = None
-    if identifier is not None:
-        try:
-            run = mlflow.start_run(run_id=identifier)
-        except errors.MlflowException as error:
-            tell(
-                f"Note: mlflow has no run {identifier} that could go on ({error}): "
-                "this is a new one. It is where MLFLOW_TRACKING_URI was, or the folder "
-                "in which the training was begun."
-            )
-    try:
+    with begins():
+        if identifier is not None:
+            try:
+                run = mlflow.start_run(run_id=identifier)
+            except errors.MlflowException as error:
+                tell(
+                    f"Note: mlflow has no run {identifier} that could go on ({error}): "
+                    "this is a new one. It is where MLFLOW_TRACKING_URI was, or the "
+                    "folder in which the training was begun."
+                )
+        goes_on = run is not None
         if run is None:
             run = mlflow.start_run(run_name=folder.name)
-            mlflow.log_params(_parameters(settings))
-            mlflow.log_dict(dict(settings), "run.json")
-    except errors.MlflowException as error:
-        raise _not_begun("mlflow", error, "see MLFLOW_TRACKING_URI") from error
-    write_whole(file, run.info.run_id)
-    names = {0: "FINISHED", _INTERRUPTED: "KILLED"}
-    with _finished(lambda status: mlflow.end_run(names.get(status, "FAILED"))):
+    with _finished(
+        survived(lambda status: mlflow.end_run(names.get(status, "FAILED")))
+    ):
+        with begins():
+            if not goes_on:
+                mlflow.log_params(_parameters(settings))
+                mlflow.log_dict(dict(settings), "run.json")
+            write_whole(file, run.info.run_id)
         yield EpochLogs(log)
 
 
@@ -215,17 +231,50 @@ def _finished(finish: Callable[[int], Any]) -> Iterator[None]:
         finish(status)
 
 
-def _not_begun(name: str, error: Exception, remedy: str) -> RunError:
-    return RunError(
-        f"--log {name} must be able to begin a run. Received: {error} To begin one, "
-        f"{remedy}; or leave --log out: the run folder has the logs of every training."
-    )
+@contextlib.contextmanager
+def _begins(name: str, remedy: str) -> Iterator[None]:
+    """What a tracker raises within it, from whatever lies below it, is a `RunError`."""
+    try:
+        yield
+    except Exception as error:
+        raise RunError(
+            f"--log {name} must be able to begin a run. Received: {error} To begin "
+            f"one, {remedy}; or leave --log out: the run folder has the logs of every "
+            "training."
+        ) from error
+
+
+def _survived(name: str) -> Callable[[Callable[_P, Any]], Callable[_P, None]]:
+    """Makes functions that call those of a tracker, and go on where they fail.
+
+    The run folder has what they say, and a training is worth more than its second copy.
+    The first failure of all of them is told.
+    """
+    told = False
+
+    def surviving(function: Callable[_P, Any]) -> Callable[_P, None]:
+        def called(*args: _P.args, **kwargs: _P.kwargs) -> None:
+            nonlocal told
+            try:
+                function(*args, **kwargs)
+            except Exception as error:
+                if not told:
+                    told = True
+                    tell(
+                        f"Note: {name} may lack some of this training ({error}): no "
+                        "training ends for that, and the run folder has its logs.",
+                        error=True,
+                    )
+
+        return called
+
+    return surviving
 
 
 def _noted(file: pathlib.Path) -> str | None:
     """What a run of a tracker was called when it was opened, None where there was none,
     or the file holds something else."""
-    if not file.is_file() or file.stat().st_size > 64:
+    if not file.is_file() or file.stat().st_size > _LONGEST:
         return None
     text = file.read_text(encoding="utf-8", errors="replace").strip()
     return text if _IDENTIFIER.fullmatch(text) else None

@@ -125,8 +125,9 @@ def train_with(options: TrainOptions) -> TrainedRun:
         try:
             return _run(folder, options)
         except BaseException:
-            if not (folder / "run.json").exists():
-                # Nothing of it was there before, and the same command is to do.
+            if not options.resume and not (folder / "run.json").exists():
+                # Nothing of it was there before (`check_free`), and the same command is
+                # to do.
                 if options.from_run is not None:
                     remove_copies(folder)
                 # What a tracker has begun with.

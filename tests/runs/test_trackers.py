@@ -4,6 +4,7 @@ What they are called with, and what they raise, is that of wandb 0.31 and mlflow
 with which the same was tried. Neither stands in here for its callback for Keras.
 """
 
+import contextlib
 import json
 import sys
 import types
@@ -28,9 +29,10 @@ def wandb(monkeypatch):
     module.run = None
     module.Error = type("Error", (Exception,), {})
 
-    class Run:
-        id = "abcd1234"
+    # WANDB_RUN_ID, or what wandb makes up.
+    module.chosen = "abcd1234"
 
+    class Run:
         def define_metric(self, name, step_metric=None):
             said.append(("metric", name, step_metric))
 
@@ -44,6 +46,7 @@ def wandb(monkeypatch):
     def init(**options):
         said.append(("init", options))
         module.run = Run()
+        module.run.id = options.get("id") or module.chosen
         return module.run
 
     module.init = init
@@ -64,6 +67,8 @@ def mlflow(monkeypatch):
     module.active_run = lambda: active[-1] if active else None
 
     def start_run(run_id=None, run_name=None):
+        if active:
+            raise Exception("Run with UUID is already active")
         if run_id is not None and run_id not in known:
             raise errors.MlflowException(f"Run with id={run_id} not found")
         said.append(("start", run_id, run_name))
@@ -89,7 +94,7 @@ def mlflow(monkeypatch):
     module.log_dict = lambda content, name: said.append(("log", name, len(content)))
     monkeypatch.setitem(sys.modules, "mlflow", module)
     monkeypatch.setitem(sys.modules, "mlflow.exceptions", errors)
-    module.said, module.known = said, known
+    module.said, module.known, module.error = said, known, errors.MlflowException
     return module
 
 
@@ -256,3 +261,100 @@ def test_a_run_that_trains_nothing_is_not_followed(tmp_path):
     with pytest.raises(RunError, match="--log tensorboard with --epochs 0"):
         runs.train(log="tensorboard", epochs=0, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "chosen", ["my-run_1", "abc", "2026-11-27-flowers", "x", "y" * 128]
+)
+def test_a_run_of_wandb_goes_on_by_the_name_that_a_user_gave(chosen, wandb, tmp_path):
+    wandb.chosen = chosen
+    for _ in range(2):
+        with tracked("wandb", tmp_path, {}):
+            assert wandb.run.id == chosen
+    assert [said[1]["id"] for said in wandb.said if said[0] == "init"] == [None, chosen]
+
+
+def _raises(error):
+    def raising(*args, **kwargs):
+        raise error
+
+    return raising
+
+
+@contextlib.contextmanager
+def _failing_later(name, folder, wandb, mlflow, monkeypatch):
+    """A run of it is begun; what is said to it later, and its end, fail."""
+    with tracked(name, folder, {}) as callbacks:
+        if name == "wandb":
+            error = wandb.Error("The server is gone.")
+            monkeypatch.setattr(type(wandb.run), "log", _raises(error))
+            monkeypatch.setattr(type(wandb.run), "finish", _raises(error))
+        else:
+            error = mlflow.error("The server is gone.")
+            monkeypatch.setattr(mlflow, "log_metrics", _raises(error))
+            monkeypatch.setattr(mlflow, "end_run", _raises(error))
+        yield callbacks
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_a_tracker_that_fails_ends_no_training(
+    name, wandb, mlflow, tmp_path, capsys, monkeypatch
+):
+    with _failing_later(name, tmp_path, wandb, mlflow, monkeypatch) as callbacks:
+        assert len(_fit(callbacks)["loss"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("Note:") == told.count("The server is gone.") == 1
+    assert name in told
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_a_tracker_that_fails_hides_no_error(
+    name, error, wandb, mlflow, tmp_path, monkeypatch
+):
+    raised = error("of the training")
+    with (
+        pytest.raises(error) as caught,
+        _failing_later(name, tmp_path, wandb, mlflow, monkeypatch),
+    ):
+        raise raised
+    assert caught.value is raised
+
+
+@pytest.mark.parametrize("error", [None, PermissionError, ModuleNotFoundError])
+@pytest.mark.parametrize("function", ["start_run", "log_params", "log_dict"])
+def test_a_run_of_mlflow_that_cannot_be_begun_with_is_closed(
+    function, error, mlflow, tmp_path, monkeypatch
+):
+    raising = _raises((error or mlflow.error)("There is no place for it."))
+    monkeypatch.setattr(mlflow, function, raising)
+    with (
+        pytest.raises(RunError, match=r"no place for it.*MLFLOW_TRACKING_URI"),
+        tracked("mlflow", tmp_path, {}),
+    ):
+        pytest.fail("It was begun.")
+    assert mlflow.active_run() is None
+    assert [one for one in mlflow.said if one[0] == "end"] == (
+        [] if function == "start_run" else [("end", "FAILED")]
+    )
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_a_run_that_cannot_be_noted_is_closed(name, wandb, mlflow, tmp_path):
+    (tmp_path / "logs").write_text("no folder", encoding="utf-8")
+    with (
+        pytest.raises(RunError, match=f"--log {name} must be able"),
+        tracked(name, tmp_path, {}),
+    ):
+        pytest.fail("It was begun.")
+    assert wandb.run is None
+    assert mlflow.active_run() is None
+
+
+def test_logs_of_a_folder_that_is_no_run_are_kept(tmp_path):
+    kept = tmp_path / "logs" / "x"
+    kept.parent.mkdir()
+    kept.write_text("mine", encoding="utf-8")
+    with pytest.raises(RunError, match=r"no run\.json"):
+        runs.train(resume=True, out=tmp_path, verbose=0)
+    assert kept.read_text(encoding="utf-8") == "mine"
