@@ -159,8 +159,8 @@ class NeighbourGraph:
 def _directions(
     features: np.ndarray, whitening: float, seed: int
 ) -> EvenDirections | None:
-    """Those of rows, or of `MOST_EXACT` of them; None without whitening, or of rows that
-    do not differ."""
+    """Those of rows, or of `MOST_EXACT` of them; None without whitening, and of rows
+    that do not differ."""
     if not whitening or not np.ptp(features, axis=0).any():
         return None
     if len(features) > MOST_EXACT:
