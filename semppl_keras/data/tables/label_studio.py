@@ -18,16 +18,20 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from semppl_keras.checks import listed
-from semppl_keras.data.images.finding import ENDINGS
 from semppl_keras.data.images.table_options import TableOptions, plain_label
 from semppl_keras.data.tables.guesses import Guesses, rounded
 from semppl_keras.data.tables.json_content import json_text, kind, shown, text_of
 from semppl_keras.data.tables.label_studio_minimal import is_minimal, tasks_of_minimal
-from semppl_keras.data.tables.label_studio_places import LOCAL, place_of
+from semppl_keras.data.tables.label_studio_places import (
+    IMAGE,
+    LOCAL,
+    entries_of_images,
+    place_of,
+)
 from semppl_keras.data.tables.named_image import NamedImage, listed_in_part
 
-# As the template for classifying images calls them.
-_IMAGE, _CHOICE = "image", "choice"
+# As the template for classifying images calls it.
+_CHOICE = "choice"
 # Beside the tasks: what a project has to ask.
 INTERFACE = ".interface.xml"
 
@@ -65,10 +69,7 @@ def read_label_studio(
     doubtful: list[str] = []
     uploaded = 0
     if is_minimal(content):
-        choice = options.label_column if role != "test" else None
-        content = tasks_of_minimal(
-            content, _CHOICE, choice, path, labelled=role != "unlabelled"
-        )
+        content = tasks_of_minimal(content, _CHOICE, options, path, role)
     for number, task in enumerate(content, 1):
         where = f"Task {number} of {str(path)!r}"
         address = _address(task["data"], where, options.path_column)
@@ -78,7 +79,8 @@ def read_label_studio(
         if len(said) > 1:
             doubtful.append(place)
         label = said[0] if len(said) == 1 else None
-        images.append(NamedImage(number, where, place, label))
+        readings = tuple(dict.fromkeys((address, place)))
+        images.append(NamedImage(number, where, place, label, readings=readings))
     if doubtful:
         remarks.append(
             f"{str(path)!r}: {listed_in_part(doubtful)}, have several labels, of one "
@@ -97,16 +99,7 @@ def _address(data: Any, where: str, column: str | None) -> str:
     if not isinstance(data, dict):
         raise ValueError(f"{where} must have an object `data`. Received: {kind(data)}.")
     if column is None:
-        names = (
-            [_IMAGE]
-            if _IMAGE in data
-            else [
-                name
-                for name, value in data.items()
-                if isinstance(value, str)
-                and urllib.parse.unquote(value).lower().endswith(ENDINGS)
-            ]
-        )
+        names = entries_of_images(data)
         if len(names) != 1:
             raise ValueError(
                 f"{where} must have one image in its `data`. Received: "
@@ -186,11 +179,18 @@ def label_studio_files(
     root, storage = guesses.folders(table)
     tasks = [_task(guesses, index, root) for index in range(len(guesses))]
     interface = table.with_suffix(INTERFACE)
+    storages = f"the source storage (local files) {storage}"
+    if storage == root:
+        # It takes no storage that is the document root itself.
+        storages = (
+            f"a source storage (local files) for each folder in {root} that has some "
+            "of them"
+        )
     remarks = [
         "Label Studio finds the images where it is started with "
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true "
         f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={shlex.quote(str(root))}, and the "
-        f"project has the source storage (local files) {storage}",
+        f"project has {storages}",
         f"Its labelling interface, with all classes, is in {interface}",
     ]
     files = {table: json_text(tasks), interface: _interface(guesses.classes)}
@@ -200,8 +200,8 @@ def label_studio_files(
 def _interface(classes: list[str]) -> bytes:
     choices = "".join(f"    <Choice value={quoteattr(name)}/>\n" for name in classes)
     return (
-        f'<View>\n  <Image name="{_IMAGE}" value="${_IMAGE}"/>\n'
-        f'  <Choices name="{_CHOICE}" toName="{_IMAGE}">\n{choices}  </Choices>\n'
+        f'<View>\n  <Image name="{IMAGE}" value="${IMAGE}"/>\n'
+        f'  <Choices name="{_CHOICE}" toName="{IMAGE}">\n{choices}  </Choices>\n'
         "</View>\n"
     ).encode()
 
@@ -211,7 +211,7 @@ def _task(guesses: Guesses, index: int, root: pathlib.Path) -> dict[str, Any]:
     below = place.relative_to(root).as_posix()
     confidence = rounded(guesses.confidences[index])
     task: dict[str, Any] = {
-        "data": {_IMAGE: f"{LOCAL}?d={urllib.parse.quote(below)}"},
+        "data": {IMAGE: f"{LOCAL}?d={urllib.parse.quote(below)}"},
         "predictions": [
             {
                 "model_version": "semppl",
@@ -232,7 +232,7 @@ def _task(guesses: Guesses, index: int, root: pathlib.Path) -> dict[str, Any]:
 def _result(label: str) -> dict[str, Any]:
     return {
         "from_name": _CHOICE,
-        "to_name": _IMAGE,
+        "to_name": IMAGE,
         "type": "choices",
         "value": {"choices": [label]},
     }
