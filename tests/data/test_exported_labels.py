@@ -181,6 +181,27 @@ def test_label_studios_json_min_to_test_on(entry, asked, photos, downloads):
     assert found == {NAMES[0]: "cat", NAMES[1]: "dog"}
 
 
+@pytest.mark.parametrize("asked", ["mood", "label", None])
+def test_label_studios_json_to_test_on(asked, photos, downloads):
+    path = downloads / "test.json"
+    tasks = _export([_annotation(1, "cat")], [_annotation(2, "dog")])
+    mood = {**_annotation(3, "good")["result"][0], "from_name": "mood"}
+    tasks[0]["annotations"][0]["result"].append(mood)
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    options = TableOptions(label_column=asked)
+    if asked == "mood":
+        found, _ = _read(path, photos, options=options, role="test")
+        assert found == {NAMES[0]: "good", NAMES[1]: None}
+        return
+    with pytest.raises(ValueError, match="'choice', 'mood'.*--label-column NAME"):
+        _read(path, photos, options=options, role="test")
+    # Of the one name that there is, whatever the labelled images are asked for.
+    tasks[0]["annotations"][0]["result"].pop()
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    found, _ = _read(path, photos, options=options, role="test")
+    assert found == {NAMES[0]: "cat", NAMES[1]: "dog"}
+
+
 def test_which_of_several_json_min_is_tested_on_is_asked_for(photos, downloads):
     path = downloads / "test.json"
     rows = [{**_minimal(1), "kind": "cat", "mood": "good"}]

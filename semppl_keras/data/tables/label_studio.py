@@ -14,6 +14,7 @@ import os
 import pathlib
 import shlex
 import urllib.parse
+from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -70,12 +71,16 @@ def read_label_studio(
     uploaded = 0
     if is_minimal(content):
         content = tasks_of_minimal(content, _CHOICE, options, path, role)
+    control = options.label_column
+    if role == "test" and control not in _controls(content):
+        # It is asked of the labelled images, and need not hold for these.
+        control = None
     for number, task in enumerate(content, 1):
         where = f"Task {number} of {str(path)!r}"
         address = _address(task["data"], where, options.path_column)
         place, was_uploaded = place_of(address, where)
         uploaded += was_uploaded
-        said = _said(task, where, options.label_column if role != "test" else None)
+        said = _said(task, where, control)
         if len(said) > 1:
             doubtful.append(place)
         label = said[0] if len(said) == 1 else None
@@ -125,27 +130,18 @@ def _said(task: dict[str, Any], where: str, control: str | None) -> list[str]:
         )
     said: list[tuple[bool, str]] = []
     controls: dict[str, None] = {}
-    for annotation in annotations or ():
-        if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
+    for name, is_truth, value in _results(annotations or []):
+        if control is not None and name != control:
             continue
-        is_truth = annotation.get("ground_truth") is True
-        results = annotation.get("result")
-        for result in results if isinstance(results, list) else ():
-            if not isinstance(result, dict) or result.get("type") != "choices":
-                continue
-            name = str(result.get("from_name"))
-            if control is not None and name != control:
-                continue
-            controls[name] = None
-            value = result.get("value")
-            choices = value.get("choices") if isinstance(value, dict) else None
-            if not isinstance(choices, list):
-                raise ValueError(
-                    f"{where} must have a list of `choices` in each of its results. "
-                    f"Received: {kind(choices)}."
-                )
-            for choice in choices:
-                said.append((is_truth, _label(choice, where)))
+        controls[name] = None
+        choices = value.get("choices") if isinstance(value, dict) else None
+        if not isinstance(choices, list):
+            raise ValueError(
+                f"{where} must have a list of `choices` in each of its results. "
+                f"Received: {kind(choices)}."
+            )
+        for choice in choices:
+            said.append((is_truth, _label(choice, where)))
     if len(controls) > 1:
         raise ValueError(
             f"{where} must have choices by one name. Received: "
@@ -155,6 +151,30 @@ def _said(task: dict[str, Any], where: str, control: str | None) -> list[str]:
     # What somebody has called the truth counts for more than the others.
     truths = [label for is_truth, label in said if is_truth]
     return list(dict.fromkeys(truths or [label for _, label in said]))
+
+
+def _results(annotations: list[Any]) -> Iterator[tuple[str, bool, Any]]:
+    """Of what persons have chosen the name of the choices, whether it is called the
+    truth, and the value."""
+    for annotation in annotations:
+        if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
+            continue
+        is_truth = annotation.get("ground_truth") is True
+        results = annotation.get("result")
+        for result in results if isinstance(results, list) else ():
+            if isinstance(result, dict) and result.get("type") == "choices":
+                yield str(result.get("from_name")), is_truth, result.get("value")
+
+
+def _controls(tasks: list[dict[str, Any]]) -> set[str]:
+    """The names of the choices of all tasks."""
+    lists = [task.get("annotations") for task in tasks]
+    return {
+        name
+        for annotations in lists
+        if isinstance(annotations, list)
+        for name, _, _ in _results(annotations)
+    }
 
 
 def _label(choice: Any, where: str) -> str:
