@@ -173,7 +173,7 @@ def label_with(options: LabelOptions) -> Labels:
         finally:
             # Should it be interrupted, the table knows what has been moved by then.
             if places != labels.names:
-                labels = dataclasses.replace(labels, names=places)
+                labels = labels.moved(places)
                 remarks = write_labels(options, labels, labelled.names, again=True)
     for remark in remarks:
         tell(remark)

@@ -136,6 +136,83 @@ def test_images_that_were_uploaded_to_label_studio(photos, downloads):
     assert "3 images were uploaded" in told
 
 
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_paths_that_only_look_like_addresses(tmp_path, ending):
+    folder = tmp_path / "work" / "http:" / "host" / "data" / "upload" / "6"
+    others = tmp_path / "work" / "data" / "upload" / "cats"
+    for place in (folder, others, tmp_path / "data" / "upload"):
+        place.mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(place / "0a1b2c3d-cat.png")
+    # What would be taken for them.
+    Image.new("RGB", (4, 4)).save(tmp_path / "work" / "cat.png")
+    paths = {
+        str(others / "0a1b2c3d-cat.png"): others,
+        "./data/upload/cats/0a1b2c3d-cat.png": others,
+        "../data/upload/0a1b2c3d-cat.png": tmp_path / "data" / "upload",
+        # An address, of which there is a file of the very name.
+        "http://host/data/upload/6/0a1b2c3d-cat.png": folder,
+        "http://host/data/upload/7/0a1b2c3d-cat.png": None,
+    }
+    table = tmp_path / "work" / f"labels.{ending}"
+    for path, place in paths.items():
+        if ending == "csv":
+            table.write_text(f"path,label\n{path},cat\n", encoding="utf-8")
+            (row,) = read_label_table(table)
+        else:
+            task = {"data": {"image": path}, "annotations": [_annotation(1, "cat")]}
+            table.write_text(json.dumps([task]), encoding="utf-8")
+            (row,) = read_json_table(table)
+        expected = tmp_path / "work" / "cat.png"
+        if place is not None:
+            expected = place / "0a1b2c3d-cat.png"
+        assert row.path.resolve() == expected.resolve()
+
+
+@pytest.mark.parametrize(
+    ("entry", "asked"),
+    [("kind", None), ("kind", "kind"), ("kind", "label"), ("choice", "label")],
+)
+def test_label_studios_json_min_to_test_on(entry, asked, photos, downloads):
+    path = downloads / "test.json"
+    rows = [{**_minimal(1), entry: "cat"}, {**_minimal(2), entry: "dog"}]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    options = TableOptions(label_column=asked)
+    found, _ = _read(path, photos, options=options, role="test")
+    assert found == {NAMES[0]: "cat", NAMES[1]: "dog"}
+
+
+@pytest.mark.parametrize("asked", ["mood", "label", None])
+def test_label_studios_json_to_test_on(asked, photos, downloads):
+    path = downloads / "test.json"
+    tasks = _export([_annotation(1, "cat")], [_annotation(2, "dog")])
+    mood = {**_annotation(3, "good")["result"][0], "from_name": "mood"}
+    tasks[0]["annotations"][0]["result"].append(mood)
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    options = TableOptions(label_column=asked)
+    if asked == "mood":
+        found, _ = _read(path, photos, options=options, role="test")
+        assert found == {NAMES[0]: "good", NAMES[1]: None}
+        return
+    with pytest.raises(ValueError, match="'choice', 'mood'.*--label-column NAME"):
+        _read(path, photos, options=options, role="test")
+    # Of the one name that there is, whatever the labelled images are asked for.
+    tasks[0]["annotations"][0]["result"].pop()
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    found, _ = _read(path, photos, options=options, role="test")
+    assert found == {NAMES[0]: "cat", NAMES[1]: "dog"}
+
+
+def test_which_of_several_json_min_is_tested_on_is_asked_for(photos, downloads):
+    path = downloads / "test.json"
+    rows = [{**_minimal(1), "kind": "cat", "mood": "good"}]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    with pytest.raises(ValueError, match="'kind', 'mood'.*--label-column NAME"):
+        _read(path, photos, role="test")
+    options = TableOptions(label_column="mood")
+    found, _ = _read(path, photos, options=options, role="test")
+    assert found == {NAMES[0]: "good"}
+
+
 def test_label_studios_json_min(photos, downloads):
     path = downloads / "min.json"
     rows = [
@@ -182,6 +259,8 @@ def test_label_studios_csv(photos, downloads):
         (("a", "b", "c"), None),
         # The same with rel_dir=..., above the images.
         (("photos/plain/a", "photos/plain/b", "photos/sub folder/c"), None),
+        # Beside a folder of something else that is called so.
+        (("photos/plain/a", "b", "photos/sub folder/c.png"), "data"),
         # data_path="data.json".
         (("a", "b", "c"), True),
     ],
@@ -190,7 +269,9 @@ def test_fiftyones_labels_without_images(places, data, photos, downloads):
     path = downloads / "labels.json"
     labels = dict(zip(places, ("cat", None, "dog"), strict=True))
     path.write_text(json.dumps({"classes": None, "labels": labels}), encoding="utf-8")
-    if data:
+    if data == "data":
+        (downloads / "data").mkdir()
+    elif data:
         files = {
             key: str(photos / name) for key, name in zip("abc", NAMES, strict=False)
         }

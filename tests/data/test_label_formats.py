@@ -144,6 +144,15 @@ def test_no_image_is_in_the_document_root(
     assert found == (tmp_path / root, tmp_path / storage)
 
 
+def test_images_of_no_common_folder_need_several_storages(guesses, tmp_path):
+    root = tmp_path.anchor
+    names = [os.path.join(root, name) for name in ("a/1.png", "b/2.png", "b/3.png")]
+    guesses = dataclasses.replace(guesses, names=names)
+    _, remarks = FORMATS["label-studio"].files(guesses, tmp_path / "tasks.json")
+    assert f"DOCUMENT_ROOT={root}, " in remarks[0]
+    assert f"(local files) for each folder in {root} that has" in remarks[0]
+
+
 def test_label_studios_interface_has_all_classes(guesses, tmp_path):
     names = ("a & b", '"q" <x>', "it's")
     guesses = dataclasses.replace(guesses, class_names=names)

@@ -382,6 +382,18 @@ def test_paths_relative_to_the_folder_of_the_images(tmp_path):
         read_label_table(tmp_path / "labels.csv", images_folder=tmp_path / "photos")
 
 
+def test_names_are_those_of_images_that_are_found(tmp_path):
+    photos, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    for name in ("photos/sub/a.png", "photos/.thumbnails/a.png", "elsewhere/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (photos / "link").symlink_to(elsewhere)
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\na.png,x\nc,y\n")
+    rows = read_label_table(table, images_folder=photos)
+    assert [row.path for row in rows] == [photos / "sub/a.png", photos / "link/c.png"]
+
+
 # -- cells that spreadsheets evaluate ---------------------------------------------
 
 

@@ -79,6 +79,25 @@ def test_new_images_are_never_held_all_at_once(place, never_decoded_before, tmp_
         assert (own["skipped"], own["num_test"]) == ([], 6)
 
 
+@pytest.mark.parametrize("review", [None, 2])
+def test_images_that_were_moved_are_read_where_they_are(place, tmp_path, review):
+    new = tmp_path / "new"
+    shutil.copytree(place / "tested", new)
+    with tiny_runs():
+        before = runs.label(place / "run", new, out=tmp_path / "before.csv").images[:]
+        labels = runs.label(
+            place / "run",
+            new,
+            out=tmp_path / "new.csv",
+            review=review,
+            move_into=tmp_path / "sorted",
+            move=True,
+        )
+    assert all(str(tmp_path / "sorted") in name for name in labels.names)
+    np.testing.assert_array_equal(labels.images[:], before)
+    assert labels.images.skipped == []
+
+
 @pytest.mark.slow
 def test_all_else_that_follows_a_streamed_run(place, never_decoded_before, tmp_path):
     run, new = place / "run", place / "many"

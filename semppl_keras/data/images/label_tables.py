@@ -138,7 +138,8 @@ def _named(line: int, where: str, raw: str, label: str | None) -> NamedImage:
                 "Studio as JSON: what has several there is taken for an image without "
                 "a label."
             )
-        return NamedImage(line, where, served[0], label)
+        readings = (raw.strip(), served[0])
+        return NamedImage(line, where, served[0], label, readings=readings)
     return NamedImage(line, where, raw.strip(), label, raw)
 
 
@@ -194,8 +195,7 @@ def _found(
     found: dict[pathlib.Path, TableRow] = {}
     places = Places(path, images_folder)
     for image in named:
-        raw = image.path if image.raw is None else image.raw
-        file = places.find(image.path, raw, image.where)
+        file = places.find(image)
         row = TableRow(image.line, file, image.label if labelled else None)
         before = found.setdefault(file, row)
         if before.label is None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from semppl_keras.data.defaults import MAX_SKIPPED
 from semppl_keras.data.images.decoding import Skipped, TooManyUnreadable, check_share
-from semppl_keras.data.images.image_list import ImageList
+from semppl_keras.data.images.image_list import ImageList, image_list
 from semppl_keras.data.images.memory import MEMORY_SHARE, free_memory
 from semppl_keras.data.images.opening import UnreadableImage
 from semppl_keras.data.images.reading_threads import in_pieces, read_ahead
@@ -167,6 +167,21 @@ class StreamedImages:
         """The same, of which those with one label may stand in for each other."""
         part = self.rows(slice(None))
         part._labels = labels
+        return part
+
+    def moved(self, places: collections.abc.Sequence[str]) -> Self:
+        """The same, of files that are elsewhere now.
+
+        Args:
+            places: Of each the path of its file.
+        """
+        names = list(self._images.names)
+        for number, place in zip(self._rows.tolist(), places, strict=True):
+            names[number] = place
+        part = self.rows(slice(None))
+        part._images = dataclasses.replace(
+            image_list(names, None), max_pixels=self._images.max_pixels
+        )
         return part
 
     def cropped(self, crop: Crop) -> Self:

@@ -6,7 +6,8 @@ import re
 import unicodedata
 
 from semppl_keras.checks import listed
-from semppl_keras.data.images.finding import ENDINGS
+from semppl_keras.data.images.finding import ENDINGS, find_images
+from semppl_keras.data.tables.named_image import NamedImage
 
 
 class Places:
@@ -28,8 +29,17 @@ class Places:
         self._all: dict[str, list[pathlib.Path]] | None = None
         self._stems: dict[pathlib.Path, dict[str, list[pathlib.Path]]] = {}
 
-    def find(self, text: str, raw: str, where: str) -> pathlib.Path:
-        """The path of a field, `raw` with the spaces around it; `where` it stands."""
+    def find(self, image: NamedImage) -> pathlib.Path:
+        """The path of an image, whether there is such a file or not."""
+        for text in image.readings or (image.path,):
+            raw = text if image.raw is None else image.raw
+            found = self._find(text, raw, image.where)
+            if found is not None:
+                return found
+        return self._folder / image.path
+
+    def _find(self, text: str, raw: str, where: str) -> pathlib.Path | None:
+        """The file of a field, `raw` with the spaces around it; `where` it stands."""
         found = _located(self._folder, text, raw)
         other = None
         if self._other is not None:
@@ -60,19 +70,17 @@ class Places:
             if len(named) == 1:
                 self._below.append(text)
                 return named[0]
-        return self._folder / text
+        return None
 
     def _anywhere(self, folder: pathlib.Path, text: str) -> list[pathlib.Path]:
-        """The image files below a folder that are called so, with an ending or not, or
-        that Label Studio calls so when they are uploaded."""
+        """The image files that are found in a folder and called so, with an ending or
+        not, or that Label Studio calls so when they are uploaded."""
         if self._all is None:
             self._all = {}
-            for parent, _, names in os.walk(folder):
-                for stem, paths in _stems_of(pathlib.Path(parent), names).items():
-                    for path in paths:
-                        name = unicodedata.normalize("NFC", path.name)
-                        for one in {stem, name, _uploaded_as(name)}:
-                            self._all.setdefault(one, []).append(path)
+            for path in find_images(folder) if folder.is_dir() else ():
+                name = unicodedata.normalize("NFC", path.name)
+                for one in {_stem(name) or name, name, _uploaded_as(name)}:
+                    self._all.setdefault(one, []).append(path)
         return self._all.get(unicodedata.normalize("NFC", text), [])
 
     def _readings(self, text: str) -> list[tuple[pathlib.Path, str]]:
@@ -163,18 +171,18 @@ def _from_above(folder: pathlib.Path, text: str) -> list[str]:
 def _stems(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
     """By name without its ending the image files of a folder."""
     try:
-        return _stems_of(folder, sorted(entry.name for entry in os.scandir(folder)))
+        entries = sorted(entry.name for entry in os.scandir(folder))
     except (OSError, ValueError):
         return {}
-
-
-def _stems_of(
-    folder: pathlib.Path, entries: list[str]
-) -> dict[str, list[pathlib.Path]]:
     found: dict[str, list[pathlib.Path]] = {}
     for entry in entries:
-        stem, ending = os.path.splitext(entry)
-        if ending.lower() in ENDINGS:
-            stem = unicodedata.normalize("NFC", stem)
+        stem = _stem(unicodedata.normalize("NFC", entry))
+        if stem is not None:
             found.setdefault(stem, []).append(folder / entry)
     return found
+
+
+def _stem(name: str) -> str | None:
+    """A name without the ending of an image; None where it has none of these."""
+    stem, ending = os.path.splitext(name)
+    return stem if ending.lower() in ENDINGS else None

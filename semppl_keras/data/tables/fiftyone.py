@@ -46,8 +46,8 @@ def read_fiftyone(
 
     Args:
         content: what `is_fiftyone`.
-        path: path of the file, beside which `data.json` or `data/` has the images; of
-            neither, the names are those of files elsewhere.
+        path: path of the file, beside which `data.json` or `data/` has the images;
+            what neither has is the name of a file elsewhere.
         options: `TableOptions`; no column can be chosen.
         role: as `open_images` takes it.
         remarks: list, to which texts are appended: what was left out.
@@ -57,8 +57,9 @@ def read_fiftyone(
     """
     classes = content.get("classes")
     places = _manifest(path.with_name(MANIFEST))
-    # An export without media (`export_media=False`) has neither of the two.
-    in_folder = f"{FOLDER}/" if path.with_name(FOLDER).is_dir() else ""
+    # An export without media (`export_media=False`) has neither of the two; a folder
+    # that is called so may be another's.
+    has_folder = places is None and path.with_name(FOLDER).is_dir()
     images: list[NamedImage] = []
     doubtful: list[str] = []
     for number, (name, target) in enumerate(content["labels"].items(), 1):
@@ -72,9 +73,11 @@ def read_fiftyone(
                 f"{str(path.with_name(MANIFEST))!r} must have a path for each image "
                 f"of {str(path)!r}. Received: none for {shown(name)}."
             )
-        place = f"{in_folder}{name}" if places is None else places[name]
+        readings: tuple[str, ...] = (name if places is None else places[name],)
+        if has_folder:
+            readings = (f"{FOLDER}/{name}", name)
         label = labels.pop() if len(labels) == 1 else None
-        images.append(NamedImage(number, where, place, label))
+        images.append(NamedImage(number, where, readings[0], label, readings=readings))
     if doubtful:
         remarks.append(
             f"{str(path)!r}: {listed_in_part(doubtful)}, have several labels, and are "

@@ -46,7 +46,8 @@ class Guesses:
 
     def folders(self, table: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
         """A folder below which all images lie, that of the table where it can be, and
-        the one in it, or deeper, that has them: never the same."""
+        the one in it, or deeper, that has them; the same where images have no folder
+        in common but the root of the disk."""
         own = pathlib.Path(os.path.abspath(table.parent))
         files = [pathlib.Path(os.path.abspath(name)) for name in self.names]
         if not files:

@@ -14,20 +14,25 @@ import os
 import pathlib
 import shlex
 import urllib.parse
+from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from semppl_keras.checks import listed
-from semppl_keras.data.images.finding import ENDINGS
 from semppl_keras.data.images.table_options import TableOptions, plain_label
 from semppl_keras.data.tables.guesses import Guesses, rounded
 from semppl_keras.data.tables.json_content import json_text, kind, shown, text_of
 from semppl_keras.data.tables.label_studio_minimal import is_minimal, tasks_of_minimal
-from semppl_keras.data.tables.label_studio_places import LOCAL, place_of
+from semppl_keras.data.tables.label_studio_places import (
+    IMAGE,
+    LOCAL,
+    entries_of_images,
+    place_of,
+)
 from semppl_keras.data.tables.named_image import NamedImage, listed_in_part
 
-# As the template for classifying images calls them.
-_IMAGE, _CHOICE = "image", "choice"
+# As the template for classifying images calls it.
+_CHOICE = "choice"
 # Beside the tasks: what a project has to ask.
 INTERFACE = ".interface.xml"
 
@@ -65,20 +70,22 @@ def read_label_studio(
     doubtful: list[str] = []
     uploaded = 0
     if is_minimal(content):
-        choice = options.label_column if role != "test" else None
-        content = tasks_of_minimal(
-            content, _CHOICE, choice, path, labelled=role != "unlabelled"
-        )
+        content = tasks_of_minimal(content, _CHOICE, options, path, role)
+    control = options.label_column
+    if role == "test" and control not in _controls(content):
+        # It is asked of the labelled images, and need not hold for these.
+        control = None
     for number, task in enumerate(content, 1):
         where = f"Task {number} of {str(path)!r}"
         address = _address(task["data"], where, options.path_column)
         place, was_uploaded = place_of(address, where)
         uploaded += was_uploaded
-        said = _said(task, where, options.label_column if role != "test" else None)
+        said = _said(task, where, control)
         if len(said) > 1:
             doubtful.append(place)
         label = said[0] if len(said) == 1 else None
-        images.append(NamedImage(number, where, place, label))
+        readings = tuple(dict.fromkeys((address, place)))
+        images.append(NamedImage(number, where, place, label, readings=readings))
     if doubtful:
         remarks.append(
             f"{str(path)!r}: {listed_in_part(doubtful)}, have several labels, of one "
@@ -97,16 +104,7 @@ def _address(data: Any, where: str, column: str | None) -> str:
     if not isinstance(data, dict):
         raise ValueError(f"{where} must have an object `data`. Received: {kind(data)}.")
     if column is None:
-        names = (
-            [_IMAGE]
-            if _IMAGE in data
-            else [
-                name
-                for name, value in data.items()
-                if isinstance(value, str)
-                and urllib.parse.unquote(value).lower().endswith(ENDINGS)
-            ]
-        )
+        names = entries_of_images(data)
         if len(names) != 1:
             raise ValueError(
                 f"{where} must have one image in its `data`. Received: "
@@ -132,27 +130,18 @@ def _said(task: dict[str, Any], where: str, control: str | None) -> list[str]:
         )
     said: list[tuple[bool, str]] = []
     controls: dict[str, None] = {}
-    for annotation in annotations or ():
-        if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
+    for name, is_truth, value in _results(annotations or []):
+        if control is not None and name != control:
             continue
-        is_truth = annotation.get("ground_truth") is True
-        results = annotation.get("result")
-        for result in results if isinstance(results, list) else ():
-            if not isinstance(result, dict) or result.get("type") != "choices":
-                continue
-            name = str(result.get("from_name"))
-            if control is not None and name != control:
-                continue
-            controls[name] = None
-            value = result.get("value")
-            choices = value.get("choices") if isinstance(value, dict) else None
-            if not isinstance(choices, list):
-                raise ValueError(
-                    f"{where} must have a list of `choices` in each of its results. "
-                    f"Received: {kind(choices)}."
-                )
-            for choice in choices:
-                said.append((is_truth, _label(choice, where)))
+        controls[name] = None
+        choices = value.get("choices") if isinstance(value, dict) else None
+        if not isinstance(choices, list):
+            raise ValueError(
+                f"{where} must have a list of `choices` in each of its results. "
+                f"Received: {kind(choices)}."
+            )
+        for choice in choices:
+            said.append((is_truth, _label(choice, where)))
     if len(controls) > 1:
         raise ValueError(
             f"{where} must have choices by one name. Received: "
@@ -162,6 +151,30 @@ def _said(task: dict[str, Any], where: str, control: str | None) -> list[str]:
     # What somebody has called the truth counts for more than the others.
     truths = [label for is_truth, label in said if is_truth]
     return list(dict.fromkeys(truths or [label for _, label in said]))
+
+
+def _results(annotations: list[Any]) -> Iterator[tuple[str, bool, Any]]:
+    """Of what persons have chosen the name of the choices, whether it is called the
+    truth, and the value."""
+    for annotation in annotations:
+        if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
+            continue
+        is_truth = annotation.get("ground_truth") is True
+        results = annotation.get("result")
+        for result in results if isinstance(results, list) else ():
+            if isinstance(result, dict) and result.get("type") == "choices":
+                yield str(result.get("from_name")), is_truth, result.get("value")
+
+
+def _controls(tasks: list[dict[str, Any]]) -> set[str]:
+    """The names of the choices of all tasks."""
+    lists = [task.get("annotations") for task in tasks]
+    return {
+        name
+        for annotations in lists
+        if isinstance(annotations, list)
+        for name, _, _ in _results(annotations)
+    }
 
 
 def _label(choice: Any, where: str) -> str:
@@ -186,11 +199,18 @@ def label_studio_files(
     root, storage = guesses.folders(table)
     tasks = [_task(guesses, index, root) for index in range(len(guesses))]
     interface = table.with_suffix(INTERFACE)
+    storages = f"the source storage (local files) {storage}"
+    if storage == root:
+        # It takes no storage that is the document root itself.
+        storages = (
+            f"a source storage (local files) for each folder in {root} that has some "
+            "of them"
+        )
     remarks = [
         "Label Studio finds the images where it is started with "
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true "
         f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={shlex.quote(str(root))}, and the "
-        f"project has the source storage (local files) {storage}",
+        f"project has {storages}",
         f"Its labelling interface, with all classes, is in {interface}",
     ]
     files = {table: json_text(tasks), interface: _interface(guesses.classes)}
@@ -200,8 +220,8 @@ def label_studio_files(
 def _interface(classes: list[str]) -> bytes:
     choices = "".join(f"    <Choice value={quoteattr(name)}/>\n" for name in classes)
     return (
-        f'<View>\n  <Image name="{_IMAGE}" value="${_IMAGE}"/>\n'
-        f'  <Choices name="{_CHOICE}" toName="{_IMAGE}">\n{choices}  </Choices>\n'
+        f'<View>\n  <Image name="{IMAGE}" value="${IMAGE}"/>\n'
+        f'  <Choices name="{_CHOICE}" toName="{IMAGE}">\n{choices}  </Choices>\n'
         "</View>\n"
     ).encode()
 
@@ -211,7 +231,7 @@ def _task(guesses: Guesses, index: int, root: pathlib.Path) -> dict[str, Any]:
     below = place.relative_to(root).as_posix()
     confidence = rounded(guesses.confidences[index])
     task: dict[str, Any] = {
-        "data": {_IMAGE: f"{LOCAL}?d={urllib.parse.quote(below)}"},
+        "data": {IMAGE: f"{LOCAL}?d={urllib.parse.quote(below)}"},
         "predictions": [
             {
                 "model_version": "semppl",
@@ -232,7 +252,7 @@ def _task(guesses: Guesses, index: int, root: pathlib.Path) -> dict[str, Any]:
 def _result(label: str) -> dict[str, Any]:
     return {
         "from_name": _CHOICE,
-        "to_name": _IMAGE,
+        "to_name": IMAGE,
         "type": "choices",
         "value": {"choices": [label]},
     }

@@ -10,6 +10,8 @@ import pathlib
 from typing import Any
 
 from semppl_keras.checks import listed
+from semppl_keras.data.images.table_options import TableOptions
+from semppl_keras.data.tables.label_studio_places import entries_of_images
 
 # What each row has beside the data and the choices.
 _SAID_OF_IT = {
@@ -36,27 +38,34 @@ def is_minimal(content: Any) -> bool:
 def tasks_of_minimal(
     content: list[dict[str, Any]],
     usual: str,
-    asked: str | None,
+    options: TableOptions,
     path: pathlib.Path,
-    *,
-    labelled: bool,
+    role: str,
 ) -> list[dict[str, Any]]:
     """Tasks, as the export called JSON has them, in the order of the rows.
 
     Args:
         content: what `is_minimal`.
         usual: str, the name of the choices where nothing else is asked for.
-        asked: str, the name of the choices, or None.
+        options: `TableOptions`, of which `label_column` asks for another name. What is
+            asked of the labelled images need not hold for those to test on: there the
+            usual name will do, and the only other entry.
         path: path of the file, for messages.
-        labelled: bool, whether choices are asked for.
+        role: as `open_images` takes it; "unlabelled" needs no choices.
 
     Raises:
         ValueError: if it is not known which entry has the choices.
     """
     names = dict.fromkeys(name for row in content for name in row)
     others = [name for name in names if name not in _SAID_OF_IT]
-    choice = asked if asked is not None else usual
-    if labelled and choice not in names:
+    choice = usual if options.label_column is None else options.label_column
+    if role == "test" and choice not in names:
+        images = [options.path_column]
+        if options.path_column is None:
+            images = [one for row in content for one in entries_of_images(row)]
+        rest = [name for name in others if name not in images]
+        choice = rest[0] if len(rest) == 1 and usual not in names else usual
+    if role != "unlabelled" and choice not in names:
         raise ValueError(
             f"{str(path)!r} must have choices by the name {choice!r}. Received: "
             f"{listed(others) or 'nothing'}. Say which of them are the labels with "

@@ -12,6 +12,8 @@ class NamedImage(NamedTuple):
         path: str, what names its file.
         label: str, or None where it has none.
         raw: str, `path` with the spaces around it, which may be a name's own.
+        readings: tuple of str, what `path` may mean, of which the first is taken that
+            names a file, and `path` where none does; none of them for `path` alone.
     """
 
     line: int
@@ -19,6 +21,7 @@ class NamedImage(NamedTuple):
     path: str
     label: str | None
     raw: str | None = None
+    readings: tuple[str, ...] = ()
 
 
 def listed_in_part(names: list[str]) -> str:

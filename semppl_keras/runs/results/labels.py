@@ -2,10 +2,11 @@
 
 import dataclasses
 import pathlib
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from semppl_keras.data.images.streamed_images import StreamedImages
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.tables import counted
 
@@ -56,6 +57,17 @@ class Labels:
     table: pathlib.Path | None = None
     review: np.ndarray | None = None
     none_of_these: np.ndarray | None = None
+
+    def moved(self, places: list[str]) -> Self:
+        """The same of images that are elsewhere now.
+
+        Args:
+            places: Of each its path.
+        """
+        images = self.images
+        if isinstance(images, StreamedImages):
+            images = images.moved(places)
+        return dataclasses.replace(self, names=places, images=images)
 
     @property
     def confidences(self) -> np.ndarray:
