@@ -142,7 +142,10 @@ def test_what_needs_the_pictures_says_which_and_where(
     # A run of a version that kept none.
     (gone / IMAGES).unlink()
     for command in ("report", "export", "distil"):
-        words = ("--format", "keras") if command == "export" else ()
+        words = ()
+        if command == "export":
+            # That of propagation is kept, and this one made anew of the pictures.
+            words = ("--format", "keras", "--classifier", "linear")
         told = _told(capsys, command, gone, *words)
         assert f"{photos.parent / 'photos' / 'few'} (labelled)" in told
         assert "If they are elsewhere: --photos DIR." in told
@@ -210,7 +213,10 @@ def test_a_run_is_packed_and_taken_as_it_is(trained, packed, tmp_path, capsys):
     np.testing.assert_array_equal(labels.probabilities, before.probabilities)
     # Nothing that is written goes to where nobody finds it.
     for command in ("report", "finetune", "distil", "evaluate", "export"):
-        words = ("--format", "keras") if command == "export" else ()
+        words = ()
+        if command == "export":
+            # That of propagation is kept, and this one made anew of the pictures.
+            words = ("--format", "keras", "--classifier", "linear")
         told = _told(capsys, command, packed, *words)
         assert "Nothing is written to a packed run." in told
     assert runs.report(packed, out=tmp_path / "page.html", verbose=0).is_file()
