@@ -22,7 +22,7 @@ from semppl_keras.evaluation.knn import unit_rows
 from semppl_keras.evaluation.label_errors import (
     find_label_errors,
     held_out_probabilities,
-    label_weights,
+    label_shares,
 )
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.propagated_probe import (
@@ -74,17 +74,17 @@ class Features:
         everywhere[rows] = labels
         return everywhere
 
-    def propagation(self, rows, labels, weights=None):
+    def propagation(self, rows, labels, shares=None):
         of_all = None
-        if weights is not None:
-            of_all = np.ones(len(self.rows))
-            of_all[rows] = weights
+        if shares is not None:
+            of_all = np.zeros((len(self.rows), self.num_classes))
+            of_all[rows] = shares
         return propagated_probe(
             self.graph,
             self.rows,
             self.of_all(rows, labels),
             self.num_classes,
-            label_weight=of_all,
+            label_shares=of_all,
         )
 
     def found(self, rows, labels, seed=0):
@@ -177,14 +177,14 @@ def with_wrong_labels(of, draw, seed):
     labels = of.labels[rows]
     if seed is not None:
         labels, _ = wrong_labels(labels, of.num_classes, [draw, seed])
-    weights = label_weights(of.found(rows, labels))
+    doubted = label_shares(of.found(rows, labels))
     return {
         "logistic regression": of.measured(
             of.regression(rows, labels).predict(of.units_of_test)
         )[0],
         "propagation": of.measured(of.propagation(rows, labels).predict(of.test))[0],
         "propagation, semppl check --doubt": of.measured(
-            of.propagation(rows, labels, weights).predict(of.test)
+            of.propagation(rows, labels, doubted).predict(of.test)
         )[0],
     }
 

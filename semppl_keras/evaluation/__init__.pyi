@@ -14,6 +14,7 @@ from .knn import knn_probabilities as knn_probabilities
 from .label_errors import LabelErrors as LabelErrors
 from .label_errors import find_label_errors as find_label_errors
 from .label_errors import held_out_probabilities as held_out_probabilities
+from .label_errors import label_shares as label_shares
 from .label_errors import label_weights as label_weights
 from .linear_probe import linear_probe as linear_probe
 from .metrics import balanced_accuracy as balanced_accuracy

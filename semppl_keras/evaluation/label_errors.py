@@ -12,8 +12,9 @@ from semppl_keras.evaluation.inputs import UNKNOWN, all_known, as_features
 
 # Share of the labels that is taken to be wrong before anything is known of them.
 USUAL_NOISE = 0.1
-# How much the most suspect label counts.
-_LEAST = 0.2
+# What is less probable is not taken for a possible class of an image, but for the one
+# that it is labelled with.
+_LEAST = 0.01
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -174,20 +175,54 @@ def held_out_probabilities(
     return shares, spare
 
 
-def label_weights(found: LabelErrors, *, noise: float = USUAL_NOISE) -> np.ndarray:
-    """How much each label is to count where a share of them is wrong.
+def label_shares(found: LabelErrors, *, noise: float = USUAL_NOISE) -> np.ndarray:
+    """What labelled images are probably of where a share of the labels is wrong.
 
-    Twice as many labels as are wrong have about half of these or more among them, and
-    as many right ones of images that are hard, of which there is most to learn. So they
-    are weighed by their rank, and none is thrown away:
+    By Bayes: what the others say of an image, times how often one of that class gets
+    the label that was given, each of the other classes being mistaken for it alike:
 
-        w_i = l + (1 - l) min(1, (rank_i + 1/2) / (2 noise n))
+        q_ic ~ p_ic (1 - noise)        if c is the label given
+        q_ic ~ p_ic noise / (C - 1)    of other classes
 
-    with l = 0.2, the ranks from 0 on, the most suspect label first, and n judged ones.
+    Few labels are taken for another class so, and most suspects for either one: there
+    is most to learn of right labels of images that are hard.
 
     Args:
         found: Of `find_label_errors`.
         noise: Share in (0, 1) that is taken to be wrong.
+
+    Returns:
+        `(n, C)` float64, rows that sum to 1, without shares below some 0.01 but that of
+        the label given; of labels that are not judged all is of this one.
+
+    Raises:
+        ValueError: `noise` is out of range.
+
+    Example:
+        >>> shares = label_shares(find_label_errors(probabilities, labels))
+        >>> probably_wrong = shares.argmax(axis=1) != labels
+    """
+    if not 0 < noise < 1:
+        raise ValueError(f"`noise` must lie in (0, 1). Received: noise={noise}.")
+    num_classes = found.probabilities.shape[1]
+    given = np.eye(num_classes)[found.labels]
+    mistaken = noise / max(num_classes - 1, 1)
+    shares = found.probabilities * np.where(given > 0, 1 - noise, mistaken)
+    sums = shares.sum(axis=1, keepdims=True)
+    shares = np.where(sums > 0, shares / np.where(sums > 0, sums, 1), given)
+    # A class whose labels are all doubted remains one.
+    shares = np.where(shares >= _LEAST, shares, _LEAST * given)
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    return np.where(found.judged[:, None], shares, given)
+
+
+def label_weights(found: LabelErrors, *, noise: float = USUAL_NOISE) -> np.ndarray:
+    """How much each label is to count where a share of them is wrong.
+
+    As much as it is probably right: its own share in `label_shares`.
+
+    Args:
+        found, noise: As for `label_shares`.
 
     Returns:
         `(n,)` float64 in (0, 1], 1 for labels that are not judged.
@@ -195,13 +230,8 @@ def label_weights(found: LabelErrors, *, noise: float = USUAL_NOISE) -> np.ndarr
     Raises:
         ValueError: `noise` is out of range.
     """
-    if not 0 < noise < 1:
-        raise ValueError(f"`noise` must lie in (0, 1). Received: noise={noise}.")
-    order = found.order
-    ramp = (np.arange(len(order)) + 0.5) / (2 * noise * len(order))
-    weights = np.ones(len(found.labels))
-    weights[order] = _LEAST + (1 - _LEAST) * np.minimum(ramp, 1)
-    return weights
+    shares = label_shares(found, noise=noise)
+    return shares[np.arange(len(shares)), found.labels]
 
 
 def _thresholds(shares: np.ndarray, labels: np.ndarray) -> np.ndarray:

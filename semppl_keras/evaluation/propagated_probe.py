@@ -17,9 +17,8 @@ _WHITENING, _LEAST_FOR_DIRECTIONS = 0.3, 500
 _GIVEN = 3.0
 # Shares of the graph are far less certain than they are right.
 _SHARPNESS = 2.5
-# How much it counts beside logistic regression, which follows each label; and how much
-# where labels are doubted.
-_GRAPH, _DOUBTING_GRAPH = 0.5, 1.0
+# How much it counts beside logistic regression, which follows each label.
+_GRAPH = 0.5
 # What a stranger is taken for counts so much of that of a member.
 _LEAST_MEMBER = 1e-6
 
@@ -30,7 +29,7 @@ def propagated_probe(
     labels: np.ndarray,
     num_classes: int,
     *,
-    label_weight: np.ndarray | None = None,
+    label_shares: np.ndarray | None = None,
     members: np.ndarray | None = None,
 ) -> Any:
     """Logistic regression on what `propagate_labels` makes of a few labels.
@@ -52,31 +51,34 @@ def propagated_probe(
         labels: `(N,)` integers in [0, num_classes), at least two classes, and -1 where
             no class is known.
         num_classes: int.
-        label_weight: `(N,)` positive, how much each given label counts among those of
-            its class, as `label_weights` tells; None for all alike. With it the graph
-            alone is asked, in which a wrong label is one among many neighbours.
+        label_shares: `(N, C)`, rows that sum to 1 where a class is known: what images
+            are taken for whose labels may be wrong, as `label_shares` tells; of others
+            of no effect. None where labels are believed.
         members: `(N,)` from 0 to 1, how probable it is that an image shows one of the
             classes at all: so much less counts what it is taken for. None for 1 of all.
 
     Returns:
         As `unit_probe`.
     """
-    weights = balanced_label_weights(labels, label_weight)
-    share = _GRAPH if label_weight is None else _DOUBTING_GRAPH
-    shares = averaged_shares(
-        graph, features, labels, num_classes, weights, graph_share=share
-    )
+    weights = balanced_label_weights(labels, label_shares)
+    shares = averaged_shares(graph, features, labels, num_classes, weights)
     known = labels != UNKNOWN
     guesses, counts = shares.argmax(axis=1), shares.max(axis=1) ** 2
     if members is not None:
         # Hardly any, and not none: who has a class is to have an image of it.
         counts = counts * np.maximum(members, _LEAST_MEMBER)
-    guesses[known], counts[known] = labels[known], _GIVEN * weights[known]
+    others = np.flatnonzero(~known)
+    given, classes, weights = _entries(labels, weights)
+    rows = np.concatenate([others, given])
+    guesses = np.concatenate([guesses[others], classes])
+    counts = np.concatenate([counts[others], _GIVEN * weights])
+    order = np.argsort(rows, kind="stable")
     return unit_probe(
-        features,
-        guesses,
+        # Mostly each row once.
+        features if len(rows) == len(features) else features[rows[order]],
+        guesses[order],
         c=USUAL_C,
-        sample_weight=counts,
+        sample_weight=counts[order],
         balance=False,
         directions=graph.directions,
     )
@@ -93,25 +95,23 @@ def averaged_shares(
     labels: np.ndarray,
     num_classes: int,
     weights: np.ndarray,
-    *,
-    graph_share: float = _GRAPH,
 ) -> np.ndarray:
     """What logistic regression on the labels and the graph say, on the mean.
 
     Args:
         graph, features, labels, num_classes: As for `propagated_probe`.
-        weights: `(N,)`, how much each label counts; of others of no effect.
-        graph_share: From 0 to 1, how much the graph counts in the mean.
+        weights: `(N,)`, how much each label counts, or `(N, C)`, how much of which
+            class, as `balanced_label_weights` tells.
 
     Returns:
         `(N, C)`, rows that sum to 1.
     """
-    known = labels != UNKNOWN
+    rows, classes, counts = _entries(labels, weights)
     probe = unit_probe(
-        features[known],
-        labels[known],
+        features[rows],
+        classes,
         c=USUAL_C,
-        sample_weight=weights[known],
+        sample_weight=counts,
         balance=False,
     )
     shares = np.zeros((len(features), num_classes))
@@ -119,29 +119,44 @@ def averaged_shares(
     spread = spread_labels(graph, labels, num_classes, label_weight=weights)
     spread = spread**_SHARPNESS
     spread = spread / spread.sum(axis=1, keepdims=True)
-    return (1 - graph_share) * shares + graph_share * spread
+    return (1 - _GRAPH) * shares + _GRAPH * spread
 
 
 def balanced_label_weights(
-    labels: np.ndarray, label_weight: np.ndarray | None = None
+    labels: np.ndarray, label_shares: np.ndarray | None = None
 ) -> np.ndarray:
     """Weights with which the labels of every class count alike, their mean being 1.
 
     Args:
         labels: `(N,)` integers from 0 on, -1 where no class is known.
-        label_weight: As for `propagated_probe`.
+        label_shares: As for `propagated_probe`.
 
     Returns:
-        `(N,)` float64, 0 where no class is known.
+        `(N,)` float64, 0 where no class is known; of `label_shares` the same in
+        `(N, C)`, for each class that a label may stand for.
 
     Example:
         >>> balanced_label_weights(np.array([0, 0, 0, 1, -1]))
         array([0.66666667, 0.66666667, 0.66666667, 2.        , 0.        ])
     """
     known = labels != UNKNOWN
-    own = np.ones(len(labels)) if label_weight is None else np.asarray(label_weight)
-    weights = np.zeros(len(labels))
-    sums = np.bincount(labels[known], own[known])
+    if label_shares is None:
+        counts = np.bincount(labels[known])
+        weights = np.zeros(len(labels))
+        weights[known] = known.sum() / np.count_nonzero(counts) / counts[labels[known]]
+        return weights
+    shares = np.where(known[:, None], label_shares, 0.0)
+    sums = shares.sum(axis=0)
     even = known.sum() / np.count_nonzero(sums)
-    weights[known] = own[known] * even / sums[labels[known]]
-    return weights
+    return shares * (even / np.where(sums > 0, sums, 1))
+
+
+def _entries(
+    labels: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, classes and weights of labels, each row as often as it has classes."""
+    if weights.ndim == 2:
+        rows, classes = np.nonzero(weights)
+        return rows, classes, weights[rows, classes]
+    rows = np.flatnonzero(labels != UNKNOWN)
+    return rows, labels[rows], weights[rows]

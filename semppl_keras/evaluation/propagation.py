@@ -129,11 +129,12 @@ def spread_labels(
             the graph has joined.
         num_classes, alpha, steps: As for `propagate_labels`.
         class_prior: `(C,)` shares, to which the result is balanced, or None.
-        label_weight: `(N,)` positive, how much of each label is spread; None for all
-            alike.
+        label_weight: `(N,)` positive, how much of each label is spread; `(N, C)`, how
+            much of which class, where a label may be wrong; None for all alike.
 
     Returns:
-        `(N, C)` float32, as `propagate_labels`.
+        `(N, C)` float32, as `propagate_labels`; a labelled row has of each class what
+        is spread of it.
 
     Raises:
         ValueError: An argument out of range.
@@ -143,13 +144,13 @@ def spread_labels(
     if steps < 1:
         raise ValueError(f"`steps` must be at least 1. Received: steps={steps}.")
     known = labels != UNKNOWN
+    labelled = np.flatnonzero(known)
+    of_labelled = np.eye(num_classes)[labels[labelled]]
+    if label_weight is not None:
+        weights = label_weight[labelled]
+        of_labelled = weights if weights.ndim == 2 else weights[:, None] * of_labelled
     given = np.zeros((len(graph.rows), num_classes))
-    of_graph = labels[graph.rows]
-    places = np.flatnonzero(of_graph != UNKNOWN)
-    if label_weight is None:
-        given[places, of_graph[places]] = 1
-    else:
-        given[places, of_graph[places]] = label_weight[graph.rows][places]
+    given[np.searchsorted(graph.rows, labelled)] = of_labelled
     for start in range(0, num_classes, CLASSES_AT_ONCE):
         some = slice(start, start + CLASSES_AT_ONCE)
         given[:, some] = _spread(graph.weights, given[:, some].copy(), alpha, steps)
@@ -163,7 +164,7 @@ def spread_labels(
         expected = len(labels) * class_prior
         expected = expected - np.bincount(labels[known], minlength=num_classes)
         shares[~known] = _balanced(shares[~known], np.maximum(expected, 0))
-    shares[known] = np.eye(num_classes)[labels[known]]
+    shares[known] = _row_shares(of_labelled)
     return shares.astype("float32")
 
 

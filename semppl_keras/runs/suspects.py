@@ -12,6 +12,7 @@ from semppl_keras.evaluation.label_errors import (
     LabelErrors,
     find_label_errors,
     held_out_probabilities,
+    label_shares,
     label_weights,
 )
 from semppl_keras.evaluation.propagated_probe import (
@@ -50,20 +51,20 @@ class Suspects:
 
     @property
     def weights(self) -> np.ndarray:
-        """`(n,)`, how much each label is to count."""
+        """`(n,)`, how much each label is to count, as probable as it is right."""
         return label_weights(self.found, noise=self.noise)
 
     def doubting_probe(self) -> Any:
-        """A classifier of the features that counts each label as it is doubted."""
+        """A classifier of the features, of labels as probable as they are right."""
         of = self.features
-        weights = np.ones(len(of.learned))
-        weights[: len(of.labels)] = self.weights
+        shares = np.zeros((len(of.learned), of.num_classes))
+        shares[: len(of.labels)] = label_shares(self.found, noise=self.noise)
         return propagated_probe(
             of.graph,
             of.learned,
             of.of_learned(of.labels),
             of.num_classes,
-            label_weight=weights,
+            label_shares=shares,
         )
 
 

@@ -7,6 +7,7 @@ from semppl_keras.evaluation import (
     balanced_accuracy,
     find_label_errors,
     held_out_probabilities,
+    label_shares,
     label_weights,
     per_class_accuracy,
 )
@@ -83,16 +84,31 @@ def test_what_is_not_judged_is_no_suspect_and_says_nothing_of_its_class():
     assert (label_weights(found)[~judged] == 1).all()
 
 
-def test_the_most_suspect_labels_weigh_least():
+def test_labels_are_as_probable_as_they_are_by_bayes():
     shares, labels = _shares()
-    judged = np.arange(len(labels)) > 3
+    # Of the second nothing is said but that it is of another class.
+    shares[:2] = [[0.5, 0.496, 0.002, 0.002], [0, 1, 0, 0]]
+    labels[:2] = 0
+    judged = np.arange(len(labels)) % 5 < 4
     found = find_label_errors(shares, labels, judged)
+    ours = label_shares(found, noise=0.25)
+    for i, label in enumerate(labels):
+        expected = [0.75 * shares[i, c] for c in range(4)]
+        for c in set(range(4)) - {label}:
+            expected[c] = 0.25 / 3 * shares[i, c]
+        expected = [share / sum(expected) for share in expected]
+        if not judged[i]:
+            expected = [float(c == label) for c in range(4)]
+        for c in range(4):
+            if expected[c] < 0.01:
+                expected[c] = 0.01 if c == label else 0
+        expected = [share / sum(expected) for share in expected]
+        np.testing.assert_allclose(ours[i], expected)
+    assert (ours[np.arange(len(labels)), labels] > 0).all()
     weights = label_weights(found, noise=0.25)
-    ranked = sorted(np.flatnonzero(judged), key=lambda row: found.scores[row])
-    for rank, row in enumerate(ranked):
-        # Of 36 a quarter is 9, and twice as many are weighed down.
-        assert weights[row] == pytest.approx(0.2 + 0.8 * min(1, (rank + 0.5) / 18))
-    assert (weights[~judged] == 1).all()
+    np.testing.assert_array_equal(weights, ours[np.arange(len(labels)), labels])
+    # The fewer labels are wrong, the less the others' word counts against one.
+    assert (weights <= label_weights(found, noise=0.1) + 1e-12).all()
     with pytest.raises(ValueError, match=r"`noise` must lie in \(0, 1\).*noise=1"):
         label_weights(found, noise=1)
 
@@ -165,27 +181,44 @@ def test_wrong_labels_are_found_among_neighbours_and_doubted():
     weights = label_weights(found, noise=0.1)
     assert weights[wrong].max() < np.delete(weights, wrong).min()
 
+    doubted = np.full((120, 3), np.nan)
+    doubted[rows] = label_shares(found, noise=0.1)
+    confidences = []
+    for label_share in (None, doubted):
+        probe = propagated_probe(
+            graph, features, of_all(given), 3, label_shares=label_share
+        )
+        shares = probe.predict_proba(features)
+        confidences.append(shares[np.arange(120), truth].mean())
+    assert confidences[1] > confidences[0] + 0.01
+
 
 def test_every_class_of_labels_counts_alike():
     labels = np.array([0, 0, 0, 1, -1, 2, 2])
     weights = balanced_label_weights(labels)
     np.testing.assert_allclose(weights, [2 / 3, 2 / 3, 2 / 3, 2, 0, 1, 1])
-    doubted = balanced_label_weights(labels, np.array([1, 1, 0.5, 0.1, 9, 1, 3]))
-    for label in range(3):
-        assert doubted[labels == label].sum() == pytest.approx(2)
-    assert doubted[0] == 2 * doubted[2]
+    shares = np.random.default_rng(0).dirichlet(np.ones(3), 7)
+    doubted = balanced_label_weights(labels, shares)
+    np.testing.assert_allclose(doubted.sum(axis=0), 2)
+    np.testing.assert_array_equal(doubted[4], 0)
+    ratios = doubted[0] / doubted[5]
+    np.testing.assert_allclose(ratios, shares[0] / shares[5])
     equal = balanced_label_weights(np.array([1, 0, 0, 1]))
     np.testing.assert_array_equal(equal, np.ones(4))
 
 
-def test_as_many_labels_as_one_counts_are_as_good_as_it():
+@pytest.mark.parametrize("several", [False, True])
+def test_as_many_labels_as_one_counts_are_as_good_as_it(several):
     """A label that weighs two spreads as two would that one image has."""
     features, truth = _clusters([10, 10])
     graph = NeighbourGraph(features, np.ones(20, bool))
     labels = np.where(np.isin(np.arange(20), [0, 1, 12]), truth, -1)
     weights = np.where(labels == 1, 2.0, 1.0)
-    spread = spread_labels(graph, labels, 2, label_weight=weights, steps=9)
     given = weights[:, None] * np.where(labels[:, None] < 0, 0, np.eye(2)[labels])
+    if several:
+        given[1] = [0.5, 1.5]
+        weights = np.where(labels[:, None] < 0, 9, given)
+    spread = spread_labels(graph, labels, 2, label_weight=weights, steps=9)
     expected = given
     dense = graph.weights.toarray()
     for _ in range(9):
@@ -193,6 +226,20 @@ def test_as_many_labels_as_one_counts_are_as_good_as_it():
     expected = expected / expected.sum(axis=1, keepdims=True)
     unknown = labels < 0
     np.testing.assert_allclose(spread[unknown], expected[unknown], rtol=1e-5)
+    of_labels = given[~unknown] / given[~unknown].sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(spread[~unknown], of_labels, rtol=1e-6)
+
+
+def test_a_label_that_is_believed_is_one_of_a_single_class():
+    features, truth = _clusters([15, 15, 15])
+    graph = NeighbourGraph(features, np.ones(45, bool))
+    labels = np.where(np.arange(45) % 5 == 0, truth, -1)
+    probes = [
+        propagated_probe(graph, features, labels, 3, label_shares=shares)
+        for shares in (None, np.eye(3)[labels])
+    ]
+    of_each = [probe.predict_proba(features) for probe in probes]
+    np.testing.assert_allclose(of_each[0], of_each[1], atol=1e-6)
 
 
 def test_rare_classes_are_found_over_the_graph():

@@ -20,8 +20,9 @@ what is written:
   suspects.csv   every labelled image, the most suspect first: path, label, suggested
                  (what the model says) and confidence (how sure it is), label_confidence
                  (how sure of the label), score (below 0 another class is suggested),
-                 weight (with which --doubt counts the label, by its rank); with the
-                 labels mended semppl train --labelled takes it
+                 weight (how probable it is that the label is right, where a tenth is
+                 wrong or what --doubt says; so much --doubt counts it); with the labels
+                 mended semppl train --labelled takes it
   suspects.html  the first of them with pictures
   classifier.keras, classifier.json
                  with --doubt
