@@ -202,7 +202,7 @@ def check_image_shape(
         raise ValueError(
             f"`{name}` must hold images (height, width, channels), a batch of them "
             f"having rank 4. Received: shape {shape}."
-            + (" Add a channel axis: images[..., None]." if len(shape) == 3 else "")
+            + _missing_axis(shape, spec.channels)
         )
     if shape[-1] not in spec.channels:
         wanted = " or ".join(str(channels) for channels in spec.channels)
@@ -224,6 +224,15 @@ def check_image_shape(
             f"the smallest views ({spec.min_size} pixels). Enlarge the images, or "
             "choose `views` of smaller sizes."
         )
+
+
+def _missing_axis(shape: tuple[Any, ...], channels: tuple[int, ...]) -> str:
+    """What to do about images of rank 3: one alone, or several without channels."""
+    if len(shape) != 3:
+        return ""
+    if shape[-1] in channels:
+        return " Of one image make a batch: image[None]."
+    return " Add a channel axis: images[..., None]."
 
 
 def _check_cached_shape(
@@ -282,15 +291,25 @@ def check_labels(
     if labels.dtype.kind not in "ui":
         raise ValueError(
             f"`{name}` must hold {wanted}. Received: labels of dtype {labels.dtype}. "
-            'If they are whole numbers, cast them: labels.astype("int32").'
+            f"{_as_integers(labels)}"
         )
     low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
     if low < (-1 if unknown_allowed else 0) or high >= num_classes:
         raise ValueError(
             f"`{name}` must hold {wanted}. Received: labels from {low} to {high} with "
             f"num_classes={num_classes}."
+            + (" Where -1 is unknown, leave the image out." if low == -1 else "")
         )
     return labels.astype("int32")
+
+
+def _as_integers(labels: np.ndarray) -> str:
+    """What to do about labels of another type."""
+    if labels.dtype.kind in "USO":
+        return "Number them: names, labels = numpy.unique(labels, return_inverse=True)."
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        return "NaN is no class: leave out the images that have none."
+    return 'If they are whole numbers, cast them: labels.astype("int32").'
 
 
 def check_targets(name: str, labels: Any, num_classes: int) -> np.ndarray:
@@ -362,9 +381,12 @@ def _labels_wanted(num_classes: int) -> str:
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """A NumPy array of what any framework calls an array or tensor."""
-    if isinstance(array, np.ndarray):
-        return array
+    """A NumPy array of what any framework calls an array or tensor, in the byte order
+    of this machine: no backend takes another, in which some files are read."""
     if hasattr(array, "detach"):  # torch: may need a gradient, may be on a device
         array = array.detach().cpu()
-    return np.asarray(array)
+    if not isinstance(array, np.ndarray):
+        array = np.asarray(array)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return array

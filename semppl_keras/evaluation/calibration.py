@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from semppl_keras.checks import check_positive
 from semppl_keras.evaluation.inputs import as_features, known_rows
 
 # What is looked for is between these, as logarithms: of 1 / 20 and 50.
@@ -39,11 +40,7 @@ def tempered(probabilities: Any, temperature: float) -> np.ndarray:
         >>> tempered([[0.8, 0.2]], 2.0)
         array([[0.66666667, 0.33333333]])
     """
-    if not temperature > 0 or not math.isfinite(temperature):
-        raise ValueError(
-            "`temperature` must be positive and finite. Received: "
-            f"temperature={temperature}."
-        )
+    check_positive(temperature=temperature)
     return _tempered(_logarithms(probabilities), temperature)
 
 
@@ -78,9 +75,7 @@ def fit_temperature(
         >>> temperature = fit_temperature(held_out_probabilities, held_out_labels)
         >>> tempered(probabilities, temperature).max(axis=1)
     """
-    for name, value in (("weight", weight), ("usual", usual), ("deviation", deviation)):
-        if not value > 0:
-            raise ValueError(f"`{name}` must be positive. Received: {name}={value}.")
+    check_positive(weight=weight, usual=usual, deviation=deviation)
     logarithms = _logarithms(probabilities)
     labels, logarithms = known_rows(
         labels, "labels", logarithms, num_classes=logarithms.shape[1]

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from semppl_keras.checks import check_integers
 from semppl_keras.evaluation import corruption_functions as functions
 from semppl_keras.evaluation.corruption_names import CORRUPTIONS, SEVERITIES
 from semppl_keras.evaluation.inputs import as_array
@@ -177,12 +178,8 @@ def corrupt(
         raise ValueError(
             f"`severity` must be one of {SEVERITIES}. Received: severity={severity!r}."
         )
-    if seed < 0:
-        raise ValueError(f"`seed` must not be negative. Received: seed={seed}.")
-    if chunk_size < 1:
-        raise ValueError(
-            f"`chunk_size` must be at least 1. Received: chunk_size={chunk_size}."
-        )
+    check_integers(0, seed=seed)
+    check_integers(1, chunk_size=chunk_size)
     pixels, dtype = _as_pixels(images)
     function, small, large = PUBLISHED[name]
     constants = small if min(pixels.shape[1:3]) < _SMALL_BELOW else large

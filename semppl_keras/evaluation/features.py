@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from semppl_keras.checks import check_integers
 from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.inputs import as_array, as_images, as_labels
 
@@ -45,10 +46,7 @@ def encode_dataset(
         >>> test, test_labels = encode_dataset(model.embed, (x_test, y_test))
         >>> knn_accuracy(train, train_labels, test, test_labels, k=20)
     """
-    if batch_size < 1:
-        raise ValueError(
-            f"`batch_size` must be at least 1. Received: batch_size={batch_size}."
-        )
+    check_integers(1, batch_size=batch_size)
     batches, number = _batches(data, batch_size)
     count = Count("batches of images", number, progress, verbose=verbose, unit="batch")
     features, labels = [], []

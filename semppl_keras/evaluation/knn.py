@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from semppl_keras.checks import check_integers
 from semppl_keras.evaluation.inputs import as_features, known_rows
 
 
@@ -253,10 +254,7 @@ def _votes(
             "`temperature` must be positive, or None for equal votes. Received: "
             f"temperature={temperature}."
         )
-    if chunk_size < 1:
-        raise ValueError(
-            f"`chunk_size` must be at least 1. Received: chunk_size={chunk_size}."
-        )
+    check_integers(1, chunk_size=chunk_size)
     # Negative, so that the nearest sort first; in place: it may be the largest array.
     opposite = unit_rows(train)
     np.negative(opposite, out=opposite)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from semppl_keras.checks import check_integers
 from semppl_keras.evaluation.inputs import (
     as_array,
     as_class_indices,
@@ -140,10 +141,7 @@ def confusion_matrix(predicted: Any, labels: Any, num_classes: int) -> np.ndarra
         array([[1, 1],
                [0, 1]])
     """
-    if num_classes < 1:
-        raise ValueError(
-            f"`num_classes` must be at least 1. Received: num_classes={num_classes}."
-        )
+    check_integers(1, num_classes=num_classes)
     labels = as_array(labels)
     length = labels.shape[0] if labels.ndim else 0
     predicted = as_class_indices(predicted, "predicted", length, num_classes)
@@ -216,10 +214,7 @@ def calibration_curve(
     labels, probabilities = known_rows(
         labels, "labels", probabilities, num_classes=probabilities.shape[1]
     )
-    if num_bins < 1:
-        raise ValueError(
-            f"`num_bins` must be at least 1. Received: num_bins={num_bins}."
-        )
+    check_integers(1, num_bins=num_bins)
     confidence = probabilities.max(axis=1).astype("float64")
     correct = predicted_classes(probabilities, labels) == labels
     # The inner edges are enough: rounding may take a confidence above 1.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from semppl_keras.backbones.directions import EvenDirections, find_directions
+from semppl_keras.checks import check_integers, check_positive, check_share
 from semppl_keras.evaluation.approximate_neighbours import (
     approximate_neighbours,
     can_approximate,
@@ -71,20 +72,10 @@ class NeighbourGraph:
         seed: int = 0,
         progress: Progress | None = None,
     ) -> None:
-        if neighbours < 1:
-            raise ValueError(
-                f"`neighbours` must be at least 1. Received: neighbours={neighbours}."
-            )
-        if not power > 0:
-            raise ValueError(f"`power` must be positive. Received: power={power}.")
-        if max_exact < 2:
-            raise ValueError(
-                f"`max_exact` must be at least 2. Received: max_exact={max_exact}."
-            )
-        if not 0 <= whitening <= 1:
-            raise ValueError(
-                f"`whitening` must lie in [0, 1]. Received: whitening={whitening}."
-            )
+        check_integers(1, neighbours=neighbours)
+        check_integers(2, max_exact=max_exact)
+        check_positive(power=power)
+        check_share(whitening=whitening)
         self._power = power
         if approximate is None:
             approximate = _is_for_approximation(len(features), max_exact)

@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 
+from semppl_keras.checks import check_integers
 from semppl_keras.evaluation.counting import Progress
 from semppl_keras.evaluation.inputs import (
     UNKNOWN,
     as_array,
     as_class_indices,
     as_features,
+    as_labels,
 )
 from semppl_keras.evaluation.neighbour_graph import MOST_EXACT, NeighbourGraph
 
@@ -141,8 +143,7 @@ def spread_labels(
     """
     if not 0 < alpha < 1:
         raise ValueError(f"`alpha` must lie in (0, 1). Received: alpha={alpha}.")
-    if steps < 1:
-        raise ValueError(f"`steps` must be at least 1. Received: steps={steps}.")
+    check_integers(1, steps=steps)
     known = labels != UNKNOWN
     labelled = np.flatnonzero(known)
     of_labelled = np.eye(num_classes)[labels[labelled]]
@@ -183,17 +184,11 @@ def checked_labels(
     Raises:
         ValueError: They are not.
     """
-    labels = as_array(labels)
-    if labels.ndim == 1 and len(labels) and np.issubdtype(labels.dtype, np.integer):
-        labels = labels.astype("int64")
+    labels = as_labels(labels, "labels", length).astype("int64")
     unknown = labels == UNKNOWN
     if num_classes is None:
-        num_classes = int(labels.max()) + 1 if labels.size else 0
-        num_classes = max(num_classes, 1)
-    if num_classes < 1:
-        raise ValueError(
-            f"`num_classes` must be at least 1. Received: num_classes={num_classes}."
-        )
+        num_classes = max(int(labels.max()) + 1, 1)
+    check_integers(1, num_classes=num_classes)
     as_class_indices(np.where(unknown, 0, labels), "labels", length, num_classes)
     if unknown.all():
         raise ValueError(

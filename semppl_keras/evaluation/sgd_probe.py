@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from semppl_keras.checks import check_integers
 from semppl_keras.evaluation.counting import Count, Progress
 from semppl_keras.evaluation.inputs import as_features, known_rows
 
@@ -136,9 +137,7 @@ def sgd_linear_probe(
             "`labels` must hold at least two classes. Received: "
             f"{len(labels)} labels, all {classes[0]}."
         )
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
+    check_integers(1, epochs=epochs, batch_size=batch_size)
     batch_size = min(batch_size, len(features))
     if learning_rates is None:
         # Of SemPPL's and BYOL's linear evaluation (`configs/eval.py`).

@@ -27,7 +27,14 @@ class ImageModel(SavedAsKerasFile, keras.Model):
         self.backbone = backbone
         self.views = views
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
         """As `keras.Model.predict`, of images in the views' `value_range`.
 
         Raises:
@@ -35,9 +42,15 @@ class ImageModel(SavedAsKerasFile, keras.Model):
         """
         channels = input_channels(self.backbone)
         with explained():
-            images = checked_inputs("x", x, self.views, channels)
+            images = checked_inputs("x", x, self.views, channels, steps=steps)
             with quick_inference(self):
-                return super().predict(for_keras(images), *args, **kwargs)
+                return super().predict(
+                    for_keras(images, batch_size),
+                    batch_size=batch_size,
+                    verbose=verbose,
+                    steps=steps,
+                    callbacks=callbacks,
+                )
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`, of images in the views' `value_range`.

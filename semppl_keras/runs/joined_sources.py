@@ -102,7 +102,7 @@ def joined(
     )
     if few is None:
         few = own.part("labelled")
-    names = classes_in(few.labels or ())
+    names = classes_in(few.labels or (), few.remarks)
     images = OpenedImages(
         source, few, unlabelled, own.tables, names, own.max_megapixels
     )

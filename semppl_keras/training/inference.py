@@ -49,7 +49,8 @@ class ImageInference(ViewTrainer):
                 ready.
         """
         self._check_ready("predict")
-        images = for_keras(self._checked_images("x", x), batch_size)
+        images = self._checked_images("x", x, steps=kwargs.get("steps"))
+        images = for_keras(images, batch_size)
         with inference(self):
             predict = super().predict
             return processes.predicted(
@@ -80,7 +81,8 @@ class ImageInference(ViewTrainer):
         self._check_ready("evaluate")
         if isinstance(x, collections.abc.Mapping) and y is None:
             x, y, sample_weight = (*named_parts("x", x), y, sample_weight)[:3]
-        images = self._checked_images("x", x, labelled=y is None)
+        steps = kwargs.get("steps")
+        images = self._checked_images("x", x, labelled=y is None, steps=steps)
         if y is not None:
             y = self._checked_labels("y", y, images)
         if sample_weight is not None:
@@ -178,14 +180,14 @@ class ImageInference(ViewTrainer):
                 'none: model.compile(optimizer, metrics=["accuracy"]).'
             )
 
-    def _checked_validation_data(self, data: Any) -> Any:
+    def _checked_validation_data(self, data: Any, steps: int | None) -> Any:
         self._check_predicts_classes("validation_data")
         self._check_measures("validation_data")
         if isinstance(data, collections.abc.Mapping):
             data = named_parts("validation_data", data)
         if not isinstance(data, (tuple, list)):
             return self._checked_images(
-                "validation_data", data, labelled=True, once=False
+                "validation_data", data, labelled=True, once=False, steps=steps
             )
         if len(data) not in (2, 3):
             raise ValueError(
@@ -219,16 +221,17 @@ class ImageInference(ViewTrainer):
         return labels
 
     def _checked_images(
-        self, name: str, images: Any, labelled: bool = False, once: bool = True
+        self, name: str, images: Any, labelled: bool = False, **reading: Any
     ) -> Any:
-        """Images as Keras takes them, an array or a dataset of batches."""
+        """Images as Keras takes them, an array or a dataset of batches; `reading` is
+        `once` and `steps` of `checked_inputs`."""
         return checked_inputs(
             name,
             images,
             self.views,
             self.image_channels,
             num_classes=self.num_classes if labelled else None,
-            once=once,
+            **reading,
             soft_labels=self.image_spec.soft_labels,
         )
 

@@ -191,7 +191,9 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
             # knows its own.
             self.train_function, self._traced_form = None, feed.batch_form
         if validation_data is not None:
-            validation_data = self._checked_validation_data(validation_data)
+            validation_data = self._checked_validation_data(
+                validation_data, validation_steps
+            )
         check_checkpoint_files(callbacks)
         callbacks = FitCallbacks(
             callbacks, feed, initial_epoch, initial_batch, epochs, verbose, model=self
@@ -270,7 +272,9 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
                 reading them once. None: one pass.
             epochs: int, 1 where it is left out.
             validation_data: (images, labels) or a dataset of them, for a model that
-                predicts classes.
+                predicts classes. Of what has no end, or is a generator,
+                `validation_steps` says how many batches are read; those of a generator
+                are kept for all epochs.
             validation_batch_size, validation_steps, validation_freq,
             initial_epoch, callbacks, verbose: as in `keras.Model.fit`. In a loop of
                 `fit(initial_epoch=e, epochs=e + 1)` give `TargetEMA` the length of the

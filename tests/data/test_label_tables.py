@@ -4,9 +4,11 @@ import itertools
 import json
 import pathlib
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from semppl_keras.data import TableOptions
+from semppl_keras.data import TableOptions, load_own_images
 from semppl_keras.data.images.label_tables import read_label_table
 from semppl_keras.data.images.spreadsheets import (
     content_of,
@@ -189,6 +191,20 @@ def test_spellings_are_told_by_number(tmp_path):
     labels, told = _told(tmp_path, content, options=options)
     assert labels == ["cat", None, "NULL", None, None, None, None]
     assert "2 'nan', 1 'unknown'" in told
+
+
+def test_an_error_tells_which_labels_stood_for_none(tmp_path):
+    # NA is Namibia, too.
+    table = tmp_path / "labels.csv"
+    for number in range(3):
+        pixels = np.full((8, 8, 3), 40 * number, "uint8")
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    for labels, error in ((("NA", "DE"), "two classes"), (("NA", "NA"), "have labels")):
+        rows = [f"{number}.png,{label}\n" for number, label in enumerate(labels)]
+        table.write_text("path,label\n" + "".join(rows))
+        told = f"{error}.*stand for none: . 'NA'.*--keep-labels"
+        with pytest.raises(ValueError, match=told):
+            load_own_images(tmp_path, table)
 
 
 def test_numbers_that_were_written_as_floats(tmp_path):

@@ -244,7 +244,11 @@ def test_corrupt_with_wrong_input():
         (_photos(), {"name": "rain"}, "`name` must be one of.*name='rain'"),
         (_photos(), {"severity": 6}, "severity=6"),
         (_photos(), {"seed": -1}, "seed=-1"),
-        (_photos(), {"chunk_size": 0}, "`chunk_size` must be at least 1.*chunk_size=0"),
+        (
+            _photos(),
+            {"chunk_size": 0},
+            "`chunk_size` must be an integer of at least 1.*size=0",
+        ),
         (_photos()[0], {}, r"`images` must have the shape.*\(32, 32, 3\)"),
         (_photos(1, 7, 9), {}, r"at least 8.*\(1, 7, 9, 3\)"),
         (_photos(channels=2), {}, r"\(2, 32, 32, 2\)"),

@@ -693,7 +693,12 @@ def test_every_method_refuses_images_scaled_to_0_and_1(form, trained):
         }[form]
 
     with pytest.raises(ValueError, match=f"`validation_data` {SCALED}"):
-        trained.fit(IMAGES, (IMAGES, LABELS), validation_data=labelled())
+        trained.fit(
+            IMAGES,
+            (IMAGES, LABELS),
+            validation_data=labelled(),
+            validation_steps=1 if form == "generator" else None,
+        )
     with pytest.raises(ValueError, match=f"`labelled` {SCALED}"):
         trained.fit(IMAGES, labelled())
     with pytest.raises(ValueError, match=f"`x` {SCALED}"):
@@ -888,6 +893,7 @@ def test_every_batch_of_an_evaluation_is_checked(form, what, trained):
             (IMAGES, LABELS),
             batch_size=12,
             validation_data=batches(images, labels),
+            validation_steps=4 if form == "generator" else None,
             verbose=0,
         )
 
@@ -927,6 +933,103 @@ def test_validation_of_unknown_length_serves_every_epoch():
     assert len(history["val_accuracy"]) == 2
     expected = model.evaluate(IMAGES, LABELS, verbose=0)
     assert history["val_accuracy"][-1] == pytest.approx(expected)
+
+
+def test_a_generator_validates_every_epoch_on_the_same_batches():
+    model = toy_model(compile_arguments={"run_eagerly": EAGERLY})
+    drawn = []
+
+    def batches():
+        while True:
+            for start in (0, 3, 6, 9):
+                drawn.append(start)
+                yield IMAGES[start : start + 3], LABELS[start : start + 3]
+
+    told = model.fit(
+        IMAGES,
+        (IMAGES, LABELS),
+        batch_size=12,
+        epochs=2,
+        validation_data=batches(),
+        validation_steps=4,
+        verbose=0,
+    ).history["val_accuracy"]
+    expected = model.evaluate(IMAGES, LABELS, verbose=0)
+    assert told[1] == pytest.approx(expected)
+    assert drawn == [0, 3, 6, 9]
+
+
+def endless(form):
+    if form == "tf.data":
+        return as_tf_dataset(IMAGES, LABELS, batch=3).repeat()
+
+    class Endless(Batches):
+        def __len__(self):
+            raise NotImplementedError
+
+        @property
+        def num_batches(self):
+            return None
+
+    return Endless(IMAGES, LABELS, batch=3)
+
+
+@pytest.mark.parametrize("form", ["tf.data", "PyDataset"])
+def test_what_has_no_end_is_read_for_so_many_steps_or_not_at_all(form, trained):
+    fit = {"batch_size": 12, "verbose": 0}
+    for name, call in (
+        ("x", lambda: trained.predict(endless(form))),
+        ("x", lambda: trained.evaluate(endless(form))),
+        ("images", lambda: trained.embed(endless(form))),
+        (
+            "validation_data",
+            lambda: trained.fit(
+                IMAGES, (IMAGES, LABELS), validation_data=endless(form), **fit
+            ),
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"^`{name}` must come to an end"):
+            call()
+    batches = iter([(IMAGES, LABELS)])
+    with pytest.raises(ValueError, match="`validation_data` must come to an end"):
+        trained.fit(IMAGES, (IMAGES, LABELS), validation_data=batches, **fit)
+    assert next(batches)[0] is IMAGES  # It was not touched.
+    some = trained.predict(endless(form), steps=2, verbose=0)
+    expected = trained.predict(IMAGES[:6], verbose=0)
+    np.testing.assert_allclose(some, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [">u2", ">f4"])
+def test_arrays_of_another_byte_order_are_taken(kind):
+    def trained_on(images, labels):
+        keras.utils.set_random_seed(0)
+        model = toy_model(compile_arguments={"run_eagerly": EAGERLY})
+        model.fit(images, (images, labels), batch_size=12, verbose=0)
+        return model.predict(images, verbose=0)
+
+    swapped = trained_on(IMAGES.astype(kind), LABELS.astype(">i8"))
+    np.testing.assert_array_equal(swapped, trained_on(IMAGES.astype(kind[1:]), LABELS))
+
+
+@one_everywhere(
+    ("labels", "remedy"),
+    [
+        (np.array(["cat", "dog", "cow"] * 4), "Number them: names, labels = numpy"),
+        (np.where(LABELS == 0, np.nan, LABELS), "NaN is no class"),
+        (LABELS.astype("float32"), "cast them"),
+        (LABELS - 1, "labels from -1 to 1.*leave the image out"),
+    ],
+)
+def test_labels_of_another_kind_are_told_how_they_become_classes(labels, remedy):
+    with pytest.raises(ValueError, match=f"`labelled` must hold integer.*{remedy}"):
+        toy_model().fit(IMAGES, (IMAGES, labels))
+
+
+def test_one_image_alone_is_told_how_it_becomes_a_batch(trained):
+    with pytest.raises(ValueError, match=r"make a batch: image\[None\]"):
+        trained.predict(IMAGES[0])
+    with pytest.raises(ValueError, match=r"Add a channel axis: images\[\.\.\., None\]"):
+        trained.predict(IMAGES[..., 0])
 
 
 def test_arrays_to_evaluate_are_checked(trained):

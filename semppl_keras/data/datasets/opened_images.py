@@ -208,7 +208,7 @@ def open_own_images(
     folder = images_folder(unlabelled)
     few = open_images(labelled, "labelled", tables, folder, max_megapixels)
     many = open_images(unlabelled, "unlabelled", tables, max_megapixels=max_megapixels)
-    class_names = classes_in(few.labels or ())
+    class_names = classes_in(few.labels or (), few.remarks)
     return OpenedImages(unlabelled, few, many, tables, class_names, max_megapixels)
 
 
@@ -355,11 +355,16 @@ def _test_part(
     return part, remarks
 
 
-def classes_in(labels: collections.abc.Iterable[str]) -> tuple[str, ...]:
+def classes_in(
+    labels: collections.abc.Iterable[str],
+    remarks: collections.abc.Iterable[str] = (),
+) -> tuple[str, ...]:
     """The classes of labels, in their order: that of numbers, or of texts.
 
     Args:
         labels: iterable of str.
+        remarks: iterable of str, what was made of where they come from: where they do
+            not do, it may be the reason.
 
     Raises:
         ValueError: if they are of less than two classes.
@@ -370,6 +375,7 @@ def classes_in(labels: collections.abc.Iterable[str]) -> tuple[str, ...]:
         raise ValueError(
             "The labelled images must be of at least two classes. Received: "
             f"{len(labels):,} images, all labelled {next(iter(names))!r}."
+            + "".join(f" {remark}" for remark in remarks)
         )
     numbers = all(name.isascii() and name.isdigit() for name in names)
     return tuple(sorted(names, key=lambda name: (int(name), name) if numbers else name))

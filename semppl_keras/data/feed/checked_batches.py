@@ -2,6 +2,7 @@
 
 import collections.abc
 import contextlib
+import itertools
 from typing import Any
 
 import keras
@@ -53,7 +54,13 @@ class CheckedBatches(keras.utils.PyDataset):
 
 
 def checked_batches(
-    name: str, data: Any, spec: ImageSpec, *, labelled: bool, once: bool = True
+    name: str,
+    data: Any,
+    spec: ImageSpec,
+    *,
+    labelled: bool,
+    once: bool = True,
+    steps: int | None = None,
 ) -> Any:
     """A dataset of batches as Keras takes it, each checked when it is drawn.
 
@@ -63,27 +70,34 @@ def checked_batches(
         spec: `ImageSpec`.
         labelled: bool, whether labels are required.
         once: bool, whether it is read once. Otherwise the batches of what is of
-            unknown length are counted first.
+            unknown length are counted first, and those of a generator are kept.
+        steps: int or None, how many batches are read; None for all of them.
 
     Returns:
         `tf.data.Dataset`, `keras.utils.PyDataset` or a generator, whose errors
         `explanations.explained` tells as they are.
 
     Raises:
-        ValueError, TypeError: if the first batch does not fit.
+        ValueError, TypeError: if the first batch does not fit, or if all are to be
+            read of what has no end.
     """
+    read_once = hasattr(data, "__next__")
+    if read_once and not once:
+        _check_ends(name, steps is not None, data)
+        data, read_once = list(itertools.islice(data, steps)), False
     source = make_source(name, data, spec, labelled=labelled, seed=0)
     if not isinstance(source, StreamSource) or source.native_batch_size is None:
         raise ValueError(
             f"`{name}` must yield batches. Received: single images. Batch the "
             "dataset: dataset.batch(64)."
         )
+    _check_ends(name, read_once or steps is not None or not source.endless, data)
     if keras.backend.backend() == "tensorflow" and hasattr(data, "element_spec"):
         from semppl_keras.data.feed.tf_checked import checked_dataset
 
         return checked_dataset(data, source)
     count = source.num_batches()
-    if count is None and (once or hasattr(data, "__next__")):
+    if count is None and once:
         return _generated(source)
     if count is None and not source.endless:
         count = sum(1 for _ in source.batches())
@@ -97,6 +111,7 @@ def checked_inputs(
     channels: int,
     num_classes: int | None = None,
     once: bool = True,
+    steps: int | None = None,
     soft_labels: bool = False,
 ) -> Any:
     """Images as Keras' `predict` and `evaluate` take them, an array or a dataset.
@@ -108,7 +123,7 @@ def checked_inputs(
         views: `MultiCrop`, whose `value_range` the images have.
         channels: int, of the backbone's images.
         num_classes: int where a dataset must come with labels, else None.
-        once: bool, see `checked_batches`.
+        once, steps: bool and int or None, see `checked_batches`.
         soft_labels: bool, whether these may be probabilities.
 
     Raises:
@@ -133,8 +148,9 @@ def checked_inputs(
             f"`{name}` must be an array of images or a dataset of batches. "
             f"Received: {type(images).__name__}."
         )
+    labelled = num_classes is not None
     return checked_batches(
-        name, images, spec, labelled=num_classes is not None, once=once
+        name, images, spec, labelled=labelled, once=once, steps=steps
     )
 
 
@@ -150,6 +166,15 @@ def check_opening(name: str, images: Any, views: Any, channels: int) -> None:
     """
     if images is not None and not hasattr(images, "__next__"):
         make_source(name, images, _spec(views, channels), labelled=False, seed=0)
+
+
+def _check_ends(name: str, ends: bool, data: Any) -> None:
+    if not ends:
+        raise ValueError(
+            f"`{name}` must come to an end, or `steps` (`validation_steps` of `fit`) "
+            f"say how many of its batches are read. Received: {type(data).__name__}, "
+            "which has no end that is known before it comes."
+        )
 
 
 def _spec(

@@ -211,6 +211,7 @@ def _found(
         raise ValueError(
             f"{where} must have labels. Received: {len(found):,} row(s) from "
             f"{counted_in} {line} on, none with one. Fill in some of them."
+            + "".join(f" {remark}" for remark in remarks)
         )
     remarks += places.remarks(where)
     return list(found.values())
