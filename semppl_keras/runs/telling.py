@@ -6,6 +6,7 @@ name says, with 2 more; and what a user can mend comes as a `RunError`.
 
 import contextlib
 import contextvars
+import errno
 import functools
 import sys
 from collections.abc import Callable, Iterator
@@ -58,7 +59,19 @@ def one_error() -> Iterator[None]:
     except RunError:
         raise
     except (ValueError, OSError, ImportError, TrainingDiverged) as error:
-        raise RunError(str(error)) from error
+        raise RunError(_in_words(error)) from error
+
+
+def _in_words(error: Exception) -> str:
+    """The message of an error; of a full disk, which the system but names, with what
+    to do."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = "" if error.filename is None else f" ({str(error.filename)!r})"
+        return (
+            "There must be room for what is written. Received: "
+            f"{error.strerror}{where}. Make room, or choose another disk."
+        )
+    return str(error)
 
 
 def told(function: Callable[_P, _R]) -> Callable[_P, _R]:

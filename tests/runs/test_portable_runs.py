@@ -1,8 +1,10 @@
 """Runs that were moved, or packed, and whose pictures are elsewhere or nowhere."""
 
 import csv
+import errno
 import gc
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -227,6 +229,21 @@ def test_a_run_is_packed_and_taken_as_it_is(trained, packed, tmp_path, capsys):
     # Once more, of the file.
     runs.pack(packed, tmp_path / "third.zip", verbose=0)
     assert (tmp_path / "third.zip").read_bytes() == packed.read_bytes()
+
+
+@pytest.mark.parametrize("filename", [None, "a.zip"])
+def test_a_full_disk_is_told_with_what_to_do(
+    trained, tmp_path, capsys, monkeypatch, filename
+):
+    def write(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), filename)
+
+    monkeypatch.setattr(shutil, "copyfileobj", write)
+    assert main(["pack", str(trained[0]), str(tmp_path / "a.zip")]) == 2
+    told = capsys.readouterr().err
+    assert "There must be room for what is written. Received: No space left" in told
+    assert ("('a.zip'). Make room" in told) == (filename is not None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_page_to_review_shows_what_a_packed_run_keeps(trained, packed, tmp_path):
