@@ -22,6 +22,7 @@ from semppl_keras.runs import RunError, budget, network_training, training_stage
 from semppl_keras.runs import ending as run_ending
 from semppl_keras.runs.budget import Budget, seconds_of, steps_that_fit
 from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.folder import recipe_of
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.settings import schedule_of, settings_of
@@ -263,3 +264,10 @@ def test_a_schedule_is_unknown_until_it_is_found():
     found = {"epochs": 2, "minutes": 5.0, "steps_per_epoch": 9}
     assert schedule_of(found) == Schedule(2, 9)
     np.testing.assert_equal(Schedule(2, 9).steps_in_epoch(50), 9)
+
+
+def test_what_is_not_trained_has_a_model_by_any_recipe():
+    recipe = recipe_of({"dataset": "digits", "epochs": 0})
+    assert recipe.epochs == 0
+    model = recipe.make_model(1, 10, steps_per_epoch=1, seed=0)
+    assert model.embed(np.zeros((2, 16, 16, 1))).shape[0] == 2
