@@ -5,6 +5,7 @@ import pathlib
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -150,6 +151,13 @@ class EventFile:
             width=width, height=height, colorspace=4, encoded_image_string=png
         )
         self._add(step, tag=tag, image=image)
+
+    def add_settings(self, settings: Mapping[str, Any]) -> None:
+        """Adds numbers and texts by name, which TensorBoard compares runs by."""
+        from tensorboard.plugins.hparams import summary_v2
+
+        for value in summary_v2.hparams_pb(dict(settings)).value:
+            self._add(0, tag=value.tag, metadata=value.metadata, tensor=value.tensor)
 
     def flush(self) -> None:
         self._records.flush()

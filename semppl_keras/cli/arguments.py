@@ -12,6 +12,7 @@ from semppl_keras.runs.options.checks import (
     BALANCES,
     CLASSES,
     ESTIMATED,
+    TRACKERS,
 )
 
 TRAINED_EPILOG = """\
@@ -344,4 +345,25 @@ def add_training(
     )
     output.add_argument(
         "--out", metavar="DIR", help="folder to write to (default: RUN)"
+    )
+    add_log(
+        output,
+        "the training, and what is measured in the end,",
+        "for tensorboard they are in logs/ (default: none)",
+    )
+
+
+def add_log(options: Options, what: str, remark: str) -> None:
+    """Adds the option of another program that follows a training.
+
+    Args:
+        options: A parser or a group.
+        what: What is followed, in words.
+        remark: What is worth knowing of it.
+    """
+    options.add_argument(
+        "--log",
+        metavar=f"{{{','.join(TRACKERS)}}}",
+        help=f"follow {what} with another program, too, where it is installed; "
+        f"{remark}",
     )

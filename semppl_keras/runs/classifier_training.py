@@ -1,7 +1,7 @@
 """Fine-tuning and distillation, by their recipes, to be gone on with."""
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -35,6 +35,7 @@ def fine_tune(
     depends_on: Mapping[str, Any] | None = None,
     shorten: str = "",
     trust: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[FineTuner, dict[str, Any]]:
     """Fine-tunes a copy of a pre-trained network by `recipes.classifiers.FINE_TUNING`.
 
@@ -53,6 +54,7 @@ def fine_tune(
         depends_on: Dict of what else the training depends on, as JSON has it.
         shorten: A sentence, what makes it shorter.
         trust: Whether its checkpoints may name what is not known here.
+        callbacks: Others, for `fit`.
 
     Returns:
         A `FineTuner` after training, and the settings that it was trained with.
@@ -85,6 +87,7 @@ def fine_tune(
         checkpoints=checkpoints,
         depends_on=depends_on,
         trust=trust,
+        callbacks=callbacks,
     )
 
 
@@ -168,6 +171,7 @@ def teach(
     checkpoints: pathlib.Path | None = None,
     depends_on: Mapping[str, Any] | None = None,
     trust: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[Distiller, dict[str, Any]]:
     """Teaches a network what a classifier says, by `recipes.classifiers.DISTILLATION`.
 
@@ -179,8 +183,8 @@ def teach(
         student_views: What the student alone sees, a name of `STUDENT_VIEWS`; None
             for what its teacher sees.
         min_confidence, balance: As for `Distiller`.
-        epochs, budget, learning_rate, seed, checkpoints, depends_on, trust: As for
-            `fine_tune`.
+        epochs, budget, learning_rate, seed, checkpoints, depends_on, trust, callbacks:
+            As for `fine_tune`.
 
     Returns:
         A `Distiller` after training, and the settings that it was trained with.
@@ -224,6 +228,7 @@ def teach(
         checkpoints=checkpoints,
         depends_on=depends_on,
         trust=trust,
+        callbacks=callbacks,
     )
 
 

@@ -29,6 +29,7 @@ from semppl_keras.runs.classifier_training import fine_tune
 from semppl_keras.runs.consistency_training import train_consistently
 from semppl_keras.runs.embedded import embedded_by
 from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.followed_classifier import classifier_figures, followed
 from semppl_keras.runs.options.checks import AS_LABELLED, CLASSES
 from semppl_keras.runs.options.classifier import (
     SAME,
@@ -43,6 +44,8 @@ from semppl_keras.runs.safety.lock import locked
 from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.teaching_rounds import teach_in_rounds
 from semppl_keras.runs.telling import told
+from semppl_keras.runs.tracker import Tracker
+from semppl_keras.runs.trackers import check_tracker
 
 
 @told
@@ -58,6 +61,7 @@ def finetune(
     learning_rate: float | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
+    log: str | None = None,
     photos: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
@@ -82,6 +86,8 @@ def finetune(
         learning_rate: At the beginning; None for the recipe's.
         seed: Integer; None for the run's.
         out: Folder to write `classifier.keras` to; None for the run's.
+        log: What follows the training beside it: "wandb", "mlflow" or "tensorboard",
+            where it is installed. None for nothing.
         photos: Folder in which the images of the run are now; None for where they were.
         trust: Whether the run may be somebody else's.
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
@@ -109,6 +115,7 @@ def finetune(
             learning_rate=learning_rate,
             seed=seed,
             out=out,
+            log=log,
             photos=photos,
             trust=trust,
         )
@@ -131,8 +138,15 @@ def finetune_with(options: FineTuningOptions) -> TrainedClassifier:
         if options.balance != AS_LABELLED:
             chosen["balance"] = options.balance
         train_by = _on_labels if options.method == LABELS else _on_all_images
-        how, classifier, settings = train_by(finished, options, chosen, budget)
-        return keep_classifier(options.out, classifier, finished, how, settings, begun)
+        with followed("finetune", finished, options) as tracker:
+            how, classifier, settings = train_by(
+                finished, options, chosen, budget, tracker
+            )
+            trained = keep_classifier(
+                options.out, classifier, finished, how, settings, begun
+            )
+            tracker.conclude(classifier_figures(trained))
+        return trained
 
 
 # A classifier, what it is called and how it was trained.
@@ -144,6 +158,7 @@ def _on_labels(
     options: FineTuningOptions,
     chosen: Mapping[str, Any],
     budget: Budget | None,
+    tracker: Tracker,
 ) -> _Trained:
     """Fine-tuned on the labelled images alone."""
     images, labels, _ = finished.labelled
@@ -170,6 +185,7 @@ def _on_labels(
         depends_on=_of_run(finished, chosen, how),
         shorten="A lower --epochs takes less.",
         trust=options.trust,
+        callbacks=tracker.callbacks(),
     )
     return how, tuner.classifier, {**settings, **chosen}
 
@@ -179,6 +195,7 @@ def _on_all_images(
     options: FineTuningOptions,
     chosen: Mapping[str, Any],
     budget: Budget | None,
+    tracker: Tracker,
 ) -> _Trained:
     """By consistency training on labelled and unlabelled images."""
     data = finished.data
@@ -204,6 +221,7 @@ def _on_all_images(
         depends_on=_of_run(finished, chosen, how),
         shorten="A lower --epochs takes less.",
         trust=options.trust,
+        callbacks=tracker.callbacks(),
     )
     return how, trainer.classifier, {**settings, **chosen}
 
@@ -244,6 +262,7 @@ def distil(
     learning_rate: float | None = None,
     seed: int | None = None,
     out: str | os.PathLike[str] | None = None,
+    log: str | None = None,
     photos: str | os.PathLike[str] | None = None,
     trust: bool = False,
     verbose: int = 1,
@@ -271,6 +290,8 @@ def distil(
         learning_rate: At the beginning; None for the recipe's.
         seed: Integer; None for the run's.
         out: Folder to write `classifier.keras` to; None for the run's.
+        log: What follows the training beside it: "wandb", "mlflow" or "tensorboard",
+            where it is installed. None for nothing.
         photos: Folder in which the images of the run are now; None for where they were.
         trust: Whether the run may be somebody else's.
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
@@ -301,6 +322,7 @@ def distil(
             learning_rate=learning_rate,
             seed=seed,
             out=out,
+            log=log,
             photos=photos,
             trust=trust,
         )
@@ -336,41 +358,47 @@ def distil_with(options: DistillationOptions) -> TrainedClassifier:
         kept = pathlib.Path(options.classifier or finished.folder / CLASSIFIER)
         teaching = kept if kept.exists() else finished.folder / "model.keras"
         begun = time.monotonic()
-        distiller, settings = teach_in_rounds(
-            pupil,
-            teacher,
-            # All of them: a teacher can say something of labelled images, too.
-            images,
-            rounds=options.rounds,
-            goes_on=options.student == SAME,
-            begun=asked,
-            minutes=options.minutes,
-            temperature=options.temperature,
-            student_views=options.student_views,
-            min_confidence=options.min_confidence,
-            balance=options.balance,
-            epochs=options.epochs,
-            learning_rate=options.learning_rate,
-            seed=_seed(options, finished),
-            checkpoints=checkpoint_folder(options.out, finished),
-            depends_on={
-                **chosen,
-                "how": "distilled",
-                "model": file_digest(teaching),
-                **student,
-            },
-            trust=options.trust,
-        )
-        settings = {**settings, **chosen}
-        return keep_classifier(
-            options.out, distiller.classifier, finished, "distilled", settings, begun
-        )
+        with followed("distil", finished, options) as tracker:
+            distiller, settings = teach_in_rounds(
+                pupil,
+                teacher,
+                # All of them: a teacher can say something of labelled images, too.
+                images,
+                rounds=options.rounds,
+                goes_on=options.student == SAME,
+                begun=asked,
+                minutes=options.minutes,
+                temperature=options.temperature,
+                student_views=options.student_views,
+                min_confidence=options.min_confidence,
+                balance=options.balance,
+                epochs=options.epochs,
+                learning_rate=options.learning_rate,
+                seed=_seed(options, finished),
+                checkpoints=checkpoint_folder(options.out, finished),
+                depends_on={
+                    **chosen,
+                    "how": "distilled",
+                    "model": file_digest(teaching),
+                    **student,
+                },
+                tracker=tracker,
+                trust=options.trust,
+            )
+            settings = {**settings, **chosen}
+            classifier = distiller.classifier
+            trained = keep_classifier(
+                options.out, classifier, finished, "distilled", settings, begun
+            )
+            tracker.conclude(classifier_figures(trained))
+        return trained
 
 
 @contextlib.contextmanager
 def _run_to_train(options: ClassifierOptions) -> Iterator[FinishedRun]:
     """The run; nothing else writes to the folder of the classifier meanwhile."""
     check_can_write(options.out, folder=True)
+    check_tracker(options.log)
     finished = FinishedRun(options.run, trust=options.trust, photos=options.photos)
     finished.check_can_be_written(options.out)
     with locked(pathlib.Path(options.out or finished.folder)):

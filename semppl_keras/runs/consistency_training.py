@@ -2,7 +2,7 @@
 
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -33,6 +33,7 @@ def train_consistently(
     depends_on: Mapping[str, Any] | None = None,
     shorten: str = "",
     trust: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[ConsistencyTrainer, dict[str, Any]]:
     """Trains a copy of a network on labelled and unlabelled images, by the recipe of a
     method that is scaled to the number of steps.
@@ -48,7 +49,8 @@ def train_consistently(
         learning_rate: In the beginning; None for the recipe's.
         from_layer, class_prior: As for `ConsistencyTrainer`.
         seed: Of views, order and new layers.
-        budget, checkpoints, depends_on, shorten, trust: As for `fitted_training`.
+        budget, checkpoints, depends_on, shorten, trust, callbacks: As for
+            `fitted_training`.
 
     Returns:
         The trainer, and the settings that it was trained with.
@@ -99,5 +101,6 @@ def train_consistently(
         depends_on=depends_on,
         shorten=shorten,
         trust=trust,
+        callbacks=callbacks,
         **sizes,
     )

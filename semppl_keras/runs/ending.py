@@ -26,6 +26,7 @@ from semppl_keras.runs.candidates import (
 )
 from semppl_keras.runs.combination import (
     Combined,
+    Part,
     network_part,
     opinion_part,
     patch_part,
@@ -43,6 +44,7 @@ from semppl_keras.runs.safety.json_files import read_json
 from semppl_keras.runs.safety.loading import load_model
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.whole_files import save_model
+from semppl_keras.views import MultiCrop
 
 # Its checkpoints, and what is written last: what a run that goes on need not do again.
 CHECKPOINTS = "ending"
@@ -113,11 +115,8 @@ def train_ending(
     if noted is not None and network_path(folder, COMBINED).is_file():
         return Ended(noted[0], read_json(folder / _NOTE).get("settings"))
     seed, how = settings["seed"], ending.combination
-    tell("Looking for what all images have in common ...")
     size = model.views.large_size
-    patches = patch_part(how, data, model.views, seed)
-    alone = Combined([patches], how, model.views, seed)
-    candidates = {PATCHES: _kept(alone, PATCHES, folder, data)}
+    patches, candidates = _of_patches(ending, folder, data, model.views, seed)
     semppl_weight = how.weight_of_semppl(len(of.labels) / data.num_classes)
     semppl = network_part(model.backbone, "semppl", semppl_weight, how, of, size)
     parts = [patches, semppl]
@@ -160,6 +159,34 @@ def train_ending(
     candidates[COMBINED] = _kept(combined, COMBINED, folder, data)
     write_note(folder / _NOTE, settings["labels"], candidates, settings=as_trained)
     return Ended(candidates, as_trained)
+
+
+def untrained_ending(
+    folder: pathlib.Path, settings: Mapping[str, Any], data: FewLabels, views: MultiCrop
+) -> Ended:
+    """The part of the ending that needs no training, measured and kept.
+
+    Args:
+        folder: Of the run.
+        settings: What `run.json` holds.
+        data: What the run is on.
+        views: Of its network, which has no weights from elsewhere.
+    """
+    ending = ending_for(data, views.large_size, pretrained=False)
+    if ending is None:
+        return Ended({})
+    _, candidates = _of_patches(ending, folder, data, views, settings["seed"])
+    return Ended(candidates)
+
+
+def _of_patches(
+    ending: Ending, folder: pathlib.Path, data: FewLabels, views: MultiCrop, seed: int
+) -> tuple[Part, dict[str, Candidate]]:
+    """What all images have in common, and the classifier of that alone."""
+    tell("Looking for what all images have in common ...")
+    patches = patch_part(ending.combination, data, views, seed)
+    alone = Combined([patches], ending.combination, views, seed)
+    return patches, {PATCHES: _kept(alone, PATCHES, folder, data)}
 
 
 def _kept(

@@ -1,8 +1,10 @@
 """A training of a classifier that can be gone on with, and may have to fit a time."""
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import keras
 
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.resuming import begun_schedule, resumable_fit
@@ -24,6 +26,7 @@ def fitted_training(
     depends_on: Mapping[str, Any] | None = None,
     shorten: str = "",
     trust: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     **arguments: Any,
 ) -> tuple[Any, dict[str, Any]]:
     """Trains what is made.
@@ -42,6 +45,7 @@ def fitted_training(
         depends_on: Dict of what else the training depends on, as JSON has it.
         shorten: A sentence, what makes it shorter.
         trust: Whether its checkpoints may name what is not known here.
+        callbacks: Others, called before a checkpoint is written; not by what is timed.
         **arguments: As in `fit`.
 
     Returns:
@@ -73,6 +77,7 @@ def fitted_training(
         epochs=schedule.epochs,
         shorten=shorten,
         trust=trust,
+        callbacks=callbacks,
         **arguments,
     )
     return trainer, settings

@@ -1,5 +1,6 @@
 """A run folder: what its files say, and the data that it was trained on."""
 
+import dataclasses
 import importlib.metadata
 import os
 import pathlib
@@ -114,14 +115,17 @@ def recipe_of(settings: Mapping[str, Any]) -> recipes.Recipe:
     Returns:
         `Recipe`.
     """
-    return recipes.for_dataset(
+    epochs = settings.get("epochs")
+    recipe = recipes.for_dataset(
         dataset_of(settings),
-        epochs=settings.get("epochs"),
+        # What is counted in parts of a training is something where there is none, too.
+        epochs=None if epochs is None else max(1, epochs),
         batch_size=settings.get("batch_size"),
         learning_rate=settings.get("learning_rate"),
         recipe=settings.get("recipe"),
         labelled_share=settings.get("labelled_share"),
     )
+    return recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
 
 
 def goes_on(settings: Mapping[str, Any]) -> bool:

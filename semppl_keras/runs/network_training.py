@@ -25,7 +25,7 @@ from semppl_keras.runs.run_files import RunFiles
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.settings import schedule_of
 from semppl_keras.runs.telling import tell
-from semppl_keras.runs.trackers import tracked
+from semppl_keras.runs.trackers import Tracker
 from semppl_keras.runs.training_checks import (
     check_enough_images,
     check_enough_steps,
@@ -144,6 +144,7 @@ def train_network(
     state: TrainingState,
     kept: KeptFeatures | None,
     options: TrainOptions,
+    tracker: Tracker,
     strangers: np.ndarray | None = None,
 ) -> TrainingState:
     """Trains a model, or what is left of its training.
@@ -152,6 +153,7 @@ def train_network(
         folder, settings, data, recipe, options: As for `begin_training`.
         model, state: What that has given.
         kept: What is trained on in the place of images, or None.
+        tracker: What follows it beside the run folder.
         strangers: `(m,)` bool, which unlabelled images are taken for none of the
             classes, or None.
 
@@ -172,10 +174,8 @@ def train_network(
         steps = epochs * steps_per_epoch
         momentum = recipe.model["target_momentum"]
         callbacks.append(TargetEMA(momentum, total_steps=steps))
-    with (
-        _memory_told(batch_size),
-        tracked(options.log, folder, settings, state.step) as trackers,
-    ):
+    callbacks += tracker.callbacks()
+    with _memory_told(batch_size):
         while state.epoch < epochs:
             part, begin, end = recipe.stage_at(state.epoch)
             # Within a stage a checkpoint has its optimiser, and what is frozen.
@@ -189,7 +189,7 @@ def train_network(
                 folder / "checkpoints",
                 *images_of(data, kept, strangers),
                 minutes=options.checkpoint_minutes,
-                callbacks=[*callbacks, *trackers],
+                callbacks=callbacks,
                 epochs=end,
                 batch_size=batch_size,
                 **labelled,

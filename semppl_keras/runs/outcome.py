@@ -137,7 +137,7 @@ def outcome_of(
         tuned: What it was fine-tuned, likewise.
         of: Features of the model, of `trained_features`; None where it has not been
             trained.
-        ended: Classifiers that were trained after it, by name.
+        ended: Classifiers of the ending, by name.
         make_backbone: Gives a new one for the supervised-only baseline, or None.
     """
     tell("Measuring, and training the supervised-only baseline ...")
@@ -164,9 +164,9 @@ def outcome_of(
         candidates |= trained_candidates(
             model, data, of, probe, metrics["knn_accuracy"], folder=folder, seed=seed
         )
-        candidates |= ended
-        for other in ("propagation", *ended):
-            metrics[f"{other}_accuracy"] = candidates[other].accuracy
+        metrics["propagation_accuracy"] = candidates["propagation"].accuracy
+    candidates |= ended
+    metrics |= {f"{name}_accuracy": one.accuracy for name, one in ended.items()}
     candidates["pixels"] = pixel_candidate(model, data, seed)
     if make_backbone is None:
         alone = candidates["pixels"].accuracy

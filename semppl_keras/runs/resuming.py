@@ -126,6 +126,7 @@ def resumable_fit(
     epochs: int,
     shorten: str = "",
     trust: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     **arguments: Any,
 ) -> Any:
     """`safe_fit` of a model that is made, or of one that was begun with in the folder.
@@ -137,7 +138,7 @@ def resumable_fit(
         settings: Dict of all that the training depends on beside the data, as JSON has
             it. One that was begun with others, or on other data, is begun anew.
         *data: Arrays, as `fit` takes them.
-        epochs, shorten, **arguments: As in `safe_fit`.
+        epochs, shorten, callbacks, **arguments: As in `safe_fit`.
         trust: As for `begun_training`.
 
     Returns:
@@ -148,7 +149,13 @@ def resumable_fit(
         progress = TrainingProgress(
             verbosity(), shorten=shorten, epoch_seconds=_SECONDS_BETWEEN_LINES
         )
-        model.fit(*data, epochs=epochs, callbacks=[progress], verbose=0, **arguments)
+        model.fit(
+            *data,
+            epochs=epochs,
+            callbacks=[*callbacks, progress],
+            verbose=0,
+            **arguments,
+        )
         return model
     model, state = None, TrainingState()
     settings = _dependences(settings, data)
@@ -169,6 +176,7 @@ def resumable_fit(
             folder,
             *data,
             epochs=epochs,
+            callbacks=callbacks,
             shorten=shorten,
             epoch_seconds=_SECONDS_BETWEEN_LINES,
             **arguments,

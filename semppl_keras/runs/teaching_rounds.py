@@ -14,6 +14,7 @@ from semppl_keras.recipes.defaults import CLASSIFIER_MEASURING_SHARE
 from semppl_keras.runs.budget import Budget, TooShort
 from semppl_keras.runs.classifier_training import teach
 from semppl_keras.runs.telling import tell
+from semppl_keras.runs.tracker import Tracker
 
 
 def teach_in_rounds(
@@ -28,6 +29,7 @@ def teach_in_rounds(
     seed: int = 0,
     checkpoints: pathlib.Path | None = None,
     depends_on: Mapping[str, Any] | None = None,
+    tracker: Tracker | None = None,
     **teaching: Any,
 ) -> tuple[Distiller, dict[str, Any]]:
     """Teaches a network what a classifier says, and again what that network says.
@@ -46,6 +48,7 @@ def teach_in_rounds(
         checkpoints: Folder for those of all rounds, or None. A round that is done is
             kept there too, until the caller removes the folder.
         depends_on: As for `fine_tune`.
+        tracker: What follows all rounds as one training, or None.
         **teaching: As `teach` takes it.
 
     Returns:
@@ -56,6 +59,7 @@ def teach_in_rounds(
         ValueError, TypeError: The student cannot learn from this teacher.
     """
     begun = time.monotonic() if begun is None else begun
+    tracker, epochs = tracker or Tracker(), 0
     for number in range(1, rounds + 1):
         folder, depending = checkpoints, {**(depends_on or {})}
         if rounds > 1:
@@ -73,8 +77,10 @@ def teach_in_rounds(
             seed=seed + number - 1,
             checkpoints=folder,
             depends_on=depending,
+            callbacks=tracker.callbacks(epochs),
             **teaching,
         )
+        epochs += settings["epochs"]
         teacher = distiller.classifier
         student = teacher if goes_on else student
     return distiller, settings

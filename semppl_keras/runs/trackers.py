@@ -14,12 +14,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ParamSpec
 
-import keras
-
-from semppl_keras.callbacks.scalar_logs import StepLogs
+from semppl_keras.callbacks.scalar_logs import EventFile, StepLogs
 from semppl_keras.runs.errors import RunError
-from semppl_keras.runs.options.train import TRACKERS
+from semppl_keras.runs.final_figures import Figure
+from semppl_keras.runs.options.checks import TRACKERS
 from semppl_keras.runs.telling import tell
+from semppl_keras.runs.tracker import Place, Tracker, told_by
 from semppl_keras.runs.whole_files import write_whole
 
 _P = ParamSpec("_P")
@@ -32,12 +32,17 @@ _MODULES = {
 }
 # Runs of wandb and of mlflow are called so, by which one goes on; those of wandb as
 # WANDB_RUN_ID says, where it is set.
+_WANDB_NOTE, _MLFLOW_NOTE = "wandb.id", "mlflow.id"
 _LONGEST = 128
 _IDENTIFIER = re.compile(rf"[0-9A-Za-z_-]{{1,{_LONGEST}}}")
 # What a shell says of a process that Ctrl-C has ended, and wandb with it.
 _INTERRUPTED = 255
 _WANDB_REMEDY = "wandb login, or set WANDB_MODE=offline"
 _MLFLOW_REMEDY = "see MLFLOW_TRACKING_URI"
+# Before what is measured in the end: an epoch may have something of the same name.
+_FINAL = "final/"
+# The folders of logs that TensorBoard shows as runs.
+_TRAIN, _STEPS, _LAST = "train", "steps", "final"
 
 
 def check_tracker(name: str | None) -> None:
@@ -60,73 +65,58 @@ def check_tracker(name: str | None) -> None:
 
 @contextlib.contextmanager
 def tracked(
-    name: str | None, folder: pathlib.Path, settings: Mapping[str, Any], step: int = 0
-) -> Iterator[list[keras.callbacks.Callback]]:
-    """Within it a training is followed.
+    name: str | None, place: Place, settings: Mapping[str, Any], step: int = 0
+) -> Iterator[Tracker]:
+    """Within it a training is followed, up to what it is measured to be.
 
     A run of the tracker that is open already is taken, and left open. One that was
     opened for a training that goes on is opened again. One that was opened here says in
-    the end whether the training has come to its own, also where it could be opened but
-    not be begun with. That a tracker fails later is told once, and ends no training.
+    the end whether all has come to its own, also where it could be opened but not be
+    begun with. That a tracker fails later is told once, and ends no training.
 
     Args:
         name: One of `TRACKERS`, or None for none.
-        folder: `pathlib.Path` of the run, after which that of the tracker is named.
-        settings: What `run.json` holds.
+        place: Of the training.
+        settings: By which trainings are compared, such as what `run.json` holds.
         step: The step from which the training goes on.
 
     Yields:
-        Callbacks for `fit`.
+        `Tracker`.
 
     Raises:
         RunError: The tracker is not installed, or cannot begin a run.
     """
     if name is None:
-        yield []
+        yield Tracker()
         return
     check_tracker(name)
-    with _OPENED[name](folder, settings, step) as callback:
-        yield [callback]
+    with _OPENED[name](place, settings, step) as tracker:
+        yield tracker
 
 
-class EpochLogs(keras.callbacks.Callback):
-    """Says the logs of each epoch, and its learning rate, to a function.
-
-    Args:
-        log: Function of a dict of floats by name and of the number of the epoch, from
-            0.
-    """
-
-    def __init__(self, log: Callable[[dict[str, float], int], None]) -> None:
-        super().__init__()
-        self._log = log
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        values = {name: float(value) for name, value in (logs or {}).items()}
-        rate = self.model.optimizer.learning_rate
-        values["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
-        self._log(values, epoch)
+def forget(place: Place) -> None:
+    """Lets the next training there have a run of the tracker of its own."""
+    for file in (_WANDB_NOTE, _MLFLOW_NOTE):
+        (place.logs / file).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _wandb(
-    folder: pathlib.Path, settings: Mapping[str, Any], step: int
-) -> Iterator[keras.callbacks.Callback]:
+def _wandb(place: Place, settings: Mapping[str, Any], step: int) -> Iterator[Tracker]:
     wandb = importlib.import_module("wandb")
     begins = functools.partial(_begins, "wandb", _WANDB_REMEDY)
     survived = _survived("wandb")
     if wandb.run is not None:
         with begins():
             log = _wandb_log(wandb.run, own=False)
-        yield EpochLogs(survived(log))
+        yield told_by(survived(log), survived(_wandb_summary(wandb.run)))
         return
-    file = folder / "logs" / "wandb.id"
+    file = place.logs / _WANDB_NOTE
     # Its files are where its own settings say: there are links among them, which no run
     # folder may hold.
     with begins():
         run = wandb.init(
             project="semppl",
-            name=folder.name,
+            name=place.title,
             id=_noted(file),
             config=dict(settings),
             resume="allow",
@@ -135,7 +125,7 @@ def _wandb(
         with begins():
             write_whole(file, run.id)
             log = _wandb_log(run, own=True)
-        yield EpochLogs(survived(log))
+        yield told_by(survived(log), survived(_wandb_summary(run)))
 
 
 def _wandb_log(run: Any, *, own: bool) -> Callable[[dict[str, float], int], None]:
@@ -152,10 +142,17 @@ def _wandb_log(run: Any, *, own: bool) -> Callable[[dict[str, float], int], None
     return log
 
 
+def _wandb_summary(run: Any) -> Callable[[Mapping[str, Figure]], None]:
+    """What says the figures of the end to a run of wandb: its summary has them."""
+
+    def conclude(figures: Mapping[str, Figure]) -> None:
+        run.summary.update(_named(figures))
+
+    return conclude
+
+
 @contextlib.contextmanager
-def _mlflow(
-    folder: pathlib.Path, settings: Mapping[str, Any], step: int
-) -> Iterator[keras.callbacks.Callback]:
+def _mlflow(place: Place, settings: Mapping[str, Any], step: int) -> Iterator[Tracker]:
     mlflow = importlib.import_module("mlflow")
     errors = importlib.import_module("mlflow.exceptions")
     begins = functools.partial(_begins, "mlflow", _MLFLOW_REMEDY)
@@ -166,10 +163,19 @@ def _mlflow(
         # A server that is slow, or gone, holds up no training.
         mlflow.log_metrics(values, step=epoch, synchronous=False)
 
+    @survived
+    def conclude(figures: Mapping[str, Figure]) -> None:
+        named = _named(figures)
+        texts = {name: value for name, value in named.items() if isinstance(value, str)}
+        mlflow.log_metrics({name: named[name] for name in named.keys() - texts.keys()})
+        # It takes numbers alone for metrics.
+        mlflow.set_tags(texts)
+
+    tracker = told_by(log, conclude)
     if mlflow.active_run() is not None:
-        yield EpochLogs(log)
+        yield tracker
         return
-    file = folder / "logs" / "mlflow.id"
+    file = place.logs / _MLFLOW_NOTE
     identifier = _noted(file)
     names = {0: "FINISHED", _INTERRUPTED: "KILLED"}
     run = None
@@ -185,7 +191,7 @@ def _mlflow(
                 )
         goes_on = run is not None
         if run is None:
-            run = mlflow.start_run(run_name=folder.name)
+            run = mlflow.start_run(run_name=place.title)
     with _finished(
         survived(lambda status: mlflow.end_run(names.get(status, "FAILED")))
     ):
@@ -194,7 +200,7 @@ def _mlflow(
                 mlflow.log_params(_parameters(settings))
                 mlflow.log_dict(dict(settings), "run.json")
             write_whole(file, run.info.run_id)
-        yield EpochLogs(log)
+        yield tracker
 
 
 def _parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,10 +216,41 @@ def _parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _tensorboard(
-    folder: pathlib.Path, settings: Mapping[str, Any], step: int
-) -> Iterator[keras.callbacks.Callback]:
-    # Epochs are in `logs` as they are.
-    yield StepLogs(folder / "logs" / "steps", step)
+    place: Place, settings: Mapping[str, Any], step: int
+) -> Iterator[Tracker]:
+    survived = _survived("tensorboard")
+
+    @survived
+    def conclude(figures: Mapping[str, Figure]) -> None:
+        with contextlib.closing(EventFile(place.logs / _LAST, 0)) as file:
+            file.add_settings(_parameters(settings))
+            for name, value in _named(figures).items():
+                if not isinstance(value, str):
+                    file.add_scalar(name, value, 0)
+
+    if place.has_epochs:
+        # They are in `logs` as they are.
+        yield Tracker(lambda before: StepLogs(place.logs / _STEPS, step), conclude)
+        return
+    files: list[EventFile] = []
+
+    @survived
+    def log(values: dict[str, float], epoch: int) -> None:
+        if not files:
+            files.append(EventFile(place.logs / _TRAIN, epoch))
+        for name, value in values.items():
+            files[0].add_scalar(f"epoch_{name}", value, epoch)
+        files[0].flush()
+
+    try:
+        yield told_by(log, conclude)
+    finally:
+        for file in files:
+            file.close()
+
+
+def _named(figures: Mapping[str, Figure]) -> dict[str, Figure]:
+    return {f"{_FINAL}{name}": value for name, value in figures.items()}
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """What a run does from its options to its table and folder, stage after stage."""
 
+import contextlib
 import pathlib
 import shutil
 import time
@@ -24,8 +25,14 @@ from semppl_keras.runs.candidates import Candidate
 from semppl_keras.runs.earlier_network import earlier_network
 from semppl_keras.runs.embedded import MOST_IMAGES
 from semppl_keras.runs.ending import CHECKPOINTS as ENDING_CHECKPOINTS
-from semppl_keras.runs.ending import Ended, ending_for, train_ending
+from semppl_keras.runs.ending import (
+    Ended,
+    ending_for,
+    train_ending,
+    untrained_ending,
+)
 from semppl_keras.runs.errors import RunError
+from semppl_keras.runs.final_figures import final_figures
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import (
     dataset_of,
@@ -90,7 +97,8 @@ from semppl_keras.runs.settings import (
 from semppl_keras.runs.skipped_files import write_skipped
 from semppl_keras.runs.streaming import told_found
 from semppl_keras.runs.telling import tell, verbose_as
-from semppl_keras.runs.trackers import check_tracker
+from semppl_keras.runs.tracker import Place
+from semppl_keras.runs.trackers import check_tracker, tracked
 from semppl_keras.runs.tuned import (
     CHECKPOINTS,
     tune,
@@ -110,11 +118,6 @@ def train_with(options: TrainOptions) -> TrainedRun:
     options = with_listed(options)
     folder = run_folder(options)
     check_can_write(folder, folder=True)
-    if options.log is not None and options.epochs == 0:
-        raise RunError(
-            f"--log follows a training. Received: --log {options.log} with --epochs 0, "
-            "which trains nothing. Leave one of the two out."
-        )
     check_tracker(options.log)
     if options.resume and not folder.is_dir():
         # Nothing is made where there is no run.
@@ -123,7 +126,8 @@ def train_with(options: TrainOptions) -> TrainedRun:
         if not options.resume:
             check_free(folder)
         try:
-            return _run(folder, options)
+            with contextlib.ExitStack() as following:
+                return _run(folder, options, following)
         except BaseException:
             if not options.resume and not (folder / "run.json").exists():
                 # Nothing of it was there before (`check_free`), and the same command is
@@ -135,8 +139,11 @@ def train_with(options: TrainOptions) -> TrainedRun:
             raise
 
 
-def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
-    """The same in a folder to which nothing else writes meanwhile."""
+def _run(
+    folder: pathlib.Path, options: TrainOptions, following: contextlib.ExitStack
+) -> TrainedRun:
+    """The same in a folder to which nothing else writes meanwhile; what follows it is
+    told in the end how it went."""
     begun = time.monotonic()
     earlier: FinishedRun | None = None
     if options.resume:
@@ -229,9 +236,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             # goes on.
             write_run_files(folder, settings, data)
     fitting = budget if schedule_of(settings) is None else None
-    # There are features without any further training.
-    has_features = frozen is not None or goes_on(settings)
-    if fitting is not None and has_features and not tuned:
+    if fitting is not None and not tuned:
         settings = unless_no_time_is_left(fitting, folder, settings, data)
     kept = None
     if start.lower is not None and state.epoch < settings["epochs"]:
@@ -264,8 +269,6 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
             schedule = fit_schedule(fitting, share, settings, model, data, recipe, kept)
             settings = {**settings, **schedule.to_dict()}
         except TooShort as error:
-            if not has_features:
-                raise
             settings = ends_without_semppl(folder, settings, data, error)
     if fitting is not None:
         recipe = recipe_of(settings)
@@ -279,6 +282,14 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         frozen = frozen_of(
             folder, settings, data, recipe, make_backbone, trust=options.trust
         )
+    never_trained = not has_learned and not recipe.from_weights
+    if never_trained:
+        # What `model.keras` is going to have, which another one would not be.
+        network = model.backbone
+        frozen = frozen_of(folder, settings, data, recipe, lambda: network)
+    tracker = following.enter_context(
+        tracked(options.log, Place.of_run(folder), settings, state.step)
+    )
     if settings["epochs"]:
         if fine_tuned is not None and not state.step and not goes_on(settings):
             model.start_from(fine_tuned)
@@ -286,13 +297,24 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
         if masks and frozen is not None and frozen.features is not None:
             strangers = strange_rows(frozen.features, data)
         state = train_network(
-            folder, settings, data, recipe, model, state, kept, options, strangers
+            folder,
+            settings,
+            data,
+            recipe,
+            model,
+            state,
+            kept,
+            options,
+            tracker,
+            strangers,
         )
     if start.lower is not None:
         model = model.on_pictures(start.lower, start.views)
     save_model(model, folder / "model.keras")
 
     of, ended = None, Ended({})
+    if never_trained:
+        ended = untrained_ending(folder, settings, data, model.views)
     if has_learned:
         tell("Measuring ...")
         most = ending.combination.images if ending else MOST_IMAGES
@@ -366,6 +388,7 @@ def _run(folder: pathlib.Path, options: TrainOptions) -> TrainedRun:
     (folder / EARLIER).unlink(missing_ok=True)
     trained = TrainedRun(folder, metrics)
     tell(f"\n{trained.table()}")
+    tracker.conclude(final_figures(metrics))
     return trained
 
 

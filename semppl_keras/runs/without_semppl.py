@@ -7,6 +7,7 @@ from typing import Any
 from semppl_keras.callbacks.training_progress import spoken_duration
 from semppl_keras.data import FewLabels
 from semppl_keras.runs.budget import Budget, TooShort
+from semppl_keras.runs.folder import goes_on, recipe_of
 from semppl_keras.runs.run_files import write_run_files
 from semppl_keras.runs.telling import tell
 
@@ -25,10 +26,16 @@ def ends_without_semppl(
     Returns:
         What `run.json` holds from now on.
     """
+    with_what = "classifiers of the features that there are"
+    if not recipe_of(settings).from_weights and not goes_on(settings):
+        with_what = (
+            "what needs none: patches and gradients of small images, and the features "
+            "of a network as it was made, at random"
+        )
     tell(
-        "Note: the run ends without a training of SemPPL, with classifiers of the "
-        f"features that there are. {why} To go on from there: semppl train --from "
-        f"{folder} --minutes {why.minutes:g} --out DIR."
+        f"Note: the run ends without a training of SemPPL, with {with_what}. {why} To "
+        f"go on from there: semppl train --from {folder} --minutes {why.minutes:g} "
+        "--out DIR."
     )
     settings = {**settings, "epochs": 0}
     write_run_files(folder, settings, data)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from short_run import move_sources, short_run, write_own_images
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_runs import interrupting
 from toys import slow_on_jax
 
@@ -148,6 +149,7 @@ def test_options_of_fine_tuning_arrive(run, quick, tmp_path, monkeypatch):
     monkeypatch.setattr(classifier_training, "FineTuner", recorded)
     options = ["--from-layer", "0", "--freeze-backbone", "--seed", "5"]
     options += ["--epochs", "1", "--learning-rate", "0.01", "--out", str(tmp_path)]
+    options += ["--log", "tensorboard"]
     before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
     assert main(["finetune", str(run), *options]) == 0
     assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == before
@@ -156,6 +158,13 @@ def test_options_of_fine_tuning_arrive(run, quick, tmp_path, monkeypatch):
     assert settings["learning_rate"] == 0.01
     assert settings["epochs"] == 1
     assert settings["num_labelled"] == 100
+    (logs,) = (tmp_path / "logs").glob("finetune_*")
+    (loss,) = EventAccumulator(str(logs / "train")).Reload().Scalars("epoch_loss")
+    assert loss.step == 0
+    final = EventAccumulator(str(logs / "final")).Reload()
+    (accuracy,) = final.Scalars("final/test/top1")
+    assert accuracy.value == pytest.approx(_note(tmp_path)["test"]["top1"])
+    assert final.Scalars("final/probe_accuracy")
     # Frozen, it is the run's own backbone.
     tuned = keras.models.load_model(tmp_path / "classifier.keras")
     for given, own in zip(

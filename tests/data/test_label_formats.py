@@ -16,7 +16,7 @@ from PIL import Image
 
 from semppl_keras.data import TableOptions
 from semppl_keras.data.defaults import LABEL_FORMATS
-from semppl_keras.data.images.label_tables import read_json_table
+from semppl_keras.data.images.label_tables import read_json_table, read_label_table
 from semppl_keras.data.images.sources import open_images
 from semppl_keras.data.tables.formats import FORMATS
 from semppl_keras.data.tables.guesses import Guesses
@@ -214,6 +214,72 @@ def test_an_export_of_label_studio(photos, tmp_path):
     assert "1 images, such as 'photos/d.png', have several labels" in told
     assert "1 images were uploaded" in told
     assert "1 'unlabelled'" in told
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        # As Label Studio 1.23 has them at LABEL_STUDIO_HOST=http://host/label-studio.
+        ("http://host:8085/label-studio/data/local-files/?d=photos/a.png", "a.png"),
+        ("/label-studio/data/local-files/?d=photos/a.png", "a.png"),
+        ("https://host/x/y/data/local-files/?d=photos/sub/b.png", "sub/b.png"),
+        ("/label-studio/data/upload/1/6a9feff3-b.png", "sub/b.png"),
+        # Earlier ones.
+        ("http://host/a/8080//data/upload/12/6a9feff3-b.png", "sub/b.png"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["json", "csv"])
+def test_label_studio_below_a_path(address, found, ending, photos, tmp_path):
+    path = tmp_path / f"export.{ending}"
+    if ending == "json":
+        path.write_text(json.dumps([_task(address, "cat")]), encoding="utf-8")
+        rows, _ = _read(path, images_folder=photos)
+    else:
+        path.write_text(f"image,choice\n{address},cat\n", encoding="utf-8")
+        read = read_label_table(path, images_folder=photos)
+        rows = [(row.path, row.label) for row in read]
+    assert rows == [(photos / found, "cat")]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://host/site/data/upload/b.png",
+        "http://host/site/data/upload/1/b.png",
+        "http://host/site/data/local-files/b.png",
+        "http://host/site?x=/data/local-files/?d=photos/a.png",
+        "http://host/site/data/local-files/?d=",
+    ],
+)
+def test_what_others_serve_is_not_taken_for_label_studios(address, photos, tmp_path):
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([_task(address, "cat")]), encoding="utf-8")
+    with pytest.raises(ValueError, match="Nothing is fetched"):
+        _read(path, images_folder=photos)
+
+
+@pytest.mark.parametrize(
+    ("host", "served"),
+    [
+        ("http://host:8080/label-studio/", "/label-studio"),
+        ("/a/b", "/a/b"),
+        ("http://host:8080", ""),
+        ("host/label-studio", ""),
+        ("", ""),
+    ],
+)
+def test_tasks_for_label_studio_below_a_path(
+    host, served, guesses, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LABEL_STUDIO_HOST", host)
+    table = tmp_path / "tasks.json"
+    files, remarks = FORMATS["label-studio"].files(guesses, table)
+    address = json.loads(files[table])[0]["data"]["image"]
+    assert address.startswith(f"{served}/data/local-files/?d=")
+    assert any("LABEL_STUDIO_HOST" in remark for remark in remarks) == bool(served)
+    table.write_bytes(files[table])
+    rows, _ = _read(table, images_folder=photos)
+    assert [path for path, _ in rows] == [photos / name for name in NAMES]
 
 
 def test_two_questions_of_label_studio(tmp_path):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from toys import toy_backbone, toy_images
 
 from semppl_keras import runs
@@ -50,7 +51,7 @@ def job(tmp_path_factory):
 @pytest.fixture(scope="module")
 def frozen(job, tmp_path_factory):
     folder = tmp_path_factory.mktemp("frozen") / "run"
-    return runs.train(**job, epochs=0, out=folder)
+    return runs.train(**job, epochs=0, log="tensorboard", out=folder)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,10 @@ def test_without_training_the_frozen_network_is_measured(frozen):
     files = {path.name for path in frozen.folder.iterdir()}
     assert {"model.keras", "report.png", "heads", "run.json"} <= files
     assert "frozen.keras" not in files
+    # What follows a run has the figures of one that trains nothing, too.
+    events = EventAccumulator(str(frozen.folder / "logs" / "final")).Reload()
+    (accuracy,) = events.Scalars("final/frozen_linear_accuracy")
+    assert accuracy.value == pytest.approx(frozen["frozen_linear_accuracy"])
 
 
 @pytest.mark.any_backend

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -16,8 +17,12 @@ from toys import toy_images, toy_model
 
 from semppl_keras import runs
 from semppl_keras.cli import main
-from semppl_keras.runs import RunError, budget, network_training
+from semppl_keras.recipes.ending import Combination, StudentEnding
+from semppl_keras.runs import RunError, budget, network_training, training_stages
+from semppl_keras.runs import ending as run_ending
 from semppl_keras.runs.budget import Budget, seconds_of, steps_that_fit
+from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.folder import recipe_of
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.settings import schedule_of, settings_of
@@ -203,17 +208,54 @@ def test_minutes_and_epochs_exclude_each_other(archive, tmp_path, capsys):
         runs.finetune("run", epochs=1, minutes=1)
 
 
-def test_too_short_a_run_leaves_nothing_behind(archive, tiny, tmp_path, monkeypatch):
+def test_a_run_that_is_too_short_has_what_needs_no_training(
+    archive, tiny, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(budget, "LEAST_STEPS", 50)
-    with pytest.raises(RunError, match="at least 50 .* Give at least --minutes [0-9]"):
-        runs.train(
-            dataset=archive[1],
-            labels_per_class=2,
-            minutes=1,
-            out=tmp_path / "run",
-            verbose=0,
-        )
-    assert not (tmp_path / "run" / "run.json").exists()
+    run = tmp_path / "run"
+    combination = Combination(entries=8, directions=4, neighbours=5, rows=40)
+    ending = StudentEnding("student", 4, 0.5, 12, combination=combination)
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_ending, "ending_of", lambda *a, **k: ending)
+    options = ["train", *archive, "--minutes", "1", "--out", str(run)]
+    with monkeypatch.context() as patch:
+        patch.setattr(training_stages, "save_model", killed)
+        assert main(options) == 130
+    told = capsys.readouterr().out
+    assert "the run ends without a training of SemPPL, with what needs none" in told
+    assert re.search("at least 50 .* Give at least --minutes [0-9]", told)
+    assert f"semppl train --from {run} --minutes " in told
+    # It is known by then: nothing is timed a second time.
+    monkeypatch.setattr(training_stages, "fit_schedule", None)
+    assert main(["train", "--resume", str(run)]) == 0
+    assert "frozen, propagation" in capsys.readouterr().out
+
+    finished = FinishedRun(run)
+    metrics = finished.metrics
+    names = {"frozen_propagation", "frozen_linear", "patches", "pixels"}
+    assert (metrics["epochs"], metrics["minutes"]) == (0, 1)
+    assert set(finished.classifier_names) == names
+    assert set(metrics["classifier_cv_accuracies"]) == names
+    # Each is of the network that is kept.
+    for name in sorted(names - {"pixels"}):
+        shares = finished.classifier(name)[0].predict(finished.test.images, verbose=0)
+        accuracy = np.mean(shares.argmax(axis=1) == finished.test.labels)
+        assert accuracy == pytest.approx(metrics[f"{name}_accuracy"])
+
+    # It is gone on from, with a training and without.
+    monkeypatch.undo()
+    with tiny_runs():
+        with monkeypatch.context() as patch:
+            patch.setattr(run_ending, "ending_of", lambda *a, **k: ending)
+            same = runs.train(from_run=run, epochs=0, out=tmp_path / "same", verbose=0)
+        assert set(same["classifier_cv_accuracies"]) == names
+        for name in names - {"pixels"}:
+            assert same[f"{name}_accuracy"] == metrics[f"{name}_accuracy"]
+        later = runs.train(from_run=run, epochs=1, out=tmp_path / "later", verbose=0)
+    assert {"linear", "propagation"} <= set(later["classifier_cv_accuracies"])
 
 
 def test_a_schedule_is_unknown_until_it_is_found():
@@ -222,3 +264,10 @@ def test_a_schedule_is_unknown_until_it_is_found():
     found = {"epochs": 2, "minutes": 5.0, "steps_per_epoch": 9}
     assert schedule_of(found) == Schedule(2, 9)
     np.testing.assert_equal(Schedule(2, 9).steps_in_epoch(50), 9)
+
+
+def test_what_is_not_trained_has_a_model_by_any_recipe():
+    recipe = recipe_of({"dataset": "digits", "epochs": 0})
+    assert recipe.epochs == 0
+    model = recipe.make_model(1, 10, steps_per_epoch=1, seed=0)
+    assert model.embed(np.zeros((2, 16, 16, 1))).shape[0] == 2

@@ -14,6 +14,7 @@ from semppl_keras.runs.budget import TooShort
 from semppl_keras.runs.options.classifier import DistillationOptions
 from semppl_keras.runs.student_views import make_student_views
 from semppl_keras.runs.teaching_rounds import teach_in_rounds
+from semppl_keras.runs.tracker import told_by
 from semppl_keras.views import MultiCrop, RandAugment
 
 pytestmark = pytest.mark.any_backend
@@ -94,9 +95,13 @@ def test_another_student_begins_anew_in_each_round(monkeypatch):
 
     monkeypatch.setattr(classifier_training, "Distiller", recorded)
     teacher, student = classifier(), toy_backbone(features=4)
+    epochs = []
+    told = told_by(lambda logs, epoch: epochs.append(epoch), lambda figures: None)
     last, settings = teach_in_rounds(
-        student, teacher, IMAGES, rounds=2, epochs=1, temperature=1.0
+        student, teacher, IMAGES, rounds=2, epochs=2, temperature=1.0, tracker=told
     )
+    # Followed, they are one training.
+    assert epochs == [0, 1, 2, 3]
     assert [each for each, _ in made] == [student, student]
     assert last.teacher is made[1][1]
     # What was not asked for stands in no settings.
@@ -110,7 +115,7 @@ def test_minutes_are_divided_among_the_rounds(monkeypatch):
         budgets.append(budget.minutes)
         if len(budgets) == 2:
             raise TooShort("--minutes must leave time.", 3.0)
-        return FineTuner(classifier(), 3), {}
+        return FineTuner(classifier(), 3), {"epochs": 1}
 
     monkeypatch.setattr("semppl_keras.runs.teaching_rounds.teach", teach)
     with pytest.raises(TooShort, match="round 2 of 3, with equal parts of the 6 min"):

@@ -5,6 +5,7 @@ with which the same was tried. Neither stands in here for its callback for Keras
 """
 
 import contextlib
+import dataclasses
 import json
 import sys
 import types
@@ -16,6 +17,10 @@ from tiny_runs import exit_status, tiny_runs, write_archive
 
 from semppl_keras import runs
 from semppl_keras.runs import RunError
+from semppl_keras.runs.final_figures import final_figures
+from semppl_keras.runs.followed_classifier import followed
+from semppl_keras.runs.options.classifier import FineTuningOptions
+from semppl_keras.runs.tracker import Place
 from semppl_keras.runs.trackers import tracked
 
 pytestmark = pytest.mark.any_backend
@@ -33,6 +38,10 @@ def wandb(monkeypatch):
     module.chosen = "abcd1234"
 
     class Run:
+        summary = types.SimpleNamespace(
+            update=lambda figures: said.append(("summary", figures))
+        )
+
         def define_metric(self, name, step_metric=None):
             said.append(("metric", name, step_metric))
 
@@ -90,6 +99,7 @@ def mlflow(monkeypatch):
         end_run,
         log_metrics,
     )
+    module.set_tags = lambda tags: said.append(("tags", tags))
     module.log_params = lambda params: said.append(("params", params))
     module.log_dict = lambda content, name: said.append(("log", name, len(content)))
     monkeypatch.setitem(sys.modules, "mlflow", module)
@@ -116,8 +126,16 @@ def test_a_training_is_followed(wandb, tmp_path):
             ["-q", "train", *options, "--out", str(folder), "--log", "wandb"]
         )
     assert status == 0
-    (_, init), *metrics, first, second, last = wandb.said
+    (_, init), *metrics, first, second, (_, summary), last = wandb.said
     assert last == ("finish", 0)
+    measured = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    assert summary["final/classifier"] == measured["classifier"]
+    assert summary["final/linear_accuracy"] == measured["linear_accuracy"]
+    balanced = measured["balanced_accuracies"]["linear"]
+    assert summary["final/balanced_accuracies/linear"] == balanced
+    temperature = measured["classifier_temperatures"]["linear"]
+    assert summary["final/classifier_temperatures/linear"] == temperature
+    assert summary["final/num_labelled"] == measured["num_labelled"]
     assert metrics == [
         ("metric", "epoch/epoch", None),
         ("metric", "epoch/*", "epoch/epoch"),
@@ -137,8 +155,8 @@ def test_a_training_is_followed(wandb, tmp_path):
 
 def test_what_each_epoch_has(wandb, mlflow, tmp_path):
     for name in ("wandb", "mlflow"):
-        with tracked(name, tmp_path, {}) as callbacks:
-            losses = _fit(callbacks)["loss"]
+        with tracked(name, Place.of_run(tmp_path), {}) as tracker:
+            losses = _fit(tracker.callbacks())["loss"]
         module = wandb if name == "wandb" else mlflow
         logged = [said[1:] for said in module.said if said[0] in ("log", "metrics")]
         logged = [(step, values) for step, values in logged if isinstance(values, dict)]
@@ -154,8 +172,8 @@ def test_a_run_of_a_tracker_goes_on(wandb, mlflow, tmp_path, capsys):
     settings["versions"] = {"keras": "3.15"}
     for _ in range(2):
         for name in ("wandb", "mlflow"):
-            with tracked(name, tmp_path, settings, step=7) as callbacks:
-                assert len(callbacks) == 1
+            with tracked(name, Place.of_run(tmp_path), settings, step=7) as tracker:
+                assert len(tracker.callbacks()) == 1
     identifiers = [said[1]["id"] for said in wandb.said if said[0] == "init"]
     assert identifiers == [None, "abcd1234"]
     assert mlflow.said == [
@@ -169,11 +187,11 @@ def test_a_run_of_a_tracker_goes_on(wandb, mlflow, tmp_path, capsys):
     ]
     # Whatever else a folder of somebody else's says of it.
     (tmp_path / "logs" / "wandb.id").write_text("../../x", encoding="utf-8")
-    with tracked("wandb", tmp_path, {}):
+    with tracked("wandb", Place.of_run(tmp_path), {}):
         assert [one[1]["id"] for one in wandb.said if one[0] == "init"][-1] is None
     # Its runs are somewhere else.
     mlflow.known.clear()
-    with tracked("mlflow", tmp_path, settings):
+    with tracked("mlflow", Place.of_run(tmp_path), settings):
         assert mlflow.said[6] == ("start", None, tmp_path.name)
     assert "no run 0123456789abcdef that could go on" in capsys.readouterr().out
 
@@ -184,7 +202,7 @@ def test_a_run_of_a_tracker_goes_on(wandb, mlflow, tmp_path, capsys):
 )
 def test_how_it_ended_is_told(error, code, status, wandb, mlflow, tmp_path):
     for name in ("wandb", "mlflow"):
-        with pytest.raises(error), tracked(name, tmp_path, {}):
+        with pytest.raises(error), tracked(name, Place.of_run(tmp_path), {}):
             raise error
     assert wandb.said[-1] == ("finish", code)
     assert mlflow.said[-1] == ("end", status)
@@ -196,8 +214,8 @@ def test_a_run_that_is_open_is_left_open(name, wandb, mlflow, tmp_path):
         wandb.init(project="mine")
     else:
         mlflow.start_run()
-    with tracked(name, tmp_path, {}) as callbacks:
-        _fit(callbacks)
+    with tracked(name, Place.of_run(tmp_path), {}) as tracker:
+        _fit(tracker.callbacks())
     assert wandb.run is not None or mlflow.active_run() is not None
     assert not (tmp_path / "logs").exists()
     # Its steps are its own.
@@ -236,15 +254,15 @@ def test_nothing_is_left_of_a_run_that_was_not_begun(
 
 def test_steps_for_tensorboard(tmp_path):
     for step in (0, 3):
-        with tracked("tensorboard", tmp_path, {}, step=step) as callbacks:
-            losses = _fit(callbacks)["loss"]
+        with tracked("tensorboard", Place.of_run(tmp_path), {}, step=step) as tracker:
+            losses = _fit(tracker.callbacks())["loss"]
     events = EventAccumulator(str(tmp_path / "logs" / "steps")).Reload()
     scalars = events.Scalars("batch_loss")
     # What came after step 3 before it went on from there is superseded.
     assert [event.step for event in scalars] == [0, 1, 2, 3, 4, 5, 6]
     assert scalars[-1].value == pytest.approx(losses[-1])
-    with tracked(None, tmp_path, {}) as callbacks:
-        assert callbacks == []
+    with tracked(None, Place.of_run(tmp_path), {}) as tracker:
+        assert tracker.callbacks() == []
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])
@@ -257,10 +275,91 @@ def test_what_is_missing_is_named(name, tmp_path, capsys, monkeypatch):
     assert not folder.exists()
 
 
-def test_a_run_that_trains_nothing_is_not_followed(tmp_path):
-    with pytest.raises(RunError, match="--log tensorboard with --epochs 0"):
-        runs.train(log="tensorboard", epochs=0, out=tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+def test_figures_are_those_of_the_files():
+    figures = final_figures(
+        {
+            "classifier": "linear",
+            "linear_accuracy": 0.5,
+            "knn_accuracy": None,
+            "classifier_cv_accuracies": {
+                "linear": {"mean": 0.25, "std_error": 0.125},
+                "memory": None,
+            },
+            "pseudo_labels": {"num_images": 3, "share_by_class": {"a/b": 1.0}},
+            "confusion": [[1]],
+            "num_test": 4,
+            "seed": 0,
+            "recipe": {"epochs": 1},
+        }
+    )
+    assert figures == {
+        "classifier": "linear",
+        "linear_accuracy": 0.5,
+        "classifier_cv_accuracies/linear/mean": 0.25,
+        "classifier_cv_accuracies/linear/std_error": 0.125,
+        "pseudo_labels/num_images": 3,
+        "num_test": 4,
+    }
+
+
+def test_what_is_measured_in_the_end_is_told(wandb, mlflow, tmp_path):
+    for name in ("wandb", "mlflow", "tensorboard"):
+        with tracked(name, Place.of_run(tmp_path), {"seed": 1}) as tracker:
+            tracker.conclude({"classifier": "linear", "linear_accuracy": 0.5})
+    both = {"final/classifier": "linear", "final/linear_accuracy": 0.5}
+    assert wandb.said[-2:] == [("summary", both), ("finish", 0)]
+    assert mlflow.said[-3:] == [
+        ("metrics", None, {"final/linear_accuracy": 0.5}),
+        ("tags", {"final/classifier": "linear"}),
+        ("end", "FINISHED"),
+    ]
+    events = EventAccumulator(str(tmp_path / "logs" / "final")).Reload()
+    (accuracy,) = events.Scalars("final/linear_accuracy")
+    assert (accuracy.step, accuracy.value) == (0, 0.5)
+    # By which TensorBoard compares runs.
+    assert "_hparams_/session_start_info" in events.PluginTagToContent("hparams")
+
+
+def test_a_training_of_a_classifier_is_followed_by_itself(
+    wandb, mlflow, tmp_path, monkeypatch
+):
+    finished = types.SimpleNamespace(folder=tmp_path)
+    for name in ("wandb", "mlflow"):
+        options = FineTuningOptions.of(run=tmp_path, epochs=2, log=name)
+        module = wandb if name == "wandb" else mlflow
+        # One that is interrupted goes on; one that is done, and another one, do not.
+        for ends, epochs, goes_on in (
+            (True, 2, False),
+            (False, 2, True),
+            (False, 2, False),
+            (True, 3, False),
+        ):
+            options = dataclasses.replace(options, epochs=epochs)
+            begun = len(module.said)
+            with (
+                contextlib.suppress(KeyboardInterrupt),
+                followed("finetune", finished, options) as tracker,
+            ):
+                if ends:
+                    raise KeyboardInterrupt
+                _fit(tracker.callbacks(epochs_before=5))
+                tracker.conclude({"test/top1": 0.5})
+            said = module.said[begun:]
+            if name == "mlflow":
+                assert (said[0][1] is not None) == goes_on
+                steps = [step for kind, step, *_ in said if kind == "metrics"]
+                assert steps == ([] if ends else [5, 6, None])
+                continue
+            init = said[0][1]
+            assert (init["id"] is not None) == goes_on
+            assert init["name"].startswith(f"{tmp_path.name}_finetune_")
+            assert (init["config"]["command"], init["config"]["epochs"]) == (
+                "finetune",
+                epochs,
+            )
+            steps = [one[1] for one in said if one[0] == "log"]
+            assert steps == ([] if ends else [5, 6])
+            assert ends or said[-2] == ("summary", {"final/test/top1": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -269,7 +368,7 @@ def test_a_run_that_trains_nothing_is_not_followed(tmp_path):
 def test_a_run_of_wandb_goes_on_by_the_name_that_a_user_gave(chosen, wandb, tmp_path):
     wandb.chosen = chosen
     for _ in range(2):
-        with tracked("wandb", tmp_path, {}):
+        with tracked("wandb", Place.of_run(tmp_path), {}):
             assert wandb.run.id == chosen
     assert [said[1]["id"] for said in wandb.said if said[0] == "init"] == [None, chosen]
 
@@ -284,7 +383,7 @@ def _raises(error):
 @contextlib.contextmanager
 def _failing_later(name, folder, wandb, mlflow, monkeypatch):
     """A run of it is begun; what is said to it later, and its end, fail."""
-    with tracked(name, folder, {}) as callbacks:
+    with tracked(name, Place.of_run(folder), {}) as tracker:
         if name == "wandb":
             error = wandb.Error("The server is gone.")
             monkeypatch.setattr(type(wandb.run), "log", _raises(error))
@@ -293,15 +392,15 @@ def _failing_later(name, folder, wandb, mlflow, monkeypatch):
             error = mlflow.error("The server is gone.")
             monkeypatch.setattr(mlflow, "log_metrics", _raises(error))
             monkeypatch.setattr(mlflow, "end_run", _raises(error))
-        yield callbacks
+        yield tracker
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])
 def test_a_tracker_that_fails_ends_no_training(
     name, wandb, mlflow, tmp_path, capsys, monkeypatch
 ):
-    with _failing_later(name, tmp_path, wandb, mlflow, monkeypatch) as callbacks:
-        assert len(_fit(callbacks)["loss"]) == 2
+    with _failing_later(name, tmp_path, wandb, mlflow, monkeypatch) as tracker:
+        assert len(_fit(tracker.callbacks())["loss"]) == 2
     told = capsys.readouterr().err
     assert told.count("Note:") == told.count("The server is gone.") == 1
     assert name in told
@@ -330,7 +429,7 @@ def test_a_run_of_mlflow_that_cannot_be_begun_with_is_closed(
     monkeypatch.setattr(mlflow, function, raising)
     with (
         pytest.raises(RunError, match=r"no place for it.*MLFLOW_TRACKING_URI"),
-        tracked("mlflow", tmp_path, {}),
+        tracked("mlflow", Place.of_run(tmp_path), {}),
     ):
         pytest.fail("It was begun.")
     assert mlflow.active_run() is None
@@ -344,7 +443,7 @@ def test_a_run_that_cannot_be_noted_is_closed(name, wandb, mlflow, tmp_path):
     (tmp_path / "logs").write_text("no folder", encoding="utf-8")
     with (
         pytest.raises(RunError, match=f"--log {name} must be able"),
-        tracked(name, tmp_path, {}),
+        tracked(name, Place.of_run(tmp_path), {}),
     ):
         pytest.fail("It was begun.")
     assert wandb.run is None

@@ -7,6 +7,7 @@ from semppl_keras.cli.arguments import (
     BACKBONE_FORMS,
     add_balance,
     add_fit,
+    add_log,
     add_max_megapixels,
     add_minutes,
     add_photos,
@@ -37,7 +38,6 @@ from semppl_keras.recipes.defaults import (
 from semppl_keras.runs.options.train import (
     OWN_LABELS_PER_CLASS,
     SEED,
-    TRACKERS,
     TrainOptions,
 )
 
@@ -245,11 +245,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="within an epoch there is a checkpoint every N minutes (default: "
         f"{CHECKPOINT_MINUTES:g}), beside that at its end",
     )
-    folder.add_argument(
-        "--log",
-        metavar=f"{{{','.join(TRACKERS)}}}",
-        help="follow the training of SemPPL with another program, too, where it is "
-        "installed; tensorboard adds the steps to what logs/ has (default: logs/ "
+    add_log(
+        folder,
+        "the training of SemPPL, and what is measured in the end,",
+        "tensorboard adds both the steps and that to what logs/ has (default: logs/ "
         "alone)",
     )
     folder.add_argument(

@@ -10,6 +10,8 @@ import threading
 from typing import BinaryIO
 from xml.etree import ElementTree
 
+from semppl_keras.data.images.drawing_parts import check_entities, check_parts
+
 # Of a drawing: pixels of the longer side, seconds of the processor, bytes of its SVG.
 REQUEST = struct.Struct(">IIQ")
 # Whether it is drawn, and the bytes of the PNG or of the reason why not.
@@ -56,6 +58,7 @@ def picture_of(content: bytes, side: int) -> bytes:
     Raises:
         ValueError: It is no drawing, or one that cannot be drawn here.
     """
+    check_entities(content)
     root = _parsed(content)
     if _local(root.tag) != "svg":
         raise ValueError("it is XML, but no SVG")
@@ -65,6 +68,7 @@ def picture_of(content: bytes, side: int) -> bytes:
             for name, value in element.attrib.items()
         ):
             raise ValueError("it is an SVG that shows another picture")
+    check_parts(root)
     package = importlib.import_module("resvg_py")
     pixels = package.svg_to_bytes(
         # As what was looked through has it, entities and all written out.

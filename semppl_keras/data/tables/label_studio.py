@@ -28,6 +28,7 @@ from semppl_keras.data.tables.label_studio_places import (
     LOCAL,
     entries_of_images,
     place_of,
+    served_path,
 )
 from semppl_keras.data.tables.named_image import NamedImage, listed_in_part
 
@@ -197,7 +198,8 @@ def label_studio_files(
         table: path of the file.
     """
     root, storage = guesses.folders(table)
-    tasks = [_task(guesses, index, root) for index in range(len(guesses))]
+    served = f"{served_path()}{LOCAL}"
+    tasks = [_task(guesses, index, root, served) for index in range(len(guesses))]
     interface = table.with_suffix(INTERFACE)
     storages = f"the source storage (local files) {storage}"
     if storage == root:
@@ -213,6 +215,8 @@ def label_studio_files(
         f"project has {storages}",
         f"Its labelling interface, with all classes, is in {interface}",
     ]
+    if served != LOCAL:
+        remarks.append(f"The tasks have addresses below {served}, by LABEL_STUDIO_HOST")
     files = {table: json_text(tasks), interface: _interface(guesses.classes)}
     return files, remarks
 
@@ -226,12 +230,14 @@ def _interface(classes: list[str]) -> bytes:
     ).encode()
 
 
-def _task(guesses: Guesses, index: int, root: pathlib.Path) -> dict[str, Any]:
+def _task(
+    guesses: Guesses, index: int, root: pathlib.Path, served: str
+) -> dict[str, Any]:
     place = pathlib.Path(os.path.abspath(guesses.names[index]))
     below = place.relative_to(root).as_posix()
     confidence = rounded(guesses.confidences[index])
     task: dict[str, Any] = {
-        "data": {IMAGE: f"{LOCAL}?d={urllib.parse.quote(below)}"},
+        "data": {IMAGE: f"{served}?d={urllib.parse.quote(below)}"},
         "predictions": [
             {
                 "model_version": "semppl",

@@ -34,6 +34,9 @@ _CALLED = {
 # their images are estimated to be there.
 AS_LABELLED, CLASSES, ESTIMATED = BALANCES = ("labels", "classes", "estimated")
 
+# Programs that a training can be followed with (`runs.trackers`).
+TRACKERS = ("wandb", "mlflow", "tensorboard")
+
 # What NumPy takes for a seed, and more than anything else is counted to.
 _MOST = 2**32 - 1
 _MOST_MEGAPIXELS = 10**6

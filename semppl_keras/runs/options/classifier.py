@@ -8,6 +8,7 @@ from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
     AS_LABELLED,
     BALANCES,
+    TRACKERS,
     Options,
     backbone,
     check_not_both,
@@ -41,6 +42,7 @@ class ClassifierOptions(Options):
     learning_rate: float | None = checked(positive, None)
     seed: int | None = checked(integer(0), None)
     out: str | None = checked(output, None)
+    log: str | None = checked(one_of(TRACKERS), None)
     photos: str | None = checked(path, None)
     trust: bool = checked(flag, False)
 

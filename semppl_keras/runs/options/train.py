@@ -8,6 +8,7 @@ from semppl_keras.recipes.defaults import RECIPE_NAMES
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.options.checks import (
     BALANCES,
+    TRACKERS,
     backbone,
     check_not_both,
     checked,
@@ -29,8 +30,6 @@ from semppl_keras.runs.options.table_fields import TableFields
 # Of a person's own images all labels are used.
 OWN_LABELS_PER_CLASS = "all"
 SEED = 0
-# Programs that a training can be followed with (`runs.trackers`).
-TRACKERS = ("wandb", "mlflow", "tensorboard")
 
 
 def _resumed(name: str, value: Any) -> bool | str:
