@@ -1,24 +1,9 @@
 """Several networks of the same images as one backbone."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import layers
-
-
-def as_vectors(features: Any, name: str) -> Any:
-    """Features `(B, F)` of a network, or the means of its feature maps.
-
-    Args:
-        features: symbolic.
-        name: of the layer that takes the means.
-    """
-    if len(features.shape) != 4:
-        return features
-    return layers.GlobalAveragePooling2D(data_format="channels_last", name=name)(
-        features
-    )
 
 
 def joined_backbone(
@@ -46,7 +31,11 @@ def joined_backbone(
     images = keras.Input(tuple(input_shape), name="images")
     features = []
     for index, (network, directions, weight) in enumerate(parts):
-        values = as_vectors(network(images), f"pool_{index}")
+        values = network(images)
+        if len(values.shape) == 4:
+            values = layers.GlobalAveragePooling2D(
+                data_format="channels_last", name=f"pool_{index}"
+            )(values)
         if directions is not None:
             values = directions(values)
         values = layers.UnitNormalization(dtype="float32", name=f"unit_{index}")(values)

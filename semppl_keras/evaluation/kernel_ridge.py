@@ -62,24 +62,17 @@ class KernelRidge:
 class KernelProbe:
     """A fitted kernel ridge regression, with the methods of scikit-learn's classifiers.
 
-    With an `opinion_weight` another classifier is heard, too: features have C columns
-    more, proportional to its probabilities, and what is said of a row is the product of
-    the regression's shares and of these to the power `opinion_weight` (a logarithmic
-    opinion pool).
-
     Args:
         units: `(N, F)` float32 of length 1.
         coefficients: `(N, C)`.
         bias: `(C,)`.
         width: Of the kernel.
-        opinion_weight: At least 0.
     """
 
     units: np.ndarray
     coefficients: np.ndarray
     bias: np.ndarray
     width: float
-    opinion_weight: float = 0.0
 
     @property
     def classes_(self) -> np.ndarray:
@@ -87,14 +80,8 @@ class KernelProbe:
         return np.arange(len(self.bias))
 
     def predict_proba(self, features: np.ndarray) -> np.ndarray:
-        """`(M, C)`: the scores, those below `FLOOR` raised to it, with sum 1.
-
-        Args:
-            features: `(M, F)`, or `(M, F + C)` with opinions, which are raised to
-                `FLOOR` as well.
-        """
-        own = self.units.shape[1]
-        queries = unit_rows(features[:, :own])
+        """`(M, C)`: the scores, those below `FLOOR` raised to it, with sum 1."""
+        queries = unit_rows(features)
         scores = np.concatenate(
             [
                 kernel_of(
@@ -105,9 +92,6 @@ class KernelProbe:
             ]
         )
         scores = np.maximum(scores + self.bias, FLOOR)
-        if self.opinion_weight:
-            opinions = np.maximum(features[:, own:], FLOOR)
-            scores = scores * opinions**self.opinion_weight
         return scores / scores.sum(axis=1, keepdims=True)
 
     def predict(self, features: np.ndarray) -> np.ndarray:

@@ -15,34 +15,22 @@ class KernelScores(keras.layers.Layer):
         classes: int, C.
         width: float, of the kernel exp(-width |u - v|^2) of features of length 1.
         floor: float, what a score is at least.
-        opinion_weight: float, how much the opinion of another classifier counts. Above
-            0 features have C columns more, proportional to its probabilities.
 
-    Input: features `(B, F)`, or `(B, F + C)` with opinions. Output: `(B, C)` float32.
+    Input: features `(B, F)`. Output: `(B, C)` float32.
     """
 
     def __init__(
-        self,
-        rows: int,
-        classes: int,
-        width: float,
-        floor: float,
-        opinion_weight: float = 0.0,
-        **kwargs: Any,
+        self, rows: int, classes: int, width: float, floor: float, **kwargs: Any
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32", "trainable": False})
         self.rows = rows
         self.classes = classes
         self.width = width
         self.floor = floor
-        self.opinion_weight = opinion_weight
 
     def build(self, input_shape: Any) -> None:
         """Makes what `kernel_head` fills."""
-        opinions = self.classes if self.opinion_weight else 0
-        self.kept = self.add_weight(
-            name="kept", shape=(self.rows, input_shape[-1] - opinions)
-        )
+        self.kept = self.add_weight(name="kept", shape=(self.rows, input_shape[-1]))
         self.coefficients = self.add_weight(
             name="coefficients", shape=(self.rows, self.classes)
         )
@@ -51,17 +39,11 @@ class KernelScores(keras.layers.Layer):
 
     def call(self, features: Any) -> Any:
         """See the class."""
-        features = ops.cast(features, "float32")
-        own = self.kept.shape[1]
-        units = ops.normalize(features[:, :own], axis=-1)
-        similarities = ops.matmul(units, ops.transpose(self.kept))
+        features = ops.normalize(ops.cast(features, "float32"), axis=-1)
+        similarities = ops.matmul(features, ops.transpose(self.kept))
         kernel = ops.exp(-2.0 * self.width * (1.0 - similarities))
         scores = ops.matmul(kernel, self.coefficients) + self.bias
-        logits = ops.log(ops.maximum(scores, self.floor))
-        if self.opinion_weight:
-            opinions = ops.maximum(features[:, own:], self.floor)
-            logits = logits + self.opinion_weight * ops.log(opinions)
-        return logits
+        return ops.log(ops.maximum(scores, self.floor))
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """`(B, C)`."""
@@ -75,7 +57,6 @@ class KernelScores(keras.layers.Layer):
             "classes": self.classes,
             "width": self.width,
             "floor": self.floor,
-            "opinion_weight": self.opinion_weight,
         }
 
 
@@ -87,21 +68,10 @@ def kernel_head(probe: Any, floor: float) -> keras.Model:
         floor: float, what a score is at least.
 
     Returns:
-        A `keras.Model` from features `(B, F)`, or `(B, F + C)` where the probe hears
-        opinions, to logits `(B, C)`, float32.
+        A `keras.Model` from features `(B, F)` to logits `(B, C)`, float32.
     """
     rows, width = probe.units.shape
-    classes = len(probe.bias)
-    scores = KernelScores(
-        rows,
-        classes,
-        probe.width,
-        floor,
-        opinion_weight=probe.opinion_weight,
-        name="logits",
-    )
-    if probe.opinion_weight:
-        width += classes
+    scores = KernelScores(rows, len(probe.bias), probe.width, floor, name="logits")
     head = keras.Sequential([keras.layers.Input((width,)), scores], name="head")
     scores.set_weights([probe.units, probe.coefficients, probe.bias])
     return head

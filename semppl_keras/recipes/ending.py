@@ -23,9 +23,7 @@ class Combination:
         whitening: float in [0, 1], of these.
         semppl_weight: float, of SemPPL's features, where those of patches have 1 and
             labels are many; twice that with one label a class (`weight_of_semppl`).
-        opinion_weight: float, of what the network that is trained after SemPPL says,
-            where what the regression says has 1: an exponent, see
-            `evaluation.KernelProbe`.
+        network_weight: float, of the features of the network that is trained after it.
         neighbours, power: of the graph, see `evaluation.propagate_labels`.
         restart: float, times the square root of the labels a class, and 0.1 at the
             most: 1 - alpha of the walk over the graph, which is to be the longer the
@@ -39,7 +37,7 @@ class Combination:
     directions: int = 64
     whitening: float = 0.5
     semppl_weight: float = 0.3
-    opinion_weight: float = 0.15
+    network_weight: float = 0.5
     neighbours: int = 10
     power: float = 10.0
     restart: float = 0.01
@@ -89,21 +87,18 @@ class StudentEnding(Ending):
     Args:
         sharpness: float, the power that the shares of an image that is not labelled are
             raised to: of shares as soft as a regression gives them it learned less.
-        labelled_share: float in [0, 1), of the images that it sees: labelled ones are
-            repeated until they are as many.
         learning_rate: float, of SGD with Nesterov's momentum of 0.9, where it begins;
             it falls along a cosine.
         weight_decay: float.
-        label_smoothing: float, of labelled images.
+        label_smoothing: float.
         weight_average: float in [0, 1), the decay of the average of the weights that
             predicts, or None.
     """
 
     sharpness: float = 4.0
-    labelled_share: float = 1 / 3
     learning_rate: float = 0.1
     weight_decay: float = 5e-4
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.0
     weight_average: float | None = 0.99
 
 

@@ -1,18 +1,16 @@
-"""Several networks of a run as one classifier: a graph over their features."""
+"""Several networks of a run as one classifier: side by side, over one graph."""
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from semppl_keras.backbones.directions import fit_directions
-from semppl_keras.backbones.joined import as_vectors, joined_backbone
+from semppl_keras.backbones.joined import joined_backbone
 from semppl_keras.backbones.patch_network import fit_patch_network, usual_patches
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation.kernel_ridge import FLOOR, KernelProbe, KernelRidge
-from semppl_keras.evaluation.knn import unit_rows
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.propagation import spread_labels
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, copy_model
@@ -116,40 +114,6 @@ def network_part(
     return Part(network, directions, weight, of)
 
 
-def opinion_part(
-    classifier: ImageClassifier, name: str, of: Embedded, image_size: int
-) -> Part:
-    """What a trained classifier says, in the place of its features.
-
-    Its features are no part of the graph: it has learned from the labelled images, and
-    puts these where they belong, but not others like them.
-
-    Args:
-        classifier: Of the images of the run; its network is copied.
-        name: Of the copy: no two parts have the same.
-        of: What its backbone makes of the images of the run.
-        image_size: Of the views, pixels of a side.
-    """
-    backbone = copy_model(classifier.backbone, image_size)
-    head = keras.Sequential(
-        [copy_model(classifier.head), keras.layers.Softmax(dtype="float32")],
-        name="shares",
-    )
-    images = keras.Input(backbone.input_shape[1:], name="images")
-    network = keras.Model(images, head(as_vectors(backbone(images), "pool")), name=name)
-
-    def said(features: np.ndarray) -> np.ndarray:
-        return unit_rows(head.predict(features, batch_size=1000, verbose=0))
-
-    of = dataclasses.replace(
-        of,
-        learned=said(of.learned),
-        test=None if of.test is None else said(of.test),
-        saw_labels=True,
-    )
-    return Part(network, None, 1.0, of)
-
-
 class Combined:
     """A classifier of the features of several networks, for labels of several kinds.
 
@@ -159,21 +123,16 @@ class Combined:
         views: Those of the run.
         seed: Of the rows that are kept, and of the folds.
         honest: As for `Embedded`.
-        opinion: Of `opinion_part`, what is heard beside the parts, or None.
     """
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: list[Part],
         how: Combination,
         views: MultiCrop,
         seed: int,
         honest: float | None = None,
-        opinion: Part | None = None,
     ) -> None:
-        self._width = sum(part.of.learned.shape[1] for part in parts)
-        self._opinion_weight = 0.0 if opinion is None else how.opinion_weight
-        parts = [*parts, *([] if opinion is None else [opinion])]
         self._parts, self._how = tuple(parts), how
         self._views, self._seed = views, seed
         of_parts = [part.of for part in parts]
@@ -190,7 +149,7 @@ class Combined:
     def _graph(self) -> NeighbourGraph:
         count = len(self.of.learned)
         return NeighbourGraph(
-            self.of.learned[:, : self._width],
+            self.of.learned,
             np.arange(count) < len(self.of.labels),
             neighbours=self._how.neighbours,
             power=self._how.power,
@@ -210,7 +169,7 @@ class Combined:
 
     @functools.cached_property
     def _ridge(self) -> KernelRidge:
-        rows = self.of.learned[self._kept, : self._width]
+        rows = self.of.learned[self._kept]
         return KernelRidge(rows, self._how.width, self._how.penalty)
 
     def fit(self, labels: np.ndarray) -> KernelProbe:
@@ -228,8 +187,7 @@ class Combined:
             alpha=self._how.alpha(counts.mean()),
             class_prior=counts / counts.sum(),
         )
-        probe = self._ridge.fit(shares[self._kept])
-        return dataclasses.replace(probe, opinion_weight=self._opinion_weight)
+        return self._ridge.fit(shares[self._kept])
 
     def soft_labels(self) -> np.ndarray:
         """What all images to learn from are taken for, `(n + m, C)` float32; labelled

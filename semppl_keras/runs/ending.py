@@ -24,13 +24,7 @@ from semppl_keras.runs.candidates import (
     linear_candidate,
     trained_probe,
 )
-from semppl_keras.runs.combination import (
-    Combined,
-    Part,
-    network_part,
-    opinion_part,
-    patch_part,
-)
+from semppl_keras.runs.combination import Combined, Part, network_part, patch_part
 from semppl_keras.runs.consistency_training import train_consistently
 from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.ending_student import train_student
@@ -151,11 +145,11 @@ def train_ending(
             classifier, data, how.images, seed, honest
         )
         save_model(classifier, network_path(folder, name))
-    opinion = None
     if name in candidates:
-        opinion = opinion_part(classifier, name, of_network, size)
+        network, weight = classifier.backbone, how.network_weight
+        parts.append(network_part(network, name, weight, how, of_network, size))
     tell("Measuring all networks together ...")
-    combined = Combined(parts, how, model.views, seed, honest, opinion)
+    combined = Combined(parts, how, model.views, seed, honest)
     candidates[COMBINED] = _kept(combined, COMBINED, folder, data)
     write_note(folder / _NOTE, settings["labels"], candidates, settings=as_trained)
     return Ended(candidates, as_trained)

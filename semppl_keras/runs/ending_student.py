@@ -47,12 +47,9 @@ def train_student(
         The classifier, and how it was trained.
     """
     assert of.rows is not None
+    order = np.argsort(of.rows)
+    images = rows_of(data.x_train, of.rows[order])
     shares = sharpened(shares, ending.sharpness)
-    labelled = len(of.labels)
-    shares[:labelled] = smoothed(shares[:labelled], ending.label_smoothing)
-    seen = with_repeated(len(of.rows), labelled, ending.labelled_share)
-    seen = seen[np.argsort(of.rows[seen], kind="stable")]
-    images = rows_of(data.x_train, of.rows[seen])
     views = mild_views(model.views)
 
     def make_compiled(steps: int) -> FineTuner:
@@ -61,6 +58,7 @@ def train_student(
             _start(ending, model),
             data.num_classes,
             from_layer=0,
+            label_smoothing=ending.label_smoothing,
             views=views,
             weight_average=ending.weight_average,
             seed=seed,
@@ -81,7 +79,7 @@ def train_student(
     tuner, how = fitted_training(
         "Training a student",
         make_compiled,
-        (images, shares[seen]),
+        (images, shares[order]),
         {"batch_size": batch_size, "learning_rate": ending.learning_rate},
         usual=Schedule.of_steps(steps, steps_in_pass),
         steps_in_pass=steps_in_pass,
@@ -95,25 +93,6 @@ def sharpened(shares: np.ndarray, power: float) -> np.ndarray:
     """Shares `(N, C)` to a power, of a sum of 1 again."""
     shares = shares**power
     return shares / shares.sum(axis=1, keepdims=True)
-
-
-def smoothed(shares: np.ndarray, smoothing: float) -> np.ndarray:
-    """Shares `(N, C)`, a part of which is spread evenly over all classes."""
-    return (1 - smoothing) * shares + np.float32(smoothing / shares.shape[1])
-
-
-def with_repeated(count: int, labelled: int, share: float) -> np.ndarray:
-    """Indices of images, those of labelled ones again until they are a share of all.
-
-    Args:
-        count: Of the images, labelled ones first.
-        labelled: How many are.
-        share: In [0, 1), at most one repetition above it.
-    """
-    others = count - labelled
-    wanted = round(share / (1 - share) * others) if labelled else 0
-    repeated = np.resize(np.arange(labelled), max(0, wanted - labelled))
-    return np.concatenate([np.arange(count), repeated])
 
 
 def _start(ending: StudentEnding, model: SemPPL) -> keras.Model:

@@ -1,7 +1,5 @@
 """Kernel ridge regression, and the same as a network, beside a naive solution."""
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -52,31 +50,9 @@ def test_one_factorisation_serves_all_labels():
     np.testing.assert_allclose(turned[:, ::-1], straight, atol=1e-5)
 
 
-def with_opinions(queries, seed=1):
-    """Features with shares of another classifier beside them, up to a factor."""
-    generator = np.random.default_rng(seed)
-    opinions = generator.dirichlet(np.full(3, 0.3), size=len(queries))
-    return np.concatenate([queries, opinions], axis=1), opinions
-
-
-@pytest.mark.any_backend
-def test_an_opinion_is_a_factor_to_a_power():
+def test_the_head_gives_the_same_and_is_saved(tmp_path):
     rows, targets, queries = problem()
     probe = KernelRidge(rows).fit(targets)
-    hearing = dataclasses.replace(probe, opinion_weight=0.4)
-    features, opinions = with_opinions(queries)
-    expected = probe.predict_proba(queries) * np.maximum(opinions, FLOOR) ** 0.4
-    expected /= expected.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(hearing.predict_proba(features), expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("opinion_weight", [0.0, 0.4])
-def test_the_head_gives_the_same_and_is_saved(opinion_weight, tmp_path):
-    rows, targets, queries = problem()
-    probe = KernelRidge(rows).fit(targets)
-    probe = dataclasses.replace(probe, opinion_weight=opinion_weight)
-    if opinion_weight:
-        queries, _ = with_opinions(queries)
     head = kernel_head(probe, FLOOR)
     head.save(tmp_path / "head.keras")
     for one in (head, keras.saving.load_model(tmp_path / "head.keras")):

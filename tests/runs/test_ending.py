@@ -14,7 +14,6 @@ from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import main
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation.classifier_titles import TITLES
-from semppl_keras.evaluation.kernel_ridge import FLOOR
 from semppl_keras.recipes.ending import (
     Combination,
     ConsistencyEnding,
@@ -26,13 +25,13 @@ from semppl_keras.runs import ending as run_ending
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.combination import Combined, Part
 from semppl_keras.runs.embedded import embedded
-from semppl_keras.runs.ending_student import sharpened, smoothed, with_repeated
+from semppl_keras.runs.ending_student import sharpened
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.speed import Speed
 
 pytestmark = pytest.mark.any_backend
 
-TINY = {"steps": 8, "share": 0.5, "batch_size": 12}
+TINY = {"steps": 4, "share": 0.5, "batch_size": 12}
 COMBINATION = Combination(entries=8, directions=4, neighbours=5, rows=40)
 TINY["combination"] = COMBINATION
 STUDENT = StudentEnding("student", **TINY, backbone=("SmallResNet", {"widths": (4,)}))
@@ -98,23 +97,6 @@ def test_a_combination_says_of_all_images_what_the_labels_become():
     assert combined.fit(hidden).predict(combined.of.learned[:1]).shape == (1,)
 
 
-def test_an_opinion_is_heard_beside_the_graph():
-    data = _few_labels()
-    of = _embedded(data)
-    sure = np.eye(3, dtype="float32")[data.y_train[of.rows]]
-    said = dataclasses.replace(of, learned=sure, saw_labels=True)
-    part = Part(None, None, 1.0, of)
-    alone = Combined([part], COMBINATION, None, seed=0)
-    opinion = Part(None, None, 1.0, said)
-    combined = Combined([part], COMBINATION, None, seed=0, opinion=opinion)
-    assert combined.of.saw_labels
-    assert not alone.of.saw_labels
-    shares, of_alone = combined.soft_labels(), alone.soft_labels()
-    expected = of_alone * np.maximum(sure, FLOOR) ** COMBINATION.opinion_weight
-    expected /= expected.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(shares[6:], expected[6:], atol=1e-5)
-
-
 def test_the_walk_is_longer_with_fewer_labels():
     how = Combination(restart=0.01)
     assert how.alpha(1) == pytest.approx(0.99)
@@ -154,23 +136,6 @@ def test_shares_are_sharpened():
         powers = [value**4 for value in expected]
         np.testing.assert_allclose(row, np.array(powers) / sum(powers))
     np.testing.assert_allclose(sharpened(shares, 1.0), shares)
-
-
-def test_labels_are_smoothed():
-    shares = smoothed(np.array([[1.0, 0.0, 0.0, 0.0]]), 0.2)
-    np.testing.assert_allclose(shares, [[0.85, 0.05, 0.05, 0.05]])
-
-
-def test_labelled_images_are_repeated_until_they_are_a_share():
-    # 2 of 10 are a fifth; 4 of 12 a third.
-    np.testing.assert_array_equal(with_repeated(10, 2, 0.1), np.arange(10))
-    expected = [*range(10), 0, 1]
-    np.testing.assert_array_equal(with_repeated(10, 2, 1 / 3), expected)
-    # Each as often as another, but for one.
-    seen = with_repeated(20, 3, 0.5)
-    assert np.mean(seen < 3) == pytest.approx(0.5)
-    assert np.ptp(np.bincount(seen)[:3]) <= 1
-    np.testing.assert_array_equal(with_repeated(4, 0, 0.5), np.arange(4))
 
 
 @pytest.fixture(scope="module")
