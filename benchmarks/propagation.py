@@ -9,7 +9,8 @@ rows, compared with each other; all rows, their neighbours found by faiss; and 2
 to which the others are attached, as `propagate_labels` does without faiss. Seconds are
 the processor's, of all threads, and memory the peak of the process less what it held
 when the features were there, read from /proc: Linux. Each way runs in a process of its
-own. What of the nearest neighbours is found is told of a thousand rows.
+own. What of the nearest neighbours is found is told of a thousand rows, and how many of
+all of them, and of the lost ones, are of the class of the row.
 """
 
 import argparse
@@ -56,15 +57,19 @@ def memory_in_mib(field):
     return int(status.split(f"{field}:")[1].split()[0]) / 1024
 
 
-def found_share(rows):
-    """Which share of the nearest neighbours of some rows faiss finds."""
+def found_shares(rows, truth):
+    """Which share of the nearest neighbours of some rows faiss finds, and of what share
+    of all of them, and of those that it does not find, the class is the row's own."""
     nearest, _ = approximate_neighbours(rows, NEIGHBOURS, Count("rows", len(rows)))
     looked_at = np.random.default_rng(1).permutation(len(rows))[:LOOKED_AT]
     similar = rows[looked_at] @ rows.T
     similar[np.arange(len(looked_at)), looked_at] = -np.inf
     expected = np.argpartition(-similar, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
     pairs = zip(expected, nearest[looked_at], strict=True)
-    return float(np.mean([np.isin(*pair).mean() for pair in pairs]))
+    found = np.stack([np.isin(*pair) for pair in pairs])
+    alike = truth[expected] == truth[looked_at][:, None]
+    lost = float(alike[~found].mean()) if not found.all() else None
+    return {"found": float(found.mean()), "alike": float(alike.mean()), "lost": lost}
 
 
 def work(way, shape):
@@ -80,7 +85,7 @@ def work(way, shape):
     right = shares.argmax(axis=1)[labels < 0] == truth[labels < 0]
     told = {"seconds": seconds, "MiB": peak, "accuracy": float(right.mean())}
     if way == "approximate":
-        told["found"] = found_share(rows)
+        told.update(found_shares(rows, truth))
     print(json.dumps(told))
 
 
@@ -121,7 +126,13 @@ def main():
     print("{count:,} rows, {classes} classes, {dimensions} dimensions".format(**shape))
     for way in arguments.ways:
         told = in_its_own_process(way, shape)
-        found = f", {told['found']:.1%} of the nearest found" if "found" in told else ""
+        found = ""
+        if "found" in told:
+            found = f", {told['found']:.1%} of the nearest found"
+        if told.get("lost") is not None:
+            found += (
+                f"; of one class {told['alike']:.0%}, of the lost {told['lost']:.0%}"
+            )
         print(
             f"  {way:<16}{told['seconds']:>9.1f} s{told['MiB']:>8.0f} MiB"
             f"{told['accuracy']:>8.1%} right{found}",

@@ -136,7 +136,13 @@ PUBLISHED = {
 
 
 def corrupt(
-    images: Any, name: str, severity: int, seed: int = 0, *, chunk_size: int = 64
+    images: Any,
+    name: str,
+    severity: int,
+    seed: int = 0,
+    *,
+    first: int = 0,
+    chunk_size: int = 64,
 ) -> np.ndarray:
     """Corrupts images as the benchmarks CIFAR-10-C and ImageNet-C do.
 
@@ -156,6 +162,8 @@ def corrupt(
         severity: 1 (weakest) to 5.
         seed: Non-negative. With it and its place in `images` an image's random
             draws are fixed, whatever the other images are.
+        first: The place of the first of them, from 0 on, where they are a part of
+            `images` that others came before.
         chunk_size: Images corrupted at once, at least 1. It bounds the working memory:
             of 64 images of 224 x 224 x 3 each copy takes 80 MB.
 
@@ -164,8 +172,8 @@ def corrupt(
         8-bit pixels would hold them.
 
     Raises:
-        ValueError: An unknown name or severity, a negative seed, an empty chunk, or
-            images of another shape or range.
+        ValueError: An unknown name or severity, a negative seed or place, an empty
+            chunk, or images of another shape or range.
 
     Example:
         >>> foggy = corrupt(x_test, "fog", severity=3)
@@ -178,23 +186,35 @@ def corrupt(
         raise ValueError(
             f"`severity` must be one of {SEVERITIES}. Received: severity={severity!r}."
         )
-    check_integers(0, seed=seed)
+    check_integers(0, seed=seed, first=first)
     check_integers(1, chunk_size=chunk_size)
-    pixels, dtype = _as_pixels(images)
+    pixels, dtype = whole_pixels(images)
     function, small, large = PUBLISHED[name]
     constants = small if min(pixels.shape[1:3]) < _SMALL_BELOW else large
     corrupted = np.empty(pixels.shape, dtype)
     for start in range(0, len(pixels), chunk_size):
         chunk = pixels[start : start + chunk_size] / 255
         generators = [
-            np.random.default_rng([seed, start + place]) for place in range(len(chunk))
+            np.random.default_rng([seed, first + start + place])
+            for place in range(len(chunk))
         ]
         chunk = function(chunk, generators, *constants[severity - 1])
         corrupted[start : start + chunk_size] = np.rint(255 * np.clip(chunk, 0, 1))
     return corrupted
 
 
-def _as_pixels(images: Any) -> tuple[np.ndarray, np.dtype]:
+def whole_pixels(images: Any) -> tuple[np.ndarray, np.dtype]:
+    """The pixels that `corrupt` begins with.
+
+    Args:
+        images: As it takes them.
+
+    Returns:
+        `images` as uint8, and the dtype that they had.
+
+    Raises:
+        ValueError: Images of another shape or range.
+    """
     images = as_array(images)
     shape = images.shape
     if images.ndim != 4 or shape[3] not in (1, 3) or min(shape[1:3]) < _LEAST_SIDE:

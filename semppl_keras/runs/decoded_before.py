@@ -98,4 +98,13 @@ def _with_pixels(
         for content, row in zip(images.contents(), rows, strict=True):
             yield content if row is None else np.array(row)
 
-    return dataclasses.replace(images, contents=contents)
+    at = images.at
+
+    def at_number(number: int) -> Any:
+        row = rows[number]
+        assert at is not None
+        return at(number) if row is None else np.array(row)
+
+    return dataclasses.replace(
+        images, contents=contents, at=None if at is None else at_number
+    )

@@ -90,15 +90,14 @@ def label(
         verbose: 0 to say nothing, 1 for what the command says, 2 for more.
 
     Returns:
-        `Labels`: `names`, list of N texts; `images`, `(N, s, s, c)`, of a run that was
-        streamed decoded when they are asked for;
-        `probabilities`, `(N, C)`; `features`, `(N, F)`; `nearest`, `(N, k)` indices of
-        labelled images; `skipped`, what could not be read; `given`, list of N texts,
-        the class that a person has given an image. `confidences`, `(N,)`, are the
-        largest probabilities; `none_of_these`, `(N,)`, how probable it is that an image
-        shows none of the classes; `expected_mistakes`, how many of the images in the
-        table are expected to be labelled wrongly; `kept` and `review` indices of the
-        images in the table and on the page.
+        `Labels`: `names`, list of N texts; `images`, `(N, s, s, c)`, decoded when they
+        are asked for; `probabilities`, `(N, C)`; `features`, `(N, F)`; `nearest`,
+        `(N, k)` indices of labelled images; `skipped`, what could not be read; `given`,
+        list of N texts, the class that a person has given an image. `confidences`,
+        `(N,)`, are the largest probabilities; `none_of_these`, `(N,)`, how probable it
+        is that an image shows none of the classes; `expected_mistakes`, how many of the
+        images in the table are expected to be labelled wrongly; `kept` and `review`
+        indices of the images in the table and on the page.
 
     Raises:
         RunError: What was asked for cannot be done.

@@ -13,7 +13,6 @@ from semppl_keras.evaluation import (
     as_pixels,
     balanced_accuracy,
     calibration_curve,
-    corrupt,
     cross_validated_predictions,
     fit_probe,
     image_graph_accuracy,
@@ -21,13 +20,14 @@ from semppl_keras.evaluation import (
     mean_corruption_error,
     summarize,
     supervised_accuracy,
-    top_k_accuracy,
 )
 from semppl_keras.evaluation.pixels import PIXEL_PROBE
+from semppl_keras.evaluation.robustness import errors_of_classifiers
 from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.recipes.defaults import SMALL
+from semppl_keras.reports.tables import counted
 from semppl_keras.runs.classifier_training import fine_tune as tuned_network
 from semppl_keras.runs.embedded import Embedded
 from semppl_keras.runs.prediction_progress import PredictionProgress
@@ -338,9 +338,7 @@ def measure(
         "temperature": KNN_TEMPERATURE,
     }
     probe = fit_probe(labelled, task.y_labelled, seed=seed, progress=progress)
-    classifiers["linear_probe"] = lambda x: probe.predict_proba(
-        _embedded(model, x, _TESTED, looking)
-    )
+    classifiers["linear_probe"] = lambda x: probe.predict_proba(model.embed(x))
     shares["linear_probe"] = probe.predict_proba(test)
     rows["linear_probe"] = {"title": f"{method}, linear probe"}
 
@@ -356,8 +354,8 @@ def measure(
             from_layer=from_layer,
             seed=seed,
         )
-        classifiers["fine_tuned"] = lambda x: _predicted(tuner, x, looking)
-        shares["fine_tuned"] = classifiers["fine_tuned"](task.x_test)
+        classifiers["fine_tuned"] = lambda x: tuner.predict(x, verbose=0)
+        shares["fine_tuned"] = _predicted(tuner, task.x_test, looking)
         rows["fine_tuned"] = {"title": f"{method}, fine-tuned", **chosen}
 
     if classifier is not None:
@@ -400,17 +398,18 @@ def _robustness(
     severities: Sequence[int],
     seed: int,
 ) -> dict[str, Any]:
-    errors: dict[str, dict[str, list[float]]] = {name: {} for name in classifiers}
-    for index, corruption in enumerate(corruptions, start=1):
-        tell(f"Corrupted test images, {index} of {len(corruptions)}: {corruption} ...")
-        for of_classifier in errors.values():
-            of_classifier[corruption] = []
-        for severity in severities:
-            # Once for all classifiers: it can take longer than they do.
-            images = corrupt(task.x_test, corruption, severity, seed)
-            for name, classify in classifiers.items():
-                accuracy = top_k_accuracy(classify(images), task.y_test)
-                errors[name][corruption].append(1 - accuracy)
+    of_all = counted(len(corruptions), "corruption", "corruptions")
+    strengths = counted(len(severities), "severity", "severities")
+    tell(f"Test images under {of_all} at {strengths} ...")
+    errors = errors_of_classifiers(
+        classifiers,
+        task.x_test,
+        task.y_test,
+        corruptions=corruptions,
+        severities=severities,
+        seed=seed,
+        progress=Progress("Measuring,"),
+    )
     baseline = errors["logistic_regression"]
     defined = all(sum(values) > 0 for values in baseline.values())
     return {

@@ -11,6 +11,7 @@ from semppl_keras.data.images.cache import decode_cached
 from semppl_keras.data.images.decoding import DecodedRows, check_any_read, find_ranges
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.progress import told_of
+from semppl_keras.data.images.streamed_images import StreamedImages
 from semppl_keras.data.images.streaming import LOOKED_AT
 from semppl_keras.data.images.value_ranges import ValueRanges
 from semppl_keras.networks import ImageEmbedder
@@ -27,8 +28,9 @@ class Seen:
     """What a run makes of new images.
 
     Args:
-        images: `(N, s, s, channels)` uint8, those that can be read; `StreamedImages`
-            where none of them is held.
+        images: `(N, s, s, channels)` uint8, those that can be read: `StreamedImages`,
+            of which none is held, but for those that can only be read one after the
+            other.
         decoded: `DecodedRows` of them.
         features: `(N, F)`.
         digests: For each what tells its pixels from others.
@@ -45,7 +47,9 @@ class Seen:
 
 
 def see(finished: FinishedRun, embedder: ImageEmbedder, images: ImageList) -> Seen:
-    """Decodes and embeds images; a run that was streamed a block of them at a time.
+    """Decodes and embeds images, a block of them at a time.
+
+    Those that can only be read one after the other are all decoded first.
 
     Args:
         finished: The run.
@@ -58,10 +62,14 @@ def see(finished: FinishedRun, embedder: ImageEmbedder, images: ImageList) -> Se
     Raises:
         ValueError: None can be read.
     """
-    if streams(finished, images):
-        return _in_blocks(finished, embedder, images)
     images = finished.images.decoded_before(images)
-    ranges, remarks = find_ranges(images, finished.value_range)
+    looked_at = images.some(LOOKED_AT) if streams(finished, images) else images
+    ranges, remarks = find_ranges(looked_at, finished.value_range)
+    if images.at is not None:
+        pixels, decoded, features, digests = _in_blocks(
+            finished, embedder, images, ranges
+        )
+        return Seen(pixels, decoded, features, digests, ranges, remarks)
     # What cannot be read is told at the end.
     pixels, decoded = decode_cached(
         images,
@@ -92,10 +100,12 @@ def digests_of(images: Any) -> list[bytes]:
 
 
 def _in_blocks(
-    finished: FinishedRun, embedder: ImageEmbedder, images: ImageList
-) -> Seen:
+    finished: FinishedRun,
+    embedder: ImageEmbedder,
+    images: ImageList,
+    ranges: ValueRanges | None,
+) -> tuple[StreamedImages, DecodedRows, np.ndarray, list[bytes]]:
     size, channels, fit = finished.image_size, finished.channels, finished.fit
-    ranges, remarks = find_ranges(images.some(LOOKED_AT), finished.value_range)
     progress = Progress("Labelling,")
     parts, features, digests = [], [], []
     for pixels, decoded in decoded_in_blocks(
@@ -114,4 +124,4 @@ def _in_blocks(
     )
     # None of them stands in for another: each is shown by its own name.
     streamed = streamed.rows(np.array(whole.kept)).labelled(np.arange(len(whole.kept)))
-    return Seen(streamed, whole, np.concatenate(features), digests, ranges, remarks)
+    return streamed, whole, np.concatenate(features), digests

@@ -545,7 +545,7 @@ def test_the_range_of_deep_images_is_the_runs(deep, tmp_path, capsys):
         values = np.full((10, 12), most, "uint16")
         Image.fromarray(values).save(tmp_path / f"{index}.png")
     labels = label_images(run, classifier, tmp_path)
-    assert labels.images.max(axis=(1, 2, 3)).tolist() == [31, 62, 255]
+    assert labels.images[:].max(axis=(1, 2, 3)).tolist() == [31, 62, 255]
     (remark,) = labels.remarks
     assert remark.startswith("1 of 3 images hold values beyond the range")
     capsys.readouterr()
@@ -557,7 +557,7 @@ def test_the_range_of_deep_images_is_the_runs(deep, tmp_path, capsys):
     values = np.full((10, 12), 0.5, "float32")
     Image.fromarray(values).save(tmp_path / "3.tif")
     labels = label_images(run, classifier, tmp_path)
-    assert labels.images.max(axis=(1, 2, 3)).tolist() == [31, 62, 255, 128]
+    assert labels.images[:].max(axis=(1, 2, 3)).tolist() == [31, 62, 255, 128]
     assert labels.remarks[0].startswith("1 of 4 images hold floats")
 
 

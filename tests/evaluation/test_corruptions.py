@@ -59,6 +59,8 @@ def test_what_an_image_meets_depends_on_seed_and_place_alone():
     for name, expected in at_once.items():
         in_chunks = corrupt(images, name, 3, seed=4, chunk_size=2)
         np.testing.assert_array_equal(in_chunks, expected, name)
+        alone = corrupt(images[1:], name, 3, seed=4, first=1)
+        np.testing.assert_array_equal(alone, expected[1:], name)
         beside_others = corrupt(others, name, 3, seed=4, chunk_size=2)
         np.testing.assert_array_equal(beside_others[2], expected[2], name)
         if np.array_equal(corrupt(images, name, 3, seed=5, chunk_size=2), expected):
@@ -215,6 +217,53 @@ def test_corruption_errors_of_a_classifier():
     assert labelled == {name: [0.0] for name in CORRUPTIONS}
 
 
+@pytest.mark.any_backend
+@pytest.mark.filterwarnings("ignore:2 of 600 rows")
+def test_many_images_are_corrupted_in_blocks():
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (600, 8, 8, 1), "uint8").astype("float32")
+    # What a block of dark ones holds is no share of 1.
+    images[512:] = 0.6
+    labels = generator.integers(0, 3, 600)
+    labels[[0, 599]] = -1
+    known = labels >= 0
+
+    class InPieces:
+        """Images that are never to be had at once."""
+
+        read_in_pieces, dtype = True, np.dtype("float32")
+
+        def __init__(self):
+            self.read = []
+
+        def __len__(self):
+            return 600
+
+        def __getitem__(self, rows):
+            self.read += rows.tolist()
+            return images[rows]
+
+    sizes = []
+
+    def predict(batch):
+        sizes.append(len(batch))
+        return np.rint(batch.mean((1, 2, 3))).astype(int) % 3
+
+    options = {"corruptions": ["fog", "impulse_noise"], "severities": (3,), "seed": 1}
+    errors = corruption_errors(predict, images, labels, **options)
+    assert sizes == [512, 512, 86, 86]
+    whole = [corrupt(images[known], name, 3, 1) for name in options["corruptions"]]
+    assert errors == {
+        name: [np.mean(predict(corrupted) != labels[known])]
+        for name, corrupted in zip(options["corruptions"], whole, strict=True)
+    }
+    images[512:] = 1
+    pieces = InPieces()
+    in_pieces = corruption_errors(predict, pieces, labels, **options)
+    assert in_pieces == corruption_errors(predict, images, labels, **options)
+    assert pieces.read == np.flatnonzero(known).tolist()
+
+
 def test_corruption_errors_of_a_keras_model():
     model = keras.Sequential(
         [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
@@ -269,6 +318,10 @@ def test_errors_with_wrong_input():
         corruption_errors(len, images, np.arange(2))
     with pytest.raises(ValueError, match=r"`predict` must return.*\(2,\) for 3"):
         corruption_errors(lambda batch: np.arange(2), images, np.arange(3))
+    with pytest.raises(ValueError, match=r"must be finite.*3 of 3 rows"):
+        corruption_errors(lambda x: np.full((3, 3), np.nan), images, np.arange(3))
+    with pytest.raises(ValueError, match=r"`labels` must lie in \[0, 2\)"):
+        corruption_errors(lambda x: np.eye(3)[:, :2], images, np.arange(3))
     with pytest.raises(ValueError, match="same corruptions.*'fog'.*'snow'"):
         mean_corruption_error({"fog": [0.1]}, {"snow": [0.1]})
     with pytest.raises(ValueError, match="for fog: 1 and 2 values"):

@@ -811,8 +811,8 @@ def test_what_takes_long_tells_how_far_it_is():
         severities=(1,),
         progress=progress,
     )
-    what = "corruptions of the test images"
-    assert taken() == [(what, 1, 2), (what, 2, 2)]
+    what, number = "corrupted images to test on", len(images)
+    assert taken() == [(what, number, 2 * number), (what, 2 * number, 2 * number)]
     sgd_linear_probe(
         features, labels, epochs=2, weight_decays=[0.0, 1e-3], progress=progress
     )

@@ -14,6 +14,7 @@ from semppl_keras.data import StreamedImages
 from semppl_keras.data.images import cache
 from semppl_keras.data.images.blocks import decoded_in_blocks, joined
 from semppl_keras.data.images.cache import decode_cached
+from semppl_keras.data.images.decoding import decode_into
 from semppl_keras.data.images.sources import open_images
 
 pytestmark = pytest.mark.any_backend
@@ -43,6 +44,14 @@ def place(tmp_path_factory):
             out=folder / "run",
         )
     return folder
+
+
+def joined_blocks(images):
+    """The pixels of images that are decoded in blocks, and what is known of them."""
+    blocks = [*decoded_in_blocks(images, 8, 3, fit="pad", at_once=7)]
+    return np.concatenate([pixels for pixels, _ in blocks]), joined(
+        decoded for _, decoded in blocks
+    )
 
 
 @pytest.fixture
@@ -77,6 +86,36 @@ def test_new_images_are_never_held_all_at_once(place, never_decoded_before, tmp_
         options = {"robustness": True, "corruptions": ["fog"], "severities": [1]}
         (own,) = runs.evaluate(run, out=tmp_path / "own", **options)
         assert (own["skipped"], own["num_test"]) == ([], 6)
+
+
+@pytest.mark.parametrize("kept", ["memory", "disk"])
+def test_nor_are_those_for_a_run_that_was_decoded(place, monkeypatch, tmp_path, kept):
+    few, many = place / "few", place / "many"
+    with tiny_runs():
+        runs.train(
+            unlabelled=many,
+            labelled=few,
+            image_size=8,
+            max_skipped=0.1,
+            cache=kept,
+            epochs=1,
+            out=tmp_path / "run",
+        )
+
+        def decode_few(rows, images, **options):
+            assert len(images) <= 6
+            return decode_into(rows, images, **options)
+
+        # Its own labelled images, and no more.
+        monkeypatch.setattr(cache, "decode_into", decode_few)
+        labels = runs.label(tmp_path / "run", many, out=tmp_path / "new.csv", review=2)
+    found = open_images(many, "unlabelled")
+    pixels, decoded = joined_blocks(found)
+    assert isinstance(labels.images, StreamedImages)
+    assert labels.names == [found.names[row] for row in decoded.kept]
+    np.testing.assert_array_equal(labels.images[:], pixels)
+    np.testing.assert_array_equal(labels.images[1], pixels[1])
+    assert [one.reason for one in labels.skipped] == ["it is empty"]
 
 
 @pytest.mark.parametrize("review", [None, 2])

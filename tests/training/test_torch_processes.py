@@ -74,7 +74,9 @@ if keras.backend.backend() == "torch":
         before = set(vars(layer)), set(vars(model.optimizer))
         with (
             torch_normalisation.global_normalisation(model),
-            torch_sums.gradients_added_up_first(model.optimizer),
+            torch_sums.gradients_added_up_first(
+                model.optimizer, model.trainable_variables
+            ),
         ):
             assert "_moments" in vars(layer)
             assert "apply" in vars(model.optimizer)
@@ -121,6 +123,39 @@ if keras.backend.backend() == "torch":
         for value, total in zip(values, torch_sums.added_up(values), strict=True):
             assert total.dtype == value.dtype
             torch.testing.assert_close(total, value)
+
+    @pytest.mark.parametrize("passes", [1, 2])
+    def test_gradients_are_sent_during_the_backward_pass(alone, monkeypatch, passes):
+        events, all_reduce = [], distributed.all_reduce
+
+        def sent(values, **options):
+            events.append("sent")
+            return all_reduce(values, **options)
+
+        monkeypatch.setattr(distributed, "all_reduce", sent)
+
+        class Optimizer:
+            def apply(self, grads, variables=None):
+                events.append([None if grad is None else grad[0] for grad in grads])
+
+        # Each of them as large as what is sent at once.
+        first, second = (
+            keras.Variable(np.full(2**23, number, "float32")) for number in (2, 3)
+        )
+        optimizer = Optimizer()
+        with torch_sums.gradients_added_up_first(optimizer, [first, second]):
+            for _ in range(passes):
+                below = first.value * 5.0
+                below.register_hook(lambda gradient: events.append("below"))
+                (below * second.value).sum().backward()
+            optimizer.apply([second.value.grad, None, first.value.grad])
+        once = ["sent", "below", "sent"]
+        # What a second pass has added to is sent again.
+        again = ["sent", "sent"] if passes == 2 else []
+        assert events == [*once * passes, *again, [10 * passes, None, 15 * passes]]
+        assert "apply" not in vars(optimizer)
+        (first.value * second.value).sum().backward()
+        assert len(events) == len(once) * passes + len(again) + 1
 
     def test_what_is_summed_has_the_gradients_of_all(alone, monkeypatch):
         monkeypatch.setattr(

@@ -22,8 +22,9 @@ class Labels:
 
     Args:
         names: list of str, of each image its path, or its place.
-        images: `(N, s, s, channels)` uint8, as the classifier saw them; of a run that
-            was streamed `StreamedImages`, which are decoded when they are asked for.
+        images: `(N, s, s, channels)` uint8, as the classifier saw them:
+            `StreamedImages`, which are decoded when they are asked for; an array of
+            those that can only be read one after the other.
         probabilities: `(N, C)`.
         features: `(N, F)`.
         labelled_features: `(M, F)` of the labelled images of the run.

@@ -38,7 +38,7 @@ class ViewTrainer(keras.Model):
         with (
             torch_replicas.sharing_a_step(),
             global_normalisation(self),
-            gradients_added_up_first(self.optimizer),
+            gradients_added_up_first(self.optimizer, self.trainable_variables),
             metrics_added_up(self),
         ):
             names = self._step_on(data)

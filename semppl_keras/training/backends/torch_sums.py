@@ -3,12 +3,12 @@
 Not by `DistributedDataParallel`: it hooks into the forward pass of the module that it
 wraps, and Keras' trainer calls the model itself; it averages, where shares of a loss
 are to be added up; and it knows parameters by their names in the module, which on Keras
-layers of one name share. Gradients are added up once all of them are there, and not
-while the backward pass goes on, which costs the time of sending them.
+layers of one name share. As by it, gradients are sent while the backward pass goes on,
+25 MiB of them as soon as they are there: all processes compute them in one order.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -20,7 +20,9 @@ _BUCKET = 25 * 2**20
 
 
 @contextlib.contextmanager
-def gradients_added_up_first(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+def gradients_added_up_first(
+    optimizer: keras.optimizers.Optimizer, variables: Iterable[Any]
+) -> Iterator[None]:
     """Within it `optimizer` is given the gradients of all processes.
 
     It clips, unscales and accumulates these, as one process would. For the step and not
@@ -28,20 +30,32 @@ def gradients_added_up_first(optimizer: keras.optimizers.Optimizer) -> Iterator[
 
     Args:
         optimizer: built.
+        variables: whose gradients are sent as soon as the backward pass has them.
     """
-    apply = optimizer.apply
+    apply, sums = optimizer.apply, _Sums()
 
     def apply_total(grads: Sequence[Any], trainable_variables: Any = None) -> None:
         known = [grad for grad in grads if grad is not None]
-        totals = iter(added_up(known))
-        total = [None if grad is None else next(totals) for grad in grads]
+        sent = {id(grad): total for grad, total in sums.taken()}
+        if len(sums.values) != len(sent) or sent.keys() != {*map(id, known)}:
+            # Others than were sent, or a second backward pass has added to them.
+            sent = dict(zip(map(id, known), added_up(known), strict=True))
+        total = [None if grad is None else sent[id(grad)] for grad in grads]
         apply(total, trainable_variables)
 
+    hooks = [
+        variable.value.register_post_accumulate_grad_hook(
+            lambda parameter: sums.add(parameter.grad)
+        )
+        for variable in variables
+    ]
     vars(optimizer)["apply"] = apply_total
     try:
         yield
     finally:
         vars(optimizer).pop("apply")
+        for hook in hooks:
+            hook.remove()
 
 
 @contextlib.contextmanager
@@ -63,32 +77,53 @@ def metrics_added_up(model: keras.Model) -> Iterator[None]:
             variable.assign(value + change)
 
 
-@torch.no_grad()
-def added_up(values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def added_up(values: Iterable[torch.Tensor]) -> list[torch.Tensor]:
     """The sums over the processes of tensors, the same ones in each of them."""
-    sent = []
-    for bucket in _buckets(values):
-        joined = torch.cat([value.reshape(-1) for value in bucket])
-        sent.append((bucket, joined, distributed.all_reduce(joined, async_op=True)))
-    totals = []
-    for bucket, joined, work in sent:
-        work.wait()
-        parts = joined.split([value.numel() for value in bucket])
-        totals += [
-            part.view(value.shape) for part, value in zip(parts, bucket, strict=True)
-        ]
-    return totals
-
-
-def _buckets(values: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-    """Runs of tensors of one type, each of some size."""
-    bucket: list[torch.Tensor] = []
-    size = 0
+    sums = _Sums()
     for value in values:
-        if bucket and (size >= _BUCKET or value.dtype != bucket[0].dtype):
-            yield bucket
-            bucket, size = [], 0
-        bucket.append(value)
-        size += value.nbytes
-    if bucket:
-        yield bucket
+        sums.add(value)
+    return [total for _, total in sums.taken()]
+
+
+class _Sums:
+    """The sums over the processes of tensors that come one by one, the same ones in
+    each of them and in one order; sent in buckets of one type, of some size.
+
+    Attributes:
+        values: those that have come, in their order.
+    """
+
+    def __init__(self) -> None:
+        self.values: list[torch.Tensor] = []
+        self._bucket: list[torch.Tensor] = []
+        self._sent: list[tuple[list[torch.Tensor], torch.Tensor, Any]] = []
+
+    @torch.no_grad()
+    def add(self, value: torch.Tensor) -> None:
+        if self._bucket and value.dtype != self._bucket[0].dtype:
+            self._send()
+        self.values.append(value)
+        self._bucket.append(value)
+        if sum(each.nbytes for each in self._bucket) >= _BUCKET:
+            self._send()
+
+    @torch.no_grad()
+    def taken(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """All of them, each with its sum, once these are there."""
+        if self._bucket:
+            self._send()
+        totals = []
+        for bucket, joined, work in self._sent:
+            work.wait()
+            parts = joined.split([value.numel() for value in bucket])
+            totals += [
+                (value, part.view(value.shape))
+                for part, value in zip(parts, bucket, strict=True)
+            ]
+        return totals
+
+    def _send(self) -> None:
+        joined = torch.cat([value.reshape(-1) for value in self._bucket])
+        work = distributed.all_reduce(joined, async_op=True)
+        self._sent.append((self._bucket, joined, work))
+        self._bucket = []
