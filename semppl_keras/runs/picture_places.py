@@ -12,7 +12,11 @@ from typing import Any
 
 from semppl_keras.data import Dataset, NamedDataset
 from semppl_keras.data.datasets.specs import divided
-from semppl_keras.data.images.source_names import TABLE_ENDINGS, kind_and_rest
+from semppl_keras.data.images.source_names import (
+    RECORD_KINDS,
+    TABLE_ENDINGS,
+    kind_and_rest,
+)
 from semppl_keras.runs.errors import RunError
 
 _LONGEST_NAME = 4096
@@ -74,7 +78,7 @@ def is_there(dataset: Dataset, role: str) -> bool:
     kind, path = _divided(dataset, dataset.sources[role])
     if kind == "tfds":
         return True
-    if kind == "tfrecord":
+    if kind in RECORD_KINDS:
         return bool(glob.glob(path)) or os.path.exists(path)
     return os.path.exists(path)
 
@@ -160,7 +164,7 @@ def _divided(dataset: Dataset, source: str) -> tuple[str | None, str]:
 
 def _is_file(dataset: Dataset, role: str, path: str) -> bool:
     kind, _ = _divided(dataset, dataset.sources[role])
-    return kind in ("npz", "tfrecord") or path.lower().endswith(TABLE_ENDINGS)
+    return kind in ("npz", *RECORD_KINDS) or path.lower().endswith(TABLE_ENDINGS)
 
 
 def parts_of(path: str) -> tuple[str, ...]:

@@ -82,21 +82,74 @@ def test_an_empty_list_is_none(tmp_path):
         listed_rows(str(tmp_path / "list.txt"), ["a"], "tfds:x")
 
 
-def test_tfrecords_are_read_alone(tmp_path):
+def _of_bytes(tf, value):
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+def _write_array_records(path, records):
+    module = pytest.importorskip("array_record.python.array_record_module")
+    writer = module.ArrayRecordWriter(str(path), "group_size:1")
+    for record in records:
+        writer.write(record)
+    writer.close()
+
+
+def _write_tfrecords(path, records):
+    tf = pytest.importorskip("tensorflow")
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)
+
+
+WRITERS = {"tfrecord": _write_tfrecords, "arrayrecord": _write_array_records}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_examples_of_plain_files_are_read_alone(kind, tmp_path):
     tf = pytest.importorskip("tensorflow")
     for file, count in (("a", 3), ("b", 2)):
-        with tf.io.TFRecordWriter(str(tmp_path / f"{file}.tfrecord")) as writer:
-            for index in range(count):
-                image = tf.train.BytesList(value=[f"{file}{index}".encode()])
-                feature = {"image/encoded": tf.train.Feature(bytes_list=image)}
-                example = tf.train.Example(features=tf.train.Features(feature=feature))
-                writer.write(example.SerializeToString())
-    images = open_images(f"tfrecord:{tmp_path}/*.tfrecord", "unlabelled")
+        examples = []
+        for index in range(count):
+            feature = {
+                "image/encoded": _of_bytes(tf, f"{file}{index}".encode()),
+                "image/class/text": _of_bytes(tf, b"cat" if index else b"dog"),
+            }
+            features = tf.train.Features(feature=feature)
+            examples.append(tf.train.Example(features=features).SerializeToString())
+        WRITERS[kind](tmp_path / f"{file}.{kind}", examples)
+    images = open_images(f"{kind}:{tmp_path}/*.{kind}", "unlabelled")
+    assert images.names[3] == f"{kind}:{tmp_path}/b.{kind}[0]"
+    assert images.labels is None
     contents = list(images.contents())
     assert contents == [b"a0", b"a1", b"a2", b"b0", b"b1"]
     assert [images.at(index) for index in (4, 0, 3, 2)] == [b"b1", b"a0", b"b0", b"a2"]
+    labelled = open_images(f"{kind}:{tmp_path}/*.{kind}", "labelled")
+    assert labelled.labels == ("dog", "cat", "cat", "dog", "cat")
+    assert labelled.at(1) == b"a1"
 
+    WRITERS[kind](tmp_path / f"n.{kind}", [b"this is no example"])
+    (tmp_path / f"x.{kind}").write_bytes(b"this is no record at all")
+    for name in ("n", "x"):
+        for role in ("labelled", "unlabelled"):
+            with pytest.raises(ValueError, match="cannot be read"):
+                open_images(f"{kind}:{tmp_path}/{name}.{kind}", role)
+    with pytest.raises(FileNotFoundError, match="Record files at"):
+        open_images(f"{kind}:{tmp_path}/none*", "unlabelled")
+
+
+def test_array_records_that_are_cut_off_are_refused(tmp_path):
+    pytest.importorskip("tensorflow")
+    _write_array_records(tmp_path / "a.arrayrecord", [b"x"] * 3)
+    whole = (tmp_path / "a.arrayrecord").read_bytes()
+    for content in (b"", whole[:70_000], whole[:30_000]):
+        (tmp_path / "a.arrayrecord").write_bytes(content)
+        with pytest.raises(ValueError, match="cannot be read"):
+            open_images(f"arrayrecord:{tmp_path}/a.arrayrecord", "unlabelled")
+
+
+def test_records_of_tfrecords_are_found(tmp_path):
     file = tmp_path / "a.tfrecord"
+    _write_tfrecords(file, [b"a0", b"a1", b"a2"])
     places = find_records((str(file),) * 2, [(1, 1), (2, None)])
     assert len(places) == len(places.places) == 2
     whole = file.read_bytes()

@@ -55,7 +55,8 @@ what is written to RUN (an earlier evaluation there is replaced):
 your own images to test on, SOURCE one of:
   DIR             image files in a folder for each class
   FILE.csv, .tsv  lines of path,label, paths relative to the table
-  npz:FILE, tfds:NAME or tfds:NAME#SPLIT, tfrecord:FILES, as for semppl train
+  npz:FILE, tfds:NAME or tfds:NAME#SPLIT, tfrecord:FILES, arrayrecord:FILES, as for
+  semppl train
   They are brought to the size of the run's images. Classes are those of the run by
   name; images of others, and those that cannot be read, are left out and told.
 

@@ -79,7 +79,8 @@ your own images, each source one of:
   FILE.json       labels as Label Studio, COCO or FiftyOne write them
   npz:FILE        a NumPy archive with images and labels
   tfds:NAME       a data set of TensorFlow Datasets, or tfds:NAME#SPLIT
-  tfrecord:FILES  TFRecords of encoded images, wildcards allowed
+  tfrecord:FILES  TFRecords of encoded images, wildcards allowed, or
+                  arrayrecord:FILES, ArrayRecords of the same
   What cannot be read is left out and named in skipped.tsv. Without --test the accuracy
   is estimated by cross-validation on the labels, which the network has trained with.
 

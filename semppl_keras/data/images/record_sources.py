@@ -1,16 +1,20 @@
-"""Images of TFRecord files and of TensorFlow Datasets."""
+"""Images of TFRecord and ArrayRecord files and of TensorFlow Datasets."""
 
 import collections.abc
 import glob
 import pathlib
 from typing import Any
 
-import numpy as np
-
 from semppl_keras.data.images.array_sources import label_text
 from semppl_keras.data.images.image_list import ImageList, file_state
 from semppl_keras.data.images.tfds_builders import check_split, open_builder
 from semppl_keras.data.images.tfds_examples import examples_of
+
+_NEEDED = {"tfrecord": "TensorFlow", "arrayrecord": "TensorFlow and array_record"}
+_INSTALLED = {
+    "tfrecord": "'semppl_keras[tensorflow]'",
+    "arrayrecord": "'semppl_keras[tensorflow]' array_record",
+}
 
 _TFDS_SPLITS = {"unlabelled": "train", "labelled": "train", "test": "test"}
 
@@ -23,38 +27,72 @@ def tfrecord_images(text: str, role: str) -> ImageList:
         role: as `open_images` takes it.
 
     Raises:
-        FileNotFoundError, ImportError: as `open_images`.
+        FileNotFoundError, ImportError, ValueError: as `open_images`.
     """
-    files = sorted(glob.glob(text))
+
+    def opened(files: tuple[str, ...]) -> Any:
+        from semppl_keras.data.images.tf_records import TFRecords
+
+        return TFRecords(files)
+
+    return _images_of_examples("tfrecord", "TFRecord", text, role, opened)
+
+
+def array_record_images(text: str, role: str) -> ImageList:
+    """The images of ArrayRecord files; all else as of `tfrecord_images`."""
+
+    def opened(files: tuple[str, ...]) -> Any:
+        from semppl_keras.data.images.array_records import ArrayRecords
+
+        return ArrayRecords(files)
+
+    return _images_of_examples("arrayrecord", "ArrayRecord", text, role, opened)
+
+
+def _images_of_examples(
+    kind: str,
+    title: str,
+    text: str,
+    role: str,
+    opened: collections.abc.Callable[[tuple[str, ...]], Any],
+) -> ImageList:
+    """The images of files of examples.
+
+    Args:
+        kind, title: what the files are called in sources, and in messages.
+        text, role: as for `tfrecord_images`.
+        opened: function of the paths that gives `tf_records.Records`.
+    """
+    files = tuple(sorted(glob.glob(text)))
     if not files:
         raise FileNotFoundError(
-            f"There must be TFRecord files at {text!r}. Received: a path where "
+            f"There must be {title} files at {text!r}. Received: a path where "
             "nothing is."
         )
     try:
         from semppl_keras.data.images.tf_records import (
+            check_first,
             encoded_in,
-            encoded_places,
             read_encoded,
             read_labels,
         )
+
+        records = opened(files)
     except ImportError as error:
         raise ImportError(
-            f"Reading {text!r} needs TensorFlow, whichever backend trains. Received: "
-            f"an installation without it ({error}). Install it with pip install "
-            "'semppl_keras[tensorflow]'."
+            f"Reading {text!r} needs {_NEEDED[kind]}, whichever backend trains. "
+            f"Received: an installation without it ({error}). Install it with pip "
+            f"install {_INSTALLED[kind]}."
         ) from error
 
-    names, labels = [], []
-    if role == "unlabelled":
-        places = encoded_places(tuple(files))
-        counts = np.diff(places.ends, prepend=0).tolist()
-    else:
-        by_file = [read_labels(file) for file in files]
-        places, counts = encoded_places(tuple(files)), list(map(len, by_file))
-        labels = [label for one in by_file for label in one]
+    names, labels, counts = [], [], records.counts
+    for file in files:
+        if role == "unlabelled":
+            check_first(file, records)
+        else:
+            labels += read_labels(file, records)
     for file, count in zip(files, counts, strict=True):
-        names += [f"tfrecord:{file}[{index}]" for index in range(count)]
+        names += [f"{kind}:{file}[{index}]" for index in range(count)]
 
     def states() -> tuple[Any, ...]:
         known = [(file, *file_state(file)) for file in files]
@@ -64,9 +102,9 @@ def tfrecord_images(text: str, role: str) -> ImageList:
     return ImageList(
         tuple(names),
         None if role == "unlabelled" else tuple(labels),
-        lambda: (content for file in files for content in read_encoded(file)),
+        lambda: (content for file in files for content in read_encoded(file, records)),
         states,
-        at=lambda number: encoded_in(places.read(number)),
+        at=lambda number: encoded_in(records.at(number)),
     )
 
 

@@ -11,13 +11,15 @@ JSON_ENDING = ".json"
 _OF_RUN = "unlabelled.csv"
 
 # Of sources that are no folders and no tables: KIND:REST.
-_KINDS = ("npz", "tfds", "tfrecord")
+RECORD_KINDS = ("tfrecord", "arrayrecord")
+_KINDS = ("npz", "tfds", *RECORD_KINDS)
 
 Source = str | os.PathLike[str]
 
 
 def kind_and_rest(source: Source) -> tuple[str | None, str]:
-    """Of "npz", "tfds" or "tfrecord" and what follows; None and all of it otherwise."""
+    """Of "npz", "tfds", "tfrecord" or "arrayrecord" and what follows; None and all of
+    it otherwise."""
     kind, _, rest = str(source).partition(":")
     return (kind, rest) if kind in _KINDS and rest else (None, str(source))
 

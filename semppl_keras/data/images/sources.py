@@ -16,7 +16,11 @@ from semppl_keras.data.images.finding import (
 )
 from semppl_keras.data.images.image_list import ImageList, image_list
 from semppl_keras.data.images.label_tables import read_json_table, read_label_table
-from semppl_keras.data.images.record_sources import tfds_images, tfrecord_images
+from semppl_keras.data.images.record_sources import (
+    array_record_images,
+    tfds_images,
+    tfrecord_images,
+)
 from semppl_keras.data.images.source_names import (
     JSON_ENDING,
     is_table,
@@ -48,9 +52,9 @@ def open_images(
     Args:
         source: a folder; a table (`.csv`, `.tsv`), or a `.json` of Label Studio, COCO
             or FiftyOne; `"npz:FILE"` with `images` and `labels`, or the arrays of
-            `load_npz`; `"tfds:NAME"` or `"tfds:NAME#SPLIT"`; `"tfrecord:FILES"`, where
-            FILES may have wildcards, of examples with `image/encoded` and
-            `image/class/label` or `image/class/text`.
+            `load_npz`; `"tfds:NAME"` or `"tfds:NAME#SPLIT"`; `"tfrecord:FILES"` or
+            `"arrayrecord:FILES"`, where FILES may have wildcards, of examples with
+            `image/encoded` and `image/class/label` or `image/class/text`.
         role: "unlabelled", "labelled" or "test": only the first needs no labels, and
             of a folder takes all images, however deep, where the others take those of
             a folder for each class.
@@ -107,7 +111,8 @@ def check_source(source: str | os.PathLike[str], role: str) -> None:
     if kind is None and not os.path.isdir(path) and not is_table(path):
         raise FileNotFoundError(
             f"The {role} images must be a folder, a table (.csv, .tsv), a .json of "
-            "Label Studio, COCO or FiftyOne, npz:FILE, tfds:NAME or tfrecord:FILES. "
+            "Label Studio, COCO or FiftyOne, npz:FILE, tfds:NAME, tfrecord:FILES or "
+            "arrayrecord:FILES. "
             f"Received: {str(source)!r}, "
             + (
                 "a file that is none of them."
@@ -245,4 +250,9 @@ def _at_chosen(
     return lambda n: at(indices[n])
 
 
-_READERS = {"npz": npz_images, "tfds": tfds_images, "tfrecord": tfrecord_images}
+_READERS = {
+    "npz": npz_images,
+    "tfds": tfds_images,
+    "tfrecord": tfrecord_images,
+    "arrayrecord": array_record_images,
+}

@@ -1,17 +1,15 @@
-"""Encoded images in TFRecord files, which need TensorFlow on every backend."""
+"""Images in files of examples, which TensorFlow reads on every backend."""
 
 import collections.abc
-from typing import Any
+import itertools
+from typing import Any, Protocol
 
 import google.protobuf.message
+import numpy as np
 import tensorflow as tf
 
 from semppl_keras.data.image_arrays import UNKNOWN
-from semppl_keras.data.images.record_index import (
-    NotRecords,
-    RecordPlaces,
-    find_records,
-)
+from semppl_keras.data.images.record_index import NotRecords, find_records
 
 _FORMAT = (
     "examples with the features image/encoded (a file's bytes) and, where labels are "
@@ -19,21 +17,64 @@ _FORMAT = (
 )
 
 
-def read_labels(path: str) -> list[str | None]:
+class Records(Protocol):
+    """The records of some files, one after the other.
+
+    Attributes:
+        counts: how many each file has.
+    """
+
+    counts: list[int]
+
+    def at(self, number: int) -> bytes:
+        """One of them, of all files."""
+
+    def of(self, path: str) -> collections.abc.Iterator[bytes]:
+        """Those of a file."""
+
+
+class TFRecords:
+    """Those of TFRecord files.
+
+    Args:
+        files: Paths.
+
+    Raises:
+        ValueError: if a file is none.
+    """
+
+    def __init__(self, files: tuple[str, ...]) -> None:
+        try:
+            self._places = find_records(files)
+        except NotRecords as error:
+            raise _unreadable(", ".join(files), error) from error
+        self.counts: list[int] = np.diff(self._places.ends, prepend=0).tolist()
+
+    def at(self, number: int) -> bytes:
+        """One of them, of all files."""
+        return self._places.read(number)
+
+    def of(self, path: str) -> collections.abc.Iterator[bytes]:
+        """Those of a file."""
+        return (record.numpy() for record in tf.data.TFRecordDataset(path))
+
+
+def read_labels(path: str, records: Records) -> list[str | None]:
     """The labels of a file's examples.
 
     Args:
-        path: str.
+        path: of the file.
+        records: `Records` with it.
 
     Returns:
         list of str: the class's text, or its number where there is none. None where
         that number is -1, which stands for unknown.
 
     Raises:
-        ValueError: if the file is no TFRecord, or lacks a feature.
+        ValueError: if a record cannot be read, or lacks a feature.
     """
     labels: list[str | None] = []
-    for index, features in enumerate(_features(path)):
+    for index, features in enumerate(_features(path, records)):
         _check_encoded(path, index, features, labelled=True)
         text = features["image/class/text"].bytes_list.value
         number = features["image/class/label"].int64_list.value
@@ -46,23 +87,14 @@ def read_labels(path: str) -> list[str | None]:
     return labels
 
 
-def encoded_places(files: tuple[str, ...]) -> RecordPlaces:
-    """Where the examples of files are, of each of which the first is looked at.
+def check_first(path: str, records: Records) -> None:
+    """Raises a ValueError if the first example of a file has no image.
 
     Args:
-        files: Paths.
-
-    Raises:
-        ValueError: if a file is no TFRecord, or its first example has no image.
+        path, records: As for `read_labels`.
     """
-    for path in files:
-        for features in _features(path):
-            _check_encoded(path, 0, features, labelled=False)
-            break
-    try:
-        return find_records(files)
-    except NotRecords as error:
-        raise _unreadable(", ".join(files), error) from error
+    for features in itertools.islice(_features(path, records), 1):
+        _check_encoded(path, 0, features, labelled=False)
 
 
 def encoded_in(record: bytes, feature: str = "image/encoded") -> bytes:
@@ -97,10 +129,10 @@ def values_in(record: bytes, label: str, text: str | None) -> tuple[int, str | N
     return numbers[0], values[0].decode("utf-8", "replace") if values else None
 
 
-def read_encoded(path: str) -> collections.abc.Iterator[bytes]:
+def read_encoded(path: str, records: Records) -> collections.abc.Iterator[bytes]:
     """The files within a file, as `bytes`, one after the other; empty where there is
     none."""
-    for features in _features(path):
+    for features in _features(path, records):
         values = features["image/encoded"].bytes_list.value
         yield values[0] if values else b""
 
@@ -118,13 +150,17 @@ def _check_encoded(path: str, index: int, features: Any, *, labelled: bool) -> N
         )
 
 
-def _features(path: str) -> collections.abc.Iterator[Any]:
+def _features(path: str, records: Records) -> collections.abc.Iterator[Any]:
     try:
-        for record in tf.data.TFRecordDataset(path):
-            example = tf.train.Example.FromString(record.numpy())
-            yield example.features.feature
-    # TensorFlow's own for what is cut off, protocol buffers' for what is no example.
-    except (tf.errors.OpError, google.protobuf.message.DecodeError) as error:
+        for record in records.of(path):
+            yield tf.train.Example.FromString(record).features.feature
+    # TensorFlow's own for what is cut off, ArrayRecord's for what is damaged, protocol
+    # buffers' for what is no example.
+    except (
+        tf.errors.OpError,
+        RuntimeError,
+        google.protobuf.message.DecodeError,
+    ) as error:
         raise _unreadable(path, error) from error
 
 
