@@ -295,10 +295,11 @@ def check_labels(
         )
     low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
     if low < (-1 if unknown_allowed else 0) or high >= num_classes:
+        leave_out = low == -1 and not unknown_allowed
         raise ValueError(
             f"`{name}` must hold {wanted}. Received: labels from {low} to {high} with "
             f"num_classes={num_classes}."
-            + (" Where -1 is unknown, leave the image out." if low == -1 else "")
+            + (" Where -1 is unknown, leave the image out." if leave_out else "")
         )
     return labels.astype("int32")
 

@@ -38,7 +38,8 @@ class ImageModel(SavedAsKerasFile, keras.Model):
         """As `keras.Model.predict`, of images in the views' `value_range`.
 
         Raises:
-            ValueError, TypeError: if the images do not fit, or are in another range.
+            ValueError, TypeError: if the images do not fit, are in another range, or
+                have no end and `steps` does not say how many batches are read.
         """
         channels = input_channels(self.backbone)
         with explained():
@@ -52,15 +53,38 @@ class ImageModel(SavedAsKerasFile, keras.Model):
                     callbacks=callbacks,
                 )
 
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
         """As `keras.Model.evaluate`, of images in the views' `value_range`.
 
         Raises:
-            ValueError, TypeError: if the images do not fit, or are in another range.
+            ValueError, TypeError: if the images do not fit, are in another range, or
+                have no end and `steps` does not say how many batches are read.
         """
-        check_opening("x", x, self.views, input_channels(self.backbone))
+        channels = input_channels(self.backbone)
+        check_opening("x", x, self.views, channels, to_end=True, steps=steps)
         with quick_inference(self):
-            return super().evaluate(x, *args, **kwargs)
+            return super().evaluate(
+                x,
+                y,
+                batch_size=batch_size,
+                verbose=verbose,
+                sample_weight=sample_weight,
+                steps=steps,
+                callbacks=callbacks,
+                return_dict=return_dict,
+                **kwargs,
+            )
 
     def predict_on_batch(self, x: Any) -> Any:
         """As `keras.Model.predict_on_batch`."""

@@ -190,6 +190,8 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
             # TensorFlow would trace a second form for batches of any, and the step
             # knows its own.
             self.train_function, self._traced_form = None, feed.batch_form
+        if validation_steps is not None:
+            check_integers(1, validation_steps=validation_steps)
         if validation_data is not None:
             validation_data = self._checked_validation_data(
                 validation_data, validation_steps

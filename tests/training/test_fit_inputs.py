@@ -12,8 +12,9 @@ from toys import (
     weights_of,
 )
 
+from semppl_keras import FineTuner
 from semppl_keras.callbacks import TargetEMA
-from semppl_keras.data.checks import ImageSpec
+from semppl_keras.data.checks import ImageSpec, check_labels
 from semppl_keras.data.feed.feed import make_feed
 from semppl_keras.training.metrics import check_metrics
 
@@ -999,6 +1000,55 @@ def test_what_has_no_end_is_read_for_so_many_steps_or_not_at_all(form, trained):
     np.testing.assert_allclose(some, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("form", ["tf.data", "PyDataset"])
+def test_a_classifier_by_itself_reads_so_many_steps_of_what_has_no_end(form, trained):
+    classifier = FineTuner(trained, 3).classifier
+    classifier.compile(
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        run_eagerly=EAGERLY,
+    )
+    for method in (classifier.predict, classifier.evaluate):
+        with pytest.raises(ValueError, match="^`x` must come to an end"):
+            method(endless(form), verbose=0)
+    told = classifier.evaluate(endless(form), steps=4, verbose=0)
+    expected = classifier.evaluate(IMAGES, LABELS, batch_size=3, verbose=0)
+    np.testing.assert_allclose(told, expected, rtol=1e-5)
+    history = classifier.fit(
+        IMAGES,
+        LABELS,
+        validation_data=endless(form),
+        validation_steps=4,
+        verbose=0,
+    ).history
+    assert np.isfinite(history["val_loss"]).all()
+
+
+@one_everywhere("steps", [0, -1, 1.5, 2.0, True])
+def test_a_number_of_batches_is_an_integer_above_0(steps, trained):
+    classifier = FineTuner(trained, 3).classifier
+    classifier.compile(loss="sparse_categorical_crossentropy")
+    batches = iter([(IMAGES, LABELS)])
+    message = f"must be an integer of at least 1. Received: .*steps={steps}"
+    with pytest.raises(ValueError, match=f"^`validation_steps` {message}"):
+        trained.fit(
+            IMAGES,
+            (IMAGES, LABELS),
+            validation_data=batches,
+            validation_steps=steps,
+            batch_size=12,
+        )
+    for method in (
+        trained.predict,
+        trained.evaluate,
+        classifier.predict,
+        classifier.evaluate,
+    ):
+        with pytest.raises(ValueError, match=f"^`steps` {message}"):
+            method(batches, steps=steps)
+    assert next(batches)[0] is IMAGES  # It was not touched.
+
+
 @pytest.mark.parametrize("kind", [">u2", ">f4"])
 def test_arrays_of_another_byte_order_are_taken(kind):
     def trained_on(images, labels):
@@ -1023,6 +1073,15 @@ def test_arrays_of_another_byte_order_are_taken(kind):
 def test_labels_of_another_kind_are_told_how_they_become_classes(labels, remedy):
     with pytest.raises(ValueError, match=f"`labelled` must hold integer.*{remedy}"):
         toy_model().fit(IMAGES, (IMAGES, labels))
+
+
+@pytest.mark.any_backend
+def test_unknown_labels_that_are_allowed_are_not_to_be_left_out():
+    labels = np.array([-1, 0, 3])
+    with pytest.raises(ValueError, match=r"\(-1 where unknown\).*num_classes=3\.$"):
+        check_labels("unlabelled", labels, 3, unknown_allowed=True)
+    with pytest.raises(ValueError, match=r"leave the image out\.$"):
+        check_labels("labelled", labels, 3)
 
 
 def test_one_image_alone_is_told_how_it_becomes_a_batch(trained):

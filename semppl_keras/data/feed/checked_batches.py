@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from semppl_keras.checks import check_integers
 from semppl_keras.data.checks import ImageSpec, check_images
 from semppl_keras.data.feed.batches import Batch
 from semppl_keras.data.feed.explanations import marked
@@ -129,6 +130,7 @@ def checked_inputs(
     Raises:
         ValueError, TypeError: if they do not fit.
     """
+    _check_steps(steps)
     spec = _spec(views, channels, num_classes, soft_labels)
     if isinstance(images, collections.abc.Mapping) and num_classes is None:
         images = named_parts(name, images)[0]
@@ -154,18 +156,38 @@ def checked_inputs(
     )
 
 
-def check_opening(name: str, images: Any, views: Any, channels: int) -> None:
+def check_opening(
+    name: str,
+    images: Any,
+    views: Any,
+    channels: int,
+    *,
+    to_end: bool = False,
+    steps: int | None = None,
+) -> None:
     """Checks an array of images, or the first batches of what can be read again.
 
     Args:
         name, images, views, channels: as for `checked_inputs`; labels and weights that
             come with the images are not looked at.
+        to_end: bool, whether they are read to their end.
+        steps: int or None, how many batches are read in the place of that.
 
     Raises:
-        ValueError, TypeError: if they do not fit.
+        ValueError, TypeError: if they do not fit, or have no end where they are read
+            to it.
     """
+    _check_steps(steps)
     if images is not None and not hasattr(images, "__next__"):
-        make_source(name, images, _spec(views, channels), labelled=False, seed=0)
+        spec = _spec(views, channels)
+        source = make_source(name, images, spec, labelled=False, seed=0)
+        ends = not to_end or steps is not None or not source.endless
+        _check_ends(name, ends, images)
+
+
+def _check_steps(steps: int | None) -> None:
+    if steps is not None:
+        check_integers(1, steps=steps)
 
 
 def _check_ends(name: str, ends: bool, data: Any) -> None:
