@@ -28,7 +28,7 @@ def corruption_errors(
     labels: Any,
     *,
     corruptions: Iterable[str] | None = None,
-    severities: Sequence[int] = SEVERITIES,
+    severities: Iterable[int] = SEVERITIES,
     seed: int = 0,
     verbose: int = 0,
     progress: Progress | None = None,
@@ -53,7 +53,7 @@ def corruption_errors(
         `severities`.
 
     Raises:
-        ValueError: As for `corrupt`; labels or predictions that do not fit.
+        ValueError: As for `corrupt`; no images; labels or predictions that do not fit.
 
     Example:
         >>> errors = corruption_errors(model.predict, x_test, y_test)
@@ -79,7 +79,7 @@ def errors_of_classifiers(
     labels: Any,
     *,
     corruptions: Iterable[str] | None = None,
-    severities: Sequence[int] = SEVERITIES,
+    severities: Iterable[int] = SEVERITIES,
     seed: int = 0,
     verbose: int = 0,
     progress: Progress | None = None,
@@ -102,8 +102,13 @@ def errors_of_classifiers(
         images, dtype = whole_pixels(images)
     else:
         dtype = images.dtype
+    if not len(images):
+        raise ValueError(
+            "`images` must hold at least one image to test on. Received: none."
+        )
     labels, rows = known_rows(labels, "labels", np.arange(len(images)))
     names = CORRUPTIONS if corruptions is None else tuple(corruptions)
+    severities = tuple(severities)
     count = Count(
         "corrupted images to test on",
         len(rows) * len(names) * len(severities),

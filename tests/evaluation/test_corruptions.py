@@ -215,6 +215,16 @@ def test_corruption_errors_of_a_classifier():
         lambda batch: labels, images, labels, severities=(1,), verbose=1
     )
     assert labelled == {name: [0.0] for name in CORRUPTIONS}
+    # Whatever can be gone through once.
+    once = corruption_errors(
+        predict,
+        images,
+        labels,
+        corruptions=iter(["fog", "snow"]),
+        severities=iter([2, 4]),
+        seed=3,
+    )
+    assert once == errors
 
 
 @pytest.mark.any_backend
@@ -316,6 +326,8 @@ def test_errors_with_wrong_input():
     images = _photos(3, 8, 8)
     with pytest.raises(ValueError, match="`labels`.*2 labels for 3 rows"):
         corruption_errors(len, images, np.arange(2))
+    with pytest.raises(ValueError, match="`images` must hold at least one image"):
+        corruption_errors(len, images[:0], np.arange(0))
     with pytest.raises(ValueError, match=r"`predict` must return.*\(2,\) for 3"):
         corruption_errors(lambda batch: np.arange(2), images, np.arange(3))
     with pytest.raises(ValueError, match=r"must be finite.*3 of 3 rows"):
