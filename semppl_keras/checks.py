@@ -102,5 +102,11 @@ def _is_integer(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
+    """Whether it is a finite number, which an array of rank 0 is, too."""
+    if getattr(value, "shape", None) == ():
+        if not hasattr(value, "item") and hasattr(value, "numpy"):
+            value = value.numpy()  # TensorFlow's have no `item`.
+        if hasattr(value, "item"):
+            value = value.item()
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return number and bool(-math.inf < value < math.inf)

@@ -28,7 +28,8 @@ def tempered(probabilities: Any, temperature: float) -> np.ndarray:
 
     Args:
         probabilities: `(N, C)`, finite and not negative.
-        temperature: Positive; above 1 for less certain ones.
+        temperature: Positive, a number or an array of rank 0; above 1 for less certain
+            ones.
 
     Returns:
         `(N, C)` float64, rows that sum to 1.
@@ -41,7 +42,8 @@ def tempered(probabilities: Any, temperature: float) -> np.ndarray:
         array([[0.66666667, 0.33333333]])
     """
     check_positive(temperature=temperature)
-    return _tempered(_logarithms(probabilities), temperature)
+    # Of any framework's array of rank 0, too.
+    return _tempered(_logarithms(probabilities), float(temperature))
 
 
 def fit_temperature(

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from keras import ops
 
 from semppl_keras.evaluation import fit_temperature, match_confidence, tempered
 from semppl_keras.evaluation.choosing import cross_validate, expected_accuracy
@@ -39,9 +40,14 @@ def test_tempered_is_what_dividing_the_logits_does():
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(tempered(shares, 1.7), expected, rtol=1e-9)
     np.testing.assert_allclose(tempered(shares, 1.0), shares, rtol=1e-9)
+    # Of rank 0, as NumPy and the backends have a number.
+    for array in (np.array, ops.convert_to_tensor):
+        of_array = tempered(shares, array(2.0))
+        assert of_array.dtype == "float64"
+        np.testing.assert_array_equal(of_array, tempered(shares, 2.0))
     # A share of nothing stays next to nothing.
     assert tempered([[1.0, 0.0]], 1.0)[0, 1] < 1e-9
-    for wrong in (0.0, -1.0, math.inf, math.nan):
+    for wrong in (0.0, -1.0, math.inf, math.nan, np.array(0), np.array(True)):
         with pytest.raises(ValueError, match="`temperature` must be positive"):
             tempered(shares, wrong)
     with pytest.raises(ValueError, match="must not be negative"):
