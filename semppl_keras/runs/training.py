@@ -93,7 +93,10 @@ def train(
             `PRETRAINED_STEPS` with a pretrained backbone, of which 0 measures it alone.
         minutes: How long the whole run may take, in place of `epochs`: as many steps
             are trained as fit, by the speed of the first ones, which are thrown away.
-            What is found is kept, and what `resume` goes on with.
+            What is found is kept, and what `resume` goes on with. Where they are too
+            few for any training of SemPPL, the run ends without it, with `epochs` 0 and
+            classifiers of what there is by then, and says so; `from_run` goes on from
+            it.
         batch_size: Unlabelled images per step, at least 2. None for the recipe's.
         learning_rate: Its peak. None for the recipe's.
         seed: At least 0; draws split, labels, weights and views. None for 0.
@@ -107,9 +110,10 @@ def train(
         out: Run folder to write. None for one in "runs", named after the rest.
         checkpoint_minutes: So often there is a checkpoint within an epoch. None for
             `callbacks.defaults.CHECKPOINT_MINUTES`.
-        log: What follows the training of SemPPL beside the run folder: "wandb",
-            "mlflow" or "tensorboard" (its steps, too), where it is installed. None for
-            nothing; a run that goes on is asked again.
+        log: What follows the run beside its folder: "wandb", "mlflow" or "tensorboard"
+            (its steps, too), where it is installed. It gets the settings, the epochs of
+            SemPPL, if there are any, and what is measured in the end. None for nothing;
+            a run that goes on is asked again.
         resume: Folder of a run to go on with; True for `out`.
         from_run: Folder of a finished run, from whose network and labels a new run in
             `out` goes on: `labelled` are further labels, of which the later count, and
@@ -124,7 +128,8 @@ def train(
         `TrainedRun`: the dict that `metrics.json` holds, and the folder.
 
     Raises:
-        RunError: A value is wrong, or what was asked for cannot be done.
+        RunError: A value is wrong, or what was asked for cannot be done. Too few
+            `minutes` are no error, see there.
         TypeError: A value is of the wrong kind.
         KeyboardInterrupt: On Ctrl-C, in training once the step is done and saved.
 
