@@ -76,10 +76,17 @@ def test_few_bytes_that_would_be_many_parts_are_refused():
         picture_of(_SVG.format(_TENS).encode(), 8)
 
 
-def test_names_for_texts_are_for_files_of_a_usual_size():
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_names_for_texts_are_for_files_of_a_usual_size(encoding):
+    head = f'\ufeff<?xml version="1.0" encoding="{encoding[:6]}"?>'
     entity = '<!DOCTYPE svg [<!ENTITY colour "blue">]>'
     drawing = _SVG.format('<rect width="8" height="8" fill="&colour;"/>{}')
-    assert picture_of((entity + drawing.format("")).encode(), 8)
-    large = entity + drawing.format(" " * MOST_BYTES_WITH_ENTITIES)
+    assert picture_of((head + entity + drawing.format("")).encode(encoding), 8)
+    large = head + entity + drawing.format(" " * MOST_BYTES_WITH_ENTITIES)
     with pytest.raises(ValueError, match="names stand for texts"):
-        picture_of(large.encode(), 8)
+        picture_of(large.encode(encoding), 8)
+
+
+def test_large_files_may_speak_of_names_for_texts():
+    large = "<!-- <!ENTITY -->" + _SVG.format(" " * MOST_BYTES_WITH_ENTITIES)
+    assert picture_of(large.encode(), 8)

@@ -5,17 +5,20 @@ references to references can be more parts than any memory holds. That is counte
 on every system; of the memory that is taken in the end only Linux knows a limit.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 # Parts that are drawn take less than a KB each: together less than a GB.
 MOST_PARTS = 1_000_000
 # What a short name stands for is written out wherever it stands, up to a hundred times
 # the file (which Expat sees to): of a larger file that may be too much.
 MOST_BYTES_WITH_ENTITIES = 1_000_000
-_ENTITY = b"<!ENTITY"
+# Bytes that are read at once while such names are looked for.
+_PIECE = 1 << 16
 
 # Shown where something refers to them alone.
 _DEFINITIONS = frozenset(
@@ -50,11 +53,37 @@ def check_entities(content: bytes) -> None:
     Args:
         content: What the file of a drawing has.
     """
-    if len(content) > MOST_BYTES_WITH_ENTITIES and _ENTITY in content:
+    if len(content) > MOST_BYTES_WITH_ENTITIES and _declares_entities(content):
         raise ValueError(
             f"it is an SVG of more than {MOST_BYTES_WITH_ENTITIES:,} bytes in which "
             "names stand for texts (ENTITY)"
         )
+
+
+class _Enough(Exception):
+    """Ends a look into XML."""
+
+
+def _declares_entities(content: bytes) -> bool:
+    """Asks what reads the file, which knows more encodings than one."""
+    names = []
+
+    def declared(name: str, *told: Any) -> None:
+        names.append(name)
+        raise _Enough
+
+    def begun(*told: Any) -> None:
+        # Names are declared before the first element.
+        raise _Enough
+
+    parser = expat.ParserCreate()
+    parser.EntityDeclHandler = declared
+    parser.StartElementHandler = begun
+    # Of what is no XML the reason is told where all of it is read.
+    with contextlib.suppress(_Enough, expat.ExpatError):
+        for start in range(0, len(content), _PIECE):
+            parser.Parse(content[start : start + _PIECE])
+    return bool(names)
 
 
 def check_parts(root: ElementTree.Element) -> None:
