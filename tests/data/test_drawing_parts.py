@@ -24,6 +24,8 @@ def _count(inside):
 
 
 _MARKER = '<marker id="m"><path/></marker>'
+_LINE = '<path d="M0 0L1 1 2 2" {}/>'
+_PLAIN = _LINE.format("")
 
 
 @pytest.mark.parametrize(
@@ -38,8 +40,28 @@ _MARKER = '<marker id="m"><path/></marker>'
         ('<use href="#none"/><use href="other.svg#a"/>', 3),
         ('<g id="a"><use href="#a"/></g>', 3),
         # At each corner of a line, and at its ends alone.
-        (_MARKER + '<path d="M0 0L1 1 2 2" marker-mid="url(#m)"/>', 2 + 2 + 3 * 2),
-        (_MARKER + '<path d="M0 0L1 1 2 2" marker-end="url(#m)"/>', 2 + 2),
+        (_MARKER + _LINE.format('marker-mid="url(#m)"'), 2 + 2 + 3 * 2),
+        (_MARKER + _LINE.format('marker-end="url(#m)"'), 2 + 2),
+        (_MARKER + _LINE.format('marker-mid="none"'), 2),
+        # Of the lines those that have markers themselves,
+        (_MARKER + _LINE.format('style="marker: url(#m)"') + 9 * _PLAIN, 11 + 8),
+        # by what they are in, or are used by,
+        (_MARKER + f'<g marker-mid="url(#m)">{_PLAIN}</g>' + _PLAIN, 4 + 8),
+        (
+            _MARKER
+            + _LINE.format('id="a"')
+            + '<g marker-mid="url(#m)"><use href="#a"/></g>',
+            (1 + 6) + (1 + 2 + 1 + 1 + 6) + 1,
+        ),
+        # or by a rule.
+        (
+            "<style>.a {marker-mid: url(#m)} .b {marker-end: url(#m)}</style>"
+            + _MARKER
+            + _LINE.format('class="a"')
+            + _LINE.format('class="b"')
+            + _PLAIN,
+            4 + 2 * 2 + 6,
+        ),
     ],
 )
 def test_parts_stand_wherever_they_are_shown(inside, parts):
@@ -56,6 +78,11 @@ def test_parts_stand_wherever_they_are_shown(inside, parts):
         ("svg > .a:hover", 1),
         ("#p", 1),
         (".b", 0),
+        ("path#p", 1),
+        ("g#p", 0),
+        (".c.a", 1),
+        (".a.b", 0),
+        ("#p.a", 0),
     ],
 )
 def test_style_sheets_show_things(selector, times):
@@ -63,6 +90,15 @@ def test_style_sheets_show_things(selector, times):
     mask = '<mask id="m"><rect/></mask>'
     inside = '<g class="c a"/><path id="p"/>'
     assert _count(style + mask + inside) == 3 + 2 * times
+
+
+def test_many_rules_are_each_for_their_own():
+    """Trying each of them on each part would take minutes."""
+    many = 20_000
+    rules = "".join(f"#p{i}, path.a.c{i} {{mask: url(#m)}}" for i in range(many))
+    paths = "".join(f'<path id="p{i}" class="a c{i}"/>' for i in range(many))
+    mask = '<mask id="m"><rect/></mask>'
+    assert _count(f"<style>{rules}</style>{mask}{paths}") == 1 + many + 2 * 2 * many
 
 
 def test_references_may_be_as_deep_as_they_like():
