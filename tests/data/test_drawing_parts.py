@@ -24,6 +24,8 @@ def _count(inside):
 
 
 _MARKER = '<marker id="m"><path/></marker>'
+_LINE = '<path d="M0 0L1 1 2 2" {}/>'
+_PLAIN = _LINE.format("")
 
 
 @pytest.mark.parametrize(
@@ -38,8 +40,28 @@ _MARKER = '<marker id="m"><path/></marker>'
         ('<use href="#none"/><use href="other.svg#a"/>', 3),
         ('<g id="a"><use href="#a"/></g>', 3),
         # At each corner of a line, and at its ends alone.
-        (_MARKER + '<path d="M0 0L1 1 2 2" marker-mid="url(#m)"/>', 2 + 2 + 3 * 2),
-        (_MARKER + '<path d="M0 0L1 1 2 2" marker-end="url(#m)"/>', 2 + 2),
+        (_MARKER + _LINE.format('marker-mid="url(#m)"'), 2 + 2 + 3 * 2),
+        (_MARKER + _LINE.format('marker-end="url(#m)"'), 2 + 2),
+        (_MARKER + _LINE.format('marker-mid="none"'), 2),
+        # Of the lines those that have markers themselves,
+        (_MARKER + _LINE.format('style="marker: url(#m)"') + 9 * _PLAIN, 11 + 8),
+        # by what they are in, or are used by,
+        (_MARKER + f'<g marker-mid="url(#m)">{_PLAIN}</g>' + _PLAIN, 4 + 8),
+        (
+            _MARKER
+            + _LINE.format('id="a"')
+            + '<g marker-mid="url(#m)"><use href="#a"/></g>',
+            (1 + 6) + (1 + 2 + 1 + 1 + 6) + 1,
+        ),
+        # or by a rule.
+        (
+            "<style>.a {marker-mid: url(#m)} .b {marker-end: url(#m)}</style>"
+            + _MARKER
+            + _LINE.format('class="a"')
+            + _LINE.format('class="b"')
+            + _PLAIN,
+            4 + 2 * 2 + 6,
+        ),
     ],
 )
 def test_parts_stand_wherever_they_are_shown(inside, parts):
@@ -56,6 +78,11 @@ def test_parts_stand_wherever_they_are_shown(inside, parts):
         ("svg > .a:hover", 1),
         ("#p", 1),
         (".b", 0),
+        ("path#p", 1),
+        ("g#p", 0),
+        (".c.a", 1),
+        (".a.b", 0),
+        ("#p.a", 0),
     ],
 )
 def test_style_sheets_show_things(selector, times):
@@ -63,6 +90,15 @@ def test_style_sheets_show_things(selector, times):
     mask = '<mask id="m"><rect/></mask>'
     inside = '<g class="c a"/><path id="p"/>'
     assert _count(style + mask + inside) == 3 + 2 * times
+
+
+def test_many_rules_are_each_for_their_own():
+    """Trying each of them on each part would take minutes."""
+    many = 20_000
+    rules = "".join(f"#p{i}, path.a.c{i} {{mask: url(#m)}}" for i in range(many))
+    paths = "".join(f'<path id="p{i}" class="a c{i}"/>' for i in range(many))
+    mask = '<mask id="m"><rect/></mask>'
+    assert _count(f"<style>{rules}</style>{mask}{paths}") == 1 + many + 2 * 2 * many
 
 
 def test_references_may_be_as_deep_as_they_like():
@@ -76,10 +112,17 @@ def test_few_bytes_that_would_be_many_parts_are_refused():
         picture_of(_SVG.format(_TENS).encode(), 8)
 
 
-def test_names_for_texts_are_for_files_of_a_usual_size():
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_names_for_texts_are_for_files_of_a_usual_size(encoding):
+    head = f'\ufeff<?xml version="1.0" encoding="{encoding[:6]}"?>'
     entity = '<!DOCTYPE svg [<!ENTITY colour "blue">]>'
     drawing = _SVG.format('<rect width="8" height="8" fill="&colour;"/>{}')
-    assert picture_of((entity + drawing.format("")).encode(), 8)
-    large = entity + drawing.format(" " * MOST_BYTES_WITH_ENTITIES)
+    assert picture_of((head + entity + drawing.format("")).encode(encoding), 8)
+    large = head + entity + drawing.format(" " * MOST_BYTES_WITH_ENTITIES)
     with pytest.raises(ValueError, match="names stand for texts"):
-        picture_of(large.encode(), 8)
+        picture_of(large.encode(encoding), 8)
+
+
+def test_large_files_may_speak_of_names_for_texts():
+    large = "<!-- <!ENTITY -->" + _SVG.format(" " * MOST_BYTES_WITH_ENTITIES)
+    assert picture_of(large.encode(), 8)

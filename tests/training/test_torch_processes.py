@@ -1,5 +1,8 @@
 """What several processes on torch refuse, and what one does without the others."""
 
+import contextlib
+import types
+
 import distributed_training
 import keras
 import numpy as np
@@ -124,8 +127,22 @@ if keras.backend.backend() == "torch":
             assert total.dtype == value.dtype
             torch.testing.assert_close(total, value)
 
-    @pytest.mark.parametrize("passes", [1, 2])
-    def test_gradients_are_sent_during_the_backward_pass(alone, monkeypatch, passes):
+    class Optimizer:
+        """Keeps the first number of each gradient that it is given."""
+
+        def __init__(self):
+            self.given = []
+
+        def apply(self, grads, variables=None):
+            self.given.append([None if grad is None else grad[0] for grad in grads])
+
+    def variable_of(number):
+        """As large as what is sent at once."""
+        return keras.Variable(np.full(2**23, number, "float32"))
+
+    @pytest.fixture
+    def sendings(alone, monkeypatch):
+        """A list to which each sending adds a word."""
         events, all_reduce = [], distributed.all_reduce
 
         def sent(values, **options):
@@ -133,29 +150,61 @@ if keras.backend.backend() == "torch":
             return all_reduce(values, **options)
 
         monkeypatch.setattr(distributed, "all_reduce", sent)
+        return events
 
-        class Optimizer:
-            def apply(self, grads, variables=None):
-                events.append([None if grad is None else grad[0] for grad in grads])
-
-        # Each of them as large as what is sent at once.
-        first, second = (
-            keras.Variable(np.full(2**23, number, "float32")) for number in (2, 3)
-        )
+    @pytest.mark.parametrize("passes", [1, 2])
+    def test_gradients_are_sent_during_the_backward_pass(sendings, passes):
+        first, second = variable_of(2), variable_of(3)
         optimizer = Optimizer()
         with torch_sums.gradients_added_up_first(optimizer, [first, second]):
             for _ in range(passes):
                 below = first.value * 5.0
-                below.register_hook(lambda gradient: events.append("below"))
+                below.register_hook(lambda gradient: sendings.append("below"))
                 (below * second.value).sum().backward()
             optimizer.apply([second.value.grad, None, first.value.grad])
         once = ["sent", "below", "sent"]
         # What a second pass has added to is sent again.
         again = ["sent", "sent"] if passes == 2 else []
-        assert events == [*once * passes, *again, [10 * passes, None, 15 * passes]]
+        assert sendings == [*once * passes, *again]
+        assert optimizer.given == [[10 * passes, None, 15 * passes]]
+
+    def test_gradients_that_a_step_changes_in_place_are_sent_again(sendings):
+        # One is sent at once, the other one waits for more.
+        large, small = variable_of(2), keras.Variable(np.full(1, 3, "float32"))
+        optimizer = Optimizer()
+        with torch_sums.gradients_added_up_first(optimizer, [large, small]):
+            (large.value.sum() * 4.0 + small.value.sum() * 8.0).backward()
+            gradients = [large.value.grad, small.value.grad]
+            torch.nn.utils.clip_grad_value_([large.value, small.value], 1.0)
+            optimizer.apply(gradients)
+        assert optimizer.given == [[1, 1]]
+
+    def test_what_is_frozen_in_torch_has_no_gradient(sendings):
+        frozen, free = variable_of(2), variable_of(3)
+        frozen.value.requires_grad_(False)
+        optimizer = Optimizer()
+        with torch_sums.gradients_added_up_first(optimizer, [frozen, free]):
+            (frozen.value * free.value).sum().backward()
+            optimizer.apply([frozen.value.grad, free.value.grad])
+        assert optimizer.given == [[None, 2]]
+        assert sendings == ["sent"]
+
+    @pytest.mark.parametrize("where", ["before", "within", "nowhere"])
+    def test_nothing_is_sent_after_a_step_even_if_it_failed(sendings, where):
+        variable, optimizer = variable_of(2), Optimizer()
+        # What is computed has no gradient of its own to wait for.
+        computed = types.SimpleNamespace(value=variable.value * 2.0)
+        variables = [variable, computed] if where == "before" else [variable]
+        with (
+            contextlib.suppress(RuntimeError),
+            torch_sums.gradients_added_up_first(optimizer, variables),
+        ):
+            assert where != "before"
+            if where == "within":
+                raise RuntimeError
+        variable.value.sum().backward()
+        assert sendings == []
         assert "apply" not in vars(optimizer)
-        (first.value * second.value).sum().backward()
-        assert len(events) == len(once) * passes + len(again) + 1
 
     def test_what_is_summed_has_the_gradients_of_all(alone, monkeypatch):
         monkeypatch.setattr(

@@ -54,7 +54,7 @@ def shares(values: Any) -> Any:
 def whole_loss(share: Any) -> Any:
     """The sum of the replicas' shares of a loss; its gradient is the own share's.
 
-    Those of the weights are added up afterwards.
+    Those of the weights are added up as the backward pass goes on.
     """
     return _WholeLoss.apply(share)
 

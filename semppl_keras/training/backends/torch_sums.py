@@ -37,25 +37,26 @@ def gradients_added_up_first(
     def apply_total(grads: Sequence[Any], trainable_variables: Any = None) -> None:
         known = [grad for grad in grads if grad is not None]
         sent = {id(grad): total for grad, total in sums.taken()}
-        if len(sums.values) != len(sent) or sent.keys() != {*map(id, known)}:
-            # Others than were sent, or a second backward pass has added to them.
+        if sums.changed() or sent.keys() != {*map(id, known)}:
+            # Others than were sent, or they have changed since: a second backward pass
+            # has added to them, or a step of one's own clips them. All processes find
+            # so or none does, as they run one program: what changes gradients changes
+            # them everywhere, by a factor of 1 where they are small enough.
             sent = dict(zip(map(id, known), added_up(known), strict=True))
         total = [None if grad is None else sent[id(grad)] for grad in grads]
         apply(total, trainable_variables)
 
-    hooks = [
-        variable.value.register_post_accumulate_grad_hook(
-            lambda parameter: sums.add(parameter.grad)
-        )
-        for variable in variables
-    ]
-    vars(optimizer)["apply"] = apply_total
-    try:
+    with contextlib.ExitStack() as undone:
+        for variable in variables:
+            # Those of a wrapped module may be frozen in torch alone: they have none.
+            if variable.value.requires_grad:
+                hook = variable.value.register_post_accumulate_grad_hook(
+                    lambda parameter: sums.add(parameter.grad)
+                )
+                undone.callback(hook.remove)
+        vars(optimizer)["apply"] = apply_total
+        undone.callback(vars(optimizer).pop, "apply")
         yield
-    finally:
-        vars(optimizer).pop("apply")
-        for hook in hooks:
-            hook.remove()
 
 
 @contextlib.contextmanager
@@ -87,14 +88,10 @@ def added_up(values: Iterable[torch.Tensor]) -> list[torch.Tensor]:
 
 class _Sums:
     """The sums over the processes of tensors that come one by one, the same ones in
-    each of them and in one order; sent in buckets of one type, of some size.
-
-    Attributes:
-        values: those that have come, in their order.
-    """
+    each of them and in one order; sent in buckets of one type, of some size."""
 
     def __init__(self) -> None:
-        self.values: list[torch.Tensor] = []
+        self._versions: list[tuple[torch.Tensor, int]] = []
         self._bucket: list[torch.Tensor] = []
         self._sent: list[tuple[list[torch.Tensor], torch.Tensor, Any]] = []
 
@@ -102,7 +99,7 @@ class _Sums:
     def add(self, value: torch.Tensor) -> None:
         if self._bucket and value.dtype != self._bucket[0].dtype:
             self._send()
-        self.values.append(value)
+        self._versions.append((value, value._version))
         self._bucket.append(value)
         if sum(each.nbytes for each in self._bucket) >= _BUCKET:
             self._send()
@@ -121,6 +118,10 @@ class _Sums:
                 for part, value in zip(parts, bucket, strict=True)
             ]
         return totals
+
+    def changed(self) -> bool:
+        """Whether any was changed in place since it came, which torch counts."""
+        return any(value._version != version for value, version in self._versions)
 
     def _send(self) -> None:
         joined = torch.cat([value.reshape(-1) for value in self._bucket])
