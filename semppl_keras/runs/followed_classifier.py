@@ -11,7 +11,7 @@ from semppl_keras.runs.final_figures import Figure, final_figures
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.options.classifier import ClassifierOptions
 from semppl_keras.runs.results.trained_classifier import TrainedClassifier
-from semppl_keras.runs.tracker import Place, Tracker
+from semppl_keras.runs.tracker import OF_CLASSIFIER, Place, Tracker
 from semppl_keras.runs.trackers import forget, tracked
 
 # How it is trained does not depend on these.
@@ -45,7 +45,7 @@ def followed(
     digest = hashlib.blake2b(text).hexdigest()[:_DIGITS]
     folder = pathlib.Path(options.out or finished.folder)
     logs = folder / "logs" / f"{command}_{digest}"
-    place = Place(logs=logs, title=f"{folder.name}_{logs.name}")
+    place = Place(logs=logs, title=f"{folder.name}_{logs.name}", kept=OF_CLASSIFIER)
     with tracked(options.log, place, settings) as tracker:
         yield tracker
     # The next is another one.

@@ -97,7 +97,7 @@ from semppl_keras.runs.settings import (
 from semppl_keras.runs.skipped_files import write_skipped
 from semppl_keras.runs.streaming import told_found
 from semppl_keras.runs.telling import tell, verbose_as
-from semppl_keras.runs.tracker import Place
+from semppl_keras.runs.tracker import OF_RUN, Place
 from semppl_keras.runs.trackers import check_tracker, tracked
 from semppl_keras.runs.tuned import (
     CHECKPOINTS,
@@ -118,7 +118,7 @@ def train_with(options: TrainOptions) -> TrainedRun:
     options = with_listed(options)
     folder = run_folder(options)
     check_can_write(folder, folder=True)
-    check_tracker(options.log)
+    check_tracker(options.log, OF_RUN)
     if options.resume and not folder.is_dir():
         # Nothing is made where there is no run.
         settings_of(folder, options)
