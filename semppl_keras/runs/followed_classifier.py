@@ -7,6 +7,7 @@ import json
 import pathlib
 from collections.abc import Iterator
 
+from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.runs.final_figures import Figure, final_figures
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.options.classifier import ClassifierOptions
@@ -40,7 +41,12 @@ def followed(
     settings = {
         "command": command,
         **{name: settings[name] for name in settings if name not in _OF_NO_TRAINING},
+        # A training goes on where these are called otherwise, or from elsewhere.
+        "run": str(pathlib.Path(options.run).resolve()),
     }
+    teacher = settings.get("classifier")
+    if teacher is not None and teacher not in TITLES:
+        settings["classifier"] = str(pathlib.Path(teacher).resolve())
     text = json.dumps(settings, sort_keys=True).encode(errors="surrogateescape")
     digest = hashlib.blake2b(text).hexdigest()[:_DIGITS]
     folder = pathlib.Path(options.out or finished.folder)

@@ -1,6 +1,7 @@
 """What TensorBoard shows of a training, beside the epochs that a run writes itself."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,6 +42,8 @@ def followed_by_tensorboard(
     @survived
     def log(values: dict[str, float], epoch: int) -> None:
         if not files:
+            # Of the same training before, whose epochs are superseded, too.
+            shutil.rmtree(place.logs / _LAST, ignore_errors=True)
             files.append(EventFile(place.logs / _TRAIN, epoch))
         for name, value in values.items():
             files[0].add_scalar(f"epoch_{name}", value, epoch)
