@@ -108,6 +108,7 @@ from semppl_keras.runs.tuned import (
 )
 from semppl_keras.runs.whole_files import save_model, whole_file, write_json
 from semppl_keras.runs.without_semppl import (
+    begins_without_any,
     ends_without_semppl,
     unless_no_time_is_left,
 )
@@ -224,6 +225,8 @@ def _run(
     if goes_on(settings) or options.photos is not None:
         # It is all here that it needs of the other run, or knows where its images are.
         write_run_files(folder, settings, data)
+    if budget is None and not has_learned and not recipe.from_weights:
+        begins_without_any(folder, settings, data)
     frozen: Frozen | None = None
     tuned: dict[str, Candidate] = {}
     if recipe.from_weights:
