@@ -17,6 +17,12 @@ TITLES = {
     "pixels": "logistic regression on pixels",
 }
 
+# Where the features are those of a network as it was made, at random.
+UNTRAINED = {
+    "frozen_propagation": "propagation on untrained features",
+    "frozen_linear": "logistic regression on untrained features",
+}
+
 # Their features were trained with the labels that they are measured by.
 TRAINED = frozenset(
     (
@@ -33,3 +39,17 @@ TRAINED = frozenset(
 
 # What one of these contains that knew no labels.
 CONTAINED = {"combined": "patches"}
+
+
+def title(name: str, *, untrained: bool = False) -> str:
+    """What a classifier is called.
+
+    Args:
+        name: One of `TITLES`.
+        untrained: Whether its run's network is as it was made, at random.
+
+    Example:
+        >>> title("frozen_linear", untrained=True)
+        'logistic regression on untrained features'
+    """
+    return (untrained and UNTRAINED.get(name)) or TITLES[name]

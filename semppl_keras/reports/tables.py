@@ -1,5 +1,6 @@
 """Results as tables: of a training, of an evaluation, of the mean over several."""
 
+import functools
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ import numpy as np
 
 from semppl_keras.data import dataset, dataset_name
 from semppl_keras.evaluation import confidence_interval
-from semppl_keras.evaluation.classifier_titles import CONTAINED, TITLES, TRAINED
+from semppl_keras.evaluation.classifier_titles import CONTAINED, TRAINED, title
 from semppl_keras.reports.shown import shown
 
 # Without test images: by classifier what its row is called.
@@ -45,6 +46,11 @@ _TESTED = (
     ("SemPPL, student of propagation", "student_accuracy", "student"),
     ("SemPPL, consistency training", "consistency_accuracy", "consistency"),
 )
+
+
+def _called(row: str, metrics: Mapping[str, Any]) -> str:
+    """A row's name; what has no training at all is not called frozen."""
+    return row.replace("frozen,", "untrained,") if metrics.get("untrained") else row
 
 
 def format_run(metrics: Mapping[str, Any], folder: str | os.PathLike[str]) -> str:
@@ -125,7 +131,7 @@ def _test_lines(metrics: Mapping[str, Any]) -> list[str]:
     ]
     head = f"  accuracy on {metrics['num_test']:,} test images"
     return [f"{head:<47}{'balanced':>10}" if balanced else head] + [
-        _run_row(what, metrics[accuracy], note, of_classes)
+        _run_row(_called(what, metrics), metrics[accuracy], note, of_classes)
         for what, accuracy, of_classes, note in rows
         if metrics.get(accuracy) is not None
     ]
@@ -165,7 +171,8 @@ def _label_lines(metrics: Mapping[str, Any]) -> list[str]:
             note = f"standard error {known[name]['std_error']:.1%}"
             if name in TRAINED:
                 note += ", without what knowing these labels flatters it by"
-            lines.append(_run_row(_ROWS[name], known[name]["mean"], note))
+            row = _called(_ROWS[name], metrics)
+            lines.append(_run_row(row, known[name]["mean"], note))
     return lines
 
 
@@ -204,18 +211,19 @@ def chosen_by(metrics: Mapping[str, Any]) -> str:
     """
     name = metrics["classifier"]
     by_name = metrics["classifier_cv_accuracies"]
+    called = functools.partial(title, untrained=metrics.get("untrained", False))
     own = by_name.get(name)
     if own is None:
         return (
-            f"{TITLES[name]}, which is expected to be the best: too few labels to "
+            f"{called(name)}, which is expected to be the best: too few labels to "
             "measure it by"
         )
     part = CONTAINED.get(name, "")
     if (of_part := by_name.get(part)) is not None:
         # By this one it was compared: its own is flattered.
         return (
-            f"{TITLES[name]}, {of_part['mean']:.1%} by cross-validation on the labels "
-            f"for a part of them, {TITLES[part]}"
+            f"{called(name)}, {of_part['mean']:.1%} by cross-validation on the labels "
+            f"for a part of them, {called(part)}"
         )
     kind = name in TRAINED
     others = {
@@ -227,11 +235,11 @@ def chosen_by(metrics: Mapping[str, Any]) -> str:
         for other, one in by_name.items()
         if one is not None and other != name
     }
-    told = f"{TITLES[name]}, {own['mean']:.1%} by cross-validation on the labels"
+    told = f"{called(name)}, {own['mean']:.1%} by cross-validation on the labels"
     if not others:
         return told
     best = max(others, key=lambda other: others[other])
-    return f"{told} ({TITLES[best]}: {others[best]:.1%})"
+    return f"{told} ({called(best)}: {others[best]:.1%})"
 
 
 def _pseudo_label_lines(pseudo_labels: Mapping[str, Any] | None) -> list[str]:

@@ -44,7 +44,7 @@ from semppl_keras.runs.safety.lock import locked
 from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.teaching_rounds import teach_in_rounds
 from semppl_keras.runs.telling import told
-from semppl_keras.runs.tracker import Tracker
+from semppl_keras.runs.tracker import OF_CLASSIFIER, Tracker
 from semppl_keras.runs.trackers import check_tracker
 
 
@@ -398,7 +398,7 @@ def distil_with(options: DistillationOptions) -> TrainedClassifier:
 def _run_to_train(options: ClassifierOptions) -> Iterator[FinishedRun]:
     """The run; nothing else writes to the folder of the classifier meanwhile."""
     check_can_write(options.out, folder=True)
-    check_tracker(options.log)
+    check_tracker(options.log, OF_CLASSIFIER)
     finished = FinishedRun(options.run, trust=options.trust, photos=options.photos)
     finished.check_can_be_written(options.out)
     with locked(pathlib.Path(options.out or finished.folder)):

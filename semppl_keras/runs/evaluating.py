@@ -151,6 +151,7 @@ def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
             task,
             classifier=_classifier(finished, task, options),
             is_trained=finished.is_trained,
+            untrained=finished.is_untrained,
             seed=seed,
             fine_tune=options.fine_tune,
             from_layer=options.from_layer,

@@ -20,6 +20,7 @@ _SETTINGS = frozenset(
         "seed",
         "settings",
         "steps_per_epoch",
+        "untrained",
         "versions",
     )
 )

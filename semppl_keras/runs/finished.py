@@ -10,7 +10,7 @@ from typing import Any
 
 from semppl_keras.data import Dataset, FewLabels
 from semppl_keras.evaluation import fit_probe
-from semppl_keras.evaluation.classifier_titles import TITLES
+from semppl_keras.evaluation.classifier_titles import TITLES, title
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_classifier
 from semppl_keras.networks.calibrated import calibrated_classifier
 from semppl_keras.pretraining import Pretraining, SemPPL
@@ -211,7 +211,7 @@ class FinishedRun:
             temperature = self.temperature(chosen) if calibrated else None
             if temperature is not None:
                 named = calibrated_classifier(named, temperature)
-            return named, TITLES[str(chosen)]
+            return named, title(str(chosen), untrained=self.is_untrained)
         path = pathlib.Path(chosen)
         classifier = load_classifier(
             path, self.named, self.class_names, self.channels, trust=self.trust
@@ -251,10 +251,9 @@ class FinishedRun:
         what = str(chosen)
         own = self.metrics["classifier_cv_accuracies"].get(what)
         measured = "" if own is None else f", {own['mean']:.1%}"
-        tell(
-            f"Classifier: {TITLES.get(what, what)}{measured}. The labels would have "
-            f"chosen: {by_labels}"
-        )
+        if what in TITLES:
+            what = title(what, untrained=self.is_untrained)
+        tell(f"Classifier: {what}{measured}. The labels would have chosen: {by_labels}")
 
     def _usual(self) -> str | pathlib.Path:
         """The name, or the path, of the classifier that is taken where none is named.
@@ -304,6 +303,11 @@ class FinishedRun:
     def is_trained(self) -> bool:
         """Whether its network is another than it was in the beginning."""
         return self.settings["epochs"] > 0 or goes_on(self.settings)
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether its network is as it was made, at random."""
+        return bool(self.metrics.get("untrained"))
 
     @property
     def classifier_names(self) -> list[str]:

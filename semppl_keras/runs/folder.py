@@ -45,6 +45,8 @@ _METRICS = {
     "pseudo_labels": Entry(dict | None, optional=True),
     "cross_validated": dict | None,
     "versions": dict,
+    # That the network is as it was made, at random.
+    "untrained": Entry(bool, optional=True),
 }
 _TEST_METRICS = {
     "supervised_accuracy": number(0, 1),

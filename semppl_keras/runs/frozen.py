@@ -35,11 +35,13 @@ class Frozen:
         knn_accuracy: Of weighted nearest neighbours, or None without test images.
         candidates: By name.
         features: What it was measured on; None where it was measured before.
+        untrained: Whether it is as it was made, at random.
     """
 
     knn_accuracy: float | None
     candidates: dict[str, Candidate]
     features: Embedded | None = None
+    untrained: bool = False
 
     def metrics(self) -> dict[str, Any]:
         """What `metrics.json` holds of it."""
@@ -59,6 +61,7 @@ def measure_frozen(
     settings: Mapping[str, Any],
     *,
     keep_network: bool,
+    untrained: bool = False,
 ) -> Frozen:
     """Measures a frozen network with classifiers of its features, and keeps these.
 
@@ -69,11 +72,12 @@ def measure_frozen(
         settings: What `run.json` is to hold.
         keep_network: Whether the network is saved, too, since it is going to change;
             a file that the run has a copy of already is not.
+        untrained: Whether it is as it was made, at random.
 
     Returns:
         `Frozen`.
     """
-    tell("Measuring the frozen backbone ...")
+    tell(f"Measuring the {'untrained network' if untrained else 'frozen backbone'} ...")
     seed = settings["seed"]
     of = embedded_by(embedder, data, seed=seed)
     if settings.get("strangers"):
@@ -98,7 +102,7 @@ def measure_frozen(
     if keep_network and not (folder / BACKBONE).exists():
         save_model(embedder, folder / FROZEN)
     write_note(folder / _NOTE, settings["labels"], candidates, knn)
-    return Frozen(knn, candidates, of)
+    return Frozen(knn, candidates, of, untrained)
 
 
 def frozen_before(folder: pathlib.Path, settings: Mapping[str, Any]) -> Frozen | None:

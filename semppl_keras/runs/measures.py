@@ -267,6 +267,7 @@ def measure(
     *,
     classifier: tuple[ImageClassifier, str] | None = None,
     is_trained: bool = True,
+    untrained: bool = False,
     seed: int = 0,
     fine_tune: bool = False,
     from_layer: int | None = None,
@@ -283,6 +284,7 @@ def measure(
         task: `Task`.
         classifier: That of the run, and what it is called, to be measured, too.
         is_trained: Whether the model has been trained.
+        untrained: Whether it is as it was made, at random, and called so.
         seed: Of cross-validation, fine-tuning and corruptions.
         fine_tune: Whether to fine-tune a copy of the network, too.
         from_layer: On what, as `FineTuner` takes it.
@@ -296,7 +298,9 @@ def measure(
         `mean_corruption_error`, in percent of that of logistic regression on the
         labelled pixels (None where a corruption leaves that without an error).
     """
-    method = type(model).__name__ if is_trained else "frozen"
+    method = type(model).__name__
+    if not is_trained:
+        method = "untrained" if untrained else "frozen"
     classes = len(task.class_names)
     shares: dict[str, np.ndarray] = {}
     rows: dict[str, dict[str, Any]] = {}

@@ -25,7 +25,7 @@ from semppl_keras.runs.run_files import RunFiles
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.settings import schedule_of
 from semppl_keras.runs.telling import tell
-from semppl_keras.runs.trackers import Tracker
+from semppl_keras.runs.tracker import Tracker
 from semppl_keras.runs.training_checks import (
     check_enough_images,
     check_enough_steps,

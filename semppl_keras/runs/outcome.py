@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from semppl_keras.data import FewLabels
-from semppl_keras.evaluation.classifier_titles import TITLES, TRAINED
+from semppl_keras.evaluation.classifier_titles import TRAINED, title
 from semppl_keras.networks import ImageEmbedder
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.recipes import Recipe
@@ -95,7 +95,12 @@ def frozen_of(
     trains = settings["epochs"] > 0 or goes_on(settings)
     copied = goes_on(settings) and (folder / FROZEN).is_file()
     return measure_frozen(
-        folder, embedder, data, settings, keep_network=trains and not copied
+        folder,
+        embedder,
+        data,
+        settings,
+        keep_network=trains and not copied,
+        untrained=not recipe.from_weights,
     )
 
 
@@ -143,6 +148,7 @@ def outcome_of(
     tell("Measuring, and training the supervised-only baseline ...")
     seed = settings["seed"]
     candidates: dict[str, Candidate] = {}
+    untrained = frozen is not None and frozen.untrained
     if frozen is not None:
         candidates |= {**frozen.candidates, **tuned}
     if of is None:
@@ -180,9 +186,9 @@ def outcome_of(
     if predictions is not None and predictions.min() < 0:
         # Of an image that could not be held out nothing is said.
         predictions = None
-    metrics |= chosen(candidates)
+    metrics |= {"untrained": untrained, **chosen(candidates)}
     metrics |= _balanced(metrics, candidates)
-    return Outcome(metrics, *of.shown(), predictions, TITLES[name])
+    return Outcome(metrics, *of.shown(), predictions, title(name, untrained=untrained))
 
 
 def _balanced(

@@ -187,8 +187,6 @@ def new_settings(options: TrainOptions) -> tuple[dict[str, Any], Dataset]:
         settings["epochs"] = recipes.for_dataset(
             data, batch_size=settings["batch_size"], recipe=settings["recipe"]
         ).epochs
-    if not settings["epochs"]:
-        _check_needs_no_training(data)
     settings |= {"dataset": data.to_json(), "value_range": value_range}
     settings |= {"backend": keras.backend.backend(), "versions": versions()}
     return settings, data
@@ -382,18 +380,6 @@ def _with_defaults(options: TrainOptions) -> dict[str, Any]:
         name: _DEFAULTS[name] if value is None else value
         for name, value in asked.items()
     }
-
-
-def _check_needs_no_training(data: Dataset) -> None:
-    """Raises a `RunError` where nothing could be measured without a training."""
-    if not recipes.for_dataset(data, epochs=0).from_weights:
-        given = data.options().get("backbone")
-        raise RunError(
-            "--epochs 0 measures a pretrained --backbone as it is. Received: it "
-            + (f"with --backbone {given}, " if given else "without --backbone, ")
-            + "which has to be trained first. Name one such as keras:EfficientNetV2B0 "
-            "or FILE.keras, or train for at least 1 epoch."
-        )
 
 
 def _is_own(options: TrainOptions) -> bool:

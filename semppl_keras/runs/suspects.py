@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.evaluation.classifier_titles import TITLES, TRAINED
+from semppl_keras.evaluation.classifier_titles import TITLES, TRAINED, UNTRAINED
 from semppl_keras.evaluation.folds import REPEATS
 from semppl_keras.evaluation.label_errors import (
     USUAL_NOISE,
@@ -123,7 +123,8 @@ def saw_labels(how: str) -> bool:
     Args:
         how: What it is called, as `FinishedRun.classifier` has it.
     """
-    return how not in {TITLES[name] for name in TITLES if name not in TRAINED}
+    unaware = {TITLES[name] for name in TITLES if name not in TRAINED}
+    return how not in unaware.union(UNTRAINED.values())
 
 
 def _names(data: Any) -> list[str]:

@@ -10,6 +10,28 @@ import keras
 from semppl_keras.runs.final_figures import Figure
 
 
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """What there is of a training without a tracker, each as a clause.
+
+    Args:
+        figures: Of what is measured in the end.
+        all: Of that, and of its epochs, where they are kept.
+    """
+
+    figures: str
+    all: str
+
+
+OF_RUN = Kept(
+    "metrics.json has them",
+    "the run folder has the losses in logs and the final figures in metrics.json",
+)
+OF_CLASSIFIER = Kept(
+    "classifier.json has them", "classifier.json has the final figures"
+)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a training and its tracker are.
@@ -17,17 +39,21 @@ class Place:
     Args:
         logs: Folder of what is noted of the tracker, and of TensorBoard's files.
         title: What the tracker calls its run.
+        kept: What there is of the training without it.
         has_epochs: Whether the training writes its epochs for TensorBoard by itself.
     """
 
     logs: pathlib.Path
     title: str
+    kept: Kept
     has_epochs: bool = False
 
     @classmethod
     def of_run(cls, folder: pathlib.Path) -> "Place":
         """That of the training of a run folder."""
-        return cls(logs=folder / "logs", title=folder.name, has_epochs=True)
+        return cls(
+            logs=folder / "logs", title=folder.name, kept=OF_RUN, has_epochs=True
+        )
 
 
 @dataclasses.dataclass(frozen=True)

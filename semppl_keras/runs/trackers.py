@@ -12,17 +12,23 @@ import importlib
 import pathlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ParamSpec
+from typing import Any
 
-from semppl_keras.callbacks.scalar_logs import EventFile, StepLogs
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.final_figures import Figure
 from semppl_keras.runs.options.checks import TRACKERS
 from semppl_keras.runs.telling import tell
-from semppl_keras.runs.tracker import Place, Tracker, told_by
+from semppl_keras.runs.tensorboard_tracker import followed_by_tensorboard
+from semppl_keras.runs.tracker import Kept, Place, Tracker, told_by
+from semppl_keras.runs.tracker_calls import (
+    INTERRUPTED,
+    Survived,
+    begins_with,
+    finished,
+    named,
+    parameters,
+)
 from semppl_keras.runs.whole_files import write_whole
-
-_P = ParamSpec("_P")
 
 # What has to be imported, which is also what to install for it.
 _MODULES = {
@@ -35,21 +41,16 @@ _MODULES = {
 _WANDB_NOTE, _MLFLOW_NOTE = "wandb.id", "mlflow.id"
 _LONGEST = 128
 _IDENTIFIER = re.compile(rf"[0-9A-Za-z_-]{{1,{_LONGEST}}}")
-# What a shell says of a process that Ctrl-C has ended, and wandb with it.
-_INTERRUPTED = 255
 _WANDB_REMEDY = "wandb login, or set WANDB_MODE=offline"
 _MLFLOW_REMEDY = "see MLFLOW_TRACKING_URI"
-# Before what is measured in the end: an epoch may have something of the same name.
-_FINAL = "final/"
-# The folders of logs that TensorBoard shows as runs.
-_TRAIN, _STEPS, _LAST = "train", "steps", "final"
 
 
-def check_tracker(name: str | None) -> None:
+def check_tracker(name: str | None, kept: Kept) -> None:
     """Raises a `RunError` where what a tracker takes is not installed.
 
     Args:
         name: One of `TRACKERS`, or None.
+        kept: What there is of the training without it.
     """
     if name is None:
         return
@@ -58,8 +59,8 @@ def check_tracker(name: str | None) -> None:
     except ImportError as error:
         raise RunError(
             f"--log {name} needs the package {name}, which cannot be imported "
-            f"({error}). Install it (pip install {name}), or leave --log out: the "
-            "run folder has the logs of every training."
+            f"({error}). Install it (pip install {name}), or leave --log out: "
+            f"{kept.all}."
         ) from error
 
 
@@ -89,7 +90,7 @@ def tracked(
     if name is None:
         yield Tracker()
         return
-    check_tracker(name)
+    check_tracker(name, place.kept)
     with _OPENED[name](place, settings, step) as tracker:
         yield tracker
 
@@ -103,12 +104,12 @@ def forget(place: Place) -> None:
 @contextlib.contextmanager
 def _wandb(place: Place, settings: Mapping[str, Any], step: int) -> Iterator[Tracker]:
     wandb = importlib.import_module("wandb")
-    begins = functools.partial(_begins, "wandb", _WANDB_REMEDY)
-    survived = _survived("wandb")
+    begins = functools.partial(begins_with, "wandb", _WANDB_REMEDY, place)
+    survived = Survived("wandb", place)
     if wandb.run is not None:
         with begins():
             log = _wandb_log(wandb.run, own=False)
-        yield told_by(survived(log), survived(_wandb_summary(wandb.run)))
+        yield told_by(survived(log), survived.figures(_wandb_summary(wandb.run)))
         return
     file = place.logs / _WANDB_NOTE
     # Its files are where its own settings say: there are links among them, which no run
@@ -121,11 +122,11 @@ def _wandb(place: Place, settings: Mapping[str, Any], step: int) -> Iterator[Tra
             config=dict(settings),
             resume="allow",
         )
-    with _finished(survived(lambda status: run.finish(exit_code=status))):
+    with finished(survived(lambda status: run.finish(exit_code=status))):
         with begins():
             write_whole(file, run.id)
             log = _wandb_log(run, own=True)
-        yield told_by(survived(log), survived(_wandb_summary(run)))
+        yield told_by(survived(log), survived.figures(_wandb_summary(run)))
 
 
 def _wandb_log(run: Any, *, own: bool) -> Callable[[dict[str, float], int], None]:
@@ -146,7 +147,7 @@ def _wandb_summary(run: Any) -> Callable[[Mapping[str, Figure]], None]:
     """What says the figures of the end to a run of wandb: its summary has them."""
 
     def conclude(figures: Mapping[str, Figure]) -> None:
-        run.summary.update(_named(figures))
+        run.summary.update(named(figures))
 
     return conclude
 
@@ -155,19 +156,19 @@ def _wandb_summary(run: Any) -> Callable[[Mapping[str, Figure]], None]:
 def _mlflow(place: Place, settings: Mapping[str, Any], step: int) -> Iterator[Tracker]:
     mlflow = importlib.import_module("mlflow")
     errors = importlib.import_module("mlflow.exceptions")
-    begins = functools.partial(_begins, "mlflow", _MLFLOW_REMEDY)
-    survived = _survived("mlflow")
+    begins = functools.partial(begins_with, "mlflow", _MLFLOW_REMEDY, place)
+    survived = Survived("mlflow", place)
 
     @survived
     def log(values: dict[str, float], epoch: int) -> None:
         # A server that is slow, or gone, holds up no training.
         mlflow.log_metrics(values, step=epoch, synchronous=False)
 
-    @survived
+    @survived.figures
     def conclude(figures: Mapping[str, Figure]) -> None:
-        named = _named(figures)
-        texts = {name: value for name, value in named.items() if isinstance(value, str)}
-        mlflow.log_metrics({name: named[name] for name in named.keys() - texts.keys()})
+        flat = named(figures)
+        texts = {name: value for name, value in flat.items() if isinstance(value, str)}
+        mlflow.log_metrics({name: flat[name] for name in flat.keys() - texts.keys()})
         # It takes numbers alone for metrics.
         mlflow.set_tags(texts)
 
@@ -177,7 +178,7 @@ def _mlflow(place: Place, settings: Mapping[str, Any], step: int) -> Iterator[Tr
         return
     file = place.logs / _MLFLOW_NOTE
     identifier = _noted(file)
-    names = {0: "FINISHED", _INTERRUPTED: "KILLED"}
+    names = {0: "FINISHED", INTERRUPTED: "KILLED"}
     run = None
     with begins():
         if identifier is not None:
@@ -192,120 +193,13 @@ def _mlflow(place: Place, settings: Mapping[str, Any], step: int) -> Iterator[Tr
         goes_on = run is not None
         if run is None:
             run = mlflow.start_run(run_name=place.title)
-    with _finished(
-        survived(lambda status: mlflow.end_run(names.get(status, "FAILED")))
-    ):
+    with finished(survived(lambda status: mlflow.end_run(names.get(status, "FAILED")))):
         with begins():
             if not goes_on:
-                mlflow.log_params(_parameters(settings))
+                mlflow.log_params(parameters(settings))
                 mlflow.log_dict(dict(settings), "run.json")
             write_whole(file, run.info.run_id)
         yield tracker
-
-
-def _parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those settings by which runs are compared: what is no list, and was said."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        inner = value if name == "versions" and isinstance(value, Mapping) else None
-        for key, one in (inner or {"": value}).items():
-            if isinstance(one, str | int | float):
-                flat[f"{name}.{key}" if key else name] = one
-    return flat
-
-
-@contextlib.contextmanager
-def _tensorboard(
-    place: Place, settings: Mapping[str, Any], step: int
-) -> Iterator[Tracker]:
-    survived = _survived("tensorboard")
-
-    @survived
-    def conclude(figures: Mapping[str, Figure]) -> None:
-        with contextlib.closing(EventFile(place.logs / _LAST, 0)) as file:
-            file.add_settings(_parameters(settings))
-            for name, value in _named(figures).items():
-                if not isinstance(value, str):
-                    file.add_scalar(name, value, 0)
-
-    if place.has_epochs:
-        # They are in `logs` as they are.
-        yield Tracker(lambda before: StepLogs(place.logs / _STEPS, step), conclude)
-        return
-    files: list[EventFile] = []
-
-    @survived
-    def log(values: dict[str, float], epoch: int) -> None:
-        if not files:
-            files.append(EventFile(place.logs / _TRAIN, epoch))
-        for name, value in values.items():
-            files[0].add_scalar(f"epoch_{name}", value, epoch)
-        files[0].flush()
-
-    try:
-        yield told_by(log, conclude)
-    finally:
-        for file in files:
-            file.close()
-
-
-def _named(figures: Mapping[str, Figure]) -> dict[str, Figure]:
-    return {f"{_FINAL}{name}": value for name, value in figures.items()}
-
-
-@contextlib.contextmanager
-def _finished(finish: Callable[[int], Any]) -> Iterator[None]:
-    """In the end of it a run of a tracker is told how it went: 0, 1 or
-    `_INTERRUPTED`."""
-    status = 1
-    try:
-        yield
-        status = 0
-    except KeyboardInterrupt:
-        status = _INTERRUPTED
-        raise
-    finally:
-        finish(status)
-
-
-@contextlib.contextmanager
-def _begins(name: str, remedy: str) -> Iterator[None]:
-    """What a tracker raises within it, from whatever lies below it, is a `RunError`."""
-    try:
-        yield
-    except Exception as error:
-        raise RunError(
-            f"--log {name} must be able to begin a run. Received: {error} To begin "
-            f"one, {remedy}; or leave --log out: the run folder has the logs of every "
-            "training."
-        ) from error
-
-
-def _survived(name: str) -> Callable[[Callable[_P, Any]], Callable[_P, None]]:
-    """Makes functions that call those of a tracker, and go on where they fail.
-
-    The run folder has what they say, and a training is worth more than its second copy.
-    The first failure of all of them is told.
-    """
-    told = False
-
-    def surviving(function: Callable[_P, Any]) -> Callable[_P, None]:
-        def called(*args: _P.args, **kwargs: _P.kwargs) -> None:
-            nonlocal told
-            try:
-                function(*args, **kwargs)
-            except Exception as error:
-                if not told:
-                    told = True
-                    tell(
-                        f"Note: {name} may lack some of this training ({error}): no "
-                        "training ends for that, and the run folder has its logs.",
-                        error=True,
-                    )
-
-        return called
-
-    return surviving
 
 
 def _noted(file: pathlib.Path) -> str | None:
@@ -317,4 +211,4 @@ def _noted(file: pathlib.Path) -> str | None:
     return text if _IDENTIFIER.fullmatch(text) else None
 
 
-_OPENED = dict(zip(TRACKERS, (_wandb, _mlflow, _tensorboard), strict=True))
+_OPENED = dict(zip(TRACKERS, (_wandb, _mlflow, followed_by_tensorboard), strict=True))

@@ -97,7 +97,7 @@ from semppl_keras.runs.settings import (
 from semppl_keras.runs.skipped_files import write_skipped
 from semppl_keras.runs.streaming import told_found
 from semppl_keras.runs.telling import tell, verbose_as
-from semppl_keras.runs.tracker import Place
+from semppl_keras.runs.tracker import OF_RUN, Place
 from semppl_keras.runs.trackers import check_tracker, tracked
 from semppl_keras.runs.tuned import (
     CHECKPOINTS,
@@ -108,6 +108,7 @@ from semppl_keras.runs.tuned import (
 )
 from semppl_keras.runs.whole_files import save_model, whole_file, write_json
 from semppl_keras.runs.without_semppl import (
+    begins_without_any,
     ends_without_semppl,
     unless_no_time_is_left,
 )
@@ -118,7 +119,7 @@ def train_with(options: TrainOptions) -> TrainedRun:
     options = with_listed(options)
     folder = run_folder(options)
     check_can_write(folder, folder=True)
-    check_tracker(options.log)
+    check_tracker(options.log, OF_RUN)
     if options.resume and not folder.is_dir():
         # Nothing is made where there is no run.
         settings_of(folder, options)
@@ -224,6 +225,8 @@ def _run(
     if goes_on(settings) or options.photos is not None:
         # It is all here that it needs of the other run, or knows where its images are.
         write_run_files(folder, settings, data)
+    if budget is None and not has_learned and not recipe.from_weights:
+        begins_without_any(folder, settings, data)
     frozen: Frozen | None = None
     tuned: dict[str, Candidate] = {}
     if recipe.from_weights:

@@ -11,6 +11,26 @@ from semppl_keras.runs.folder import goes_on, recipe_of
 from semppl_keras.runs.run_files import write_run_files
 from semppl_keras.runs.telling import tell
 
+_WHAT_NEEDS_NONE = (
+    "what needs none: patches and gradients of small images, and the features of a "
+    "network as it was made, at random"
+)
+
+
+def begins_without_any(
+    folder: pathlib.Path, settings: Mapping[str, Any], data: FewLabels
+) -> None:
+    """Tells that nothing at all is trained, as was asked for, and notes the run.
+
+    Args:
+        folder, settings, data: As for `ends_without_semppl`.
+    """
+    tell(
+        f"Note: the run is without a training of SemPPL, with {_WHAT_NEEDS_NONE}. To "
+        f"go on from there: semppl train --from {folder} --out DIR."
+    )
+    write_run_files(folder, settings, data)
+
 
 def ends_without_semppl(
     folder: pathlib.Path, settings: Mapping[str, Any], data: FewLabels, why: TooShort
@@ -28,10 +48,7 @@ def ends_without_semppl(
     """
     with_what = "classifiers of the features that there are"
     if not recipe_of(settings).from_weights and not goes_on(settings):
-        with_what = (
-            "what needs none: patches and gradients of small images, and the features "
-            "of a network as it was made, at random"
-        )
+        with_what = _WHAT_NEEDS_NONE
     tell(
         f"Note: the run ends without a training of SemPPL, with {with_what}. {why} To "
         f"go on from there: semppl train --from {folder} --minutes {why.minutes:g} "

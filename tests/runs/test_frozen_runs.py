@@ -13,12 +13,15 @@ from toys import toy_backbone, toy_images
 from semppl_keras import runs
 from semppl_keras.cli import main
 from semppl_keras.evaluation.classifier_titles import TITLES
+from semppl_keras.reports.tables import format_run
 from semppl_keras.runs import RunError, budget, classifiers, training_stages, tuned
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.going_on import copy_networks
+from semppl_keras.runs.results.trained_run import TrainedRun
 from semppl_keras.runs.run_models import head_path
 from semppl_keras.runs.speed import Speed
+from semppl_keras.runs.suspects import saw_labels
 
 FROZEN = ["frozen_propagation", "frozen_linear", "pixels"]
 
@@ -366,11 +369,38 @@ def test_balance_reaches_each_training(trained, job, tmp_path, monkeypatch):
 
 
 @pytest.mark.any_backend
-def test_a_new_network_has_to_be_trained(job, tmp_path):
-    for backbone in (None, "small"):
-        with pytest.raises(RunError, match="--epochs 0 measures a pretrained"):
-            runs.train(**{**job, "backbone": backbone}, epochs=0, out=tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+def test_a_new_network_is_untrained_without_a_training(job, tmp_path, capsys):
+    asked = {**job, "backbone": "small", "verbose": 1}
+    trained = runs.train(**asked, epochs=0, out=tmp_path / "run")
+    told = capsys.readouterr().out
+    assert "Note: the run is without a training of SemPPL, with what needs none" in told
+    assert f"semppl train --from {tmp_path / 'run'} --out DIR" in told
+    assert "untrained, nearest neighbours" in told
+    assert trained["untrained"] is True
+    assert (trained["epochs"], trained["train_seconds"]) == (0, 0)
+    finished = FinishedRun(tmp_path / "run")
+    names = {"frozen_linear", "frozen_propagation"}
+    assert names < set(finished.classifier_names)
+    for name in names:
+        finished.tell_classifier(name)
+        _, how = finished.classifier(name)
+        assert "untrained features" in how
+        assert not saw_labels(how)
+    told += capsys.readouterr().out
+    for chosen in names:
+        told += TrainedRun(trained.folder, {**trained, "classifier": chosen}).table()
+    (evaluated,) = runs.evaluate(tmp_path / "run", verbose=0)
+    told += "".join(row["title"] for row in evaluated["rows"].values())
+    without_tests = {**trained, "num_test": 0}
+    told += format_run(without_tests, trained.folder)
+    assert "untrained, linear probe" in told
+    # The backbone is none, and nothing has been frozen.
+    assert "frozen" not in told.replace(str(tmp_path), "")
+
+
+@pytest.mark.any_backend
+def test_a_network_with_weights_is_not_untrained(frozen):
+    assert frozen["untrained"] is False
 
 
 @pytest.mark.any_backend

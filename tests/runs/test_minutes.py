@@ -231,7 +231,10 @@ def test_a_run_that_is_too_short_has_what_needs_no_training(
     # It is known by then: nothing is timed a second time.
     monkeypatch.setattr(training_stages, "fit_schedule", None)
     assert main(["train", "--resume", str(run)]) == 0
-    assert "frozen, propagation" in capsys.readouterr().out
+    told += capsys.readouterr().out
+    assert "Measuring the untrained network" in told
+    assert "untrained, propagation" in told
+    assert "frozen" not in told
 
     finished = FinishedRun(run)
     metrics = finished.metrics

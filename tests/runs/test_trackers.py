@@ -19,8 +19,11 @@ from semppl_keras import runs
 from semppl_keras.runs import RunError
 from semppl_keras.runs.final_figures import final_figures
 from semppl_keras.runs.followed_classifier import followed
-from semppl_keras.runs.options.classifier import FineTuningOptions
-from semppl_keras.runs.tracker import Place
+from semppl_keras.runs.options.classifier import (
+    DistillationOptions,
+    FineTuningOptions,
+)
+from semppl_keras.runs.tracker import OF_CLASSIFIER, Place
 from semppl_keras.runs.trackers import tracked
 
 pytestmark = pytest.mark.any_backend
@@ -362,6 +365,56 @@ def test_a_training_of_a_classifier_is_followed_by_itself(
             assert ends or said[-2] == ("summary", {"final/test/top1": 0.5})
 
 
+def test_a_training_anew_has_no_figures_of_the_one_before(tmp_path):
+    finished = types.SimpleNamespace(folder=tmp_path)
+    options = FineTuningOptions.of(run=tmp_path, epochs=2, log="tensorboard")
+    with followed("finetune", finished, options) as tracker:
+        _fit(tracker.callbacks())
+        tracker.conclude({"test/top1": 0.5})
+    (logs,) = (tmp_path / "logs").iterdir()
+    assert {path.name for path in logs.iterdir()} == {"train", "final"}
+    # Until it has an epoch of its own, all is of the one before.
+    with followed("finetune", finished, options) as tracker:
+        pass
+    assert (logs / "final").is_dir()
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        followed("finetune", finished, options) as tracker,
+    ):
+        _fit(tracker.callbacks())
+        raise KeyboardInterrupt
+    assert {path.name for path in logs.iterdir()} == {"train"}
+
+
+def test_a_training_is_the_same_however_its_files_are_called(
+    wandb, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    finished = types.SimpleNamespace(folder=tmp_path / "run")
+    for run, teacher in (
+        ("run", "one.keras"),
+        ("./run", "./one.keras"),
+        (tmp_path / "run", tmp_path / "one.keras"),
+    ):
+        for command, options in (
+            ("finetune", FineTuningOptions.of(run=run, log="wandb")),
+            (
+                "distil",
+                DistillationOptions.of(run=run, classifier=teacher, log="wandb"),
+            ),
+        ):
+            with followed(command, finished, options):
+                pass
+    names = [said[1]["name"] for said in wandb.said if said[0] == "init"]
+    assert len(names) == 6
+    assert len(set(names)) == 2
+    # What a run calls a classifier is no file.
+    options = DistillationOptions.of(run="run", classifier="linear", log="wandb")
+    with followed("distil", finished, options):
+        pass
+    assert wandb.said[-4][1]["config"]["classifier"] == "linear"
+
+
 @pytest.mark.parametrize(
     "chosen", ["my-run_1", "abc", "2026-11-27-flowers", "x", "y" * 128]
 )
@@ -404,6 +457,39 @@ def test_a_tracker_that_fails_ends_no_training(
     told = capsys.readouterr().err
     assert told.count("Note:") == told.count("The server is gone.") == 1
     assert name in told
+
+
+def test_what_there_is_without_a_tracker_is_told(
+    wandb, mlflow, tmp_path, capsys, monkeypatch
+):
+    of_run = "the losses in logs and the final figures in metrics.json."
+    of_classifier = Place(logs=tmp_path, title="x", kept=OF_CLASSIFIER)
+    for place, all_of_it, file in (
+        (Place.of_run(tmp_path), of_run, "metrics.json"),
+        (of_classifier, "classifier.json has the final figures.", "classifier.json"),
+    ):
+        with tracked("mlflow", place, {}) as tracker, monkeypatch.context() as patch:
+            patch.setattr(mlflow, "log_metrics", _raises(mlflow.error("Gone.")))
+            tracker.conclude({"linear_accuracy": 0.5})
+        assert capsys.readouterr().err.strip() == (
+            "Note: mlflow may lack the final figures of this training (Gone.): "
+            f"{file} has them."
+        )
+        with tracked("mlflow", place, {}) as tracker, monkeypatch.context() as patch:
+            patch.setattr(mlflow, "log_metrics", _raises(mlflow.error("Gone.")))
+            _fit(tracker.callbacks())
+        told = capsys.readouterr().err.strip()
+        assert told.endswith(all_of_it)
+        assert ("logs" in told) == (file == "metrics.json")
+        with monkeypatch.context() as patch:
+            patch.setattr(wandb, "init", _raises(wandb.Error("No key.")))
+            with pytest.raises(RunError) as caught, tracked("wandb", place, {}):
+                pytest.fail("It was begun.")
+            assert str(caught.value).endswith(all_of_it)
+            patch.setitem(sys.modules, "wandb", None)
+            with pytest.raises(RunError) as caught, tracked("wandb", place, {}):
+                pytest.fail("It was begun.")
+            assert str(caught.value).endswith(all_of_it)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])

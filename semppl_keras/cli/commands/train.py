@@ -198,8 +198,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=integer,
         metavar="N",
         help="passes over the unlabelled images; warm-up and schedules stretch with "
-        "it; 0 for a pretrained --backbone as it is, without training (default: the "
-        "recipe's; of your own images as many as make "
+        "it; 0 for none: a pretrained --backbone as it is, or what needs no training "
+        "(default: the recipe's; of your own images as many as make "
         f"{OWN_STEPS:,} steps, with a pretrained --backbone {PRETRAINED_STEPS})",
     )
     add_minutes(training, "the whole run, measuring and all,")

@@ -1,6 +1,6 @@
 """What `semppl_keras.runs.train` gives back."""
 
-from semppl_keras.evaluation.classifier_titles import TITLES
+from semppl_keras.evaluation.classifier_titles import title
 from semppl_keras.reports.tables import format_run, run_headline
 from semppl_keras.runs.results.result import Result
 
@@ -32,9 +32,10 @@ class TrainedRun(Result):
         if accuracy is None:
             own = self["classifier_cv_accuracies"].get(name)
             accuracy, measured = own and own["mean"], " in cross-validation"
+        called = title(name, untrained=self.get("untrained", False))
         if accuracy is None:
-            return f"{TITLES[name]}, not measured"
-        return f"{TITLES[name]} {accuracy:.1%}{measured}"
+            return f"{called}, not measured"
+        return f"{called} {accuracy:.1%}{measured}"
 
     def table(self) -> str:
         """The table that a run ends with."""
