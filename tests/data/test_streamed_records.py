@@ -137,6 +137,54 @@ def test_examples_of_plain_files_are_read_alone(kind, tmp_path):
         open_images(f"{kind}:{tmp_path}/none*", "unlabelled")
 
 
+def _damage(path, start, stop):
+    content = bytearray(path.read_bytes())
+    content[start:stop] = bytes(255 - byte for byte in content[start:stop])
+    path.write_bytes(content)
+
+
+def test_a_damaged_array_record_harms_no_other(tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    examples = []
+    for index in range(6):
+        # So large that not all of them are in one block of the file.
+        image = np.random.default_rng(index).bytes(30_000)
+        feature = {"image/encoded": _of_bytes(tf, image)}
+        features = tf.train.Features(feature=feature)
+        examples.append(tf.train.Example(features=features).SerializeToString())
+    path = tmp_path / "a.arrayrecord"
+    _write_array_records(path, examples)
+    whole = list(open_images(f"arrayrecord:{path}", "unlabelled").contents())
+    _damage(path, 100_000, 100_100)
+    images = open_images(f"arrayrecord:{path}", "unlabelled")
+    contents = list(images.contents())
+    assert len(contents) == 6
+    # Empty is no image: what reads them leaves it out, and tells.
+    assert 0 < contents.count(b"") < 6
+    assert all(
+        content in (b"", kept) for content, kept in zip(contents, whole, strict=True)
+    )
+    assert [images.at(index) for index in range(6)] == contents
+
+
+def test_damaged_records_of_a_data_set_are_told(tmp_path, monkeypatch):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("array_record")
+    store_tiny_imagenet(tmp_path, "array_record")
+    (path,) = tmp_path.rglob("*train*.array_record*")
+    stored = tfds.builder_from_directory(path.parent)
+    monkeypatch.setattr(tfds, "builder", lambda name, **_: stored)
+    # In the middle of what is not padding.
+    middle = int(np.median(np.flatnonzero(np.frombuffer(path.read_bytes(), "uint8"))))
+    _damage(path, middle, middle + 100)
+    images = open_images("tfds:imagenet2012#train", "unlabelled")
+    contents = list(images.contents())
+    assert 0 < contents.count(b"") < 60
+    with pytest.raises(ValueError, match="'imagenet2012' must be whole"):
+        open_images("tfds:imagenet2012#train", "labelled")
+
+
 def test_array_records_that_are_cut_off_are_refused(tmp_path):
     pytest.importorskip("tensorflow")
     _write_array_records(tmp_path / "a.arrayrecord", [b"x"] * 3)

@@ -6,9 +6,6 @@ import itertools
 
 from array_record.python.array_record_module import ArrayRecordReader
 
-# Read together where all of a file are.
-_AT_ONCE = 64
-
 
 class ArrayRecords:
     """As `tf_records.Records`.
@@ -29,18 +26,25 @@ class ArrayRecords:
         self._ends = list(itertools.accumulate(self.counts))
 
     def at(self, number: int) -> bytes:
-        """One of them, of all files."""
+        """One of them, of all files; empty, which no example is, where it is
+        damaged."""
         file = bisect.bisect_right(self._ends, number)
         before = self._ends[file - 1] if file else 0
-        (record,) = self._readers[self._files[file]].read([number - before])
-        return record
+        return _read(self._readers[self._files[file]], number - before)
 
     def of(self, path: str) -> collections.abc.Iterator[bytes]:
         """Those of a file."""
         reader = self._readers[path]
-        count = reader.num_records()
-        for start in range(0, count, _AT_ONCE):
-            yield from reader.read(start, min(start + _AT_ONCE, count))
+        return (_read(reader, index) for index in range(reader.num_records()))
+
+
+def _read(reader: ArrayRecordReader, index: int) -> bytes:
+    try:
+        (record,) = reader.read([index])
+    except RuntimeError:
+        # What its own checksums tell: the others can be read.
+        return b""
+    return record
 
 
 def _opened(path: str) -> ArrayRecordReader:

@@ -154,13 +154,8 @@ def _features(path: str, records: Records) -> collections.abc.Iterator[Any]:
     try:
         for record in records.of(path):
             yield tf.train.Example.FromString(record).features.feature
-    # TensorFlow's own for what is cut off, ArrayRecord's for what is damaged, protocol
-    # buffers' for what is no example.
-    except (
-        tf.errors.OpError,
-        RuntimeError,
-        google.protobuf.message.DecodeError,
-    ) as error:
+    # TensorFlow's own for what is cut off, protocol buffers' for what is no example.
+    except (tf.errors.OpError, google.protobuf.message.DecodeError) as error:
         raise _unreadable(path, error) from error
 
 

@@ -78,13 +78,7 @@ def examples_of(tfds: Any, builder: Any, split: str) -> TfdsExamples:
     decoders = {"image": tfds.decode.SkipDecoding()}
     if file_format == "array_record":
         source = builder.as_data_source(split, decoders=decoders)
-        return TfdsExamples(
-            len(source),
-            lambda index: source[index]["image"],
-            lambda: (_told(source[index], named) for index in range(len(source))),
-            lambda: (source[index]["image"] for index in range(len(source))),
-            named,
-        )
+        return _of_source(source, builder.info.name, named)
 
     def examples() -> collections.abc.Iterator[Any]:
         # As bytes: decoded here, as all the others are.
@@ -99,6 +93,35 @@ def examples_of(tfds: Any, builder: Any, split: str) -> TfdsExamples:
     )
 
 
+def _of_source(source: Any, name: str, named: bool) -> TfdsExamples:
+    """Those of a data set that reads any of its records itself."""
+
+    def at(index: int) -> bytes:
+        try:
+            return source[index]["image"]
+        except RuntimeError:
+            # A damaged record: the others can be read.
+            return b""
+
+    def told() -> collections.abc.Iterator[tuple[int, str | None]]:
+        try:
+            for index in range(len(source)):
+                yield _told(source[index], named)
+        except RuntimeError as error:
+            raise _damaged(name, error) from error
+
+    return TfdsExamples(
+        len(source), at, told, lambda: map(at, range(len(source))), named
+    )
+
+
+def _damaged(name: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"The data set {name!r} must be whole. Received: {error}. Remove it, and "
+        "prepare it again."
+    )
+
+
 def _of_records(builder: Any, split: str, named: bool) -> TfdsExamples:
     from semppl_keras.data.images.tf_records import encoded_in, values_in
 
@@ -109,10 +132,7 @@ def _of_records(builder: Any, split: str, named: bool) -> TfdsExamples:
     try:
         records = find_records(files, parts)
     except NotRecords as error:
-        raise ValueError(
-            f"The data set {builder.info.name!r} must be whole. Received: {error}. "
-            "Remove it, and prepare it again."
-        ) from error
+        raise _damaged(builder.info.name, error) from error
     text = _NAME if named else None
     return TfdsExamples(
         len(records),

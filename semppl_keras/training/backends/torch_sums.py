@@ -93,6 +93,7 @@ class _Sums:
     def __init__(self) -> None:
         self._versions: list[tuple[torch.Tensor, int]] = []
         self._bucket: list[torch.Tensor] = []
+        self._bytes = 0
         self._sent: list[tuple[list[torch.Tensor], torch.Tensor, Any]] = []
 
     @torch.no_grad()
@@ -101,7 +102,8 @@ class _Sums:
             self._send()
         self._versions.append((value, value._version))
         self._bucket.append(value)
-        if sum(each.nbytes for each in self._bucket) >= _BUCKET:
+        self._bytes += value.nbytes
+        if self._bytes >= _BUCKET:
             self._send()
 
     @torch.no_grad()
@@ -127,4 +129,4 @@ class _Sums:
         joined = torch.cat([value.reshape(-1) for value in self._bucket])
         work = distributed.all_reduce(joined, async_op=True)
         self._sent.append((self._bucket, joined, work))
-        self._bucket = []
+        self._bucket, self._bytes = [], 0
