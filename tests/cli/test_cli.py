@@ -148,7 +148,6 @@ def test_batch_size_and_learning_rate(new, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--epochs", "0"], "--epochs 0 measures a pretrained --backbone as it is."),
         (["--epochs", "-1"], "--epochs must be an integer of at least 0. Received: -1"),
         (["--epochs", "x"], "--epochs: must be an integer; received 'x'"),
         (["--labels-per-class", "-1"], "or 'all'. Received: -1."),
