@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import time
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES
+from semppl_keras.callbacks.defaults import CHECKPOINT_MINUTES, never, warned_of
 from semppl_keras.callbacks.training_health import check_weights
 from semppl_keras.checks import check_integers, check_positive
 from semppl_keras.training.agreement import Agreement
@@ -186,8 +185,8 @@ class TrainingCheckpoints(keras.callbacks.Callback):
         self._seconds_between = 60 * minutes
         self._least_seconds = least_seconds
         self._keep = keep
-        self._stop_requested = stop_requested or (lambda: False)
-        self._tell = tell or (lambda text: warnings.warn(text, stacklevel=2))
+        self._stop_requested = stop_requested or never
+        self._tell = tell or warned_of
         self._epoch = 0
 
     @property

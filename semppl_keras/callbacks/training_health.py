@@ -2,7 +2,6 @@
 
 import math
 import pathlib
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from semppl_keras.callbacks.defaults import warned_of
 from semppl_keras.callbacks.training_diverged import TrainingDiverged
 from semppl_keras.checks import check_positive
 
@@ -53,7 +53,7 @@ class TrainingHealth(keras.callbacks.Callback):
         check_positive(largest_growth=largest_growth)
         self.largest_growth = largest_growth
         self._checkpoints = checkpoints
-        self._warn = warn or (lambda text: warnings.warn(text, stacklevel=2))
+        self._warn = warn or warned_of
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._lowest = math.inf

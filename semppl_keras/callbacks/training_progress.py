@@ -76,6 +76,16 @@ class TrainingProgress(keras.callbacks.Callback):
         self._clock = clock
         self._lock = threading.Lock()
 
+    # A copy, as tuners make of callbacks, has a lock of its own, and no terminal until
+    # a training begins.
+    def __getstate__(self) -> dict[str, Any]:
+        left_out = ("_lock", "_line")
+        return {name: self.__dict__[name] for name in self.__dict__.keys() - left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._line = StatusLine()
         self._on_terminal = self._line.on_terminal

@@ -20,7 +20,7 @@ from semppl_keras.classifiers.consistency_step import ConsistencyStep
 from semppl_keras.classifiers.starting_point import classifier_within, make_classifier
 from semppl_keras.consistency import FixedThreshold, HardLabels, OnlineTeacher
 from semppl_keras.networks.image_classifier import ImageClassifier
-from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
+from semppl_keras.networks.saved_parts import made_of_parts, part_of, with_frozen
 from semppl_keras.training.fit_callbacks import as_list
 from semppl_keras.training.random_state import draw_seeds
 from semppl_keras.training.training_length import NotesLength, TrainingLength
@@ -276,10 +276,7 @@ class ConsistencyTrainer(ConsistencyStep):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "ConsistencyTrainer":
-        terms = [
-            keras.saving.deserialize_keras_object(term, custom_objects=custom_objects)
-            for term in config["terms"]
-        ]
+        terms = [part_of(term, custom_objects) for term in config["terms"]]
         names = ("start", "views", "teacher", "projector", "memory", *_STRATEGIES)
         return made_of_parts(cls, {**config, "terms": terms}, names, custom_objects)
 

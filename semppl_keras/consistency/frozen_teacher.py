@@ -8,6 +8,7 @@ from keras import ops
 from semppl_keras.consistency.teacher import Teacher
 from semppl_keras.losses.classification import log_of
 from semppl_keras.networks.image_classifier import ImageClassifier
+from semppl_keras.networks.saved_parts import part_of
 
 _OUTPUTS = ("probabilities", "logits")
 
@@ -93,7 +94,5 @@ class FrozenTeacher(Teacher):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "FrozenTeacher":
-        model = keras.saving.deserialize_keras_object(
-            config["model"], custom_objects=custom_objects
-        )
+        model = part_of(config["model"], custom_objects)
         return cls(**{**config, "model": model})

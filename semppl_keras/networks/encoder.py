@@ -7,6 +7,7 @@ from keras import ops
 
 from semppl_keras.networks.backbone_contract import pooled
 from semppl_keras.networks.copying import copy_model
+from semppl_keras.networks.saved_parts import part_of
 from semppl_keras.networks.trainable_state import copy_trainable_flags
 
 
@@ -85,11 +86,8 @@ class Encoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Encoder":
-        config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
-        config["heads"] = [
-            keras.saving.deserialize_keras_object(head) for head in config["heads"]
-        ]
-        return cls(**config)
+        backbone, heads = part_of(config["backbone"]), map(part_of, config["heads"])
+        return cls(**{**config, "backbone": backbone, "heads": list(heads)})
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")

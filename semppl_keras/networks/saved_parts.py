@@ -1,5 +1,6 @@
 """The parts of a model out of its saved configuration."""
 
+import copy
 from typing import Any
 
 import keras
@@ -7,6 +8,18 @@ import keras
 from semppl_keras.networks.adapters import adapter_places, add_adapters
 from semppl_keras.networks.backbone_contract import as_before
 from semppl_keras.networks.trainable_state import freeze_places, frozen_places
+
+
+def part_of(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """A layer or a model out of its saved configuration.
+
+    Args:
+        config: dict, left as it is: Keras empties that of a functional model.
+        custom_objects: as in `keras.saving.deserialize_keras_object`.
+    """
+    return keras.saving.deserialize_keras_object(
+        copy.deepcopy(config), custom_objects=custom_objects
+    )
 
 
 def with_parts(
@@ -27,9 +40,7 @@ def with_parts(
     config = dict(config)
     for name in names:
         if isinstance(config[name], dict):
-            config[name] = keras.saving.deserialize_keras_object(
-                config[name], custom_objects=custom_objects
-            )
+            config[name] = part_of(config[name], custom_objects)
     return config
 
 

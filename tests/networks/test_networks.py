@@ -1,6 +1,7 @@
 """Copies of networks, what is frozen of them, and which are no backbones."""
 
 import contextlib
+import copy
 import re
 import warnings
 
@@ -12,7 +13,15 @@ from toys import QUICK as QUICKLY
 from toys import one_everywhere, toy_backbone, toy_images, toy_views
 
 import semppl_keras
-from semppl_keras import BYOL, Distiller, FineTuner, SimCLR, networks
+from semppl_keras import (
+    BYOL,
+    ConsistencyTrainer,
+    Distiller,
+    FineTuner,
+    SimCLR,
+    networks,
+)
+from semppl_keras.consistency import FrozenTeacher
 
 IMAGES, LABELS = toy_images(12, channels=3)
 QUICK = {"hidden_dim": 8, "projection_dim": 4, "seed": 0, "views": toy_views()}
@@ -210,8 +219,8 @@ def test_target_tuner_student_and_saved_files_equal_what_they_copy(tmp_path):
     student = Distiller(tuner, teacher=tuner, seed=0)
     images = np.random.default_rng(0).random((3, 8, 8, 3)).astype("float32")
     expected = numpy(model.backbone(images))
-    for copy in (model.target, tuner, student):
-        np.testing.assert_allclose(numpy(copy.backbone(images)), expected, atol=1e-6)
+    for each in (model.target, tuner, student):
+        np.testing.assert_allclose(numpy(each.backbone(images)), expected, atol=1e-6)
     for name, each in (("model", model), ("tuner", tuner), ("student", student)):
         each.save(tmp_path / f"{name}.keras")
         loaded = keras.models.load_model(tmp_path / f"{name}.keras")
@@ -290,6 +299,27 @@ def test_what_is_frozen_stays_so_in_saved_files(make, tmp_path):
             continue
         moved = not np.array_equal(old, numpy(variable.value))
         assert moved == (id(variable) in trained), variable.path
+
+
+@pytest.mark.any_backend
+def test_a_configuration_makes_more_than_one_model():
+    tuner = FineTuner(backbone_of(), 3, views=toy_views())
+    made = (
+        SimCLR(backbone_of(), **QUICK),
+        BYOL(backbone_of(), **QUICK).online,
+        tuner,
+        tuner.classifier,
+        networks.ImageEmbedder(backbone_of(), toy_views()),
+        Distiller(backbone_of(), tuner, views=toy_views()),
+        ConsistencyTrainer(tuner, teacher=FrozenTeacher(tuner)),
+    )
+    for model in made:
+        config = model.get_config()
+        before = copy.deepcopy(config)
+        for _ in range(2):
+            again = type(model).from_config(config)
+            assert config == before
+            assert type(again) is type(model)
 
 
 def test_models_saved_without_a_note_of_what_is_frozen_load():
