@@ -13,7 +13,11 @@ from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.feed import make_feed
 from semppl_keras.networks.adapters import adapter_variables, restore_adapters
 from semppl_keras.networks.blocks import rates_by_depth
-from semppl_keras.networks.keras_file import SavedAsKerasFile, check_checkpoint_files
+from semppl_keras.networks.keras_file import (
+    SavedAsKerasFile,
+    check_checkpoint_files,
+    of_every_backend,
+)
 from semppl_keras.networks.trainable_part import train_part
 from semppl_keras.optimizers import (
     LARS,
@@ -124,7 +128,7 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles as the saved model was, see `keras.Model`."""
-        config = keras.saving.deserialize_keras_object(config)
+        config = keras.saving.deserialize_keras_object(of_every_backend(config))
         # Keras notes them; this model's `compile` has none.
         for name in ("loss", "loss_weights"):
             config.pop(name, None)
