@@ -30,10 +30,13 @@ def as_features(features: Any, name: str) -> np.ndarray:
         )
     if not np.issubdtype(features.dtype, np.floating):
         features = features.astype("float32")
-    if not np.all(np.isfinite(features)):
+    # Most evaluators compute in float32, of which these are to be finite as well.
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(features.astype("float32", copy=False))
+    if not np.all(finite):
         raise ValueError(
-            f"`{name}` must be finite. Received: NaN or infinity in "
-            f"{int(np.sum(~np.isfinite(features).all(axis=1)))} of {len(features)} "
+            f"`{name}` must be finite, in float32. Received: NaN, infinity or more "
+            f"than 3.4e38 in {int(np.sum(~finite.all(axis=1)))} of {len(features)} "
             "rows. Look whether training diverged."
         )
     return features

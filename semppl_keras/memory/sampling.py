@@ -29,7 +29,7 @@ def sample_negatives(batch_size: int, num_negatives: int, seed: Any) -> Any:
         )
     # Floyd's algorithm, one draw per negative for all images at once: B x K
     # numbers, where ranking random keys would take B x B.
-    u = keras.random.uniform((batch_size, num_negatives), seed=seed)
+    u = keras.random.uniform((batch_size, num_negatives), dtype="float32", seed=seed)
     chosen: list[Any] = []
     for i in range(num_negatives):
         last = batch_size - 1 - num_negatives + i
@@ -83,7 +83,9 @@ def sample_semantic_positives(
     safe = ops.clip(image_labels, 0, num_classes - 1)
     available = ops.take(size, safe, axis=0)
     found = ops.logical_and(image_labels >= 0, available > 0)
-    u = keras.random.uniform((num_draws, image_labels.shape[0]), seed=seed)
+    u = keras.random.uniform(
+        (num_draws, image_labels.shape[0]), dtype="float32", seed=seed
+    )
     rank = ops.cast(u * ops.cast(available, "float32"), "int32")
     rank = ops.minimum(rank, ops.maximum(available - 1, 0))
     position = ops.minimum(ops.take(start, safe, axis=0) + rank, capacity - 1)

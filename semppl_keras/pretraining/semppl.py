@@ -395,9 +395,13 @@ class SemPPL(Pretraining):
         semantic_positive = ops.swapaxes(ops.take(embeddings, entries, axis=1), 0, 1)
         weights = None
         if self.weight_positives:
-            weights = ops.concatenate([confidences, ops.ones(known.shape)], axis=0)
+            weights = ops.concatenate(
+                [confidences, ops.ones(known.shape, "float32")], axis=0
+            )
         if "weight" in labels:
-            own = ops.concatenate([labels["weight"], ops.ones(known.shape)], axis=0)
+            own = ops.concatenate(
+                [labels["weight"], ops.ones(known.shape, "float32")], axis=0
+            )
             weights = own if weights is None else weights * own
         if self.objective == "byol":
             parts = byol_loss(

@@ -75,7 +75,7 @@ class GlobalBatch:
         return replicas.total(value) / self._replicas
 
     def uniform(self, shape: tuple[int, ...], seed: Any = None) -> Any:
-        """What `keras.random.uniform` draws for the own images.
+        """float32 that `keras.random.uniform` draws for the own images.
 
         All replicas draw the numbers of all images, from the same seed, and take
         theirs.
@@ -84,4 +84,5 @@ class GlobalBatch:
             shape: tuple, of which the first entry counts the own images.
             seed: as for `keras.random.uniform`.
         """
-        return self.own(keras.random.uniform((self.size, *shape[1:]), seed=seed))
+        shape = (self.size, *shape[1:])
+        return self.own(keras.random.uniform(shape, dtype="float32", seed=seed))

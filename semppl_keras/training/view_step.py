@@ -36,12 +36,15 @@ class ViewStep(KeepsAverage, ImageInference):
         # The networks cast their inputs themselves; images and similarities stay
         # in float32.
         super().__init__(**{"autocast": False, **kwargs})
-        if "float64" in (keras.config.floatx(), self.dtype_policy.compute_dtype):
+        # A moving average of weights in half precision would not move.
+        kept = {keras.config.floatx(), self.dtype_policy.variable_dtype}
+        if kept != {"float32"}:
             raise ValueError(
                 "semppl_keras computes in float32, or in mixed precision. Received: "
                 f"keras.config.floatx() {keras.config.floatx()!r} and the dtype policy "
                 f"{self.dtype_policy.name!r}. Call keras.config.set_floatx('float32') "
-                "before making the backbone, and leave out `dtype`."
+                "before making the backbone, and leave out `dtype`. Half precision is "
+                "keras.config.set_dtype_policy('mixed_float16' or 'mixed_bfloat16')."
             )
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(draw_seed)
@@ -181,7 +184,7 @@ class ViewStep(KeepsAverage, ImageInference):
         elif self.has_loss_on_images:
             loss = self.loss_on_images(y, y_pred, sample_weight)
         else:
-            return ops.zeros(())
+            return ops.zeros((), "float32")
         for penalty in self.penalties():
             loss = loss + ops.cast(ops.sum(penalty), loss.dtype)
         return share_of_loss(loss)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from semppl_keras.checks import check_share
+from semppl_keras.views import draws
 from semppl_keras.views.cutout import squares
 
 # Of the side of a map.
@@ -98,7 +99,7 @@ class CachedViews(keras.layers.Layer):
                 f"{tuple(features.shape)}, which is {count}."
             )
         size = ops.shape(features)[0]
-        uniform = uniform or keras.random.uniform
+        uniform = uniform or draws.uniform
         keys = uniform((size, count), seed=seed)
         drawn = ops.cast(ops.argsort(keys, axis=1)[:, : self.num_large] + 1, "int32")
         first = ops.arange(size, dtype="int32")[:, None] * (count + 1)
@@ -116,7 +117,7 @@ class CachedViews(keras.layers.Layer):
             drawn: `(B, V, 3)` in [0, 1): whether there is a square, and its centre.
             shape: (h, w).
         """
-        side = ops.where(drawn[..., 0] < self.cutout, _SQUARE, 0.0)
+        side = _SQUARE * ops.cast(drawn[..., 0] < self.cutout, "float32")
         cut = squares(drawn[..., 1], drawn[..., 2], side, shape)
         return 1.0 - ops.cast(cut, "float32")[..., None]
 

@@ -42,7 +42,7 @@ def center_square(
     # The same for every image, and yet one for each: TensorFlow 2.21 on CPUs writes
     # past its memory where (B, 1, n, m) is multiplied by (1, 1, m, k) (its issue
     # 117700).
-    for_each = ops.ones((batch_size, 1))
+    for_each = ops.ones((batch_size, 1), "float32")
 
     def part(length: Any) -> Any:
         whole = ops.cast(length, "float32")

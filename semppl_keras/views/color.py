@@ -116,5 +116,6 @@ def solarize(images: Any, apply: Any, threshold: Any = 0.5) -> Any:
         `(..., C, h, w)`.
     """
     # A threshold above every value spares the second pass of a choice per view.
-    threshold = ops.where(apply, threshold, 2.0)[..., None, None, None]
+    threshold = ops.cast(ops.where(apply, threshold, 2.0), "float32")
+    threshold = threshold[..., None, None, None]
     return ops.where(images >= threshold, 1.0 - images, images)

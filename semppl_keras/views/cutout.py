@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from semppl_keras.checks import check_share
+from semppl_keras.views import draws
 from semppl_keras.views.checks import check_range, check_unit_images
 
 # A middle grey, in the unit range.
@@ -78,7 +79,7 @@ class Cutout(keras.layers.Layer):
         """
         check_unit_images(images)
         images = ops.cast(images, "float32")
-        u = (uniform or keras.random.uniform)((ops.shape(images)[0], 4), seed=seed)
+        u = (uniform or draws.uniform)((ops.shape(images)[0], 4), seed=seed)
         smallest, largest = self.size
         side = smallest + (largest - smallest) * u[:, 2]
         side = ops.where(u[:, 3] < self.probability, side, 0.0)

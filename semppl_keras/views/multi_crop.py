@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from semppl_keras.checks import check_integers
-from semppl_keras.views import color, spatial
+from semppl_keras.views import color, draws, spatial
 from semppl_keras.views.center import center_square
 from semppl_keras.views.checks import is_number, is_pair
 from semppl_keras.views.settings import FITS
@@ -293,7 +293,7 @@ class MultiCrop(keras.layers.Layer):
                 "size."
             )
         images = self._to_unit_range(images)
-        uniform = uniform or keras.random.uniform
+        uniform = uniform or draws.uniform
         large = range(self.num_large)
         small = range(self.num_large, self.num_views)
         if self.large_size == self.small_size and small:

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from semppl_keras.checks import check_integers, check_share, listed
-from semppl_keras.views import color, spatial, tones
+from semppl_keras.views import color, draws, spatial, tones
 from semppl_keras.views.at_hand import are_at_hand
 from semppl_keras.views.checks import check_range, check_unit_images
 from semppl_keras.views.settings import OPERATIONS, Strength
@@ -101,7 +101,7 @@ class RandAugment(keras.layers.Layer):
         images = ops.cast(images, "float32")
         if not self.num_ops:
             return images
-        uniform = uniform or keras.random.uniform
+        uniform = uniform or draws.uniform
         u = uniform((ops.shape(images)[0], self.num_ops, 4), seed=seed)
         images = ops.transpose(images, (0, 3, 1, 2))
         for number in range(self.num_ops):
@@ -188,7 +188,7 @@ class _Drawn:
         )
         least, most = magnitude
         share = least + (most - least) * u[:, 1]
-        turned = ops.where(u[:, 2] < 0.5, -1.0, 1.0)
+        turned = ops.cast(ops.where(u[:, 2] < 0.5, -1.0, 1.0), "float32")
         strength = weakest + (strongest - weakest) * share
         self.strength = strength * ops.where(signed > 0, turned, 1.0)
         # No operation has this place.

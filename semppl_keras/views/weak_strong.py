@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from semppl_keras.checks import check_integers, check_share
+from semppl_keras.views import draws
 from semppl_keras.views.cutout import Cutout
 from semppl_keras.views.multi_crop import MultiCrop, changed, single_view
 from semppl_keras.views.named import recipe
@@ -139,7 +140,7 @@ class WeakStrong(keras.layers.Layer):
             `(B, num_strong, large_size, large_size, C)`, float32 within
             `output_range`.
         """
-        uniform = uniform or keras.random.uniform
+        uniform = uniform or draws.uniform
         views = self._weak_views(images, seed=seed, uniform=uniform)["large"]
         weak, strong = views[:, 0], views[:, 1:]
         if self._strong_views is not None:

@@ -184,6 +184,7 @@ def test_linear_probe_does_not_depend_on_the_scale_of_features():
         (np.zeros((4, 2, 2)), np.arange(4), r"shape \(N, F\).*\(4, 2, 2\)"),
         (np.zeros((0, 2)), np.arange(0), "at least one row"),
         (np.full((4, 2), np.nan), np.arange(4), "4 of 4 rows"),
+        (np.full((4, 2), -1e39), np.arange(4), "4 of 4 rows"),
         (np.zeros((4, 2)), np.arange(3), "3 labels for 4 rows"),
         (np.zeros((4, 2)), np.arange(4.0), "must be integers"),
         (np.zeros((4, 2)), np.zeros(4, int), "at least two classes"),

@@ -247,6 +247,7 @@ def test_a_single_row_and_two():
         ({"labels": np.zeros(9, int)}, "one entry per row"),
         ({"labels": np.zeros(60)}, "integers"),
         ({"features": np.full((60, 2), np.nan)}, "finite"),
+        ({"features": np.full((60, 2), 1e200)}, "3.4e38 in 60 of 60 rows"),
         ({"features": np.ones(60)}, r"\(N, F\)"),
         ({"num_classes": 0}, "num_classes"),
         ({"neighbours": 0}, "neighbours=0"),

@@ -202,13 +202,14 @@ def test_the_summary_tells_shapes(model, tuner):
             assert shape in text
 
 
-def test_float64_is_told_at_construction(model):
+@one_everywhere("dtype", ["float64", "float16", "bfloat16"])
+def test_other_weights_than_float32_are_told_at_construction(dtype, model):
     message = r"computes in float32.*set_floatx\('float32'\)"
     with pytest.raises(ValueError, match=message):
-        toy_model(dtype="float64")
+        toy_model(dtype=dtype)
     with pytest.raises(ValueError, match=message):
-        FineTuner(model, 3, dtype="float64")
-    keras.config.set_floatx("float64")
+        FineTuner(model, 3, dtype=dtype)
+    keras.config.set_floatx(dtype)
     try:
         with pytest.raises(ValueError, match=message):
             SimCLR(toy_backbone(), views=toy_views(), hidden_dim=8, projection_dim=4)

@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from toys import one_everywhere
+from toys import one_everywhere, slow_on_jax
 
 from semppl_keras import views
 from semppl_keras.views import MultiCrop, spatial
@@ -303,6 +303,30 @@ def compiled(function):
 
         return tf.function(function)
     return function
+
+
+# JAX takes float32 for float64.
+@slow_on_jax
+@pytest.mark.filterwarnings("ignore:.*dtype.*float64")
+def test_views_are_float32_whatever_keras_makes_of_floats():
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype("uint8")
+    crop = views.recipe("imagenet", large_size=8, small_size=6)
+    weak_and_strong = views.WeakStrong(
+        weak=views.recipe("mild", large_size=8), cutout=0.5
+    )
+    for floatx in ("float64", "float16"):
+        keras.config.set_floatx(floatx)
+        try:
+            for layer in (crop, weak_and_strong):
+                made = layer(images, seed=1)
+                for name, view in made.items():
+                    assert keras.backend.standardize_dtype(view.dtype) == "float32", (
+                        name
+                    )
+            centre = crop.center_view(images)
+            assert keras.backend.standardize_dtype(centre.dtype) == "float32"
+        finally:
+            keras.config.set_floatx("float32")
 
 
 def test_compiled_views_equal_eager_ones():
