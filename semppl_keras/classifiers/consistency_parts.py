@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from semppl_keras.checks import check_not_negative, check_share
 from semppl_keras.classifiers.starting_point import (
@@ -46,6 +47,27 @@ _KNOWN = {*TOLD, "loss", "pseudo_label_accuracy"}
 _PROJECTION_DIM = 128
 # FixMatch's weak views: moved by as much of a side, and not turned.
 _WEAK: dict[str, Any] = {"shift": 0.125, "rotation": 0.0, "shear": 0.0}
+
+
+def answer_of(part: Any, given: Any, shape: tuple[int, ...]) -> Any:
+    """What a part of the training has said of the images of a step, as float32.
+
+    Args:
+        part: a strategy.
+        given: what its `call` gave.
+        shape: which it must have.
+
+    Raises:
+        ValueError: if it has another one, which would be spread over all images.
+    """
+    received = getattr(given, "shape", None)
+    if received is None or tuple(received) != tuple(shape):
+        what = type(given).__name__ if received is None else f"shape {tuple(received)}"
+        raise ValueError(
+            f"`call` of {type(part).__name__} must give a tensor of shape "
+            f"{tuple(shape)}, an entry for each image of the step. Received: {what}."
+        )
+    return ops.cast(given, "float32")
 
 
 def check_parts(parts: dict[str, Any], terms: Iterable[Any]) -> None:

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from semppl_keras.classifiers.base import ClassifierTrainer
+from semppl_keras.classifiers.consistency_parts import answer_of
 from semppl_keras.consistency import Bank, Context, Step
 from semppl_keras.consistency.teacher import seen_by
 from semppl_keras.losses.classification import cross_entropy
@@ -138,7 +139,9 @@ class ConsistencyStep(ClassifierTrainer):
         predicted = ops.softmax(ops.stop_gradient(seen["weak"]["logits"]), axis=-1)
         aligned = believed = counted = predicted
         if self.alignment is not None:
-            aligned = counted = self.alignment.call(predicted, step)
+            aligned = counted = answer_of(
+                self.alignment, self.alignment.call(predicted, step), predicted.shape
+            )
             if self.alignment.changes_targets:
                 believed = aligned
         if self.refinement is not None:
@@ -146,7 +149,11 @@ class ConsistencyStep(ClassifierTrainer):
                 name: ops.stop_gradient(seen[name]["embeddings"])
                 for name in ("weak", "labelled")
             }
-            believed = self.refinement.call(believed, embeddings, step)
+            believed = answer_of(
+                self.refinement,
+                self.refinement.call(believed, embeddings, step),
+                predicted.shape,
+            )
             if self.refinement.changes_weights:
                 counted = believed
         if self.memory is not None:
@@ -160,8 +167,12 @@ class ConsistencyStep(ClassifierTrainer):
         made = {
             "predicted": predicted,
             "aligned": aligned,
-            "targets": self.targets.call(believed),
-            "weights": self.weighting.call(counted, step),
+            "targets": answer_of(
+                self.targets, self.targets.call(believed), predicted.shape
+            ),
+            "weights": answer_of(
+                self.weighting, self.weighting.call(counted, step), predicted.shape[:1]
+            ),
             "confidences": ops.max(believed, axis=-1),
             "named": ops.cast(ops.argmax(believed, axis=-1), "int32"),
         }

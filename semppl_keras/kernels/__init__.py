@@ -20,6 +20,11 @@ if keras.backend.backend() == "torch":
     from semppl_keras.kernels.torch_inference import torch_inference
 
     quick_inference = torch_inference
+elif keras.backend.backend() == "jax":
+    from semppl_keras.kernels.jax_threads import one_at_a_time
+
+    # It compiles what a network computes.
+    quick_inference = one_at_a_time
 else:
-    # These compile what a network computes.
+    # So does this.
     quick_inference = _as_it_is

@@ -48,10 +48,10 @@ class ImageInference(ViewTrainer):
             ValueError, TypeError: if the images do not fit, or the model is not
                 ready.
         """
-        self._check_ready("predict")
         images = self._checked_images("x", x, steps=kwargs.get("steps"))
         images = for_keras(images, batch_size)
         with inference(self):
+            self._check_ready("predict")
             predict = super().predict
             return processes.predicted(
                 self, lambda: predict(images, batch_size=batch_size, **kwargs)
@@ -78,7 +78,6 @@ class ImageInference(ViewTrainer):
         self._check_predicts_classes("evaluate")
         self._check_compiled("evaluate")
         self._check_measures("evaluate")
-        self._check_ready("evaluate")
         if isinstance(x, collections.abc.Mapping) and y is None:
             x, y, sample_weight = (*named_parts("x", x), y, sample_weight)[:3]
         steps = kwargs.get("steps")
@@ -98,15 +97,16 @@ class ImageInference(ViewTrainer):
             images = for_keras(images, size, y, sample_weight)
             y = sample_weight = None
         with inference(self):
+            self._check_ready("evaluate")
             told = super().evaluate(images, y, sample_weight=sample_weight, **kwargs)
         return _numbers(told)
 
     def predict_on_batch(self, x: Any) -> Any:
         """As `predict`, of one batch `(B, H, W, C)`."""
         self._check_one_process("predict_on_batch")
-        self._check_ready("predict_on_batch")
         images = self._checked_batch("x", x)
         with inference(self):
+            self._check_ready("predict_on_batch")
             return super().predict_on_batch(images)
 
     def test_on_batch(
@@ -121,7 +121,6 @@ class ImageInference(ViewTrainer):
         self._check_compiled("test_on_batch")
         self._check_measures("test_on_batch")
         self._check_one_process("test_on_batch")
-        self._check_ready("test_on_batch")
         images = self._checked_batch("x", x)
         y = self._checked_labels("y", y, images)
         if sample_weight is not None:
@@ -129,6 +128,7 @@ class ImageInference(ViewTrainer):
         # Keras before 3.15 would go on with the metrics of an earlier batch.
         self.reset_metrics()
         with inference(self):
+            self._check_ready("test_on_batch")
             told = super().test_on_batch(images, y, sample_weight, return_dict)
         return _numbers(told)
 
@@ -261,13 +261,7 @@ def inference(model: keras.Model) -> Iterator[None]:
         if distribution is not None:
             keras.distribution.set_distribution(None)
         with explained(), processes.on_its_own(model), quick_inference(model):
-            try:
-                yield
-            finally:
-                # Keras' evaluation on JAX takes the variables' values, and forgets to
-                # give them back after an error.
-                if keras.backend.backend() == "jax":
-                    model.jax_state_sync()
+            yield
     finally:
         if distribution is not None:
             keras.distribution.set_distribution(distribution)

@@ -353,7 +353,7 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
                 "optimiser keeps state for each weight. Received: "
                 f"{len(trained - known)} weights that came or were released since, and "
                 f"{len(known - trained)} that went or were frozen. Compile the model "
-                "again, or choose by `train_part`, which does."
+                "again with a new optimiser, or choose by `train_part`, which does."
             )
 
     def check_networks(self) -> None:

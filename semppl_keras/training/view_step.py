@@ -8,6 +8,7 @@ from keras import ops
 
 from semppl_keras.training.global_batch import GlobalBatch, share_of_loss
 from semppl_keras.training.inference import ImageInference
+from semppl_keras.training.loss_parts import checked_parts
 from semppl_keras.training.metrics import Latest
 from semppl_keras.training.target_ema import KeepsAverage
 
@@ -174,11 +175,12 @@ class ViewStep(KeepsAverage, ImageInference):
     ) -> Any:
         """The loss and its penalties; in training the metrics of the step as well."""
         if training:
-            parts = {
-                **self.loss_parts(y_pred, y, self._batch),
-                **self.measures(y_pred, self._batch),
-            }
-            for metric in self.step_metrics(y):
+            metrics = self.step_metrics(y)
+            measured = self.measures(y_pred, self._batch)
+            given = self.loss_parts(y_pred, y, self._batch)
+            names = [each.name for each in metrics if each.name not in measured]
+            parts = {**checked_parts(self, given, names), **measured}
+            for metric in metrics:
                 metric.update_state(*_without_gradient(parts[metric.name]))
             loss = parts["loss"]
         elif self.has_loss_on_images:

@@ -1,5 +1,6 @@
 """A weak view of each image to predict from, and strong ones to be taught."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -35,8 +36,9 @@ class WeakStrong(keras.layers.Layer):
     Args:
         weak: `MultiCrop`, of which every view is like the first large one; or the name
             of its settings, see `recipe`.
-        strong: what is done to weak views, a layer that is called with images in
-            [0, 1], `seed` and `uniform` as `RandAugment` is; or a `MultiCrop` of the
+        strong: what is done to weak views, a layer whose `call` takes images in
+            [0, 1], `seed` and `uniform` as that of `RandAugment` does, and is built
+            here for images of any channels; or a `MultiCrop` of the
             same size and ranges, whose views are like its first large one. None for
             `RandAugment(2)`; `RandAugment(0)` does nothing.
         cutout: float in [0, 1], the side of the square that a strong view lacks, in
@@ -72,6 +74,8 @@ class WeakStrong(keras.layers.Layer):
         own = isinstance(strong, MultiCrop)
         self._weak_views = _alike(weak, 1 if own else 1 + num_strong)
         self._strong_views = _alike(strong, num_strong) if own else None
+        if not self.strong.built:
+            self.strong.build((None, self.large_size, self.large_size, None))
         self.built = True
 
     @property
@@ -202,6 +206,8 @@ def _check_views(weak: Any, strong: Any) -> None:
                 + (" or its name" if name == "weak" else ", another layer or None")
                 + f". Received: {views!r}."
             )
+        if not is_crop and isinstance(views, keras.Layer):
+            _check_takes_draws(views)
     if isinstance(strong, MultiCrop):
         for name in ("large_size", "value_range", "output_range"):
             if getattr(strong, name) != getattr(weak, name):
@@ -209,6 +215,18 @@ def _check_views(weak: Any, strong: Any) -> None:
                     f"`strong` must have the `{name}` of `weak`. Received: "
                     f"{getattr(strong, name)} and {getattr(weak, name)}."
                 )
+
+
+def _check_takes_draws(layer: keras.Layer) -> None:
+    """Raises a TypeError for a layer whose draws would not be those of the step."""
+    taken = inspect.signature(layer.call).parameters
+    if not {"seed", "uniform"} <= taken.keys():
+        raise TypeError(
+            "`strong` must be a layer whose `call` takes images, `seed` and `uniform`, "
+            "from which its draws follow. Received: "
+            f"{type(layer).__name__}, whose `call` takes {', '.join(taken)}. Make a "
+            "layer that has them, as `RandAugment`, and uses what it needs."
+        )
 
 
 def _alike(views: MultiCrop, count: int) -> MultiCrop:

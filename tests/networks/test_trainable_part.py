@@ -242,7 +242,7 @@ def test_stages_are_saved_and_gone_on_with(tmp_path):
 def test_what_was_released_after_compile_is_told():
     model = model_of(residual_network(), trainable="heads")
     model.backbone.trainable = True
-    with pytest.raises(ValueError, match="Compile the model again"):
+    with pytest.raises(ValueError, match="Compile the model again with a new"):
         trained(model)
 
 

@@ -1,0 +1,59 @@
+"""What an objective of one's own may give, and what is told of the rest."""
+
+import keras
+import pytest
+from keras import ops
+from toys import toy_backbone, toy_images, toy_views
+
+from semppl_keras.networks import projector_and_predictor
+from semppl_keras.pretraining import Pretraining
+
+IMAGES, _ = toy_images(12)
+EAGERLY = keras.backend.backend() != "jax"
+
+
+class Agreement(Pretraining):
+    """Gives what it is told to."""
+
+    def __init__(self, give):
+        super().__init__(
+            toy_backbone(),
+            views=toy_views(),
+            make_heads=projector_and_predictor(8, 4),
+            metrics=("agreement",),
+            seed=0,
+        )
+        self._give = give
+
+    def loss_parts(self, outputs, labels, batch):
+        return self._give(ops.mean(outputs["online"]))
+
+
+def fit(give):
+    model = Agreement(give)
+    model.compile("sgd", run_eagerly=EAGERLY)
+    return model.fit(IMAGES, batch_size=12, verbose=0).history
+
+
+def test_numbers_are_parts_and_others_than_told_may_be_given():
+    history = fit(lambda mean: {"loss": mean, "agreement": 0.5, "other": mean})
+    assert history["agreement"] == [0.5]
+    assert "other" not in history
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize(
+    ("give", "message"),
+    [
+        (lambda mean: mean, "of Agreement must give a dict"),
+        (lambda mean: {"agreement": mean}, "agreement, without loss"),
+        (lambda mean: {"loss": mean}, "loss, without agreement"),
+        (
+            lambda mean: {"loss": mean[None], "agreement": mean},
+            r"as a scalar. Received: shape \(1,\)",
+        ),
+    ],
+)
+def test_what_is_no_loss_is_told(give, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(give)
