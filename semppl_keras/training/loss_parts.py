@@ -30,8 +30,9 @@ def checked_parts(model: Any, parts: Any, names: Iterable[str]) -> dict[str, Any
     missing = [name for name in ("loss", *names) if name not in parts]
     if missing:
         raise ValueError(
-            f"{of_model} must give `loss` and what was given to `tell`, of an objective "
-            f"by `metrics`. Received: {', '.join(parts)}, without {', '.join(missing)}."
+            f"{of_model} must give `loss` and what was given to `tell`, of an "
+            f"objective by `metrics`. Received: {', '.join(parts)}, without "
+            f"{', '.join(missing)}."
         )
     parts = {name: _as_tensors(part) for name, part in parts.items()}
     if len(parts["loss"].shape):
