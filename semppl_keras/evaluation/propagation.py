@@ -53,7 +53,8 @@ def propagate_labels(
     Args:
         features: `(N, F)`, finite; their length is of no effect.
         labels: `(N,)` integers in [0, num_classes), or -1 where no class is known; at
-            least one is. A class without labels is given to no row.
+            least one is. A class without labels is given to no row that a label has
+            reached.
         num_classes: int, C. None: the largest label and one.
         neighbours: At least 1; no more than N - 1 are taken.
         power: Positive.
