@@ -26,6 +26,9 @@ from semppl_keras.runs.noted_files import with_own_tables
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.speed import Speed
 
+# Which images and labels, and whose weights; on every backend test_frozen_runs trains.
+pytestmark = pytest.mark.any_backend
+
 CLASSES = "abc"
 
 
@@ -112,7 +115,6 @@ def quick(job, one, more):
     )
 
 
-@pytest.mark.any_backend
 def test_a_run_notes_which_files_it_is_trained_with(job, one):
     assert _labels(one) == {row: CLASSES[row % 3] for row in (0, 1, 3, 4, 6, 7)}
     rows = read_label_table(one / "unlabelled.csv", labelled=False)
@@ -121,7 +123,6 @@ def test_a_run_notes_which_files_it_is_trained_with(job, one):
     }
 
 
-@pytest.mark.any_backend
 def test_the_classifiers_alone_are_made_anew(one, quick):
     # Neither has the network changed, nor has anything been trained.
     networks = (_weights(folder / "model.keras") for folder in (one, quick.folder))
@@ -151,7 +152,6 @@ def test_the_classifiers_alone_are_made_anew(one, quick):
     )
 
 
-@pytest.mark.any_backend
 def test_labels_are_merged_and_what_is_new_is_noted(job, one, quick):
     expected = {row: CLASSES[row % 3] for row in (0, 1, 3, 4, 6, 7, *range(8, 18))}
     assert _labels(quick.folder) == {**expected, 0: "b"}
@@ -220,7 +220,6 @@ def test_a_training_goes_on_with_what_was_learned(job, one, trained_on):
     assert finished.model.num_classes == 3
 
 
-@pytest.mark.any_backend
 def test_nothing_has_changed_since(job, trained_on, capsys):
     """The next one knows what it goes on from by name."""
     two, *_ = trained_on
@@ -236,7 +235,6 @@ def test_nothing_has_changed_since(job, trained_on, capsys):
         )
 
 
-@pytest.mark.any_backend
 def test_a_run_that_goes_on_is_resumed_without_the_other(
     job, one, more, tmp_path, monkeypatch
 ):
@@ -282,7 +280,6 @@ def test_a_run_that_goes_on_is_resumed_without_the_other(
     assert _settings(out)["from"]["run"] == str(copy)
 
 
-@pytest.mark.any_backend
 def test_with_too_few_minutes_the_network_stays_as_it_is(
     one, more, tmp_path, monkeypatch, capsys
 ):
@@ -299,7 +296,6 @@ def test_with_too_few_minutes_the_network_stays_as_it_is(
         np.testing.assert_array_equal(before, now)
 
 
-@pytest.mark.any_backend
 def test_what_changed_behind_a_run_is_told(job, one, tmp_path, capsys):
     labels = job / "labels.csv"
     before = labels.read_text()
@@ -321,7 +317,6 @@ def test_what_changed_behind_a_run_is_told(job, one, tmp_path, capsys):
     assert _listed(behind) == {0: "a", 1: "b", 3: "a", 4: "b", 9: "a", 7: "a"}
 
 
-@pytest.mark.any_backend
 def test_photographs_of_all_rounds_are_found_below_one_folder(
     job, quick, more, tmp_path, capsys
 ):
@@ -357,7 +352,6 @@ def away(job, one, tmp_path):
     os.rename(job / "away", job / "photos")
 
 
-@pytest.mark.any_backend
 def test_a_packed_run_goes_on_with_the_images_that_it_keeps(
     job, away, tmp_path, capsys
 ):
@@ -392,7 +386,6 @@ def test_a_packed_run_goes_on_with_the_images_that_it_keeps(
     assert _settings(again.folder)["from"]["same_labels"]
 
 
-@pytest.mark.any_backend
 def test_what_needs_the_photographs_of_a_packed_run_says_how_many(
     job, away, tmp_path, capsys, monkeypatch
 ):
@@ -410,7 +403,6 @@ def test_what_needs_the_photographs_of_a_packed_run_says_how_many(
     assert not out.exists()
 
 
-@pytest.mark.any_backend
 def test_tables_of_a_packed_run_that_went_on_are_not_followed(quick, tmp_path, capsys):
     packed = runs.pack(quick.folder, tmp_path / "run.zip", verbose=0)
     out = tmp_path / "out"
@@ -426,7 +418,6 @@ def test_tables_of_a_packed_run_that_went_on_are_not_followed(quick, tmp_path, c
     assert begun.settings["from"]["run"] == str(packed)
 
 
-@pytest.mark.any_backend
 def test_a_network_is_not_fetched_for_a_stranger(job, quick, tmp_path):
     """Which a run that was never trained would have made again."""
     copy = pathlib.Path(shutil.copytree(quick.folder, tmp_path / "copy"))
@@ -438,7 +429,6 @@ def test_a_network_is_not_fetched_for_a_stranger(job, quick, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.any_backend
 def test_labels_that_are_gone_are_those_that_were_noted(job, one, tmp_path, capsys):
     labels = job / "labels.csv"
     os.rename(labels, job / "away.csv")
@@ -452,7 +442,6 @@ def test_labels_that_are_gone_are_those_that_were_noted(job, one, tmp_path, caps
     assert gone.settings["from"]["same_labels"]
 
 
-@pytest.mark.any_backend
 def test_images_in_another_place_take_those_that_are_gone(job, one, tmp_path, capsys):
     moved = job / "moved"
     os.rename(job / "photos", moved)
@@ -465,7 +454,6 @@ def test_images_in_another_place_take_those_that_are_gone(job, one, tmp_path, ca
     assert begun.settings["dataset"]["unlabelled"] == str(moved)
 
 
-@pytest.mark.any_backend
 def test_a_test_table_that_names_images_in_the_folder_still_does(job, one, tmp_path):
     _write(tmp_path / "others", range(40, 42))
     (tmp_path / "tables").mkdir()
@@ -483,7 +471,6 @@ def test_a_test_table_that_names_images_in_the_folder_still_does(job, one, tmp_p
     assert found.part("test").names == (str(job / "photos" / "21.png"),)
 
 
-@pytest.mark.any_backend
 def test_tables_of_a_run_that_was_moved_are_in_it(one, tmp_path):
     own = dataclasses.replace(
         FinishedRun(one).dataset, labelled=str(tmp_path / "before" / "labelled.csv")
@@ -498,14 +485,12 @@ def test_tables_of_a_run_that_was_moved_are_in_it(one, tmp_path):
         assert with_own_tables(other, tmp_path) == other
 
 
-@pytest.mark.any_backend
 def test_merged_labels_are_read_as_large_as_the_others(one, more, tmp_path):
     options = {"from_run": str(one), "labelled": str(more), "max_megapixels": 300.0}
     images = _begun(tmp_path / "o", **options).dataset.images
     assert images.labelled.max_pixels == images.unlabelled.max_pixels == 300_000_000
 
 
-@pytest.mark.any_backend
 def test_a_run_that_cannot_begin_leaves_nothing(job, one, more, tmp_path, monkeypatch):
     def refused(*arguments):
         raise RunError("It does not fit.")
@@ -525,7 +510,6 @@ def test_a_run_that_cannot_begin_leaves_nothing(job, one, more, tmp_path, monkey
         (out / name).unlink()
 
 
-@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -549,14 +533,12 @@ def test_what_cannot_be_gone_on_with_is_told(one, tmp_path, options, expected):
     assert not (tmp_path / "out" / "run.json").exists()
 
 
-@pytest.mark.any_backend
 def test_grey_images_are_not_gone_on_with_where_all_had_colours(one):
     check_channels(FinishedRun(one), 3)
     with pytest.raises(RunError, match="takes coloured images. Received: grey ones"):
         check_channels(FinishedRun(one), 1)
 
 
-@pytest.mark.any_backend
 def test_a_data_set_with_a_name_is_gone_on_with_more_labels(recipes, tmp_path):
     _, archive, *_ = write_archive(tmp_path / "tiny.npz")
     run = runs.train(
@@ -577,7 +559,6 @@ def test_a_data_set_with_a_name_is_gone_on_with_more_labels(recipes, tmp_path):
             )
 
 
-@pytest.mark.any_backend
 def test_the_table_of_the_review_page_is_gone_on_with(job, one, quick, tmp_path):
     runs.label(quick.folder, job / "photos", out=job / "g.csv", review=3, verbose=0)
     page = (job / "g.review.html").read_text(encoding="utf-8")

@@ -1049,7 +1049,7 @@ def test_a_number_of_batches_is_an_integer_above_0(steps, trained):
     assert next(batches)[0] is IMAGES  # It was not touched.
 
 
-@pytest.mark.parametrize("kind", [">u2", ">f4"])
+@one_everywhere("kind", [">u2", ">f4"])
 def test_arrays_of_another_byte_order_are_taken(kind):
     def trained_on(images, labels):
         keras.utils.set_random_seed(0)
