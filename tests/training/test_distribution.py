@@ -117,13 +117,32 @@ def one_device(*scenarios):
     return results
 
 
+def saved_by_one(folder):
+    """A model that one device has begun, and the arguments by which others go on with
+    it and save one of their own."""
+    keras.utils.set_random_seed(0)
+    model = distributed_training.make_semppl()
+    distributed_training.pretrain(model, epochs=1)
+    model.save(folder / "one.keras")
+    return model, ("--load", folder / "one.keras", "--save", folder / "many.keras")
+
+
+def assert_goes_on_with_what_many_saved(folder, resumed):
+    loaded = keras.models.load_model(folder / "many.keras")
+    assert_same(resumed, distributed_training.go_on(loaded))
+
+
 if BACKEND != "torch":
 
     def test_several_devices_are_one(tmp_path):
-        process = start("--out", tmp_path / "many.npz", *QUICK, devices=2)
-        expected = one_device(*QUICK)
+        """So is what they save, and what they go on with."""
+        model, files = saved_by_one(tmp_path)
+        process = start(*files, "--out", tmp_path / "many.npz", *QUICK, devices=2)
+        resumed = distributed_training.go_on(model)
+        expected = {**one_device(*QUICK), **resumed}
         finish(process)
         assert_same(expected, np.load(tmp_path / "many.npz"))
+        assert_goes_on_with_what_many_saved(tmp_path, resumed)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("count", [2, 4])
@@ -134,27 +153,6 @@ if BACKEND != "torch":
         expected = one_device(*names)
         finish(process)
         assert_same(expected, np.load(tmp_path / "many.npz"))
-
-    def test_what_several_devices_save_one_goes_on_with_and_the_reverse(tmp_path):
-        keras.utils.set_random_seed(0)
-        model = distributed_training.make_semppl()
-        distributed_training.pretrain(model, epochs=1)
-        model.save(tmp_path / "one.keras")
-        expected = distributed_training.go_on(model)
-        finish(
-            start(
-                "--load",
-                tmp_path / "one.keras",
-                "--save",
-                tmp_path / "many.keras",
-                "--out",
-                tmp_path / "many.npz",
-                devices=2,
-            )
-        )
-        assert_same(expected, np.load(tmp_path / "many.npz"))
-        loaded = keras.models.load_model(tmp_path / "many.keras")
-        assert_same(expected, distributed_training.go_on(loaded))
 
     @pytest.mark.slow
     def test_two_processes_are_one_device(tmp_path):
@@ -381,16 +379,11 @@ if BACKEND == "torch":
 
     def test_two_processes_are_one(tmp_path):
         """So is what they save, and what they go on with."""
-        keras.utils.set_random_seed(0)
-        model = distributed_training.make_semppl()
-        distributed_training.pretrain(model, epochs=1)
-        model.save(tmp_path / "one.keras")
+        model, files = saved_by_one(tmp_path)
         expected = distributed_training.go_on(model)
-        files = ("--load", tmp_path / "one.keras", "--save", tmp_path / "two.keras")
         resumed = compare_two_processes(tmp_path, *QUICK, options=files)
         assert_same(expected, resumed)
-        loaded = keras.models.load_model(tmp_path / "two.keras")
-        assert_same(expected, distributed_training.go_on(loaded))
+        assert_goes_on_with_what_many_saved(tmp_path, expected)
 
     @pytest.mark.slow
     def test_two_processes_are_one_for_every_model_and_setting(tmp_path):
