@@ -444,11 +444,14 @@ def _load(
         path = folder / "skipped.tsv"
         write_skipped(path, error.skipped)
         raise RunError(f"{error} All of them are named in {path}.") from error
-    if len(data.unlabelled_indices) == 0:
+    # Classifiers alone need none.
+    if settings["epochs"] and len(data.unlabelled_indices) == 0:
+        remedy = "Add images" if labels_per_class == "all" else "Ask for fewer"
         raise RunError(
-            "There must be unlabelled images to learn from. Received: "
-            f"--labels-per-class {labels_per_class}, which makes all "
-            f"{len(data.x_train):,} training images labelled ones. Ask for fewer."
+            "There must be unlabelled images to learn from, other than the labelled "
+            f"ones. Received: --labels-per-class {labels_per_class}, which makes all "
+            f"{len(data.x_train):,} training images that can be read labelled ones. "
+            f"{remedy}, or fit the classifiers alone: --epochs 0."
         )
     return data
 
