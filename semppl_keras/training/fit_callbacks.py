@@ -95,11 +95,11 @@ class FitCallbacks(keras.callbacks.CallbackList):
         super().on_train_batch_end(batch + self._offset, logs)
 
 
-def as_list(callbacks: Any) -> list[Any]:
-    """A list of what Keras takes as `callbacks`."""
-    if callbacks is None:
+def as_list(given: Any) -> list[Any]:
+    """A list of what is given as `callbacks` or `metrics`: one, several or None."""
+    if given is None:
         return []
-    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
 def check_initial_batch(

@@ -87,9 +87,10 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
                 raise ValueError(
                     f"`{name}` must be True or False. Received: {name}={value!r}."
                 )
+        metrics, weighted_metrics = as_list(metrics), as_list(weighted_metrics)
         if metrics or weighted_metrics:
             self._check_predicts_classes("metrics")
-            check_metrics([metrics or (), weighted_metrics or ()])
+            check_metrics([metrics, weighted_metrics], self.num_classes)
         optimizer = keras.optimizers.get(optimizer)
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         self._accumulation_steps = inner.gradient_accumulation_steps or 1
@@ -100,8 +101,8 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
             inner.set_rates(rates_by_depth(self.backbone, *rates))
         super().compile(
             optimizer=optimizer,
-            metrics=list(metrics or ()) if self.predicts_classes else None,
-            weighted_metrics=weighted_metrics,
+            metrics=metrics if self.predicts_classes else None,
+            weighted_metrics=weighted_metrics or None,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
