@@ -16,15 +16,6 @@ def check_integers(least: int, **values: Any) -> None:
             )
 
 
-def check_counts(**values: Any) -> None:
-    """Raises a ValueError for a value that is neither None nor a positive integer."""
-    for name, value in values.items():
-        if value is not None and not (_is_integer(value) and value >= 1):
-            raise ValueError(
-                f"`{name}` must be a positive integer. Received: {name}={value!r}."
-            )
-
-
 def check_not_negative(**values: Any) -> None:
     """Raises a ValueError for a value that is no finite number, or a negative one."""
     for name, value in values.items():

@@ -446,12 +446,14 @@ def _load(
         raise RunError(f"{error} All of them are named in {path}.") from error
     # Classifiers alone need none.
     if settings["epochs"] and len(data.unlabelled_indices) == 0:
-        remedy = "Add images" if labels_per_class == "all" else "Ask for fewer"
+        asked, remedy = "labels of", "Add images"
+        if labels_per_class != "all":
+            asked = f"--labels-per-class {labels_per_class}, which takes labels of"
+            remedy = "Ask for fewer"
         raise RunError(
             "There must be unlabelled images to learn from, other than the labelled "
-            f"ones. Received: --labels-per-class {labels_per_class}, which makes all "
-            f"{len(data.x_train):,} training images that can be read labelled ones. "
-            f"{remedy}, or fit the classifiers alone: --epochs 0."
+            f"ones. Received: {asked} all {len(data.x_train):,} training images that "
+            f"can be read. {remedy}, or fit the classifiers alone: --epochs 0."
         )
     return data
 

@@ -7,8 +7,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_integers
-
 
 class FitCallbacks(keras.callbacks.CallbackList):
     """All callbacks of one `fit`, which also start the data where it is to go on.
@@ -106,7 +104,6 @@ def check_initial_batch(
     model: keras.Model, initial_batch: int, steps_per_epoch: int
 ) -> None:
     """Raises a ValueError for a batch with which no `fit` can go on."""
-    check_integers(0, initial_batch=initial_batch)
     if initial_batch >= steps_per_epoch or initial_batch % model.steps_per_execution:
         raise ValueError(
             "`initial_batch` must be one of the batches of an epoch, from 0 on, "

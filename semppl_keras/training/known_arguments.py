@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 
 import keras
 
-from semppl_keras.checks import check_counts, check_integers
+from semppl_keras.checks import check_integers
 
 R = TypeVar("R")
 
@@ -30,7 +30,15 @@ _ELSEWHERE = {
 }
 
 # Numbers that Keras hands on as they are: they would end in an error of the backend, or
-# do something else without a word.
+# do something else without a word. By the least that each may be.
+_LEAST = {
+    "epochs": 0,
+    "initial_epoch": 0,
+    "initial_batch": 0,
+    "validation_freq": 1,
+    "steps_per_execution": 1,
+}
+# Those that may be None, which are at least 1.
 _COUNTS = {
     "batch_size",
     "labelled_batch_size",
@@ -40,7 +48,6 @@ _COUNTS = {
     "validation_batch_size",
     "validation_steps",
 }
-_EPOCHS = {"epochs", "initial_epoch"}
 
 
 @overload
@@ -116,17 +123,14 @@ def _checked(name: str, value: Any) -> Any:
     """An argument as Keras takes it: its numbers are Python's own."""
     if name == "callbacks":
         _check_callbacks(value)
-    elif name in _COUNTS:
-        check_counts(**{name: value})
-        return value if value is None else operator.index(value)
-    elif name in _EPOCHS or (name == "validation_freq" and not _are_epochs(value)):
-        check_integers(int(name == "validation_freq"), **{name: value})
+    elif name == "validation_freq" and isinstance(value, (list, tuple, set, range)):
+        # Epochs, which Keras takes as a list alone.
+        check_integers(1, **{f"{name}[{i}]": epoch for i, epoch in enumerate(value)})
+        return [operator.index(epoch) for epoch in value]
+    elif name in _LEAST or (name in _COUNTS and value is not None):
+        check_integers(_LEAST.get(name, 1), **{name: value})
         return operator.index(value)
     return value
-
-
-def _are_epochs(value: Any) -> bool:
-    return isinstance(value, (list, tuple, set, range))
 
 
 def _check_callbacks(callbacks: Any) -> None:

@@ -494,10 +494,10 @@ EAGERLY = keras.backend.backend() != "jax"
         ),
         ({"unlabelled": NAN}, "`unlabelled`.*NaN"),
         ({"unlabelled": np.full((12, 8, 8, 1), "a")}, "`unlabelled`.*dtype"),
-        ({"batch_size": 0}, "`batch_size`.*positive integer.*batch_size=0"),
+        ({"batch_size": 0}, "`batch_size`.*integer of at least 1.*batch_size=0"),
         ({"labelled_batch_size": 1.5}, "`labelled_batch_size`.*1.5"),
         ({"batch_size": 13}, "`batch_size`.*13 for 12"),
-        ({"steps_per_epoch": 0}, "`steps_per_epoch`.*positive integer"),
+        ({"steps_per_epoch": 0}, "`steps_per_epoch`.*integer of at least 1"),
         (
             {"steps_per_epoch": 5, "unlabelled": Batches(IMAGES, batch=6)},
             "`steps_per_epoch`.*steps_per_epoch=5 with finite",

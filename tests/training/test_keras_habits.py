@@ -85,11 +85,11 @@ def test_numbers_and_callbacks_that_are_none_are_refused_at_the_call(
     pair, few = (IMAGES, (IMAGES, LABELS)), (IMAGES, LABELS)
     steps = [int(each.step) for each in (model, tuner, student)]
     for call, message in (
-        (lambda: model.predict(IMAGES, -3), "`batch_size`.*positive.*batch_size=-3"),
+        (lambda: model.predict(IMAGES, -3), "`batch_size`.*least 1.*batch_size=-3"),
         (lambda: model.embed(IMAGES, batch_size="4"), "`batch_size`.*='4'"),
         (lambda: model.pseudo_label(IMAGES, 0), "`batch_size`.*=0"),
         (lambda: tuner.evaluate(*few, batch_size=2.5), "`batch_size`.*=2.5"),
-        (lambda: tuner.evaluate(*few, steps=-1), "`steps` must be a positive"),
+        (lambda: tuner.evaluate(*few, steps=-1), "`steps`.*least 1"),
         (lambda: tuner.predict(IMAGES, steps="1"), "`steps`.*='1'"),
         (lambda: model.fit(*pair, epochs="3"), "`epochs` must be an integer.*='3'"),
         (lambda: tuner.fit(*few, epochs=-1), "`epochs` must be an integer of at least"),
@@ -98,7 +98,8 @@ def test_numbers_and_callbacks_that_are_none_are_refused_at_the_call(
         (lambda: tuner.fit(*few, validation_batch_size=0), "`validation_batch_size`"),
         (lambda: tuner.fit(*few, validation_steps="2"), "`validation_steps`.*='2'"),
         (lambda: tuner.fit(*few, validation_freq=0), "`validation_freq`.*least 1.*=0"),
-        (lambda: model.fit(*pair, steps_per_epoch=0), "`steps_per_epoch`.*positive"),
+        (lambda: tuner.fit(*few, validation_freq=(1, "2")), "`validation_freq.1"),
+        (lambda: model.fit(*pair, steps_per_epoch=0), "`steps_per_epoch`.*least 1"),
         (lambda: tuner.fit(*few, callbacks="x"), "`callbacks`.*instances.*'x'"),
         (lambda: tuner.predict(IMAGES, callbacks=[keras.callbacks.History]), "History"),
     ):

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from semppl_keras.checks import check_counts
+from semppl_keras.checks import check_integers
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.array_source import ArraySource
 from semppl_keras.data.feed.sources import Source, make_source
@@ -208,7 +208,7 @@ def make_feed(
         ValueError, TypeError: where the data does not fit, naming the argument.
     """
     sizes = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size}
-    check_counts(**sizes, images_per_class=images_per_class)
+    _check_given(**sizes, images_per_class=images_per_class)
     _check_divisible(num_replicas, **sizes)
     source = make_source("unlabelled", unlabelled, spec, labelled=False, seed=seed)
     labelled_source: Any = None
@@ -267,7 +267,7 @@ def make_labelled_feed(
     Returns, Raises:
         As `make_feed`.
     """
-    check_counts(batch_size=batch_size)
+    _check_given(batch_size=batch_size)
     _check_divisible(num_replicas, batch_size=batch_size)
     source = make_source(
         "x", labelled, spec, labelled=True, seed=seed, class_weight=class_weight
@@ -296,6 +296,11 @@ def _number(*sources: Any) -> None:
                 'none. Load them as arrays, or take labeller="memory".'
             )
     sources[0].number_images()
+
+
+def _check_given(**values: int | None) -> None:
+    given = {name: value for name, value in values.items() if value is not None}
+    check_integers(1, **given)
 
 
 def _check_divisible(num_replicas: int, **sizes: Any) -> None:
@@ -338,7 +343,7 @@ def _steps(source: Source, batch_size: int, steps_per_epoch: int | None) -> int:
                 f"`{source.name}` has no end. Received: steps_per_epoch="
                 f"{steps_per_epoch}."
             )
-        check_counts(steps_per_epoch=steps_per_epoch)
+        check_integers(1, steps_per_epoch=steps_per_epoch)
         return int(steps_per_epoch)
     if steps_per_epoch is not None and not isinstance(source, ArraySource):
         raise ValueError(
@@ -358,7 +363,7 @@ def _steps(source: Source, batch_size: int, steps_per_epoch: int | None) -> int:
         )
     if steps_per_epoch is None:
         return int(np.ceil(count / batch_size))
-    check_counts(steps_per_epoch=steps_per_epoch)
+    check_integers(1, steps_per_epoch=steps_per_epoch)
     return int(steps_per_epoch)
 
 
