@@ -418,10 +418,14 @@ def _tell_begun(
         f"{_num_test(data):,} to test on. Recipe {recipe.name}, {length}, "
         f"{keras.backend.backend()}."
     )
-    for remark in getattr(data, "remarks", ()):
-        tell(f"Note: {remark}")
+    _tell_remarks(data)
     if state.step:
         tell_where(state)
+
+
+def _tell_remarks(data: FewLabels) -> None:
+    for remark in getattr(data, "remarks", ()):
+        tell(f"Note: {remark}")
 
 
 def _load(
@@ -446,6 +450,8 @@ def _load(
         raise RunError(f"{error} All of them are named in {path}.") from error
     # Classifiers alone need none.
     if settings["epochs"] and len(data.unlabelled_indices) == 0:
+        # Among them, which are copies of labelled ones.
+        _tell_remarks(data)
         asked, remedy = "labels of", "Add images"
         if labels_per_class != "all":
             asked = f"--labels-per-class {labels_per_class}, which takes labels of"
