@@ -108,7 +108,8 @@ def test_numbers_and_callbacks_that_are_none_are_refused_at_the_call(
     assert [int(each.step) for each in (model, tuner, student)] == steps
 
 
-def test_numbers_of_numpy_are_taken(tuner):
+@pytest.mark.parametrize("epochs", [np.int64(2), (2,), range(2, 3)])
+def test_numbers_of_numpy_and_any_epochs_are_taken(epochs, tuner):
     three = np.int64(3)
     assert len(tuner.predict(IMAGES, batch_size=three, verbose=0)) == len(IMAGES)
     history = tuner.fit(
@@ -117,7 +118,7 @@ def test_numbers_of_numpy_are_taken(tuner):
         epochs=np.int32(2),
         validation_data=(IMAGES, LABELS),
         validation_batch_size=three,
-        validation_freq=np.int64(2),
+        validation_freq=epochs,
         verbose=0,
     ).history
     assert (len(history["loss"]), len(history["val_loss"])) == (2, 1)

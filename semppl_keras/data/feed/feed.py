@@ -208,7 +208,9 @@ def make_feed(
         ValueError, TypeError: where the data does not fit, naming the argument.
     """
     sizes = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size}
-    _check_given(**sizes, images_per_class=images_per_class)
+    _check_given(
+        **sizes, images_per_class=images_per_class, steps_per_epoch=steps_per_epoch
+    )
     _check_divisible(num_replicas, **sizes)
     source = make_source("unlabelled", unlabelled, spec, labelled=False, seed=seed)
     labelled_source: Any = None
@@ -267,7 +269,7 @@ def make_labelled_feed(
     Returns, Raises:
         As `make_feed`.
     """
-    _check_given(batch_size=batch_size)
+    _check_given(batch_size=batch_size, steps_per_epoch=steps_per_epoch)
     _check_divisible(num_replicas, batch_size=batch_size)
     source = make_source(
         "x", labelled, spec, labelled=True, seed=seed, class_weight=class_weight
@@ -343,7 +345,6 @@ def _steps(source: Source, batch_size: int, steps_per_epoch: int | None) -> int:
                 f"`{source.name}` has no end. Received: steps_per_epoch="
                 f"{steps_per_epoch}."
             )
-        check_integers(1, steps_per_epoch=steps_per_epoch)
         return int(steps_per_epoch)
     if steps_per_epoch is not None and not isinstance(source, ArraySource):
         raise ValueError(
@@ -363,7 +364,6 @@ def _steps(source: Source, batch_size: int, steps_per_epoch: int | None) -> int:
         )
     if steps_per_epoch is None:
         return int(np.ceil(count / batch_size))
-    check_integers(1, steps_per_epoch=steps_per_epoch)
     return int(steps_per_epoch)
 
 
