@@ -13,6 +13,7 @@ from semppl_keras.backbones.directions import fit_directions
 from semppl_keras.backbones.gradient_layers import OrientedGradients
 from semppl_keras.backbones.patch_layers import PatchActivations
 from semppl_keras.backbones.resnet import is_count
+from semppl_keras.checks import check_integers
 
 # Patches of which the dictionary is made, and images of which the directions are.
 _PATCHES, _IMAGES = 40_000, 10_000
@@ -226,12 +227,7 @@ def _check(
                 f"of {images.shape[1]} x {images.shape[2]} pixels. Received: sizes="
                 f"{sizes!r}, grids={grids!r}."
             )
-    for argument, value in (("entries", entries), ("components", components)):
-        if not is_count(value):
-            raise ValueError(
-                f"`{argument}` must be a positive integer. Received: {argument}="
-                f"{value!r}."
-            )
+    check_integers(1, entries=entries, components=components)
     if not isinstance(whitening, (int, float)) or not 0 <= whitening <= 1:
         raise ValueError(
             f"`whitening` must lie in [0, 1]. Received: whitening={whitening!r}."

@@ -15,8 +15,6 @@ from semppl_keras.losses.classification import cross_entropy
 from semppl_keras.networks.moving_statistics import statistics_kept
 from semppl_keras.training.global_batch import GlobalBatch
 
-_VIEWS = ("labelled", "weak", "strong")
-
 
 class ConsistencyStep(ClassifierTrainer):
     """What `ConsistencyTrainer` does in a step, given its parts."""

@@ -273,7 +273,9 @@ def fitted_candidate(
 def shares_of(probe: Any, features: np.ndarray, num_classes: int) -> np.ndarray:
     """Probabilities `(N, C)` of all classes, those among them that no label is of."""
     shares = np.zeros((len(features), num_classes))
-    shares[:, probe.classes_] = probe.predict_proba(features)
+    # Where every image has a label there are no others.
+    if len(features):
+        shares[:, probe.classes_] = probe.predict_proba(features)
     return shares
 
 

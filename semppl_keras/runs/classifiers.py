@@ -28,6 +28,7 @@ from semppl_keras.runs.classifier_files import (
 from semppl_keras.runs.classifier_training import fine_tune
 from semppl_keras.runs.consistency_training import train_consistently
 from semppl_keras.runs.embedded import embedded_by
+from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.followed_classifier import classifier_figures, followed
 from semppl_keras.runs.options.checks import AS_LABELLED, CLASSES
@@ -199,6 +200,12 @@ def _on_all_images(
 ) -> _Trained:
     """By consistency training on labelled and unlabelled images."""
     data = finished.data
+    if len(data.unlabelled_indices) == 0:
+        raise RunError(
+            f"--method {options.method} must have unlabelled images to learn from. "
+            f"Received: the run in {str(finished.named)!r}, all of whose images are "
+            f"labelled. Fine-tune on these: --method {LABELS}."
+        )
     how = f"trained by {options.method}"
     chosen = {
         **chosen,

@@ -5,6 +5,7 @@ are made anew, and some of the others, for pages, students and measures.
 """
 
 import dataclasses
+import itertools
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -64,7 +65,8 @@ class KeptImages:
     """What a run keeps of its images.
 
     Args:
-        parts: By kind; that to test on is missing where the run had none.
+        parts: By kind; unlabelled ones, and those to test on, are missing where the run
+            had none.
     """
 
     parts: Mapping[str, KeptPart]
@@ -92,12 +94,13 @@ class KeptImages:
             name: Of the data set.
             class_names: One text for each class.
         """
-        few, many = self.parts[LABELLED], self.parts[UNLABELLED]
+        few, many = self.parts[LABELLED], self.parts.get(UNLABELLED)
+        learned = [few] if many is None else [few, many]
         tested = self.parts.get(TEST)
         labels = None if tested is None or tested.labels.min() < 0 else tested.labels
         return OwnImages(
-            x_train=np.concatenate([few.images, many.images]),
-            y_train=np.concatenate([few.labels, many.labels]),
+            x_train=np.concatenate([part.images for part in learned]),
+            y_train=np.concatenate([part.labels for part in learned]),
             labelled_indices=np.arange(len(few.images)),
             x_test=None if tested is None else tested.images,
             y_test=labels,
@@ -105,7 +108,7 @@ class KeptImages:
             class_names=tuple(class_names),
             name=name,
             remarks=(f"The images themselves are not there: {self.told()} are kept.",),
-            train_names=(*_called(few), *_called(many)),
+            train_names=tuple(name for part in learned for name in _called(part)),
             test_names=() if tested is None else tuple(_called(tested)),
         )
 
@@ -132,9 +135,14 @@ def keep_images(
     root = root_of(dataset)
     train_names = getattr(data, "train_names", ())
     test_names = getattr(data, "test_names", ())
+    learned = {
+        LABELLED: data.labelled_indices,
+        UNLABELLED: data.unlabelled_indices,
+    }
     parts = {
-        LABELLED: (data.x_train, data.y_train, data.labelled_indices, train_names),
-        UNLABELLED: (data.x_train, data.y_train, data.unlabelled_indices, train_names),
+        role: (data.x_train, data.y_train, rows, train_names)
+        for role, rows in learned.items()
+        if len(rows)
     }
     if data.x_test is not None and len(data.x_test):
         unknown = np.full(len(data.x_test), UNKNOWN)
@@ -178,13 +186,13 @@ def read_kept(folder: pathlib.Path, num_classes: int) -> KeptImages | None:
     if not path.is_file():
         return None
     most = sum(MOST_BYTES.values()) + FREE_BYTES
-    arrays = read_arrays(path, _ARRAYS, [f"{TEST}_{name}" for name in _OF_PART], most)
+    arrays = read_arrays(path, most, *_CHOICES)
     parts = {
         role: KeptPart(
             *checked_part(
                 path,
                 role,
-                [arrays[f"{role}_{name}"] for name in _OF_PART],
+                [arrays[name] for name in _ARRAYS[role]],
                 num_classes,
                 is_plain_name,
                 every_class=role == LABELLED,
@@ -202,9 +210,12 @@ def _called(part: KeptPart) -> list[str]:
 
 
 _OF_PART = ("images", "labels", "names", "total")
-_ARRAYS = tuple(
-    f"{role}_{name}" for role in (LABELLED, UNLABELLED) for name in _OF_PART
-)
+_ARRAYS = {role: tuple(f"{role}_{name}" for name in _OF_PART) for role in ROLES}
+# The first of which there are all.
+_CHOICES = [
+    tuple(itertools.chain.from_iterable(_ARRAYS[role] for role in roles))
+    for roles in (ROLES, (LABELLED, UNLABELLED), (LABELLED, TEST), (LABELLED,))
+]
 
 
 def _chosen(labels: np.ndarray, most: int, role: str, seed: int) -> np.ndarray:

@@ -102,7 +102,7 @@ def measure_training(
         told = PredictionProgress(progress, "unlabelled images", len(unlabelled))
         predicted, _ = model.pseudo_label(unlabelled, callbacks=[told])
         measured["pseudo_label_accuracy"] = _share(predicted == data.y_hidden[known])
-    else:
+    elif len(known):
         measured["pseudo_labels"] = _pseudo_labels(model, data, seed)
     if data.x_test is not None:
         shares = _predicted(model, data.x_test, progress)

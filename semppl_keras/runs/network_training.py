@@ -216,7 +216,7 @@ def batches_of(
 ) -> tuple[int, dict[str, int]]:
     """Unlabelled images of a step, and what `fit` is told of the labelled ones."""
     # A second copy of an image would be among its negatives.
-    batch_size = min(recipe.batch_size, len(data.unlabelled_indices))
+    batch_size = min(recipe.batch_size, _num_unlabelled(data))
     labelled = min(recipe.labelled_batch_size, len(data.labelled_indices))
     if settings.get("balance") != CLASSES:
         return batch_size, {"labelled_batch_size": labelled}
@@ -234,7 +234,12 @@ def steps_in_epoch(settings: Mapping[str, Any], data: FewLabels, recipe: Recipe)
     """Steps of an epoch: of a pass, or of what fits the minutes of a run."""
     batch_size, _ = batches_of(settings, data, recipe)
     schedule = schedule_of(settings) or Schedule(1)
-    return schedule.steps_in_epoch(math.ceil(len(data.unlabelled_indices) / batch_size))
+    return schedule.steps_in_epoch(math.ceil(_num_unlabelled(data) / batch_size))
+
+
+def _num_unlabelled(data: FewLabels) -> int:
+    """At least 1: a network is made, though there be none to train it with."""
+    return max(1, len(data.unlabelled_indices))
 
 
 def images_of(

@@ -118,11 +118,15 @@ def report_page(finished: FinishedRun, classifier: ImageClassifier, how: str) ->
         ("Suspect labels", _suspects(finished, classifier)),
         (
             "The most and the least certain images of each class",
-            run_page.certain(groups[UNLABELLED], names),
+            run_page.certain(groups[UNLABELLED], names) if UNLABELLED in groups else "",
         ),
         (
             "Augmented views, as in training",
-            run_page.views(finished.model.views, data.x_unlabelled, seed),
+            run_page.views(
+                finished.model.views,
+                data.x_unlabelled if UNLABELLED in groups else data.x_labelled,
+                seed,
+            ),
         ),
         ("Settings and versions", run_page.settings(finished.settings, metrics)),
     ]
@@ -148,15 +152,14 @@ def _groups(
         names[index] if names else f"labelled image {place}"
         for place, index in enumerate(data.labelled_indices)
     ]
-    groups = {
-        LABELLED: _group(classifier, data.x_labelled, labelled, data.y_labelled),
-        UNLABELLED: _group(
+    groups = {LABELLED: _group(classifier, data.x_labelled, labelled, data.y_labelled)}
+    if len(unlabelled):
+        groups[UNLABELLED] = _group(
             classifier,
             data.x_unlabelled,
             [names[i] if names else f"training image {i}" for i in unlabelled],
             data.y_hidden,
-        ),
-    }
+        )
     if data.x_test is not None and len(data.x_test):
         count = len(data.x_test)
         groups[TEST] = _group(

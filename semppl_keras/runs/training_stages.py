@@ -418,10 +418,14 @@ def _tell_begun(
         f"{_num_test(data):,} to test on. Recipe {recipe.name}, {length}, "
         f"{keras.backend.backend()}."
     )
-    for remark in getattr(data, "remarks", ()):
-        tell(f"Note: {remark}")
+    _tell_remarks(data)
     if state.step:
         tell_where(state)
+
+
+def _tell_remarks(data: FewLabels) -> None:
+    for remark in getattr(data, "remarks", ()):
+        tell(f"Note: {remark}")
 
 
 def _load(
@@ -444,11 +448,18 @@ def _load(
         path = folder / "skipped.tsv"
         write_skipped(path, error.skipped)
         raise RunError(f"{error} All of them are named in {path}.") from error
-    if len(data.unlabelled_indices) == 0:
+    # Classifiers alone need none.
+    if settings["epochs"] and len(data.unlabelled_indices) == 0:
+        # Among them, which are copies of labelled ones.
+        _tell_remarks(data)
+        asked, remedy = "labels of", "Add images"
+        if labels_per_class != "all":
+            asked = f"--labels-per-class {labels_per_class}, which takes labels of"
+            remedy = "Ask for fewer"
         raise RunError(
-            "There must be unlabelled images to learn from. Received: "
-            f"--labels-per-class {labels_per_class}, which makes all "
-            f"{len(data.x_train):,} training images labelled ones. Ask for fewer."
+            "There must be unlabelled images to learn from, other than the labelled "
+            f"ones. Received: {asked} all {len(data.x_train):,} training images that "
+            f"can be read. {remedy}, or fit the classifiers alone: --epochs 0."
         )
     return data
 

@@ -25,9 +25,10 @@ def begins_without_any(
     Args:
         folder, settings, data: As for `ends_without_semppl`.
     """
+    others = "" if len(data.unlabelled_indices) else "--unlabelled MORE "
     tell(
         f"Note: the run is without a training of SemPPL, with {_WHAT_NEEDS_NONE}. To "
-        f"go on from there: semppl train --from {folder} --out DIR."
+        f"go on from there: semppl train --from {folder} {others}--out DIR."
     )
     write_run_files(folder, settings, data)
 

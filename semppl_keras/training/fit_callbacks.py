@@ -7,8 +7,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_integers
-
 
 class FitCallbacks(keras.callbacks.CallbackList):
     """All callbacks of one `fit`, which also start the data where it is to go on.
@@ -95,18 +93,17 @@ class FitCallbacks(keras.callbacks.CallbackList):
         super().on_train_batch_end(batch + self._offset, logs)
 
 
-def as_list(callbacks: Any) -> list[Any]:
-    """A list of what Keras takes as `callbacks`."""
-    if callbacks is None:
+def as_list(given: Any) -> list[Any]:
+    """A list of what is given as `callbacks` or `metrics`: one, several or None."""
+    if given is None:
         return []
-    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
 def check_initial_batch(
     model: keras.Model, initial_batch: int, steps_per_epoch: int
 ) -> None:
     """Raises a ValueError for a batch with which no `fit` can go on."""
-    check_integers(0, initial_batch=initial_batch)
     if initial_batch >= steps_per_epoch or initial_batch % model.steps_per_execution:
         raise ValueError(
             "`initial_batch` must be one of the batches of an epoch, from 0 on, "

@@ -1,12 +1,16 @@
-"""Arguments that a method does not have are refused in a sentence."""
+"""Arguments that a method does not have, or that Keras would not say what is wrong
+with, are refused in a sentence."""
 
 import difflib
 import functools
 import inspect
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 import keras
+
+from semppl_keras.checks import check_integers
 
 R = TypeVar("R")
 
@@ -25,6 +29,26 @@ _ELSEWHERE = {
     "max_queue_size": "it is an argument of keras.utils.PyDataset",
 }
 
+# Numbers that Keras hands on as they are: they would end in an error of the backend, or
+# do something else without a word. By the least that each may be.
+_LEAST = {
+    "epochs": 0,
+    "initial_epoch": 0,
+    "initial_batch": 0,
+    "validation_freq": 1,
+    "steps_per_execution": 1,
+}
+# Those that may be None, which are at least 1.
+_COUNTS = {
+    "batch_size",
+    "labelled_batch_size",
+    "images_per_class",
+    "steps_per_epoch",
+    "steps",
+    "validation_batch_size",
+    "validation_steps",
+}
+
 
 @overload
 def known_arguments(method: Callable[..., R]) -> Callable[..., R]: ...
@@ -41,7 +65,8 @@ def known_arguments(
     *,
     hands_on_to: Callable[..., Any] | None = None,
 ) -> Any:
-    """A method that names what it does not know, and what comes nearest.
+    """A method that names what it does not know, and what comes nearest; and numbers
+    and callbacks that are none.
 
     Args:
         method: of a model. What it hands on as `**kwargs` goes to `keras.Model`'s
@@ -75,7 +100,9 @@ def known_arguments(
             # Keras hands itself private ones from method to method.
             if name not in known and not name.startswith("_"):
                 raise TypeError(_unknown(self, shown.__name__, name, known))
-        return method(self, *args, **kwargs)
+        given = [_checked(*pair) for pair in zip(known, args, strict=False)]
+        kwargs = {name: _checked(name, value) for name, value in kwargs.items()}
+        return method(self, *given, *args[len(given) :], **kwargs)
 
     shown: Any = checked
     shown.__signature__ = signature
@@ -90,3 +117,27 @@ def _unknown(model: Any, method: str, name: str, known: list[str]) -> str:
     if near:
         return f"{message}. Did you mean `{near[0]}`?"
     return f"{message}. It has: {', '.join(known)}."
+
+
+def _checked(name: str, value: Any) -> Any:
+    """An argument as Keras takes it: its numbers are Python's own."""
+    if name == "callbacks":
+        _check_callbacks(value)
+    elif name == "validation_freq" and isinstance(value, (list, tuple, set, range)):
+        # Epochs, which Keras takes as a list alone.
+        check_integers(1, **{f"{name}[{i}]": epoch for i, epoch in enumerate(value)})
+        return [operator.index(epoch) for epoch in value]
+    elif name in _LEAST or (name in _COUNTS and value is not None):
+        check_integers(_LEAST.get(name, 1), **{name: value})
+        return operator.index(value)
+    return value
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    several = isinstance(callbacks, (list, tuple))
+    for one in callbacks if several else [callbacks]:
+        if one is not None and (isinstance(one, type) or not hasattr(one, "set_model")):
+            raise TypeError(
+                "`callbacks` must be instances of keras.callbacks.Callback. Received: "
+                f"{one!r}."
+            )

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from semppl_keras.checks import check_integers
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.explanations import explained
 from semppl_keras.data.feed.feed import make_feed
@@ -81,15 +80,15 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
         Raises:
             ValueError: if a metric does not fit, or an argument is out of range.
         """
-        check_integers(1, steps_per_execution=steps_per_execution)
         for name, value in (("jit_compile", jit_compile), ("run_eagerly", run_eagerly)):
             if value not in (True, False, None, "auto"):
                 raise ValueError(
                     f"`{name}` must be True or False. Received: {name}={value!r}."
                 )
+        metrics, weighted_metrics = as_list(metrics), as_list(weighted_metrics)
         if metrics or weighted_metrics:
             self._check_predicts_classes("metrics")
-            check_metrics([metrics or (), weighted_metrics or ()])
+            check_metrics([metrics, weighted_metrics], self.num_classes)
         optimizer = keras.optimizers.get(optimizer)
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         self._accumulation_steps = inner.gradient_accumulation_steps or 1
@@ -100,8 +99,8 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
             inner.set_rates(rates_by_depth(self.backbone, *rates))
         super().compile(
             optimizer=optimizer,
-            metrics=list(metrics or ()) if self.predicts_classes else None,
-            weighted_metrics=weighted_metrics,
+            metrics=metrics if self.predicts_classes else None,
+            weighted_metrics=weighted_metrics or None,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
@@ -194,8 +193,6 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
             # TensorFlow would trace a second form for batches of any, and the step
             # knows its own.
             self.train_function, self._traced_form = None, feed.batch_form
-        if validation_steps is not None:
-            check_integers(1, validation_steps=validation_steps)
         if validation_data is not None:
             validation_data = self._checked_validation_data(
                 validation_data, validation_steps

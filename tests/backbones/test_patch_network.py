@@ -128,7 +128,7 @@ def test_a_joined_network_has_the_features_of_its_parts():
         (np.full((3, 10, 10, 1), np.nan), {}, "must lie in"),
         (pictures(), {"sizes": (3,)}, "each with one of `grids`"),
         (pictures(), {"sizes": (9,), "grids": (3,)}, "leave room"),
-        (pictures(), {"entries": 0}, "`entries` must be a positive integer"),
+        (pictures(), {"entries": 0}, "`entries` must be an integer of at least 1"),
         (pictures(), {"whitening": 2.0}, "`whitening` must lie"),
     ],
 )

@@ -465,7 +465,7 @@ def test_errors_in_the_data_leave_nothing_behind(small, photos, tmp_path, capsys
     table.write_text("a.png,cat\nb.png,dog\n")
     assert "at most 3 label" in told(labels_per_class=4)
     assert "a subfolder of images for each class" in told(labelled=photos / "many")
-    assert "are labelled ones, too" in told(unlabelled=photos / "few")
+    assert "other than the labelled ones" in told(unlabelled=photos / "few")
 
 
 def test_too_many_unreadable_images_are_all_named_in_a_file(

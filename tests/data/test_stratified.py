@@ -84,7 +84,7 @@ def test_what_cannot_be_is_refused():
     model = toy_model()
     with pytest.raises(TypeError, match="`images_per_class` is for `labelled` as arr"):
         model.fit(images, [(images, labels)], batch_size=6, images_per_class=2)
-    with pytest.raises(ValueError, match="`images_per_class` must be a positive int"):
+    with pytest.raises(ValueError, match="`images_per_class` must be an integer"):
         model.fit(images, (images, labels), batch_size=6, images_per_class=0)
 
 

@@ -235,6 +235,32 @@ def test_nothing_has_changed_since(job, trained_on, capsys):
         )
 
 
+def test_where_every_image_has_a_label_classifiers_are_fitted(job, one, more, tmp_path):
+    """To train there would have to be others. Its own images serve where the files are
+    not there."""
+    every = _table(job / "every.csv", range(34))
+    anew = {"unlabelled": job / "photos", "image_size": 8}
+    for asked in (anew, {"from_run": one, "epochs": 2}):
+        with pytest.raises(RunError, match="of all 34 training .*--epochs 0"):
+            runs.train(labelled=every, **asked, out=tmp_path / "none", verbose=0)
+    all_known = runs.train(
+        from_run=one, labelled=every, epochs=0, out=tmp_path / "all", verbose=0
+    )
+    assert (all_known["num_labelled"], all_known["num_unlabelled"]) == (34, 0)
+    assert all_known["cross_validated"]["num_labelled"] == 34
+    with pytest.raises(RunError, match="all of whose images are labelled.*labels"):
+        runs.finetune(all_known.folder, method="fixmatch", epochs=1)
+    os.rename(job / "photos", job / "away")
+    try:
+        page = runs.report(all_known.folder).read_text()
+        begun = _begun(tmp_path / "again", from_run=all_known.folder)
+    finally:
+        os.rename(job / "away", job / "photos")
+    assert "Augmented views" in page
+    assert "least certain" not in page
+    assert len(begun.dataset.images.labelled) == 34
+
+
 def test_a_run_that_goes_on_is_resumed_without_the_other(
     job, one, more, tmp_path, monkeypatch
 ):

@@ -494,10 +494,10 @@ EAGERLY = keras.backend.backend() != "jax"
         ),
         ({"unlabelled": NAN}, "`unlabelled`.*NaN"),
         ({"unlabelled": np.full((12, 8, 8, 1), "a")}, "`unlabelled`.*dtype"),
-        ({"batch_size": 0}, "`batch_size`.*positive integer.*batch_size=0"),
+        ({"batch_size": 0}, "`batch_size`.*integer of at least 1.*batch_size=0"),
         ({"labelled_batch_size": 1.5}, "`labelled_batch_size`.*1.5"),
         ({"batch_size": 13}, "`batch_size`.*13 for 12"),
-        ({"steps_per_epoch": 0}, "`steps_per_epoch`.*positive integer"),
+        ({"steps_per_epoch": 0}, "`steps_per_epoch`.*integer of at least 1"),
         (
             {"steps_per_epoch": 5, "unlabelled": Batches(IMAGES, batch=6)},
             "`steps_per_epoch`.*steps_per_epoch=5 with finite",
@@ -1129,6 +1129,26 @@ def test_metrics_of_one_hot_labels_are_refused(metric, remedy, trained):
             trained.compile("sgd", **{argument: ["accuracy", metric]})
 
 
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "sparse_top_k_categorical_accuracy",
+        keras.metrics.sparse_top_k_categorical_accuracy,
+        keras.metrics.SparseTopKCategoricalAccuracy(),
+    ],
+)
+def test_metrics_of_more_classes_than_there_are_are_refused(metric, trained):
+    with pytest.raises(ValueError, match="`metrics`.*the 3 classes.*k=5"):
+        trained.compile("sgd", metrics=[metric])
+
+
+def test_a_single_metric_is_taken():
+    model = toy_model()
+    model.compile("sgd", metrics="accuracy", weighted_metrics="accuracy")
+    model.fit(IMAGES, (IMAGES, LABELS), verbose=0)
+    assert len(model.evaluate(IMAGES, LABELS, verbose=0)) == 3
+
+
 def test_metrics_of_integer_labels_are_taken():
     def of_my_own(y_true, y_pred):
         return keras.ops.cast(y_true == keras.ops.argmax(y_pred, axis=-1), "float32")
@@ -1148,7 +1168,7 @@ def test_metrics_of_integer_labels_are_taken():
     results = model.evaluate(IMAGES, LABELS, return_dict=True, verbose=0)
     assert len(results) == 4
     # Which on JAX warns of its own.
-    check_metrics([keras.metrics.MeanIoU(3, sparse_y_pred=False)])
+    check_metrics([keras.metrics.MeanIoU(3, sparse_y_pred=False)], 3)
     assert results["acc"] == pytest.approx(results["of_my_own"])
 
 

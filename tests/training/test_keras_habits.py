@@ -79,6 +79,51 @@ def test_unknown_arguments_are_told_in_a_sentence(model, tuner, student):
     assert [int(each.step) for each in (model, tuner, student)] == steps
 
 
+def test_numbers_and_callbacks_that_are_none_are_refused_at_the_call(
+    model, tuner, student
+):
+    pair, few = (IMAGES, (IMAGES, LABELS)), (IMAGES, LABELS)
+    steps = [int(each.step) for each in (model, tuner, student)]
+    for call, message in (
+        (lambda: model.predict(IMAGES, -3), "`batch_size`.*least 1.*batch_size=-3"),
+        (lambda: model.embed(IMAGES, batch_size="4"), "`batch_size`.*='4'"),
+        (lambda: model.pseudo_label(IMAGES, 0), "`batch_size`.*=0"),
+        (lambda: tuner.evaluate(*few, batch_size=2.5), "`batch_size`.*=2.5"),
+        (lambda: tuner.evaluate(*few, steps=-1), "`steps`.*least 1"),
+        (lambda: tuner.predict(IMAGES, steps="1"), "`steps`.*='1'"),
+        (lambda: model.fit(*pair, epochs="3"), "`epochs` must be an integer.*='3'"),
+        (lambda: tuner.fit(*few, epochs=-1), "`epochs` must be an integer of at least"),
+        (lambda: student.fit(IMAGES, epochs=None), "`epochs`.*epochs=None"),
+        (lambda: student.fit(IMAGES, initial_epoch=0.5), "`initial_epoch`.*=0.5"),
+        (lambda: tuner.fit(*few, validation_batch_size=0), "`validation_batch_size`"),
+        (lambda: tuner.fit(*few, validation_steps="2"), "`validation_steps`.*='2'"),
+        (lambda: tuner.fit(*few, validation_freq=0), "`validation_freq`.*least 1.*=0"),
+        (lambda: tuner.fit(*few, validation_freq=(1, "2")), "`validation_freq.1"),
+        (lambda: model.fit(*pair, steps_per_epoch=0), "`steps_per_epoch`.*least 1"),
+        (lambda: tuner.fit(*few, callbacks="x"), "`callbacks`.*instances.*'x'"),
+        (lambda: tuner.predict(IMAGES, callbacks=[keras.callbacks.History]), "History"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            call()
+    assert [int(each.step) for each in (model, tuner, student)] == steps
+
+
+@pytest.mark.parametrize("epochs", [np.int64(2), (2,), range(2, 3)])
+def test_numbers_of_numpy_and_any_epochs_are_taken(epochs, tuner):
+    three = np.int64(3)
+    assert len(tuner.predict(IMAGES, batch_size=three, verbose=0)) == len(IMAGES)
+    history = tuner.fit(
+        IMAGES,
+        LABELS,
+        epochs=np.int32(2),
+        validation_data=(IMAGES, LABELS),
+        validation_batch_size=three,
+        validation_freq=epochs,
+        verbose=0,
+    ).history
+    assert (len(history["loss"]), len(history["val_loss"])) == (2, 1)
+
+
 def test_labels_of_image_dataset_from_directory_are_taken(tuner):
     """`label_mode` "binary" gives floats in a column, "categorical" float rows."""
     two = np.minimum(LABELS, 1)

@@ -122,13 +122,6 @@ class OpenedImages:
             # Who repairs files wants to hear of all.
             others = [] if tested is None else _unreadable(decoded_test, tested)
             raise TooManyUnreadable(str(error), [*error.skipped, *others]) from error
-        if num_labelled == len(kept):
-            raise ValueError(
-                "There must be unlabelled images to learn from, other than the "
-                f"labelled ones. Received: {len(self.unlabelled):,} images in "
-                f"{str(self.source)!r}, of which {len(train.repeated):,} are labelled "
-                "ones, too, and the others cannot be read. Add images."
-            )
         y_train = np.full(len(kept), UNKNOWN, "int32")
         y_train[:num_labelled] = few.numbers_of(train.kept[:num_labelled], class_names)
         digest = hashlib.blake2b("".join(train.digests).encode()).hexdigest()[:32]
@@ -271,8 +264,8 @@ def load_own_images(
     Raises:
         TooManyUnreadable: if too many images are unreadable, or all of a class; with
             all that are, among those to test on, too.
-        ValueError, FileNotFoundError, ImportError: if a source is none, no unlabelled
-            images are left, or fewer than two classes are labelled.
+        ValueError, FileNotFoundError, ImportError: if a source is none, or fewer than
+            two classes are labelled.
 
     Example:
         >>> data = load_own_images("photos", "labels.csv", image_size=96)

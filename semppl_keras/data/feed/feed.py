@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from semppl_keras.checks import check_integers
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.data.feed.array_source import ArraySource
 from semppl_keras.data.feed.sources import Source, make_source
@@ -207,7 +208,9 @@ def make_feed(
         ValueError, TypeError: where the data does not fit, naming the argument.
     """
     sizes = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size}
-    _check_counts(**sizes, images_per_class=images_per_class)
+    _check_given(
+        **sizes, images_per_class=images_per_class, steps_per_epoch=steps_per_epoch
+    )
     _check_divisible(num_replicas, **sizes)
     source = make_source("unlabelled", unlabelled, spec, labelled=False, seed=seed)
     labelled_source: Any = None
@@ -266,7 +269,7 @@ def make_labelled_feed(
     Returns, Raises:
         As `make_feed`.
     """
-    _check_counts(batch_size=batch_size)
+    _check_given(batch_size=batch_size, steps_per_epoch=steps_per_epoch)
     _check_divisible(num_replicas, batch_size=batch_size)
     source = make_source(
         "x", labelled, spec, labelled=True, seed=seed, class_weight=class_weight
@@ -297,13 +300,9 @@ def _number(*sources: Any) -> None:
     sources[0].number_images()
 
 
-def _check_counts(**values: Any) -> None:
-    for argument, value in values.items():
-        if value is not None and not _is_count(value):
-            raise ValueError(
-                f"`{argument}` must be a positive integer. Received: {argument}="
-                f"{value}."
-            )
+def _check_given(**values: int | None) -> None:
+    given = {name: value for name, value in values.items() if value is not None}
+    check_integers(1, **given)
 
 
 def _check_divisible(num_replicas: int, **sizes: Any) -> None:
@@ -340,7 +339,7 @@ def _native_size(source: Any, default: int, num_replicas: int) -> int:
 
 def _steps(source: Source, batch_size: int, steps_per_epoch: int | None) -> int:
     if source.endless:
-        if steps_per_epoch is None or not _is_count(steps_per_epoch):
+        if steps_per_epoch is None:
             raise ValueError(
                 "`steps_per_epoch` must say how long an epoch is where "
                 f"`{source.name}` has no end. Received: steps_per_epoch="
@@ -365,15 +364,9 @@ def _steps(source: Source, batch_size: int, steps_per_epoch: int | None) -> int:
         )
     if steps_per_epoch is None:
         return int(np.ceil(count / batch_size))
-    _check_counts(steps_per_epoch=steps_per_epoch)
     return int(steps_per_epoch)
 
 
 def _rounded(size: int, num_replicas: int) -> int:
     """The multiple of the number of replicas that is next below, at least that."""
     return max(size - size % num_replicas, num_replicas)
-
-
-def _is_count(value: Any) -> bool:
-    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    return integer and value >= 1

@@ -14,15 +14,14 @@ _BRING_BACK = "Bring it back from a copy, or remove it."
 
 
 def read_arrays(
-    path: pathlib.Path, keys: Sequence[str], others: Sequence[str], most_bytes: int
+    path: pathlib.Path, most_bytes: int, *choices: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
     """The arrays of an archive; nothing is unpickled.
 
     Args:
         path: Of an `.npz` file.
-        keys: Names of those that there must be.
-        others: Names of further ones, of which there are all or none.
         most_bytes: How many all of them may have.
+        *choices: Tuples of their names; the first of which there are all is read.
 
     Raises:
         RunError: The file is none, is damaged, or holds more or something else.
@@ -38,7 +37,7 @@ def read_arrays(
             f"Received: {announced:,}. {_BRING_BACK}"
         )
     try:
-        arrays, _, _ = open_npz(path, (*keys, *others), tuple(keys))
+        arrays, _, _ = open_npz(path, *choices)
     except (OSError, ValueError) as error:
         raise _wrong(path, f"something else ({error})") from error
     return arrays
