@@ -57,7 +57,7 @@ LAYERS = {
     "distillation": ["networks", "losses", "classifiers"],
     "callbacks": ["checks", "evaluation", "training"],
     "checkpoints": ["views", "backbones", "networks"],
-    "export": ["data", "networks", "pretraining"],
+    "export": ["checks", "data", "networks", "pretraining"],
     "recipes": [
         "checks",
         "data",

@@ -1,6 +1,5 @@
 """Models in the formats in which they are served."""
 
-import numbers
 import os
 import pathlib
 import subprocess
@@ -10,6 +9,7 @@ from typing import Any
 
 import keras
 
+from semppl_keras.checks import check_integers
 from semppl_keras.data.defaults import FIT
 from semppl_keras.data.images.geometry import check_fit
 from semppl_keras.data.images.value_ranges import ValueRanges, as_ranges
@@ -121,7 +121,8 @@ def _texts_beside(
     value_range: tuple[float, float] | ValueRanges | None,
 ) -> dict[pathlib.Path, str]:
     """What stands beside a model: dict of path to text."""
-    _check_size(image_size)
+    if image_size is not None:
+        check_integers(1, image_size=image_size)
     check_fit(fit)
     ranges = ValueRanges() if value_range is None else as_ranges(value_range)
     texts = {}
@@ -135,15 +136,6 @@ def _texts_beside(
             served, path, format, int(size), fit, ranges
         )
     return texts
-
-
-def _check_size(image_size: Any) -> None:
-    integer = isinstance(image_size, numbers.Integral)
-    if image_size is not None and not (integer and image_size >= 1):
-        raise ValueError(
-            "`image_size` must be a positive integer or None. Received: "
-            f"image_size={image_size!r}."
-        )
 
 
 def _servable(model: Any) -> ImageClassifier | ImageEmbedder:

@@ -378,7 +378,7 @@ def test_reduced_decoding_gives_about_the_same(tmp_path):
 
 @pytest.mark.parametrize("size", [0, -3, 2.5, "8"])
 def test_a_size_that_is_none(tmp_path, size):
-    with pytest.raises(ValueError, match="`size` must be a positive integer"):
+    with pytest.raises(ValueError, match="`size` must be an integer of at least 1"):
         read_image(tmp_path / "any.png", size)
     with pytest.raises(ValueError, match="`channels` must be 1 or 3"):
         read_image(tmp_path / "any.png", channels=4)

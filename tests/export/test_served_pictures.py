@@ -307,8 +307,8 @@ def test_names_are_literals_in_the_script(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_size": 0}, "`image_size` must be a positive integer or None"),
-        ({"image_size": 8.0}, "`image_size` must be a positive integer or None"),
+        ({"image_size": 0}, "`image_size` must be an integer of at least 1"),
+        ({"image_size": 8.0}, "`image_size` must be an integer of at least 1"),
         ({"fit": "squash"}, "`fit` must be one of pad, crop, stretch"),
         ({"value_range": (5, 5)}, "`value_range` must be two finite numbers"),
         ({"value_range": "ab"}, "`value_range` must be two finite numbers"),

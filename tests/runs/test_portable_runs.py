@@ -442,6 +442,17 @@ def test_hostile_images_are_refused(tmp_path, name, value, told):
     assert told in str(error.value)
 
 
+@pytest.mark.parametrize("lost", ["labelled_names", "unlabelled_names", "test_total"])
+def test_images_that_lack_a_part_are_refused(tmp_path, lost):
+    keep_images(tmp_path, {"dataset": "npz:a.npz", "seed": 1}, _few_labels(30, 3))
+    with np.load(tmp_path / IMAGES) as archive:
+        arrays = dict(archive)
+    del arrays[lost]
+    np.savez_compressed(tmp_path / IMAGES, **arrays)
+    with pytest.raises(RunError, match="images.npz.*Received"):
+        read_kept(tmp_path, 3)
+
+
 def test_more_images_than_are_kept_are_refused(tmp_path, monkeypatch):
     keep_images(tmp_path, {"dataset": "npz:a.npz", "seed": 1}, _few_labels(30, 3))
     monkeypatch.setattr(kept_images, "MOST_BYTES", {"labelled": 100})

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from semppl_keras.checks import check_integers
 from semppl_keras.data.defaults import FIT
 from semppl_keras.data.images.big_images import PARTED, NotInParts, reduced
 from semppl_keras.data.images.deep_images import (
@@ -218,10 +219,8 @@ def image_header(path: str | os.PathLike[str] | bytes) -> tuple[int, int, bool]:
 
 def check_size_and_channels(size: Any, channels: Any) -> None:
     """Raises a ValueError for what no image can be brought to."""
-    if size is not None and (not isinstance(size, int | np.integer) or size < 1):
-        raise ValueError(
-            f"`size` must be a positive integer or None. Received: size={size!r}."
-        )
+    if size is not None:
+        check_integers(1, size=size)
     if channels not in (1, 3):
         raise ValueError(f"`channels` must be 1 or 3. Received: channels={channels!r}.")
 

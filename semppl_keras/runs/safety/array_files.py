@@ -21,7 +21,8 @@ def read_arrays(
     Args:
         path: Of an `.npz` file.
         most_bytes: How many all of them may have.
-        *choices: Tuples of their names; the first of which there are all is read.
+        *choices: Tuples of their names; the first of which there are all is read, and
+            there may be no others.
 
     Raises:
         RunError: The file is none, is damaged, or holds more or something else.
@@ -29,6 +30,7 @@ def read_arrays(
     try:
         with zipfile.ZipFile(path) as archive:
             announced = sum(entry.file_size for entry in archive.infolist())
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise _wrong(path, f"an archive that cannot be read ({error})") from error
     if announced > most_bytes:
@@ -40,6 +42,9 @@ def read_arrays(
         arrays, _, _ = open_npz(path, *choices)
     except (OSError, ValueError) as error:
         raise _wrong(path, f"something else ({error})") from error
+    # A kind of which a part is lost is no kind that there never was.
+    if others := names - set(arrays):
+        raise _wrong(path, f"others beside them ({', '.join(sorted(others))})")
     return arrays
 
 
