@@ -61,13 +61,21 @@ def answer_of(part: Any, given: Any, shape: tuple[int, ...]) -> Any:
         ValueError: if it has another one, which would be spread over all images.
     """
     received = getattr(given, "shape", None)
-    if received is None or tuple(received) != tuple(shape):
+    if received is None or not _may_be_the_same(tuple(received), tuple(shape)):
         what = type(given).__name__ if received is None else f"shape {tuple(received)}"
         raise ValueError(
             f"`call` of {type(part).__name__} must give a tensor of shape "
             f"{tuple(shape)}, an entry for each image of the step. Received: {what}."
         )
     return ops.cast(given, "float32")
+
+
+def _may_be_the_same(shape: tuple[int | None, ...], other: tuple[int, ...]) -> bool:
+    """TensorFlow does not know every size when it traces a step."""
+    return len(shape) == len(other) and all(
+        None in sizes or len(set(sizes)) == 1
+        for sizes in zip(shape, other, strict=True)
+    )
 
 
 def check_parts(parts: dict[str, Any], terms: Iterable[Any]) -> None:
