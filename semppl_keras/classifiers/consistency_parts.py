@@ -125,23 +125,34 @@ def check_parts(parts: dict[str, Any], terms: Iterable[Any]) -> None:
             f"{type(parts['mixing']).__name__}. Pass teacher=EMATeacher() or "
             "FrozenTeacher(model)."
         )
-    comparing = [
-        type(part).__name__
-        for part in (parts["refinement"], *terms)
-        if part is not None and getattr(part, "needs_embeddings", True)
-    ]
-    if comparing and not parts["teacher"].makes_embeddings:
-        raise ValueError(
-            f"{', '.join(comparing)} needs embeddings, and "
-            f"{type(parts['teacher']).__name__} gives none. Pass OnlineTeacher() or "
-            "EMATeacher()."
-        )
-    mixed = [type(term).__name__ for term in terms if term.needs_embeddings]
-    if mixed and parts["mixing"] is not None:
+    _check_terms_of_teacher(parts, terms)
+
+
+def _check_terms_of_teacher(parts: dict[str, Any], terms: Iterable[Term]) -> None:
+    """Raises a ValueError where a teacher, or mixing, leaves nothing to compare."""
+    teacher = parts["teacher"]
+    of_embeddings = [term for term in terms if term.needs_embeddings]
+    of_features = [term for term in terms if term.needs_features]
+    for what, comparing in (
+        ("embeddings", [parts["refinement"], *of_embeddings]),
+        ("features of weak views", of_features),
+    ):
+        names = _names(comparing)
+        if names and not teacher.makes_embeddings:
+            raise ValueError(
+                f"{names} needs {what}, and {type(teacher).__name__} gives none. Pass "
+                "OnlineTeacher() or EMATeacher()."
+            )
+    names = _names([*of_embeddings, *of_features])
+    if names and parts["mixing"] is not None:
         raise ValueError(
             "`mixing` leaves no strong view that is of one image, with which "
-            f"{', '.join(mixed)} compares. Leave one of them out."
+            f"{names} compares. Leave one of them out."
         )
+
+
+def _names(parts: Iterable[Any]) -> str:
+    return ", ".join(type(part).__name__ for part in parts if part is not None)
 
 
 def check_numbers(

@@ -223,6 +223,11 @@ class ConsistencyTrainer(ConsistencyStep):
         teacher = getattr(self, "teacher", None)
         return (*super().bystanders(), *([] if teacher is None else [teacher]))
 
+    def check_networks(self) -> None:
+        """Raises a ValueError for a teacher that has nothing to teach."""
+        super().check_networks()
+        self.teacher.check_can_teach()
+
     def fit_feed(self, feed: Any, **training: Any) -> keras.callbacks.History:
         """As everywhere; the length of the training is noted."""
         callbacks = as_list(training.pop("callbacks", None))

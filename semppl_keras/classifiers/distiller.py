@@ -25,8 +25,6 @@ from semppl_keras.classifiers.starting_point import (
 from semppl_keras.classifiers.student_views import student_alone
 from semppl_keras.classifiers.teacher import (
     channels_of,
-    check_has_learned,
-    check_probabilities,
     check_teacher,
     num_classes_of,
     views_of,
@@ -41,6 +39,11 @@ from semppl_keras.networks.two_heads import (
     with_two_heads,
 )
 from semppl_keras.training.random_state import draw_seeds
+from semppl_keras.training.teaching import (
+    check_has_learned,
+    check_probabilities,
+    range_of_images,
+)
 
 _TEACHER_OUTPUTS = ("probabilities", "logits")
 _TEACHER_SEES = ("view", "image")
@@ -352,9 +355,16 @@ class Distiller(DistillationStep):
 
     def check_networks(self) -> None:
         """Raises a ValueError for a teacher that has nothing to teach."""
-        check_has_learned(self.teacher)
+        check_has_learned("teacher", self.teacher)
         if self.teacher_outputs == "probabilities" and not self.views.cached:
-            check_probabilities(self.teacher, self.views, self.image_channels)
+            size = self.views.large_size
+            check_probabilities(
+                "teacher",
+                self.teacher,
+                (size, size, self.image_channels),
+                range_of_images(self.teacher, self.views),
+                'teacher_outputs="logits"',
+            )
 
     # -- saving ---------------------------------------------------------------
 

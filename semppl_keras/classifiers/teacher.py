@@ -3,13 +3,10 @@
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
 from semppl_keras.classifiers.starting_point import classifier_within, encoder_within
 from semppl_keras.networks import input_channels
 from semppl_keras.networks.image_classifier import ImageClassifier
-from semppl_keras.training.teaching import as_images
 from semppl_keras.views import MultiCrop
 from semppl_keras.views.multi_crop import crop_and_flip
 
@@ -70,43 +67,3 @@ def num_classes_of(teacher: keras.Model, channels: int, views: MultiCrop) -> int
             f"least two classes, (B, num_classes). Received: output shape {shape}."
         )
     return shape[-1]
-
-
-def check_has_learned(teacher: Any) -> None:
-    """Raises a ValueError for a teacher that has nothing to teach."""
-    memory = getattr(getattr(teacher, "memory", None), "labels", None)
-    if (
-        encoder_within(teacher) is not None
-        and memory is not None
-        and np.all(ops.convert_to_numpy(memory) < 0)
-    ):
-        raise ValueError(
-            "`teacher` predicts from labelled embeddings in its memory, which is "
-            "empty. Call its `fit` first."
-        )
-
-
-def check_probabilities(teacher: Any, views: Any, channels: int) -> None:
-    """Raises a ValueError for logits that are taken for probabilities: they would teach
-    nonsense.
-
-    Args:
-        teacher: it is tried on two random views.
-        views: what makes the views of training.
-        channels: int, of the images.
-    """
-    size = views.large_size
-    images = np.random.default_rng(0).uniform(size=(2, size, size, channels))
-    low, high = views.output_range
-    images = ops.convert_to_tensor((low + (high - low) * images).astype("float32"))
-    seen = as_images(images, views, teacher)
-    outputs = ops.convert_to_numpy(ops.cast(teacher(seen, training=False), "float32"))
-    sums = outputs.sum(axis=-1)
-    # Written so that outputs that are no numbers are refused as well.
-    if not (outputs.min() >= 0 and np.abs(sums - 1).max() <= 0.01):
-        raise ValueError(
-            f"`teacher` '{teacher.name}' must give probabilities, at least 0 "
-            f"and of sum 1. Received: outputs of {outputs.min():.3g} and more, of "
-            f"sum {sums[0]:.3g}. If they are logits, pass "
-            'teacher_outputs="logits".'
-        )

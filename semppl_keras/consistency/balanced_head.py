@@ -48,6 +48,7 @@ class BalancedHead(Term):
     """
 
     predicts = True
+    needs_features = True
 
     def __init__(
         self,

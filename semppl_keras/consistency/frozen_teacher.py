@@ -9,6 +9,12 @@ from semppl_keras.consistency.teacher import Teacher
 from semppl_keras.losses.classification import log_of
 from semppl_keras.networks.image_classifier import ImageClassifier
 from semppl_keras.networks.saved_parts import part_of
+from semppl_keras.training.teaching import (
+    check_has_learned,
+    check_probabilities,
+    range_of_images,
+    to_range,
+)
 
 _OUTPUTS = ("probabilities", "logits")
 
@@ -57,9 +63,9 @@ class FrozenTeacher(Teacher):
         """
         super().follow_from(student, projector)
         own = student.views
-        given = getattr(getattr(self.model, "views", None), "value_range", None)
-        self._from, self._to = own.output_range, given or own.value_range
+        self._from, self._to = own.output_range, range_of_images(self.model, own)
         size, channels = own.large_size, student.backbone.input_shape[-1]
+        self._image_shape = (size, size, channels)
         views = keras.KerasTensor((None, size, size, channels), dtype="float32")
         try:
             shape = tuple(getattr(self.model(views), "shape", ()))
@@ -74,12 +80,18 @@ class FrozenTeacher(Teacher):
                 f"{student.num_classes} classes. Received: output shape {shape}."
             )
 
+    def check_can_teach(self) -> None:
+        """Raises a ValueError for a model that has not been trained, or for logits that
+        are taken for probabilities."""
+        check_has_learned("model", self.model)
+        if self.outputs == "probabilities":
+            check_probabilities(
+                "model", self.model, self._image_shape, self._to, 'outputs="logits"'
+            )
+
     def call(self, views: Any) -> dict[str, Any]:
         """As `Teacher.call`, logits alone."""
-        low, high = self._from
-        images = (views - low) / (high - low)
-        low, high = self._to
-        outputs = self.model(low + (high - low) * images, training=False)
+        outputs = self.model(to_range(views, self._from, self._to), training=False)
         if self.outputs == "probabilities":
             outputs = log_of(outputs)
         return {"logits": ops.cast(outputs, "float32")}

@@ -35,6 +35,8 @@ class OutlierDetection(Term):
         ValueError: if an argument is out of range.
     """
 
+    needs_features = True
+
     def __init__(
         self,
         weight: float = 1.0,

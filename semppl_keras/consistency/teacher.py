@@ -62,6 +62,9 @@ class Teacher(Strategy):
         del student, projector
         self.built = True
 
+    def check_can_teach(self) -> None:
+        """Raises a ValueError, before a training, for one that has nothing to teach."""
+
     def call(self, views: Any) -> dict[str, Any]:
         """What it makes of views `(V, s, s, C)`, as `seen_by` gives it."""
         raise NotImplementedError(f"{type(self).__name__} has no `call`.")

@@ -44,11 +44,15 @@ class Term(Strategy):
 
     Attributes:
         needs_embeddings: whether the trainer is to make embeddings, and keep the bank.
+        needs_features: whether it compares the features of an image's strong views with
+            those of its weak one: the teacher has to give these, and no mixing may
+            change the strong views.
         predicts: whether `head`, a `keras.Model` from features `(B, F)` to logits
             `(B, C)` that `build_for` makes, predicts in place of the classifier's own.
     """
 
     needs_embeddings = False
+    needs_features = False
     predicts = False
 
     def __init__(self, weight: float = 1.0, **kwargs: Any) -> None:

@@ -28,6 +28,7 @@ from semppl_keras.consistency import (
     InstanceSimilarity,
     MaxEntropy,
     MemorySmoothing,
+    OutlierDetection,
     PseudoMixup,
     SelfAdaptiveThreshold,
     SoftLabels,
@@ -484,6 +485,28 @@ def test_a_teacher_without_embeddings_has_none_to_compare():
     teacher = FrozenTeacher(FineTuner(toy_backbone(), 3, views=plain_views(size=8)))
     with pytest.raises(ValueError, match="MemorySmoothing needs embeddings"):
         toy_trainer(teacher=teacher, refinement=MemorySmoothing())
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("term", [BalancedHead((1, 1, 1)), OutlierDetection()])
+def test_terms_that_compare_views_of_one_image_have_both(term):
+    teacher = FrozenTeacher(FineTuner(toy_backbone(), 3, views=plain_views(size=8)))
+    with pytest.raises(ValueError, match="needs features of weak views"):
+        toy_trainer(teacher=teacher, terms=[term])
+    with pytest.raises(ValueError, match="`mixing` leaves no strong view that is of"):
+        toy_trainer(teacher=EMATeacher(), mixing=PseudoMixup(), terms=[term])
+
+
+@pytest.mark.any_backend
+def test_a_teacher_that_cannot_teach_is_told_before_training():
+    logits = keras.Sequential([dense_backbone(3, size=8)])
+    for model, message in (
+        (logits, '`model`.*must give probabilities.*outputs="logits"'),
+        (toy_model(), "`model` predicts from.*memory, which is empty"),
+    ):
+        trainer = toy_trainer(teacher=FrozenTeacher(model))
+        with pytest.raises(ValueError, match=message):
+            fit(trainer)
 
 
 @pytest.mark.any_backend
