@@ -50,7 +50,13 @@ def byol_loss(
     Example:
         >>> byol_loss(online_views, target_views)["loss"]
     """
-    _check(online, target, semantic_positive, has_semantic_positive)
+    _check(
+        online,
+        target,
+        semantic_positive,
+        has_semantic_positive,
+        semantic_positive_weight,
+    )
     online = ops.cast(online, "float32")
     target = ops.stop_gradient(ops.cast(target, "float32"))
     num_views, num_large = online.shape[0], target.shape[0]
@@ -78,13 +84,18 @@ def byol_loss(
 
 
 def _check(
-    online: Any, target: Any, semantic_positive: Any, has_semantic_positive: Any
+    online: Any,
+    target: Any,
+    semantic_positive: Any,
+    has_semantic_positive: Any,
+    semantic_positive_weight: Any,
 ) -> None:
     given = {
         "online": online,
         "target": target,
         "semantic_positive": semantic_positive,
         "has_semantic_positive": has_semantic_positive,
+        "semantic_positive_weight": semantic_positive_weight,
     }
     shapes = {
         name: tuple(value.shape) for name, value in given.items() if value is not None
@@ -100,12 +111,14 @@ def _check(
             fits
             and shapes.get("semantic_positive", ())[1:] == large
             and shapes.get("has_semantic_positive") == large[1:2]
+            and shapes.get("semantic_positive_weight", large[1:2]) == large[1:2]
         )
     if not fits:
         raise ValueError(
             "Expected online (V, B, D) with V >= 2, target (L, B, D) with L <= V and, "
             "both or neither, semantic_positive (P, L, B, D) and "
-            "has_semantic_positive (B,). Received: "
+            "has_semantic_positive (B,), the latter with semantic_positive_weight (B,) "
+            "or without. Received: "
             + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             + "."
         )

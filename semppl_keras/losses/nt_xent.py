@@ -4,6 +4,8 @@ from typing import Any
 
 from keras import ops
 
+from semppl_keras.checks import check_positive
+
 # Stands for a similarity that is not to count: its exponential is 0 beside any
 # other, and being finite it leaves no NaN in gradients where nothing counts.
 HIDDEN = -1e9
@@ -56,10 +58,7 @@ def nt_xent_loss(
         >>> nt_xent_loss(views, temperature=0.1)["loss"]
     """
     _check(embeddings, negatives, negative_mask)
-    if not temperature > 0:
-        raise ValueError(
-            f"`temperature` must be positive. Received: temperature={temperature}."
-        )
+    check_positive(temperature=temperature)
     embeddings = ops.cast(embeddings, "float32")
     num_views, batch = ops.shape(embeddings)[:2]
     image = ops.arange(batch, dtype="int32")

@@ -4,6 +4,8 @@ from typing import Any
 
 from keras import ops
 
+from semppl_keras.checks import check_positive
+
 
 def semppl_loss(
     online: Any,
@@ -76,12 +78,10 @@ def semppl_loss(
         negative_indices,
         semantic_positive,
         has_semantic_positive,
+        semantic_positive_weight,
         candidates,
     )
-    if not temperature > 0:
-        raise ValueError(
-            f"`temperature` must be positive. Received: temperature={temperature}."
-        )
+    check_positive(temperature=temperature)
     online = ops.cast(online, "float32") / temperature
     target = ops.stop_gradient(ops.cast(target, "float32"))
 
@@ -165,6 +165,7 @@ def _check(
     negative_indices: Any,
     semantic_positive: Any,
     has_semantic_positive: Any,
+    semantic_positive_weight: Any,
     candidates: Any,
 ) -> None:
     given = {
@@ -173,12 +174,15 @@ def _check(
         "negative_indices": negative_indices,
         "semantic_positive": semantic_positive,
         "has_semantic_positive": has_semantic_positive,
+        "semantic_positive_weight": semantic_positive_weight,
         "candidates": candidates,
     }
     shapes = {
         name: tuple(value.shape) for name, value in given.items() if value is not None
     }
+    received = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
     pool = shapes.pop("candidates", shapes["target"])
+    weight = shapes.pop("semantic_positive_weight", shapes["target"][1:2])
     ranks = [len(shape) for shape in shapes.values()]
     fits = ranks in ([3, 3, 2], [3, 3, 2, 4, 1]) and len(pool) == 3
     if fits:
@@ -188,6 +192,7 @@ def _check(
             and shapes["online"][0] >= num_large
             and shapes["negative_indices"][0] == batch
             and (pool[0], pool[2]) == (num_large, dim)
+            and weight == (batch,)
         )
     if fits and semantic_positive is not None:
         fits = shapes["semantic_positive"][1:] == (num_large, batch, dim) and shapes[
@@ -197,9 +202,6 @@ def _check(
         raise ValueError(
             "Expected online (V, B, D), target (L, B, D) with L <= V, "
             "negative_indices (B, K), semantic_positive (P, L, B, D) with "
-            "has_semantic_positive (B,) or neither, and candidates (L, N, D). "
-            "Received: "
-            + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-            + f", candidates {pool}"
-            + "."
+            "has_semantic_positive (B,) or neither, semantic_positive_weight (B,), and "
+            f"candidates (L, N, D). Received: {received}."
         )

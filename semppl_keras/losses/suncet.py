@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from semppl_keras.checks import check_positive
 from semppl_keras.losses.nt_xent import HIDDEN
 
 
@@ -36,7 +37,7 @@ def suncet_loss(embeddings: Any, labels: Any, *, temperature: float) -> Any:
         >>> suncet_loss(labelled_views, labels, temperature=0.1)
     """
     _check(embeddings, labels)
-    _check_temperature(temperature)
+    check_positive(temperature=temperature)
     num_views, _, dim = embeddings.shape
     embeddings = ops.reshape(ops.cast(embeddings, "float32"), (-1, dim))
     labels = ops.tile(ops.cast(labels, "int32"), (num_views,))
@@ -91,7 +92,7 @@ class SuNCEtLoss(keras.losses.Loss):
         reduction: str = "sum_over_batch_size",
         name: str = "suncet",
     ) -> None:
-        _check_temperature(temperature)
+        check_positive(temperature=temperature)
         # Keras casts the labels too, and a half does not tell 2049 from 2048.
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.temperature = temperature
@@ -113,11 +114,4 @@ def _check(embeddings: Any, labels: Any) -> None:
             "Expected embeddings (V, B, D) and labels (B,). Received: "
             + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             + "."
-        )
-
-
-def _check_temperature(temperature: float) -> None:
-    if not temperature > 0:
-        raise ValueError(
-            f"`temperature` must be positive. Received: temperature={temperature}."
         )

@@ -2,6 +2,7 @@
 
 import keras
 
+from semppl_keras.checks import check_positive
 from semppl_keras.networks.image_classifier import ImageClassifier
 
 
@@ -24,14 +25,11 @@ def calibrated_classifier(
     Example:
         >>> calibrated_classifier(classifier, 1.4).predict(images).max(axis=1)
     """
-    if not temperature > 0:
-        raise ValueError(
-            f"`temperature` must be positive. Received: temperature={temperature}."
-        )
+    check_positive(temperature=temperature)
     head = classifier.head
     if temperature != 1:
         divided = keras.layers.Rescaling(
-            1 / temperature, dtype="float32", name="temperature"
+            1 / float(temperature), dtype="float32", name="temperature"
         )
         width = head.input_shape[-1]
         layers = [keras.layers.Input((width,)), head, divided]

@@ -229,6 +229,16 @@ def test_shapes_that_do_not_fit_are_named(position, shape):
         semppl_loss(*batch, **PAPER)
 
 
+@pytest.mark.parametrize("loss", [semppl_loss, byol_loss])
+def test_a_weight_for_each_image_and_view_is_no_weight_of_images(loss):
+    """`(B, 1)` would weigh each image by all weights in turn."""
+    online, target, indices, *positives = random_batch(np.random.default_rng(8), 3, 2)
+    given = [online, target, *([indices] if loss is semppl_loss else []), *positives]
+    arguments = PAPER if loss is semppl_loss else {"semantic_weight": 0.2}
+    with pytest.raises(ValueError, match=r"semantic_positive_weight \(9, 1\)"):
+        loss(*given, semantic_positive_weight=np.ones((9, 1)), **arguments)
+
+
 def test_a_temperature_must_be_positive():
     with pytest.raises(ValueError, match="temperature=0"):
         semppl_loss(
@@ -647,7 +657,7 @@ def test_a_model_is_trained_with_suncet():
     assert history["loss"][-1] < 0.5 * history["loss"][0]
 
 
-@pytest.mark.parametrize("temperature", [0, -0.1, float("nan")])
+@pytest.mark.parametrize("temperature", [0, -0.1, float("nan"), float("inf")])
 def test_the_temperature_of_every_contrast_must_be_positive(temperature):
     embeddings, labels = np.zeros((2, 4, 3)), np.zeros(4, "int32")
     message = f"temperature={temperature}"
