@@ -13,6 +13,7 @@ import numpy as np
 
 from semppl_keras.callbacks.projector_folder import ProjectorFolder
 from semppl_keras.callbacks.scalar_logs import EventFile, event_writer_modules
+from semppl_keras.checks import check_integers
 from semppl_keras.evaluation import fit_probe, knn_accuracy, per_class_accuracy
 from semppl_keras.evaluation.inputs import all_known, as_array
 from semppl_keras.evaluation.plane import principal_plane
@@ -115,12 +116,10 @@ class OnlineEvaluation(keras.callbacks.Callback):
                 "`labelled` must hold at least two classes. Received: "
                 f"{len(train_labels)} labels, all {train_labels[0]}."
             )
-        for name, value in (("every", every), ("max_embeddings", max_embeddings)):
-            if value < 1:
-                raise ValueError(
-                    f"`{name}` must be at least 1. Received: {name}={value}."
-                )
-        if not 1 <= neighbours <= len(train_labels):
+        check_integers(
+            1, every=every, max_embeddings=max_embeddings, neighbours=neighbours
+        )
+        if neighbours > len(train_labels):
             raise ValueError(
                 f"`neighbours` must lie in [1, {len(train_labels)}], the number of "
                 f"labelled images. Received: neighbours={neighbours}."

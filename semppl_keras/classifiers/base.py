@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_share
+from semppl_keras.checks import check_below_one
 from semppl_keras.data.checks import ImageSpec
 from semppl_keras.losses.classification import cross_entropy, log_of
 from semppl_keras.networks import input_channels
@@ -67,12 +67,7 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
         **kwargs: Any,
     ) -> None:
         if weight_average is not None:
-            check_share(weight_average=weight_average)
-            if weight_average == 1:
-                raise ValueError(
-                    "`weight_average` must be below 1, or the weights would stay as "
-                    f"they begin. Received: weight_average={weight_average}."
-                )
+            check_below_one(weight_average=weight_average)
         if isinstance(trainable, bool):
             # What Keras notes of every model; what is frozen is noted beside it.
             kwargs["trainable"], trainable = trainable, None

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_share
+from semppl_keras.checks import check_not_negative, check_share
 from semppl_keras.consistency.dense_head import dense_head
 from semppl_keras.consistency.term import Context, Term
 from semppl_keras.losses.classification import cross_entropy
@@ -57,8 +57,10 @@ class BalancedHead(Term):
         weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
+        check_not_negative(weight=weight)
         check_share(threshold=threshold)
-        counts = tuple(float(count) for count in class_counts)
+        listed = hasattr(class_counts, "__iter__")
+        counts = tuple(map(float, class_counts)) if listed else ()
         if not counts or not all(0 < count < float("inf") for count in counts):
             raise ValueError(
                 "`class_counts` must have a number above 0 for each class. Received: "

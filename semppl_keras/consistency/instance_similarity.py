@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_positive
+from semppl_keras.checks import check_not_negative, check_positive
 from semppl_keras.consistency.memory_smoothing import unfolded
 from semppl_keras.consistency.similarity import enough, half_of, similarity_logits
 from semppl_keras.consistency.strategy import Bank
@@ -57,6 +57,7 @@ class InstanceSimilarity(Term):
     def __init__(
         self, weight: float = 1.0, temperature: float = 0.1, **kwargs: Any
     ) -> None:
+        check_not_negative(weight=weight)
         check_positive(temperature=temperature)
         super().__init__(weight, **kwargs)
         self.temperature = temperature

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_integers, check_positive
+from semppl_keras.checks import check_below_one, check_integers, check_positive
 from semppl_keras.consistency.similarity import enough, similarity_logits
 from semppl_keras.consistency.strategy import Bank, Refinement, Step
 from semppl_keras.consistency.walk import walk
@@ -88,10 +88,7 @@ class Propagation(Refinement):
     ) -> None:
         check_integers(1, neighbours=neighbours)
         check_positive(temperature=temperature)
-        if not isinstance(alpha, (int, float)) or not 0 <= alpha < 1:
-            raise ValueError(
-                f"`alpha` must be at least 0 and below 1. Received: alpha={alpha!r}."
-            )
+        check_below_one(alpha=alpha)
         super().__init__(**kwargs)
         self.neighbours = neighbours
         self.alpha = alpha

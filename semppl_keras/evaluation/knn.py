@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from semppl_keras.checks import check_integers
+from semppl_keras.checks import check_integers, check_positive
 from semppl_keras.evaluation.inputs import as_features, known_rows
 
 
@@ -244,16 +244,14 @@ def _votes(
             "`train_features` and `test_features` must have the same width. "
             f"Received: {train.shape} and {test.shape}."
         )
-    if not 1 <= k <= len(train):
+    check_integers(1, k=k)
+    if k > len(train):
         raise ValueError(
             f"`k` must lie in [1, {len(train)}], the number of training rows. "
             f"Received: k={k}."
         )
-    if temperature is not None and not temperature > 0:
-        raise ValueError(
-            "`temperature` must be positive, or None for equal votes. Received: "
-            f"temperature={temperature}."
-        )
+    if temperature is not None:
+        check_positive(temperature=temperature)
     check_integers(1, chunk_size=chunk_size)
     # Negative, so that the nearest sort first; in place: it may be the largest array.
     opposite = unit_rows(train)

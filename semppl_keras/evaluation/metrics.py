@@ -40,7 +40,8 @@ def top_k_accuracy(probabilities: Any, labels: Any, k: int = 1) -> float:
     scores = as_features(probabilities, "probabilities")
     num_classes = scores.shape[1]
     labels, scores = known_rows(labels, "labels", scores, num_classes=num_classes)
-    if not 1 <= k <= num_classes:
+    check_integers(1, k=k)
+    if k > num_classes:
         raise ValueError(
             f"`k` must lie in [1, {num_classes}], the number of classes. Received: "
             f"k={k}."

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from semppl_keras.checks import check_integers
 from semppl_keras.networks.trainable_part import train_part
 
 _LAYERS = (keras.layers.Dense, keras.layers.EinsumDense)
@@ -28,18 +29,18 @@ def enable_lora(backbone: keras.Model, rank: int, alpha: float | None = None) ->
         ValueError: if `rank` is out of range, or the backbone has no dense layer, or
             adapters already.
     """
-    if not isinstance(rank, int) or not 1 <= rank <= _MOST_RANK:
+    check_integers(1, rank=rank)
+    if rank > _MOST_RANK:
         raise ValueError(
-            f"`lora_rank` must be an integer from 1 to {_MOST_RANK}. Received: "
-            f"{rank!r}."
+            f"`rank` must be at most {_MOST_RANK}. Received: rank={rank!r}."
         )
     layers = backbone._flatten_layers()
     places = [i for i, layer in enumerate(layers) if isinstance(layer, _LAYERS)]
     if not places:
         raise ValueError(
             "LoRA adapts the dense layers of transformers. Received: "
-            f"'{backbone.name}', which has none. Leave out `lora_rank`, and train a "
-            'part of it: trainable="top".'
+            f"'{backbone.name}', which has none. Leave them out, and train a part "
+            'of it: trainable="top".'
         )
     if adapter_places(backbone):
         raise ValueError(f"'{backbone.name}' has adapters already. Merge them first.")

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from semppl_keras.checks import check_integers
 from semppl_keras.data.feed.checked_batches import checked_inputs
 from semppl_keras.data.images.memory import free_memory
 from semppl_keras.kernels import quick_inference
@@ -54,10 +55,7 @@ def cache_features(
         ValueError: if there is no room for them, the images do not fit, or a value is
             too large for half precision.
     """
-    if not isinstance(num_views, int) or num_views < 1:
-        raise ValueError(
-            f"`num_views` must be an integer of at least 1. Received: {num_views}."
-        )
+    check_integers(1, num_views=num_views)
     images = checked_inputs("images", images, views, input_channels(lower))
     maker = _CachedFeatures(lower, views, num_views, seed)
     shape = (len(images), 1 + num_views, *cached_shape(lower, views))

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from semppl_keras.checks import check_below_one, check_not_negative, check_positive
 from semppl_keras.optimizers.variable_identities import VariableIdentities
 
 
@@ -37,8 +38,8 @@ class LARS(keras.optimizers.Optimizer):
         momentum: from 0 up to, not including, 1.
         trust_coefficient: above 0; the length of the first step of a variable, at
             learning rate 1, as a share of the variable's norm.
-        weight_decay: 0 or more; it is part of the gradient, where the argument of
-            this name of other Keras optimisers is decoupled from it.
+        weight_decay: 0 or more, 0 for none; it is part of the gradient, where the
+            argument of this name of other Keras optimisers is decoupled from it.
         nesterov: whether to look ahead along the momentum.
         name: name of the optimiser.
         **kwargs: the other arguments of keras.optimizers.Optimizer: clipping, moving
@@ -63,21 +64,9 @@ class LARS(keras.optimizers.Optimizer):
         name: str = "lars",
         **kwargs: Any,
     ) -> None:
-        if not 0 <= momentum < 1:
-            raise ValueError(
-                "`momentum` must be at least 0 and below 1. "
-                f"Received: momentum={momentum}."
-            )
-        if trust_coefficient <= 0:
-            raise ValueError(
-                "`trust_coefficient` must be above 0. "
-                f"Received: trust_coefficient={trust_coefficient}."
-            )
-        if weight_decay is None or weight_decay < 0:
-            raise ValueError(
-                "`weight_decay` must be at least 0; 0 switches it off. "
-                f"Received: weight_decay={weight_decay}."
-            )
+        check_below_one(momentum=momentum)
+        check_positive(trust_coefficient=trust_coefficient)
+        check_not_negative(weight_decay=weight_decay)
         super().__init__(learning_rate, weight_decay=weight_decay, name=name, **kwargs)
         self.momentum = momentum
         self.trust_coefficient = trust_coefficient

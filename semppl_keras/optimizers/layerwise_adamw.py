@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from semppl_keras.checks import check_positive, check_share
 from semppl_keras.optimizers.variable_identities import VariableIdentities
 
 
@@ -51,16 +52,9 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
         name: str = "layerwise_adamw",
         **kwargs: Any,
     ) -> None:
-        if not backbone_rate > 0:
-            raise ValueError(
-                "`backbone_rate` must be above 0 (what is to stay is frozen). "
-                f"Received: backbone_rate={backbone_rate}."
-            )
-        if not 0 < layer_decay <= 1:
-            raise ValueError(
-                "`layer_decay` must be above 0 and at most 1. "
-                f"Received: layer_decay={layer_decay}."
-            )
+        # What is to stay as it is has no rate of 0, but is frozen.
+        check_positive(backbone_rate=backbone_rate, layer_decay=layer_decay)
+        check_share(layer_decay=layer_decay)
         super().__init__(learning_rate, weight_decay=weight_decay, name=name, **kwargs)
         self.backbone_rate = backbone_rate
         self.layer_decay = layer_decay

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from semppl_keras.checks import check_not_negative
+
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class SGDL2(keras.optimizers.SGD):
@@ -34,10 +36,7 @@ class SGDL2(keras.optimizers.SGD):
         name: str = "sgd_l2",
         **kwargs: Any,
     ) -> None:
-        if not 0 <= l2 < float("inf"):
-            raise ValueError(
-                f"`l2` must be a finite number that is not negative. Received: l2={l2}."
-            )
+        check_not_negative(l2=l2)
         super().__init__(learning_rate, momentum, nesterov, name=name, **kwargs)
         self.l2 = l2
 

@@ -2,6 +2,8 @@
 
 import keras
 
+from semppl_keras.checks import check_integers, check_not_negative, check_positive
+
 
 def warmup_cosine(
     peak: float, warmup_steps: int, total_steps: int, final: float = 0.0
@@ -19,8 +21,9 @@ def warmup_cosine(
 
     Args:
         peak: highest learning rate, above 0.
-        warmup_steps: optimiser steps until the peak, 0 or more; 0 starts at `peak`.
-        total_steps: optimiser steps until `final`, the warm-up included.
+        warmup_steps: int, optimiser steps until the peak, 0 or more; 0 starts at
+            `peak`.
+        total_steps: int, optimiser steps until `final`, the warm-up included.
         final: learning rate at `total_steps` and after it, from 0 to `peak`.
 
     Returns:
@@ -37,16 +40,14 @@ def warmup_cosine(
         0.15
         >>> optimizer = keras.optimizers.SGD(schedule)
     """
-    if peak <= 0:
-        raise ValueError(f"`peak` must be above 0. Received: peak={peak}.")
-    if not 0 <= final <= peak:
+    check_positive(peak=peak)
+    check_not_negative(final=final)
+    check_integers(0, warmup_steps=warmup_steps)
+    check_integers(1, total_steps=total_steps)
+    if final > peak:
         raise ValueError(
             f"`final` must lie between 0 and `peak`. Received: final={final}, "
             f"peak={peak}."
-        )
-    if warmup_steps < 0:
-        raise ValueError(
-            f"`warmup_steps` must be at least 0. Received: warmup_steps={warmup_steps}."
         )
     if warmup_steps >= total_steps:
         raise ValueError(

@@ -134,3 +134,11 @@ class SimCLR(Pretraining):
         )
         self.write_states(self.memory.state, written)
         return {**parts, "memory_fill": ops.mean(ops.cast(filled, "float32"))}
+
+    def _check_batch_sizes(self, batch_size: int, labelled_batch_size: int) -> None:
+        if self.memory is None and batch_size + labelled_batch_size == 1:
+            raise ValueError(
+                "`batch_size` must be at least 2: an image is told from the others of "
+                "its batch, and a loss of 0 teaches nothing. Received: batch_size=1. "
+                "Take more images at a time."
+            )

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_share
+from semppl_keras.checks import check_integers, check_share
 from semppl_keras.views import draws
 from semppl_keras.views.cutout import squares
 
@@ -53,11 +53,7 @@ class CachedViews(keras.layers.Layer):
 
     def __init__(self, num_large: int = 2, cutout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
-        if not isinstance(num_large, int) or num_large < 1:
-            raise ValueError(
-                "`num_large` must be an integer of at least 1. Received: "
-                f"num_large={num_large}."
-            )
+        check_integers(1, num_large=num_large)
         check_share(cutout=cutout)
         self.num_large = num_large
         self.cutout = cutout

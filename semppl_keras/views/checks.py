@@ -6,18 +6,29 @@ from typing import Any
 
 import keras
 
-from semppl_keras.checks import check_share
+from semppl_keras.checks import check_not_negative, check_share
 
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number."""
-    return isinstance(value, numbers.Real) and math.isfinite(value)
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return number and math.isfinite(value)
 
 
 def is_pair(value: Any) -> bool:
     """Whether a value holds two finite numbers."""
     pair = hasattr(value, "__len__") and len(value) == 2
     return pair and all(is_number(part) for part in value)
+
+
+def check_up_to(most: float, **values: Any) -> None:
+    """Raises a ValueError for a value that is no number from 0 to `most`."""
+    check_not_negative(**values)
+    for name, value in values.items():
+        if value > most:
+            raise ValueError(
+                f"`{name}` must lie in [0, {most}]. Received: {name}={value!r}."
+            )
 
 
 def check_range(name: str, value: Any) -> tuple[float, float]:

@@ -6,10 +6,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_integers
+from semppl_keras.checks import (
+    check_integers,
+    check_not_negative,
+    check_positive,
+    check_share,
+)
 from semppl_keras.views import color, draws, spatial
 from semppl_keras.views.center import center_square
-from semppl_keras.views.checks import is_number, is_pair
+from semppl_keras.views.checks import check_up_to, is_pair
 from semppl_keras.views.settings import FITS
 
 
@@ -123,31 +128,27 @@ class MultiCrop(keras.layers.Layer):
     ) -> None:
         # Views are made in float32 under every policy; the networks cast them.
         super().__init__(**{"dtype": "float32", **kwargs})
-        check_integers(1, num_large=num_large, large_size=large_size)
+        check_integers(
+            1, num_large=num_large, large_size=large_size, small_size=small_size
+        )
         check_integers(0, num_small=num_small)
-        check_integers(1, small_size=small_size)
-        for name, value, low, high in (
-            ("shift", shift, 0, 1),
-            ("flip", flip, 0, 1),
-            ("rotation", rotation, 0, 180),
-            ("shear", shear, 0, float("inf")),
-            ("color_jitter", color_jitter, 0, 1),
-            ("brightness", brightness, 0, 1),
-            ("contrast", contrast, 0, 1),
-            ("saturation", saturation, 0, 1),
-            ("hue", hue, 0, 0.5),
-            ("grayscale", grayscale, 0, 1),
-            ("background_removal", background_removal, 0, 1),
-        ):
-            if not is_number(value) or not low <= value <= high:
-                raise ValueError(
-                    f"`{name}` must lie in [{low}, {high}]. Received: {name}={value!r}."
-                )
-        for name, pair, low, high in (
-            ("blur", blur, 0, 1),
-            ("solarize", solarize, 0, 1),
-        ):
-            if not is_pair(pair) or not all(low <= value <= high for value in pair):
+        check_share(
+            shift=shift,
+            flip=flip,
+            color_jitter=color_jitter,
+            brightness=brightness,
+            contrast=contrast,
+            saturation=saturation,
+            grayscale=grayscale,
+            background_removal=background_removal,
+            center_crop=center_crop,
+        )
+        check_up_to(180, rotation=rotation)
+        check_up_to(0.5, hue=hue)
+        check_not_negative(shear=shear)
+        check_positive(center_crop=center_crop)
+        for name, pair in (("blur", blur), ("solarize", solarize)):
+            if not is_pair(pair) or not all(0 <= value <= 1 for value in pair):
                 raise ValueError(
                     f"`{name}` must be two probabilities, of the even and of the odd "
                     f"views. Received: {name}={pair}."
@@ -167,11 +168,6 @@ class MultiCrop(keras.layers.Layer):
                     f"`{name}` must be a pair (lowest, highest) above {least} and at "
                     f"most {most}. Received: {name}={pair}."
                 )
-        if not is_number(center_crop) or not 0 < center_crop <= 1:
-            raise ValueError(
-                "`center_crop` must be above 0 and at most 1. Received: "
-                f"center_crop={center_crop!r}."
-            )
         if center_interpolation not in ("bilinear", "bicubic"):
             raise ValueError(
                 '`center_interpolation` must be "bilinear" or "bicubic". Received: '

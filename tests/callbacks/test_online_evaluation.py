@@ -435,8 +435,9 @@ def test_many_classes_are_drawn_without_names(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"every": 0}, "`every` must be at least 1. Received: every=0"),
-        ({"max_embeddings": 0}, "`max_embeddings` must be at least 1"),
+        ({"every": 0}, "`every` must be an integer of at least 1. Received: every=0"),
+        ({"every": 1.5}, "`every` must be an integer"),
+        ({"max_embeddings": 0}, "`max_embeddings` must be an integer of at least 1"),
         ({"neighbours": 10}, r"`neighbours` must lie in \[1, 9\]"),
         ({"neighbours": 0}, "neighbours=0"),
         ({"labelled": IMAGES}, r"`labelled` must be a tuple \(images, labels\)"),

@@ -445,7 +445,7 @@ def test_frozen_teachers_are_saved_too(tmp_path):
         ({"label_smoothing": 1.2}, "`label_smoothing` must lie"),
         ({"unlabelled_weight": -1}, "`unlabelled_weight` must be"),
         ({"unlabelled_ramp": 2}, "`unlabelled_ramp` must lie"),
-        ({"weight_average": 1}, "`weight_average` must be below 1"),
+        ({"weight_average": 1}, "`weight_average` must be at least 0 and below 1"),
         ({"class_prior": (1, 2)}, "`class_prior`.*each of the 3 classes"),
         ({"class_prior": (1, 0, 2)}, "`class_prior`.*positive"),
         ({"total_steps": 0}, "`total_steps` must"),

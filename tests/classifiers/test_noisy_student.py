@@ -306,7 +306,7 @@ def test_all_rounds_at_once():
             {"student_views": WeakStrong(toy_views(num_small=0), num_strong=2)},
             "`student_views`.*one strong view.*num_strong=2",
         ),
-        ({"weight_average": 1}, "`weight_average` must be below 1"),
+        ({"weight_average": 1}, "`weight_average` must be at least 0 and below 1"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(arguments, message):

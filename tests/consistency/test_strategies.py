@@ -190,7 +190,14 @@ def test_certain_predictions_stay_numbers(name, settings):
         ("RelativeThreshold", {"share": 1.2}, "`share` must lie in"),
         ("TruncatedGaussian", {"width": 0}, "`width` must be positive"),
         ("InstanceSimilarity", {"temperature": -1}, "`temperature` must be positive"),
+        ("InstanceSimilarity", {"weight": -1}, "`weight` must be"),
         ("BalancedHead", {"class_counts": (3, 0)}, "`class_counts` must have"),
+        ("BalancedHead", {"class_counts": 3}, "`class_counts` must have"),
+        (
+            "BalancedHead",
+            {"class_counts": (3, 1), "weight": float("nan")},
+            "`weight` must be",
+        ),
         ("OutlierDetection", {"projection_dim": 0}, "`projection_dim` must be"),
     ],
 )

@@ -206,6 +206,8 @@ def test_knn_with_wrong_input():
     features, labels = _clusters(2)
     with pytest.raises(ValueError, match="`k` must lie in"):
         knn_predict(features, labels, features, k=7)
+    with pytest.raises(ValueError, match="`k` must be an integer"):
+        knn_predict(features, labels, features, k=1.5)
     with pytest.raises(ValueError, match="temperature=0"):
         knn_predict(features, labels, features, temperature=0)
     with pytest.raises(ValueError, match="chunk_size=0"):

@@ -122,9 +122,9 @@ def test_a_classifier_on_adapters_is_saved_and_merged(tmp_path):
 
 @pytest.mark.any_backend
 def test_what_cannot_be_adapted_is_told():
-    with pytest.raises(ValueError, match="has none. Leave out `lora_rank`"):
+    with pytest.raises(ValueError, match="has none. Leave them out"):
         enable_lora(residual_network(), 2)
-    with pytest.raises(ValueError, match="`lora_rank` must be an integer from 1"):
+    with pytest.raises(ValueError, match="`rank` must be an integer of at least 1"):
         enable_lora(transformer(), 0)
     with pytest.raises(ValueError, match="has adapters already"):
         enable_lora(adapted(), 2)

@@ -155,7 +155,7 @@ def test_rates_close_at_build_and_values_are_checked():
     optimizer.build([variable])
     with pytest.raises(ValueError, match="before the optimiser is built"):
         optimizer.set_rates([(variable, 0.1)])
-    with pytest.raises(ValueError, match="`backbone_rate` must be above 0"):
+    with pytest.raises(ValueError, match="`backbone_rate` must be positive"):
         LayerwiseAdamW(backbone_rate=0.0)
-    with pytest.raises(ValueError, match="`layer_decay` must be above 0"):
+    with pytest.raises(ValueError, match="`layer_decay` must lie in"):
         LayerwiseAdamW(layer_decay=1.5)

@@ -179,8 +179,11 @@ def test_lars_refuses_values_out_of_range():
         ("trust_coefficient", 0.0),
         ("weight_decay", -1e-6),
         ("weight_decay", None),
+        ("weight_decay", float("inf")),
+        ("trust_coefficient", float("nan")),
+        ("momentum", "fast"),
     ):
-        with pytest.raises(ValueError, match=rf"`{name}` must be .*{name}={value}"):
+        with pytest.raises(ValueError, match=rf"`{name}` must be .*{name}={value!r}"):
             LARS(0.5, **{name: value})
 
 
@@ -343,7 +346,7 @@ def test_warmup_cosine_is_one_of_keras_own():
 
 def test_warmup_cosine_refuses_values_out_of_range():
     for changed, message in (
-        ({"peak": 0.0}, "`peak` must be above 0"),
+        ({"peak": 0.0}, "`peak` must be positive"),
         ({"peak": -1.0}, "peak=-1.0"),
         ({"final": -0.1}, "final=-0.1"),
         ({"final": 0.5}, "between 0 and `peak`"),
@@ -351,6 +354,7 @@ def test_warmup_cosine_refuses_values_out_of_range():
         ({"warmup_steps": 100}, "warmup_steps=100, total_steps=100"),
         ({"total_steps": 0, "warmup_steps": 0}, "total_steps=0"),
         ({"total_steps": -5}, "total_steps=-5"),
+        ({"warmup_steps": 2.5}, "`warmup_steps` must be an integer"),
     ):
         given = {"peak": 0.4, "warmup_steps": 10, "total_steps": 100, **changed}
         with pytest.raises(ValueError, match=message):

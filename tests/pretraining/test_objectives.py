@@ -185,6 +185,13 @@ def test_one_view_is_not_enough(name):
         make(name, views=toy_views(num_large=1, num_small=0))
 
 
+@pytest.mark.any_backend
+def test_an_image_alone_has_no_others_to_be_told_from():
+    images, _ = toy_images(24)
+    with pytest.raises(ValueError, match="`batch_size` must be at least 2.*Received"):
+        make("simclr").fit(images, batch_size=1)
+
+
 def test_an_unknown_objective_is_named():
     with pytest.raises(ValueError, match="`objective` must be one of.*'moco'"):
         SemPPL(toy_backbone(), 3, views=toy_views(), objective="moco", **SETTINGS)

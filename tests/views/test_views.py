@@ -528,7 +528,7 @@ def test_a_share_of_the_central_square():
     "options", [{"center_crop": 0}, {"center_crop": 1.1}, {"center_crop": "a"}]
 )
 def test_a_share_that_is_none_is_refused(options):
-    with pytest.raises(ValueError, match="`center_crop` must be above 0 and at most"):
+    with pytest.raises(ValueError, match="`center_crop` must "):
         MultiCrop(**options)
 
 
@@ -609,6 +609,7 @@ def test_the_views_of_the_paper():
         {"value_range": (1, 1)},
         {"background_removal": -0.1},
         {"flip": None},
+        {"flip": True},
         {"shear": float("inf")},
         {"blur": 0.5},
         {"solarize": (None, 0.5)},
