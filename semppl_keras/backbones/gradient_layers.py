@@ -30,7 +30,7 @@ class OrientedGradients(keras.layers.Layer):
         self.orientations = orientations
 
     def call(self, images: Any) -> Any:
-        """See the class."""
+        """Histograms `(B, cells * orientations)` of images `(B, h, w, C)`."""
         images = ops.cast(images, "float32")
         height, width = images.shape[1:3]
         padded = ops.concatenate([images[:, :1], images, images[:, -1:]], axis=1)

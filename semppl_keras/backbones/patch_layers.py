@@ -60,7 +60,7 @@ class PatchActivations(keras.layers.Layer):
         return patches / ops.sqrt(variance + self.contrast_floor)
 
     def call(self, images: Any) -> Any:
-        """See the class."""
+        """Features `(B, grid * grid * entries)` of images `(B, h, w, C)`."""
         patches = self.patches(ops.cast(images, "float32"))
         active = ops.relu(ops.matmul(patches, self.kernel) + self.bias)
         height, width = active.shape[1:3]

@@ -156,7 +156,7 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
         return {"Features": (features,), "Probabilities": (self.num_classes,)}
 
     def train_part(self, part: str = "all", batch_norm: str = "adapt") -> None:
-        """As everywhere."""
+        """As `ViewModel.train_part`; the average has the same frozen."""
         super().train_part(part, batch_norm)
         if self.weight_average is not None:
             freeze_places(self.classifier, frozen_places(self.online))
@@ -194,7 +194,7 @@ class ClassifierTrainer(HoldsBystanders, ViewModel):
         return self.online.losses
 
     def after_update(self) -> None:
-        """As everywhere, and moves the average where this batch ends a step."""
+        """Moves the average, too, where this batch ends a step."""
         if self.weight_average is not None:
             share = 1.0 - decay_at(self.updates(), self.weight_average)
             share = share * self.completed_updates()

@@ -291,8 +291,8 @@ class ConsistencyStep(ClassifierTrainer):
         """Cross-entropy with smoothed labels, of logits adjusted by the prior."""
         copies = logits.shape[0] // known.shape[0]
         targets = ops.one_hot(known, self.num_classes, dtype="float32")
-        share = self.label_smoothing
-        targets = (1.0 - share) * targets + share / self.num_classes
+        smoothing = self.label_smoothing
+        targets = (1.0 - smoothing) * targets + smoothing / self.num_classes
         targets = ops.concatenate([targets] * copies)
         if self.class_prior is not None:
             logits = logits + ops.convert_to_tensor(
@@ -317,7 +317,7 @@ class ConsistencyStep(ClassifierTrainer):
         return known, ops.softmax(logits, axis=-1), None
 
     def step_metrics(self, labels: dict[str, Any]) -> list[keras.metrics.Metric]:
-        """As everywhere, and the pseudo-labels' accuracy where it can be known."""
+        """Adds the pseudo-labels' accuracy, where it can be known."""
         metrics = super().step_metrics(labels)
         if "hidden_label" in labels:
             metrics.append(self._pseudo_label_accuracy)

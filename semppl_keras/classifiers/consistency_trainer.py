@@ -229,7 +229,7 @@ class ConsistencyTrainer(ConsistencyStep):
         self.teacher.check_can_teach()
 
     def fit_feed(self, feed: Any, **training: Any) -> keras.callbacks.History:
-        """As everywhere; the length of the training is noted."""
+        """Trains, and notes how long the training is."""
         callbacks = as_list(training.pop("callbacks", None))
         noting = NotesLength(self.length, self.total_steps)
         return super().fit_feed(feed, callbacks=[*callbacks, noting], **training)

@@ -65,8 +65,8 @@ class DistillationStep(ClassifierTrainer):
         return {"view": own, "teacher": ops.cast(predicted, "float32")}
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """As everywhere; in training of two heads a dict of the logits of each, by
-        name, of all views."""
+        """As `ClassifierTrainer.call`; in training of two heads a dict of the logits of
+        each, by name, of all views."""
         if not (training and self.dual_head):
             return super().call(inputs, training=training)
         features = self.online.features(inputs["view"], training=True)

@@ -258,7 +258,7 @@ class Distiller(DistillationStep):
     def make_feed(
         self, unlabelled: Any, labelled: Any, spec: ImageSpec, **sizes: Any
     ) -> Any:
-        """As everywhere; labels that come with the unlabelled images are left out.
+        """Makes the feed; labels that come with the unlabelled images are left out.
 
         Raises:
             ValueError: if `labelled` is missing, or given where it has no effect.

@@ -15,8 +15,7 @@ def truncated_gaussian(confidence: Any, mean: Any, variance: Any, width: float) 
     Args:
         confidence: `(U,)`, the largest probabilities.
         mean, variance: scalars, theirs on average.
-        width: float: from so many standard deviations one is left, as many as the
-            Gaussian's are counted for one.
+        width: float: the Gaussian's standard deviation is `sqrt(variance) / width`.
 
     Returns:
         `(U,)` in (0, 1], 1 above the mean.
@@ -40,8 +39,8 @@ class TruncatedGaussian(Weighting):
     `alignment=DistributionAlignment(changes_targets=False)`.
 
     Args:
-        width: float, positive, by which the distance in standard deviations is
-            multiplied.
+        width: float, positive: the Gaussian is so many times narrower than the largest
+            probabilities are spread.
         momentum: float in [0, 1], of both averages.
 
     Raises:

@@ -37,7 +37,7 @@ def mlp_head(
         A model from `(B, F)` to `(B, D)`.
     """
 
-    def initializer(layer: keras.layers.Layer) -> Any:
+    def initializer(layer: int) -> Any:
         return keras.initializers.VarianceScaling(
             scale=1.0, seed=None if seed is None else seed + layer
         )

@@ -38,7 +38,7 @@ class KernelScores(keras.layers.Layer):
         self.built = True
 
     def call(self, features: Any) -> Any:
-        """See the class."""
+        """Logarithms of the scores `(B, C)` of features `(B, F)`."""
         features = ops.normalize(ops.cast(features, "float32"), axis=-1)
         similarities = ops.matmul(features, ops.transpose(self.kept))
         kernel = ops.exp(-2.0 * self.width * (1.0 - similarities))

@@ -18,6 +18,8 @@ def statistics_kept(network: keras.layers.Layer) -> Iterator[None]:
     ]
     # Torch's would change with the variable.
     values = [ops.copy(variable.value) for variable in variables]
-    yield
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)

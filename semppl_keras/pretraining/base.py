@@ -241,7 +241,7 @@ class Pretraining(ViewModel):
         format: str = "tf_saved_model",
         **kwargs: Any,
     ) -> None:
-        """What is to be served is said by `semppl_keras.export.export_model`.
+        """Not for a model of pre-training: see `semppl_keras.export.export_model`.
 
         Raises:
             NotImplementedError: always.
@@ -290,7 +290,7 @@ class Pretraining(ViewModel):
         return embeddings
 
     def measures(self, outputs: dict[str, Any], batch: GlobalBatch) -> dict[str, Any]:
-        """As everywhere, and how far the online embeddings are spread."""
+        """As `ViewStep.measures`, and how far the online embeddings are spread."""
         spread = _standard_deviation(outputs["online"][0], batch)
         return {**super().measures(outputs, batch), "embedding_std": spread}
 

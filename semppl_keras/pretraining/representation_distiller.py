@@ -28,11 +28,12 @@ class RepresentationDistiller(HoldsBystanders, Pretraining):
 
         L = mean 2 - 2 cos(g(f_S(x)), f_T(x)),
 
-    with g of four linear layers, F, 2F, F, 2F and the size of the teacher's features,
-    batch normalisation and ReLU behind the first and the third. Behind the training g
-    has no use: `backbone` alone is what `FineTuner`, `ConsistencyTrainer` or `SemPPL`
-    begin with. The teacher runs in inference mode, on its features before any head; it
-    is not trained, and saved with this model, so that training can go on.
+    with g of four linear layers, which take the F features to 2F, F, 2F and the size of
+    the teacher's, with batch normalisation and ReLU behind the first and the third.
+    After the training g has no use: `backbone` alone is what `FineTuner`,
+    `ConsistencyTrainer` or `SemPPL` begin with. The teacher runs in inference mode, and
+    its features are those before any head; it is not trained, and saved with this
+    model, so that training can go on.
 
     `fit` tells regression, which is the whole loss, and `embedding_std` of g's
     directions. The authors train for 130 epochs, by SGD of rate 0.05 and weight decay
@@ -148,7 +149,7 @@ class RepresentationDistiller(HoldsBystanders, Pretraining):
         return {"loss": loss, "regression": loss}
 
     def output_shapes(self) -> dict[str, tuple[int, ...]]:
-        """As everywhere, and of the teacher's features."""
+        """As of every objective, and of the teacher's features."""
         shapes = super().output_shapes()
         return {**shapes, "Teacher's features": (self.regressor.output_shape[-1],)}
 
@@ -240,7 +241,7 @@ def _teacher_features(
 
 
 def _regressor(features: int, output: int, seed: int, dtype: Any = None) -> keras.Model:
-    """g: two hidden layers of twice the size, and one of the size in between."""
+    """g: `(B, features)` by way of 2F, F and 2F to `(B, output)`."""
     seeds = draw_seeds(seed, 4)[1:]
     sizes = (2 * features, features, 2 * features, output)
     parts: list[Any] = [layers.Input((features,))]

@@ -1,6 +1,7 @@
 """SemPPL: semantic positives via pseudo-labels."""
 
 import dataclasses
+import functools
 import warnings
 from typing import Any
 
@@ -351,7 +352,7 @@ class SemPPL(Pretraining):
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
-        """As everywhere; no class is found by coming first among equal shares."""
+        """As `ViewStep.compute_metrics`; of equal shares the true class comes last."""
         if not isinstance(y_pred, dict):
             y_pred = behind_its_ties(y_pred, self.as_indices(y))
         return super().compute_metrics(x, y, y_pred, sample_weight)
@@ -393,16 +394,7 @@ class SemPPL(Pretraining):
         )
         entries, found = batch.own(entries, axis=1), batch.own(found)
         semantic_positive = ops.swapaxes(ops.take(embeddings, entries, axis=1), 0, 1)
-        weights = None
-        if self.weight_positives:
-            weights = ops.concatenate(
-                [confidences, ops.ones(known.shape, "float32")], axis=0
-            )
-        if "weight" in labels:
-            own = ops.concatenate(
-                [labels["weight"], ops.ones(known.shape, "float32")], axis=0
-            )
-            weights = own if weights is None else weights * own
+        weights = self._positive_weights(confidences, labels)
         if self.objective == "byol":
             parts = byol_loss(
                 online,
@@ -442,8 +434,18 @@ class SemPPL(Pretraining):
             "memory_fill": ops.mean(ops.cast(memory_labels >= 0, "float32")),
         }
 
+    def _positive_weights(self, confidences: Any, labels: dict[str, Any]) -> Any:
+        """`(B,)`, how much the semantic positives of each image count; None for 1."""
+        parts = [confidences] if self.weight_positives else []
+        parts += [labels["weight"]] if "weight" in labels else []
+        if not parts:
+            return None
+        unlabelled = functools.reduce(ops.multiply, parts)
+        # Labelled images are what their labels say.
+        return ops.concatenate([unlabelled, ops.ones(labels["label"].shape)], axis=0)
+
     def step_metrics(self, labels: dict[str, Any]) -> list[keras.metrics.Metric]:
-        """As everywhere, and the pseudo-labels' accuracy where it can be known."""
+        """Adds the pseudo-labels' accuracy, where it can be known."""
         metrics = super().step_metrics(labels)
         if "hidden_label" in labels:
             metrics.append(self._pseudo_label_accuracy)
@@ -464,7 +466,7 @@ class SemPPL(Pretraining):
     def make_feed(
         self, unlabelled: Any, labelled: Any, spec: ImageSpec, **sizes: Any
     ) -> Any:
-        """As everywhere; images are numbered where labels are kept for each, and may
+        """Makes the feed; images are numbered where labels are kept for each, and may
         come with weights, how much what each is taken for counts."""
         if isinstance(unlabelled, tuple) and len(unlabelled) == _WITH_WEIGHTS:
             spec = dataclasses.replace(spec, weighted=True)
@@ -476,7 +478,7 @@ class SemPPL(Pretraining):
     def fit_feed(
         self, feed: Any, *, callbacks: Any = None, **training: Any
     ) -> keras.callbacks.History:
-        """As everywhere; classes that are then missing in the memory are told."""
+        """Trains; warns of classes that are then missing in the memory."""
         if self.labeller == "propagation":
             images, labelled, labels = feed.arrays()
             if self.image_labels.num_images != len(images):
@@ -530,7 +532,7 @@ class SemPPL(Pretraining):
     # -- saving ---------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """As everywhere, and of how many images labels are kept."""
+        """Adds for how many images labels are kept."""
         config = super().get_config()
         if self.image_labels.num_images:
             config["num_images"] = self.image_labels.num_images

@@ -15,13 +15,13 @@ class SavesRandomState(keras.Model):
         return [v for v in self.variables if v.path.endswith("seed_generator_state")]
 
     def save_own_variables(self, store: Any) -> None:
-        """As Keras does, and the state of the generators."""
+        """Saves what Keras does, and the state of the generators."""
         super().save_own_variables(store)
         for index, variable in enumerate(self._random_states):
             store[f"random_state_{index}"] = variable
 
     def load_own_variables(self, store: Any) -> None:
-        """The same back."""
+        """Loads what `save_own_variables` has saved."""
         random_states = [key for key in store.keys() if key.startswith("random_state")]  # noqa: SIM118
         super().load_own_variables(
             {key: store[key] for key in store.keys() if key not in random_states}  # noqa: SIM118

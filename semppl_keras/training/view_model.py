@@ -377,13 +377,13 @@ class ViewModel(SavedAsKerasFile, SavesRandomState, ViewStep):
     # -- saving ---------------------------------------------------------------
 
     def save_own_variables(self, store: Any) -> None:
-        """As everywhere, and the adapters of its networks, which Keras merges."""
+        """Saves the adapters of its networks, too, which Keras merges."""
         super().save_own_variables(store)
         for number, variable in enumerate(adapter_variables(self)):
             store[f"adapter_{number}"] = variable
 
     def load_own_variables(self, store: Any) -> None:
-        """The same back."""
+        """Loads what `save_own_variables` has saved."""
         values = {key: store[key] for key in store.keys()}  # noqa: SIM118
         count = len(adapter_variables(self))
         names = [f"adapter_{number}" for number in range(count)]

@@ -17,6 +17,13 @@ from semppl_keras.views.center import center_square
 from semppl_keras.views.checks import check_up_to, is_pair
 from semppl_keras.views.settings import FITS
 
+# What is drawn for each view of each image, column by column. Column 10 is free: the
+# others stay where they are, so that a seed gives the views that it gave.
+_BOX = slice(0, 4)
+_FLIP, _JITTER, _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(4, 10)
+_GRAYSCALE, _BLUR, _SIGMA, _SOLARIZE, _REMOVAL, _ANGLE, _SHEAR = range(11, 18)
+_NUM_DRAWS = 18
+
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
 class MultiCrop(keras.layers.Layer):
@@ -336,8 +343,7 @@ class MultiCrop(keras.layers.Layer):
         masked = self.background_removal > 0
         channels = images.shape[1] - masked
         height, width = images.shape[-2:]
-        # Column 10 is free.
-        u = uniform((ops.shape(images)[0], len(views), 18), seed=seed)
+        u = uniform((ops.shape(images)[0], len(views), _NUM_DRAWS), seed=seed)
 
         def per_view(large: Any, small: Any) -> Any:
             """A setting of each of the views, `(len(views), ...)`."""
@@ -359,7 +365,7 @@ class MultiCrop(keras.layers.Layer):
             images = ops.concatenate([images, images * mask], axis=1)
         drawn = spatial.resample(images, rows, columns)
         if masked:
-            remove = u[..., 15] < per_view(self.background_removal, 0.0)
+            remove = u[..., _REMOVAL] < per_view(self.background_removal, 0.0)
             drawn = ops.where(
                 remove[..., None, None, None],
                 drawn[:, :, channels:],
@@ -368,15 +374,17 @@ class MultiCrop(keras.layers.Layer):
         if self.rotation or self.shear:
             drawn = spatial.rotate_and_shear(
                 drawn,
-                angle=math.radians(self.rotation) * (2.0 * u[..., 16] - 1.0),
-                shear=self.shear * (2.0 * u[..., 17] - 1.0),
+                angle=math.radians(self.rotation) * (2.0 * u[..., _ANGLE] - 1.0),
+                shear=self.shear * (2.0 * u[..., _SHEAR] - 1.0),
             )
         if self.recolors:
             drawn = color.transform_colors(drawn, *self._color_map(u, drawn))
         else:
             drawn = ops.clip(drawn, 0.0, 1.0)
         if any(self.solarize):
-            drawn = color.solarize(drawn, u[..., 14] < alternating(self.solarize))
+            drawn = color.solarize(
+                drawn, u[..., _SOLARIZE] < alternating(self.solarize)
+            )
         return self._to_output_range(drawn)
 
     def _spatial_maps(
@@ -384,33 +392,34 @@ class MultiCrop(keras.layers.Layer):
     ) -> tuple[Any, Any]:
         """Row and column matrices: crop, flip, resize, blur."""
         top, left, box_height, box_width = spatial.random_boxes(
-            u[..., :4], *source_shape, area, self.aspect_ratio, self.shift
+            u[..., _BOX], *source_shape, area, self.aspect_ratio, self.shift
         )
         rows = spatial.resize_matrix(top, box_height, size, source_shape[0])
         columns = spatial.resize_matrix(
-            left, box_width, size, source_shape[1], flip=u[..., 4] < self.flip
+            left, box_width, size, source_shape[1], flip=u[..., _FLIP] < self.flip
         )
         if any(self.blur):
             low, high = self.blur_sigma
-            sigma = ops.where(u[..., 12] < blur, low + (high - low) * u[..., 13], 0.0)
+            sigma = low + (high - low) * u[..., _SIGMA]
+            sigma = ops.where(u[..., _BLUR] < blur, sigma, 0.0)
             blurring = spatial.blur_matrix(sigma, size, spatial.blur_radius(size))
             rows, columns = ops.matmul(blurring, rows), ops.matmul(blurring, columns)
         return rows, columns
 
     def _color_map(self, u: Any, views: Any) -> tuple[Any, Any]:
         """Jitter, then greyscale, as one affine map."""
-        apply = ops.cast(u[..., 5] < self.color_jitter, "float32")
+        apply = ops.cast(u[..., _JITTER] < self.color_jitter, "float32")
 
-        def symmetric(index: Any, strength: float) -> Any:
-            return apply * strength * (2.0 * u[..., index] - 1.0)
+        def symmetric(column: int, strength: float) -> Any:
+            return apply * strength * (2.0 * u[..., column] - 1.0)
 
-        saturation = 1.0 + symmetric(8, self.saturation)
+        saturation = 1.0 + symmetric(_SATURATION, self.saturation)
         return color.jitter_map(
             ops.mean(views, axis=(-2, -1)),
-            brightness=1.0 + symmetric(6, self.brightness),
-            contrast=1.0 + symmetric(7, self.contrast),
-            saturation=ops.where(u[..., 11] < self.grayscale, 0.0, saturation),
-            hue=symmetric(9, self.hue),
+            brightness=1.0 + symmetric(_BRIGHTNESS, self.brightness),
+            contrast=1.0 + symmetric(_CONTRAST, self.contrast),
+            saturation=ops.where(u[..., _GRAYSCALE] < self.grayscale, 0.0, saturation),
+            hue=symmetric(_HUE, self.hue),
         )
 
     def _to_unit_range(self, images: Any, centred: bool = False) -> Any:
