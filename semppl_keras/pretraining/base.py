@@ -1,6 +1,7 @@
 """What all objectives share: views in, a representation out."""
 
 import functools
+import inspect
 import os
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
@@ -275,7 +276,7 @@ class Pretraining(ViewModel):
             `target` `(L, B, D)`; otherwise `(B, F)`.
         """
         if not training:
-            return self.online.features(self.views.center_view(inputs))
+            return self.online.features(self._center_view(inputs))
         if self.target is not None:
             self.target.follow_frozen(self.online)
         views = list(inputs.values())
@@ -288,6 +289,16 @@ class Pretraining(ViewModel):
             target = self.target.embed_views(inputs["large"], training=True)
             embeddings["target"] = ops.stop_gradient(target)
         return embeddings
+
+    def _center_view(self, images: Any) -> Any:
+        """What the networks see of images `(B, H, W, C)` outside of training."""
+        if isinstance(images, dict):
+            raise ValueError(
+                "`inputs` must be images (B, H, W, C) outside of training. Received: a "
+                f"dict of {', '.join(map(str, images))}. Call the model with "
+                "training=True on views."
+            )
+        return self.views.center_view(images)
 
     def measures(self, outputs: dict[str, Any], batch: GlobalBatch) -> dict[str, Any]:
         """As `ViewStep.measures`, and how far the online embeddings are spread."""
@@ -309,6 +320,43 @@ class Pretraining(ViewModel):
 
     # -- saving ---------------------------------------------------------------
 
+    def save(
+        self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any
+    ) -> None:
+        """As `keras.Model.save`, to a `.keras` file.
+
+        Raises:
+            ValueError: for a HDF5 file, or if an argument of the constructor is not
+                saved without which the model could not be loaded as it is.
+        """
+        unsaved = self._unsaved_arguments()
+        if unsaved:
+            names = ", ".join(f"`{name}`" for name in unsaved)
+            raise ValueError(
+                f"`settings` of {type(self).__name__} must name the arguments of its "
+                f"constructor that are to be saved. Received: none of {names}, without "
+                "which the file could not be loaded as the model is. Add to `settings` "
+                "what is missing, and keep it as an attribute of that name. For a "
+                f"model at hand: {type(self).__name__}.settings = (...), then save it."
+            )
+        super().save(filepath, overwrite=overwrite, **kwargs)
+
+    def _unsaved_arguments(self) -> list[str]:
+        """Arguments of the constructor that have no default, or are kept with another
+        value than that, and are not in the configuration."""
+        # The last two are saved where they say anything.
+        saved = {*self.get_config(), "trainable", "batch_norm"}
+        return [
+            name
+            for name, parameter in inspect.signature(type(self)).parameters.items()
+            if name not in saved
+            and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            and (
+                parameter.default is parameter.empty
+                or _differs(getattr(self, name, parameter.default), parameter.default)
+            )
+        ]
+
     @functools.cached_property
     def _embedder(self) -> ImageEmbedder:
         # A cached property goes past Keras' tracking: no part of what is saved.
@@ -329,6 +377,12 @@ class Pretraining(ViewModel):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "Pretraining":
         return made_of_parts(cls, config, ("backbone", "views"), custom_objects)
+
+
+def _differs(value: Any, default: Any) -> bool:
+    """Whether a plain value is another one; of others that cannot be told."""
+    plain = (bool, int, float, str, tuple, type(None))
+    return isinstance(value, plain) and value != default
 
 
 def _as_views(views: Any) -> Any:

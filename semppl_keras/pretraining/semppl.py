@@ -340,7 +340,7 @@ class SemPPL(Pretraining):
         if training:
             return super().call(inputs, training=True)
         network = getattr(self, self.predict_with)
-        query = network(self.views.center_view(inputs))
+        query = network(self._center_view(inputs))
         return vote_shares(
             query[None],
             self.memory.embeddings.value,

@@ -1,4 +1,4 @@
-"""What an objective of one's own may give, and what is told of the rest."""
+"""What an objective of one's own may give and keep, and what is told of the rest."""
 
 import keras
 import pytest
@@ -57,3 +57,43 @@ def test_numbers_are_parts_and_others_than_told_may_be_given():
 def test_what_is_no_loss_is_told(give, message):
     with pytest.raises((TypeError, ValueError), match=message):
         fit(give)
+
+
+class Scaled(Pretraining):
+    """Has an argument beside those that all objectives have, and forgets to save it."""
+
+    def __init__(self, backbone, *, views, scale=1.0, seed=None, **kwargs):
+        super().__init__(
+            backbone,
+            views=views,
+            make_heads=projector_and_predictor(8, 4),
+            seed=seed,
+            **kwargs,
+        )
+        self.scale = scale
+
+    def loss_parts(self, outputs, labels, batch):
+        return {"loss": self.scale * ops.mean(outputs["online"])}
+
+
+@pytest.mark.any_backend
+def test_an_argument_that_would_be_lost_is_named_and_can_still_be_saved(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "scaled.keras"
+    make = {"backbone": toy_backbone(), "views": toy_views(), "seed": 0}
+    Scaled(**make).save(path)  # What loading takes for granted is lost by nobody.
+    model = Scaled(**make, scale=3.0)
+    with pytest.raises(ValueError, match="none of `scale`"):
+        model.save(path)
+    monkeypatch.setattr(Scaled, "settings", ("scale",))
+    model.save(path)
+    loaded = keras.saving.load_model(path, custom_objects={"Scaled": Scaled})
+    assert loaded.scale == 3.0
+
+
+@pytest.mark.any_backend
+def test_views_are_no_images_outside_of_training():
+    model = Agreement(lambda mean: {"loss": mean, "agreement": mean})
+    with pytest.raises(ValueError, match="a dict of view_0. Call the model with"):
+        model({"view_0": IMAGES})
