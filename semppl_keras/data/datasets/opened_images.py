@@ -2,37 +2,23 @@
 
 import collections.abc
 import dataclasses
-import hashlib
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from semppl_keras.checks import listed
 from semppl_keras.data.choosing import choose_labelled
 from semppl_keras.data.datasets.own_images import OwnImages
-from semppl_keras.data.datasets.own_remarks import (
-    remarks_on_copies,
-    remarks_on_labels,
-    remarks_on_leaks,
-    remarks_on_test,
+from semppl_keras.data.datasets.own_parts import (
+    TestPart,
+    decode_test,
+    decode_train,
+    decoding_of,
+    unreadable,
 )
 from semppl_keras.data.defaults import CACHE, FIT, LARGEST_USUAL_SIDE, MAX_SKIPPED
-from semppl_keras.data.few_labels import rows_of
-from semppl_keras.data.image_arrays import UNKNOWN
-from semppl_keras.data.images.cache import decode_cached
-from semppl_keras.data.images.decoding import (
-    DecodedRows,
-    Skipped,
-    TooManyUnreadable,
-    find_ranges,
-    remarks_on_files,
-)
+from semppl_keras.data.images.decoding import TooManyUnreadable
 from semppl_keras.data.images.image_list import ImageList
-from semppl_keras.data.images.progress import Progress, told_of
+from semppl_keras.data.images.progress import Progress
 from semppl_keras.data.images.source_names import Source, images_folder, own_name
 from semppl_keras.data.images.sources import open_images
-from semppl_keras.data.images.streamed_images import StreamedImages
-from semppl_keras.data.images.streaming import LOOKED_AT, REMARK, digest_of_names
 from semppl_keras.data.images.table_options import TableOptions
 
 _SMALLEST_SIDE = 8
@@ -73,111 +59,64 @@ class OpenedImages:
         progress: Progress | None = None,
     ) -> OwnImages:
         """Decodes them, as `load_own_images`, which says what the arguments are."""
-        few, class_names = self.labelled, self.class_names
+        names = self.class_names
         tested = None
         if test is not None:
             folder = images_folder(self.source)
-            tested = open_tested(
-                test, class_names, self.tables, folder, self.max_megapixels
-            )
+            tested = open_tested(test, names, self.tables, folder, self.max_megapixels)
         if image_size is None:
-            image_size = usual_size(few, fit)
-        images = few + self.unlabelled
-        looked_at = images if tested is None else images + tested
-        if cache == "none":
-            channels = 3 if images.some(LOOKED_AT).coloured() else 1
-            looked_at = looked_at.some(LOOKED_AT)
-        else:
-            channels = 3 if images.coloured() else 1
-        ranges, remarks_on_ranges = find_ranges(
-            looked_at, value_range, told_of(progress, "deep images")
+            image_size = usual_size(self.labelled, fit)
+        images = self.labelled + self.unlabelled
+        decoding, remarks_on_ranges = decoding_of(
+            images if tested is None else images + tested,
+            images,
+            image_size=image_size,
+            fit=fit,
+            value_range=value_range,
+            max_skipped=max_skipped,
+            cache_folder=cache_folder,
+            cache=cache,
+            progress=progress,
         )
-
-        def decoded(
-            listed: ImageList, what: str, num_first: int | None = None
-        ) -> tuple[Any, DecodedRows]:
-            return decode_cached(
-                listed,
-                image_size,
-                channels,
-                fit=fit,
-                folder=cache_folder,
-                place=cache,
-                ranges=ranges,
-                num_first=num_first,
-                max_skipped=max_skipped,
-                progress=told_of(progress, what),
-            )
-
-        def decoded_test(listed: ImageList) -> tuple[Any, DecodedRows]:
-            return decoded(listed, "images to test on")
-
         try:
-            x_train, train = decoded(images, "images to train on", len(few))
-            kept = np.array(train.kept)
-            num_labelled = int(np.sum(kept < len(few)))
-            labels = few.labels_of(train.kept[:num_labelled])
-            _check_classes_left(class_names, labels, train.skipped)
+            train = decode_train(decoding, self.labelled, self.unlabelled, names)
         except TooManyUnreadable as error:
             # Who repairs files wants to hear of all.
-            others = [] if tested is None else _unreadable(decoded_test, tested)
+            others = [] if tested is None else unreadable(decoding, tested)
             raise TooManyUnreadable(str(error), [*error.skipped, *others]) from error
-        y_train = np.full(len(kept), UNKNOWN, "int32")
-        y_train[:num_labelled] = few.numbers_of(train.kept[:num_labelled], class_names)
-        digest = hashlib.blake2b("".join(train.digests).encode()).hexdigest()[:32]
-        train_names = tuple(images.names[index] for index in kept)
-        if isinstance(x_train, StreamedImages):
-            x_train, digest = x_train.labelled(y_train), digest_of_names(train_names)
-        remarks = [
-            *([REMARK] if isinstance(x_train, StreamedImages) else []),
-            *images.remarks,
-            *remarks_on_ranges,
-            *remarks_on_files(train, len(images), "images"),
-            *remarks_on_labels(labels, train_names, train.digests, class_names),
-            *remarks_on_copies(train, images.names),
-        ]
-        skipped, total = list(train.skipped), len(images)
-        testing = _TestPart()
+        testing = TestPart()
         if tested is not None:
             try:
-                x_test, found = decoded_test(tested)
+                testing = decode_test(decoding, tested, train, names)
             except TooManyUnreadable as error:
-                every = [*skipped, *error.skipped]
+                every = [*train.skipped, *error.skipped]
                 raise TooManyUnreadable(str(error), every) from error
-            remarks += [text for text in tested.remarks if text not in remarks]
-            remarks += remarks_on_files(found, len(tested), "test images")
-            names = [tested.names[index] for index in found.kept]
-            remarks += remarks_on_leaks(
-                names, found.digests, train.digests, num_labelled
-            )
-            testing, told = _test_part(tested, x_test, found, class_names)
-            remarks += told
-            skipped += found.skipped
-            total += len(tested)
+        told = [*remarks_on_ranges, *train.remarks]
+        told += [text for text in testing.remarks if text not in told]
+        skipped = (*train.skipped, *testing.skipped)
         if skipped:
-            remarks.append(f"{len(skipped):,} of {total:,} images cannot be read.")
+            total = len(images) + (0 if tested is None else len(tested))
+            told.append(f"{len(skipped):,} of {total:,} images cannot be read.")
         return OwnImages(
-            x_train=x_train,
-            y_train=y_train,
+            x_train=train.images,
+            y_train=train.labels,
             labelled_indices=choose_labelled(
-                y_train, labels_per_class, len(class_names), seed
+                train.labels, labels_per_class, len(names), seed
             ),
             x_test=testing.images,
             y_test=testing.labels,
-            num_classes=len(class_names),
-            class_names=class_names,
+            num_classes=len(names),
+            class_names=names,
             name=own_name(self.source),
-            train_names=train_names,
+            train_names=train.names,
             test_names=testing.names,
-            skipped=tuple(skipped),
-            remarks=tuple(remarks),
-            value_ranges=ranges,
-            digest=digest,
-            given_labels=tuple(zip(few.names, few.labels or (), strict=True)),
+            skipped=skipped,
+            remarks=tuple(told),
+            value_ranges=decoding.ranges,
+            digest=train.digest,
+            given_labels=_given(self.labelled),
             given_names=self.unlabelled.names,
-            given_test=()
-            if tested is None
-            else tuple(zip(tested.names, tested.labels or (), strict=True)),
+            given_test=() if tested is None else _given(tested),
         )
 
 
@@ -316,38 +255,6 @@ def usual_size(images: ImageList, fit: str) -> int:
     return max(_SMALLEST_SIDE, min(side, LARGEST_USUAL_SIDE))
 
 
-class _TestPart(NamedTuple):
-    """What an `OwnImages` has to test on."""
-
-    images: Any = None
-    labels: np.ndarray | None = None
-    names: tuple[str, ...] = ()
-
-
-def _test_part(
-    tested: ImageList, images: Any, found: DecodedRows, class_names: tuple
-) -> tuple[_TestPart, list[str]]:
-    """Those of the classes that there are, and what is worth knowing about them."""
-    texts = tested.labels_of(found.kept)
-    labels = tested.numbers_of(found.kept, class_names)
-    known = labels >= 0
-    remarks = remarks_on_test(texts, known, class_names)
-    if not known.any():
-        raise ValueError(
-            "Test images must be of the labelled classes, "
-            f"{listed(class_names)}. Received: {listed(sorted(set(texts)))}."
-        )
-    images = images if known.all() else rows_of(images, np.flatnonzero(known))
-    if isinstance(images, StreamedImages):
-        images = images.labelled(labels[known])
-    part = _TestPart(
-        images,
-        labels[known],
-        tuple(tested.names[index] for index in np.array(found.kept)[known]),
-    )
-    return part, remarks
-
-
 def classes_in(
     labels: collections.abc.Iterable[str],
     remarks: collections.abc.Iterable[str] = (),
@@ -374,27 +281,6 @@ def classes_in(
     return tuple(sorted(names, key=lambda name: (int(name), name) if numbers else name))
 
 
-def _unreadable(
-    decode: collections.abc.Callable[[ImageList], tuple[Any, DecodedRows]],
-    images: ImageList,
-) -> list[Skipped]:
-    """The `Skipped` of a decoding, whether there are too many or not."""
-    try:
-        _, decoded = decode(images)
-    except TooManyUnreadable as error:
-        return error.skipped
-    return decoded.skipped
-
-
-def _check_classes_left(
-    class_names: tuple[str, ...], labels: list[str], skipped: list[Skipped]
-) -> None:
-    lost = [name for name in class_names if name not in set(labels)]
-    if lost:
-        name, reason = skipped[0]
-        raise TooManyUnreadable(
-            "Every class must have a labelled image that can be read. Received: none "
-            f"of {listed(lost)}; what cannot be read begins with {name!r} ({reason}). "
-            "Replace the files, or remove the labels of these classes.",
-            skipped,
-        )
+def _given(images: ImageList) -> tuple[tuple[str, str], ...]:
+    """The name and the label of each."""
+    return tuple(zip(images.names, images.labels or (), strict=True))
