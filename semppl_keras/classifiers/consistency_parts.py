@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from semppl_keras.checks import check_not_negative, check_share
+from semppl_keras.checks import check_below_one, check_not_negative, check_share
 from semppl_keras.classifiers.starting_point import (
     chosen_views,
     classifier_within,
@@ -160,7 +160,8 @@ def check_numbers(
 ) -> None:
     """Raises a ValueError for a number that is out of range."""
     check_not_negative(unlabelled_weight=unlabelled_weight)
-    check_share(label_smoothing=label_smoothing, unlabelled_ramp=unlabelled_ramp)
+    check_below_one(label_smoothing=label_smoothing)
+    check_share(unlabelled_ramp=unlabelled_ramp)
 
 
 def checked_prior(class_prior: Any, num_classes: int) -> tuple[float, ...] | None:

@@ -73,7 +73,7 @@ class ConsistencyTrainer(ConsistencyStep):
         weighting: how much each image counts. None: `FixedThreshold(0.95)`.
         targets: what the strong views are to be taken for. None: `HardLabels()`.
         mixing: mixes the strong views, or None; not with `OnlineTeacher`.
-        label_smoothing: float in [0, 1], the share of the labels' targets that is
+        label_smoothing: float in [0, 1), the share of the labels' targets that is
             spread evenly over all classes.
         class_prior: a positive number for each class, how frequent it is among the
             labelled images, whose logarithm is added to the logits of the labelled

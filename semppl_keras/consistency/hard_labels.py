@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_share
+from semppl_keras.checks import check_below_one
 from semppl_keras.consistency.strategy import Targets
 
 
@@ -14,13 +14,13 @@ class HardLabels(Targets):
     """All of the target on the most probable class: FixMatch's pseudo-labels.
 
     Args:
-        smoothing: float in [0, 1], the share of the target that is spread evenly over
+        smoothing: float in [0, 1), the share of the target that is spread evenly over
             all classes: 0.1 in Semi-ViT.
     """
 
     def __init__(self, smoothing: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        check_share(smoothing=smoothing)
+        check_below_one(smoothing=smoothing)
         self.smoothing = smoothing
 
     def call(self, probabilities: Any) -> Any:

@@ -442,7 +442,7 @@ def test_frozen_teachers_are_saved_too(tmp_path):
         ({"terms": [FixedThreshold()]}, "`terms` must hold"),
         ({"terms": [MaxEntropy(), MaxEntropy()]}, "`terms` must have names"),
         ({"terms": [MaxEntropy(name="loss")]}, "`terms` must have names"),
-        ({"label_smoothing": 1.2}, "`label_smoothing` must lie"),
+        ({"label_smoothing": 1.0}, "`label_smoothing` must be at least 0 and below 1"),
         ({"unlabelled_weight": -1}, "`unlabelled_weight` must be"),
         ({"unlabelled_ramp": 2}, "`unlabelled_ramp` must lie"),
         ({"weight_average": 1}, "`weight_average` must be at least 0 and below 1"),

@@ -135,7 +135,7 @@ def test_a_frozen_teacher_sees_images_in_its_own_range(outputs):
     ("make", "message"),
     [
         (lambda: FixedThreshold(1.5), "`threshold` must lie in"),
-        (lambda: HardLabels(-0.1), "`smoothing` must lie in"),
+        (lambda: HardLabels(1.0), "`smoothing` must be at least 0 and below 1"),
         (lambda: SoftLabels(0), "`temperature` must be positive"),
         (lambda: PseudoMixup(2), "`cutmix_probability` must lie in"),
         (lambda: EMATeacher("slow"), "`momentum` must lie in"),
