@@ -100,6 +100,7 @@ class Budget:
         steps_in_pass: int,
         share: float = 1.0,
         least_steps: int | None = None,
+        most: Schedule | None = None,
         **arguments: Any,
     ) -> Schedule:
         """The longest schedule of a training that fits, by the speed of its first
@@ -114,6 +115,7 @@ class Budget:
             share: As for `seconds_to_train`.
             least_steps: Of which a training is of any use; None for
                 `recipes.defaults.LEAST_STEPS`.
+            most: That of a training which gains nothing by being longer, or None.
             **arguments: As in `fit`.
 
         Raises:
@@ -144,7 +146,9 @@ class Budget:
                 minutes,
             )
         schedule = Schedule.of_steps(steps, most_in_epoch)
-        made = schedule.epochs * schedule.steps_in_epoch(steps_in_pass)
+        if most is not None and steps >= most.steps_in_all(steps_in_pass):
+            schedule = Schedule(most.epochs, most.steps_in_epoch(steps_in_pass))
+        made = schedule.steps_in_all(steps_in_pass)
         tell(
             f"A step takes {round(1000 * speed.seconds_per_step, 1):,g} ms, the first "
             f"ones {spoken_duration(speed.first_seconds)}: {made:,} steps fit "

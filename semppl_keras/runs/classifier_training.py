@@ -12,6 +12,7 @@ from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import Pretraining
 from semppl_keras.recipes import classifiers as recipes
 from semppl_keras.recipes.classifiers import ClassifierTraining
+from semppl_keras.recipes.defaults import TUNING_SHARE
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.fitted_training import fitted_training
 from semppl_keras.runs.schedule import Schedule
@@ -97,6 +98,7 @@ def self_train(
     images: np.ndarray,
     labels: np.ndarray,
     *,
+    budget: Budget | None = None,
     seed: int = 0,
     checkpoints: pathlib.Path | None = None,
     depends_on: Mapping[str, Any] | None = None,
@@ -113,12 +115,15 @@ def self_train(
         unlabelled: `(m, ...)`, as its views take them.
         images: `(n, ...)`, labelled.
         labels: `(n,)` integers.
+        budget: Of a run, of which it has a share; longer than its recipe says it is
+            not. None for as long as that.
         seed, checkpoints, depends_on, trust: As for `fine_tune`.
 
     Returns:
         A `Distiller` after training.
 
     Raises:
+        TooShort: Too few steps of it fit.
         ValueError, TypeError: The network cannot be fine-tuned so.
     """
     recipe = recipes.SELF_TRAINING
@@ -145,6 +150,9 @@ def self_train(
         {},
         shorten="A lower --image-size takes less, and --epochs 0 leaves it out.",
         epochs=None,
+        budget=budget,
+        share=TUNING_SHARE,
+        at_most_usual=True,
         learning_rate=None,
         seed=seed,
         checkpoints=checkpoints,

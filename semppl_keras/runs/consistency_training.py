@@ -63,7 +63,7 @@ def train_consistently(
     asked = recipe.batch_size if batch_size is None else batch_size
     share = recipe.labelled_batch_size / recipe.batch_size
     asked_labelled = max(1, round(share * asked))
-    sizes = {
+    sizes: dict[str, Any] = {
         "batch_size": min(asked, len(unlabelled)),
         "labelled_batch_size": min(asked_labelled, len(labelled)),
     }

@@ -21,6 +21,8 @@ def fitted_training(
     usual: Schedule,
     steps_in_pass: int,
     budget: Budget | None = None,
+    share: float = 1.0,
+    at_most_usual: bool = False,
     least_steps: int | None = None,
     checkpoints: pathlib.Path | None = None,
     depends_on: Mapping[str, Any] | None = None,
@@ -39,6 +41,8 @@ def fitted_training(
         usual: How long, where there is no budget.
         steps_in_pass: Of a pass over the images.
         budget: Which as many steps are to fit as can, or None.
+        share: As for `Budget.fitted`.
+        at_most_usual: Whether no budget makes it longer than `usual`.
         least_steps: As for `Budget.fitted`.
         checkpoints: Folder for them, to go on from, also with the length that was found
             when the training was begun; None for none.
@@ -60,14 +64,16 @@ def fitted_training(
             lambda: make_compiled(steps_in_pass),
             *data,
             steps_in_pass=steps_in_pass,
+            share=share,
             least_steps=least_steps,
+            most=usual if at_most_usual else None,
             **arguments,
         )
         shorten = "Fewer --minutes take less."
     if schedule.steps_per_epoch is not None:
         arguments["steps_per_epoch"] = schedule.steps_per_epoch
     settings = {**schedule.to_dict(), **settings}
-    steps = schedule.epochs * schedule.steps_in_epoch(steps_in_pass)
+    steps = schedule.steps_in_all(steps_in_pass)
     tell(f"{doing}, {steps:,} steps ...")
     trainer = resumable_fit(
         lambda: make_compiled(steps),

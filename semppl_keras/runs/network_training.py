@@ -213,7 +213,7 @@ def _memory_told(batch_size: int) -> Iterator[None]:
 
 def batches_of(
     settings: Mapping[str, Any], data: FewLabels, recipe: Recipe
-) -> tuple[int, dict[str, int]]:
+) -> tuple[int, dict[str, Any]]:
     """Unlabelled images of a step, and what `fit` is told of the labelled ones."""
     # A second copy of an image would be among its negatives.
     batch_size = min(recipe.batch_size, _num_unlabelled(data))

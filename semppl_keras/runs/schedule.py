@@ -38,6 +38,10 @@ class Schedule:
         """Steps of an epoch of images that a pass over takes so many."""
         return steps_in_pass if self.steps_per_epoch is None else self.steps_per_epoch
 
+    def steps_in_all(self, steps_in_pass: int) -> int:
+        """Steps of all epochs."""
+        return self.epochs * self.steps_in_epoch(steps_in_pass)
+
     def to_dict(self) -> dict[str, int]:
         """What is written down: `epochs`, and `steps_per_epoch` where it is no pass."""
         noted = {"epochs": self.epochs}

@@ -254,12 +254,22 @@ def _run(
                     folder, settings, recipe, make_backbone, trust=options.trust
                 )
                 untrained = start_of(recipe, network.backbone)
-            features = frozen.features
-            teacher = tune(
-                folder, settings, data, untrained, features, kept, trust=options.trust
-            )
-            tuned = tuned_candidates(folder, settings, data, teacher, untrained)
-            fine_tuned = teacher.backbone
+            try:
+                teacher = tune(
+                    folder,
+                    settings,
+                    data,
+                    untrained,
+                    frozen.features,
+                    kept,
+                    budget=fitting,
+                    trust=options.trust,
+                )
+            except TooShort as error:
+                tell(f"Note: the backbone is not fine-tuned by itself. {error}")
+            else:
+                tuned = tuned_candidates(folder, settings, data, teacher, untrained)
+                fine_tuned = teacher.backbone
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         else:
             tuned = tuned_again(folder, settings, data, trust=options.trust)

@@ -14,6 +14,7 @@ from semppl_keras.evaluation.propagated_probe import propagated_probe
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_head
 from semppl_keras.recipes import Recipe
 from semppl_keras.runs.balance import repeated_rows, wanted_shares
+from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.candidate_notes import read_note, write_note
 from semppl_keras.runs.candidates import (
     Candidate,
@@ -49,6 +50,7 @@ def tune(
     frozen: Embedded,
     kept: KeptFeatures | None,
     *,
+    budget: Budget | None = None,
     trust: bool = False,
 ) -> ImageClassifier:
     """Fine-tunes the upper part of a backbone on propagated labels of all images.
@@ -65,10 +67,14 @@ def tune(
         start: What is fine-tuned.
         frozen: Features of the frozen backbone.
         kept: What is trained on in the place of images, or None.
+        budget: Of the run, which it is to fit; or None.
         trust: As for `load_model`, of the checkpoints.
 
     Returns:
         The classifier of images, or of what is kept of them.
+
+    Raises:
+        TooShort: Too few steps of it fit.
     """
     probe = propagated_probe(
         frozen.graph,
@@ -100,6 +106,7 @@ def tune(
         labelled,
         labels,
         seed=settings["seed"],
+        budget=budget,
         checkpoints=folder / CHECKPOINTS,
         depends_on={"labels": settings["labels"], **_balance(settings)},
         trust=trust,

@@ -270,12 +270,17 @@ def test_each_network_of_a_run_goes_on_with_more_labels(trained, job, tmp_path):
 
 
 @pytest.mark.any_backend
+@pytest.mark.parametrize("for_tuning", [9.0, 999.0])
 def test_too_few_minutes_end_in_a_run_without_semppl(
-    job, trained, tmp_path, monkeypatch, capsys
+    for_tuning, job, trained, tmp_path, monkeypatch, capsys
 ):
-    # What the fine-tuning takes is nobody's matter here.
     monkeypatch.setattr(budget, "measured_speed", lambda *a, **k: Speed(1.0, 3.0))
-    monkeypatch.setattr(Budget, "seconds_to_train", lambda self, share=1.0: 9.0)
+    # Fine-tuning has a share of the time, and SemPPL all that is left then.
+    monkeypatch.setattr(
+        Budget,
+        "seconds_to_train",
+        lambda self, share=1.0: 9.0 if share == 1.0 else for_tuning,
+    )
     out = tmp_path / "run"
 
     def killed(*arguments):
@@ -289,6 +294,9 @@ def test_too_few_minutes_end_in_a_run_without_semppl(
     told = capsys.readouterr().out
     assert "Note: the run ends without a training of SemPPL" in told
     assert "at least 50 steps of SemPPL, which take" in told
+    is_tuned = for_tuning > 9
+    assert ("150 steps fit --minutes 1" in told) == is_tuned
+    assert ("Note: the backbone is not fine-tuned by itself" in told) != is_tuned
     assert f"train --from {out} --minutes " in told
     # It is known by then: nothing is timed, or trained, a second time.
     monkeypatch.setattr(training_stages, "fit_schedule", None)
@@ -297,7 +305,7 @@ def test_too_few_minutes_end_in_a_run_without_semppl(
     finished = FinishedRun(out)
     metrics = finished.metrics
     assert (metrics["epochs"], metrics["minutes"]) == (0, 1)
-    names = {"tuned_linear", "tuned_propagation", *FROZEN}
+    names = {*FROZEN, *(("tuned_linear", "tuned_propagation") if is_tuned else ())}
     assert set(finished.classifier_names) == names
     assert set(metrics["classifier_cv_accuracies"]) == names
     for name in sorted(names - {"pixels"}):

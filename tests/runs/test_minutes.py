@@ -102,9 +102,9 @@ def test_too_few_minutes_say_how_many_are_needed(monkeypatch, capsys):
     monkeypatch.setattr(budget, "measured_speed", lambda *a, **k: Speed(30.0, 1.0))
     clock = Clock([0.0])
 
-    def fitted(minutes):
+    def fitted(minutes, most=None):
         return Budget(minutes, 0.2, clock=clock).fitted(
-            "SemPPL", lambda: None, steps_in_pass=400, least_steps=100
+            "SemPPL", lambda: None, steps_in_pass=400, least_steps=100, most=most
         )
 
     with pytest.raises(RunError, match="at least 100 steps of SemPPL, which") as error:
@@ -118,6 +118,10 @@ def test_too_few_minutes_say_how_many_are_needed(monkeypatch, capsys):
     capsys.readouterr()
     assert fitted(20) == Schedule(3, 294)
     assert "882 steps fit --minutes 20, 2.2 passes" in capsys.readouterr().out
+    # What gains nothing by being longer takes what it needs, and less where it must.
+    assert fitted(20, most=Schedule(2)) == Schedule(2, 400)
+    assert "800 steps fit --minutes 20" in capsys.readouterr().out
+    assert fitted(20, most=Schedule(3)) == Schedule(3, 294)
 
 
 @pytest.fixture
