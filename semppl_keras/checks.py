@@ -19,7 +19,7 @@ def check_integers(least: int, **values: Any) -> None:
 def check_not_negative(**values: Any) -> None:
     """Raises a ValueError for a value that is no finite number, or a negative one."""
     for name, value in values.items():
-        if not _is_number(value) or not value >= 0:
+        if not is_number(value) or not value >= 0:
             raise ValueError(
                 f"`{name}` must be a finite number that is not negative. Received: "
                 f"{name}={value!r}."
@@ -29,7 +29,7 @@ def check_not_negative(**values: Any) -> None:
 def check_positive(**values: Any) -> None:
     """Raises a ValueError for a value that is no finite number above 0."""
     for name, value in values.items():
-        if not _is_number(value) or not value > 0:
+        if not is_number(value) or not value > 0:
             raise ValueError(
                 f"`{name}` must be positive and finite. Received: {name}={value!r}."
             )
@@ -38,7 +38,7 @@ def check_positive(**values: Any) -> None:
 def check_share(**values: Any) -> None:
     """Raises a ValueError for a value that is no number in [0, 1]."""
     for name, value in values.items():
-        if not _is_number(value) or not 0 <= value <= 1:
+        if not is_number(value) or not 0 <= value <= 1:
             raise ValueError(
                 f"`{name}` must lie in [0, 1]. Received: {name}={value!r}."
             )
@@ -47,7 +47,7 @@ def check_share(**values: Any) -> None:
 def check_below_one(**values: Any) -> None:
     """Raises a ValueError for a value that is no number in [0, 1)."""
     for name, value in values.items():
-        if not _is_number(value) or not 0 <= value < 1:
+        if not is_number(value) or not 0 <= value < 1:
             raise ValueError(
                 f"`{name}` must be at least 0 and below 1. Received: {name}={value!r}."
             )
@@ -59,6 +59,17 @@ def check_seed(seed: Any) -> None:
         raise ValueError(
             f"`seed` must be None or an integer of at least 0. Received: seed={seed!r}."
         )
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number, which an array of rank 0 is, too."""
+    if getattr(value, "shape", None) == ():
+        if not hasattr(value, "item") and hasattr(value, "numpy"):
+            value = value.numpy()  # TensorFlow's have no `item`.
+        if hasattr(value, "item"):
+            value = value.item()
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return number and bool(-math.inf < value < math.inf)
 
 
 def check_batch_has_negatives(
@@ -99,14 +110,3 @@ def listed(names: collections.abc.Sequence[str], most: int = 3) -> str:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    """Whether it is a finite number, which an array of rank 0 is, too."""
-    if getattr(value, "shape", None) == ():
-        if not hasattr(value, "item") and hasattr(value, "numpy"):
-            value = value.numpy()  # TensorFlow's have no `item`.
-        if hasattr(value, "item"):
-            value = value.item()
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return number and bool(-math.inf < value < math.inf)

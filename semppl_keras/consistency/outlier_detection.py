@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from semppl_keras.checks import check_integers, check_share
+from semppl_keras.checks import check_integers, check_not_negative, check_share
 from semppl_keras.consistency.dense_head import dense_head
 from semppl_keras.consistency.open_set import one_against_rest, open_targets
 from semppl_keras.consistency.term import Context, Term
@@ -24,7 +24,7 @@ class OutlierDetection(Term):
     `open_classifier` tells of any image whether it is none of them.
 
     Args:
-        weight: float, its share of the loss.
+        weight: float, not negative, its share of the loss.
         projection_dim: int, at least 1.
         threshold: float in [0, 1]: images whose largest open target is at least this
             teach the open classifier.
@@ -45,6 +45,7 @@ class OutlierDetection(Term):
         warm_up: float = 1 / 256,
         **kwargs: Any,
     ) -> None:
+        check_not_negative(weight=weight)
         check_integers(1, projection_dim=projection_dim)
         check_share(threshold=threshold, warm_up=warm_up)
         super().__init__(weight, **kwargs)

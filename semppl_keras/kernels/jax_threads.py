@@ -23,12 +23,12 @@ def one_at_a_time(
     or two threads at a time, would leave the model without any.
 
     Args:
-        network: a model. One that shares variables with it is waited for, too.
-        called: whether it is called as it is, which leaves its variables alone.
+        network: a model or another layer. One that shares variables with it is waited
+            for, too.
+        called: of no effect: what is called as it is takes no values out, and cannot
+            do without them.
     """
-    if called:
-        yield
-        return
+    del called
     work = threading.get_ident(), {id(variable) for variable in network.variables}
 
     def free() -> bool:

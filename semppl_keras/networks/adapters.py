@@ -39,8 +39,8 @@ def enable_lora(backbone: keras.Model, rank: int, alpha: float | None = None) ->
     if not places:
         raise ValueError(
             "LoRA adapts the dense layers of transformers. Received: "
-            f"'{backbone.name}', which has none. Leave them out, and train a part "
-            'of it: trainable="top".'
+            f"'{backbone.name}', which has none. Leave the adapters out, and train "
+            'a part of it: trainable="top".'
         )
     if adapter_places(backbone):
         raise ValueError(f"'{backbone.name}' has adapters already. Merge them first.")

@@ -1,7 +1,6 @@
 """What all objectives share: views in, a representation out."""
 
 import functools
-import inspect
 import os
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
@@ -27,6 +26,7 @@ from semppl_keras.networks.image_embedder import ImageEmbedder
 from semppl_keras.networks.saved_parts import made_of_parts, with_frozen
 from semppl_keras.networks.splitting import copy_upper_weights, whole_backbone
 from semppl_keras.networks.trainable_part import check_part, choose_part
+from semppl_keras.pretraining.saved_arguments import warn_of_arguments
 from semppl_keras.training.backends import processes
 from semppl_keras.training.global_batch import GlobalBatch
 from semppl_keras.training.inference import inference
@@ -325,37 +325,14 @@ class Pretraining(ViewModel):
     ) -> None:
         """As `keras.Model.save`, to a `.keras` file.
 
-        Raises:
-            ValueError: for a HDF5 file, or if an argument of the constructor is not
-                saved without which the model could not be loaded as it is.
-        """
-        unsaved = self._unsaved_arguments()
-        if unsaved:
-            names = ", ".join(f"`{name}`" for name in unsaved)
-            raise ValueError(
-                f"`settings` of {type(self).__name__} must name the arguments of its "
-                f"constructor that are to be saved. Received: none of {names}, without "
-                "which the file could not be loaded as the model is. Add to `settings` "
-                "what is missing, and keep it as an attribute of that name. For a "
-                f"model at hand: {type(self).__name__}.settings = (...), then save it."
-            )
-        super().save(filepath, overwrite=overwrite, **kwargs)
+        An objective of one's own that could not be loaded as it is is saved with a
+        warning.
 
-    def _unsaved_arguments(self) -> list[str]:
-        """Arguments of the constructor that have no default, or are kept with another
-        value than that, and are not in the configuration."""
-        # The last two are saved where they say anything.
-        saved = {*self.get_config(), "trainable", "batch_norm"}
-        return [
-            name
-            for name, parameter in inspect.signature(type(self)).parameters.items()
-            if name not in saved
-            and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-            and (
-                parameter.default is parameter.empty
-                or _differs(getattr(self, name, parameter.default), parameter.default)
-            )
-        ]
+        Raises:
+            ValueError: for a HDF5 file.
+        """
+        super().save(filepath, overwrite=overwrite, **kwargs)
+        warn_of_arguments(self)
 
     @functools.cached_property
     def _embedder(self) -> ImageEmbedder:
@@ -377,12 +354,6 @@ class Pretraining(ViewModel):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "Pretraining":
         return made_of_parts(cls, config, ("backbone", "views"), custom_objects)
-
-
-def _differs(value: Any, default: Any) -> bool:
-    """Whether a plain value is another one; of others that cannot be told."""
-    plain = (bool, int, float, str, tuple, type(None))
-    return isinstance(value, plain) and value != default
 
 
 def _as_views(views: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, overload
 import keras
 
 from semppl_keras.checks import check_integers
+from semppl_keras.training.fit_callbacks import as_list
 
 R = TypeVar("R")
 
@@ -134,9 +135,8 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _check_callbacks(callbacks: Any) -> None:
-    several = isinstance(callbacks, (list, tuple))
-    for one in callbacks if several else [callbacks]:
-        if one is not None and (isinstance(one, type) or not hasattr(one, "set_model")):
+    for one in as_list(callbacks):
+        if isinstance(one, type) or not hasattr(one, "set_model"):
             raise TypeError(
                 "`callbacks` must be instances of keras.callbacks.Callback. Received: "
                 f"{one!r}."

@@ -15,7 +15,8 @@ def checked_parts(model: Any, parts: Any, names: Iterable[str]) -> dict[str, Any
         names: what was given to `tell` and has to be among them.
 
     Returns:
-        dict of tensors, or of pairs of them; others than `names` as well.
+        dict of `loss` and `names`, tensors or pairs of them; what else was given, which
+        may be anything, is left out.
 
     Raises:
         TypeError, ValueError: for no dict, for parts that are missing, and for a loss
@@ -34,13 +35,13 @@ def checked_parts(model: Any, parts: Any, names: Iterable[str]) -> dict[str, Any
             f"objective by `metrics`. Received: {', '.join(parts)}, without "
             f"{', '.join(missing)}."
         )
-    parts = {name: _as_tensors(part) for name, part in parts.items()}
-    if len(parts["loss"].shape):
+    loss = ops.convert_to_tensor(parts["loss"])
+    if len(loss.shape):
         raise ValueError(
             f"{of_model} must give `loss` as a scalar. Received: shape "
-            f"{tuple(parts['loss'].shape)}. Take its mean."
+            f"{tuple(loss.shape)}. Take its mean."
         )
-    return parts
+    return {"loss": loss, **{name: _as_tensors(parts[name]) for name in names}}
 
 
 def _as_tensors(part: Any) -> Any:

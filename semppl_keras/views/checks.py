@@ -1,18 +1,10 @@
 """Checks of what views are made with, and of."""
 
-import math
-import numbers
 from typing import Any
 
 import keras
 
-from semppl_keras.checks import check_not_negative, check_share
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a finite number."""
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+from semppl_keras.checks import check_not_negative, check_share, is_number
 
 
 def is_pair(value: Any) -> bool:

@@ -199,6 +199,7 @@ def test_certain_predictions_stay_numbers(name, settings):
             "`weight` must be",
         ),
         ("OutlierDetection", {"projection_dim": 0}, "`projection_dim` must be"),
+        ("OutlierDetection", {"weight": float("nan")}, "`weight` must be"),
     ],
 )
 @pytest.mark.any_backend

@@ -8,6 +8,7 @@ import pytest
 from toys import toy_backbone, toy_images, toy_views
 
 from semppl_keras import FineTuner
+from semppl_keras.networks.image_classifier import as_probabilities
 
 IMAGES, LABELS = toy_images(12)
 THREADS = 4
@@ -65,6 +66,26 @@ def test_models_that_share_nothing_predict_while_another_does():
 
     outer.predict(IMAGES, verbose=0, callbacks=[Asking()])
     assert len(seen) == 1
+
+
+def test_what_is_called_waits_for_a_prediction():
+    """It needs the weights that JAX takes out of the variables meanwhile."""
+    classifier = tuner_of().classifier
+    features = np.ones((3, classifier.head.input_shape[-1]), "float32")
+    expected = as_probabilities(classifier, features)
+    asked = []
+
+    class Asking(keras.callbacks.Callback):
+        """Leaves another thread time to call the head, which goes on after it."""
+
+        def on_predict_batch_end(self, batch, logs=None):
+            work = executor.submit(as_probabilities, classifier, features)
+            concurrent.futures.wait([work], timeout=0.5)
+            asked.append(work)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        classifier.predict(IMAGES, verbose=0, callbacks=[Asking()])
+    np.testing.assert_allclose(asked[0].result(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["predict", "evaluate"])

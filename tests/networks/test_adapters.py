@@ -122,7 +122,7 @@ def test_a_classifier_on_adapters_is_saved_and_merged(tmp_path):
 
 @pytest.mark.any_backend
 def test_what_cannot_be_adapted_is_told():
-    with pytest.raises(ValueError, match="has none. Leave them out"):
+    with pytest.raises(ValueError, match="has none. Leave the adapters out"):
         enable_lora(residual_network(), 2)
     with pytest.raises(ValueError, match="`rank` must be an integer of at least 1"):
         enable_lora(transformer(), 0)

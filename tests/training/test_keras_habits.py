@@ -102,6 +102,7 @@ def test_numbers_and_callbacks_that_are_none_are_refused_at_the_call(
         (lambda: model.fit(*pair, steps_per_epoch=0), "`steps_per_epoch`.*least 1"),
         (lambda: tuner.fit(*few, callbacks="x"), "`callbacks`.*instances.*'x'"),
         (lambda: tuner.predict(IMAGES, callbacks=[keras.callbacks.History]), "History"),
+        (lambda: tuner.predict(IMAGES, callbacks=[None]), "instances.*Received: None"),
     ):
         with pytest.raises((ValueError, TypeError), match=message):
             call()

@@ -103,7 +103,7 @@ class TrainPart:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TestPart:
-    """What it has to test on: None of all where there is nothing.
+    """What it has to test on; made without arguments where there is nothing.
 
     Args:
         images, labels, names, skipped, remarks: as in `TrainPart`.
