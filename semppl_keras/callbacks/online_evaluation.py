@@ -5,7 +5,7 @@ import os
 import pathlib
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -176,7 +176,7 @@ class OnlineEvaluation(keras.callbacks.Callback):
             self._skipped = None
         self._close()
 
-    def _check_model(self):
+    def _check_model(self) -> None:
         name = type(self.model).__name__
         if not callable(getattr(self.model, "embed", None)):
             raise ValueError(
@@ -195,10 +195,10 @@ class OnlineEvaluation(keras.callbacks.Callback):
             self.model.embed(images[:1])
 
     @property
-    def _has_pseudo_labels(self):
+    def _has_pseudo_labels(self) -> bool:
         return callable(getattr(self.model, "pseudo_label", None))
 
-    def _evaluate(self, epoch):
+    def _evaluate(self, epoch: int) -> dict[str, float]:
         start = time.perf_counter()
         train_features = self.model.embed(self._labelled[0])
         features = self.model.embed(self._validation[0])
@@ -226,7 +226,13 @@ class OnlineEvaluation(keras.callbacks.Callback):
             print(f"\nEpoch {epoch + 1}: {told}")
         return values
 
-    def _accuracies(self, train_features, features, pseudo_labels, finite):
+    def _accuracies(
+        self,
+        train_features: np.ndarray,
+        features: np.ndarray,
+        pseudo_labels: np.ndarray | None,
+        finite: bool,
+    ) -> tuple[dict[str, float], dict[str, float]]:
         """Dicts of floats: accuracies by name, those of the pseudo-labels by class."""
         train_labels, labels = self._labelled[1], self._validation[1]
         values = {"online_knn_accuracy": np.nan, "online_linear_accuracy": np.nan}
@@ -252,14 +258,23 @@ class OnlineEvaluation(keras.callbacks.Callback):
             for label, share in zip(self._classes, shares, strict=True)
         }
 
-    def _write_embeddings(self, epoch, features, pseudo_labels, log_dir):
+    def _write_embeddings(
+        self,
+        epoch: int,
+        features: np.ndarray,
+        pseudo_labels: np.ndarray | None,
+        log_dir: pathlib.Path,
+    ) -> None:
         labels, features = self._validation[1][self._shown], features[self._shown]
         events = self._event_file(log_dir)
         events.add_image(
             "online_embeddings", self._scatter_plot(features, labels), epoch
         )
         events.flush()
-        metadata = {"label": labels, "class": map(self._name, labels)}
+        metadata: dict[str, Iterable[Any]] = {
+            "label": labels,
+            "class": map(self._name, labels),
+        }
         if pseudo_labels is not None:
             metadata["pseudo_label"] = map(self._name, pseudo_labels[self._shown])
         if self._projector is None:
@@ -273,18 +288,18 @@ class OnlineEvaluation(keras.callbacks.Callback):
             self._events = EventFile(log_dir, self._first_epoch or 0)
         return self._events
 
-    def _close(self):
+    def _close(self) -> None:
         if self._events is not None:
             self._events.close()
         self._events = self._projector = None
 
-    def _name(self, label):
+    def _name(self, label: int) -> str:
         # A pseudo-label may be of a class that no image here has.
         if label < len(self._class_names):
             return self._class_names[label]
         return str(label)
 
-    def _scatter_plot(self, features, labels):
+    def _scatter_plot(self, features: np.ndarray, labels: np.ndarray) -> bytes:
         """The bytes of a PNG file."""
         from matplotlib import colormaps
         from matplotlib.figure import Figure
@@ -322,13 +337,13 @@ class OnlineEvaluation(keras.callbacks.Callback):
         return buffer.getvalue()
 
 
-def _write(events, epoch, scalars):
+def _write(events: EventFile, epoch: int, scalars: Mapping[str, float]) -> None:
     for name, value in scalars.items():
         events.add_scalar(name, value, epoch)
     events.flush()
 
 
-def _images_and_labels(name, data):
+def _images_and_labels(name: str, data: Any) -> tuple[Any, np.ndarray]:
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         received = type(data).__name__
         if isinstance(data, (tuple, list)):
@@ -347,7 +362,7 @@ def _images_and_labels(name, data):
     return images, labels
 
 
-def _checked_names(class_names, num_classes):
+def _checked_names(class_names: Sequence[Any] | None, num_classes: int) -> list[str]:
     if class_names is None:
         return [str(label) for label in range(num_classes)]
     names = [str(name) for name in class_names]

@@ -60,7 +60,7 @@ class ProjectorFolder:
         self._written.add(epoch)
         self._list(epoch, relative, features.shape)
 
-    def _list(self, epoch, relative, shape):
+    def _list(self, epoch: int, relative: str, shape: tuple[int, ...]) -> None:
         from google.protobuf import text_format
         from tensorboard.plugins.projector import ProjectorConfig
 
@@ -87,7 +87,7 @@ class ProjectorFolder:
         part.write_text(text_format.MessageToString(config), encoding="utf-8")
         os.replace(part, path)
 
-    def _is_current(self, listed, epoch):
+    def _is_current(self, listed: int, epoch: int) -> bool:
         if listed == epoch:
             return False
         return listed < self._first_epoch or listed in self._written
@@ -126,7 +126,7 @@ def sprite(images: np.ndarray) -> tuple[bytes, tuple[int, int]]:
     return buffer.getvalue(), size
 
 
-def _as_bytes(images):
+def _as_bytes(images: np.ndarray) -> np.ndarray:
     if images.dtype == np.uint8:
         return images
     images = images.astype("float32")
@@ -134,11 +134,11 @@ def _as_bytes(images):
     return np.round((images - low) / max(high - low, 1e-12) * 255).astype("uint8")
 
 
-def _cell(value):
+def _cell(value: Any) -> str:
     """One cell of a table: a tab or a line break would begin the next one."""
     return " ".join(str(value).split())
 
 
-def _write_lines(path, lines):
+def _write_lines(path: pathlib.Path, lines: Iterable[str]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{line}\n" for line in lines)

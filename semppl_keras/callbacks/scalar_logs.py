@@ -165,7 +165,7 @@ class EventFile:
     def close(self) -> None:
         self._records.close()
 
-    def _add(self, step, **value):
+    def _add(self, step: int, **value: Any) -> None:
         summary = self._summary_pb2.Summary(
             value=[self._summary_pb2.Summary.Value(**value)]
         )
@@ -173,7 +173,7 @@ class EventFile:
             self._event_pb2.Event(wall_time=time.time(), step=step, summary=summary)
         )
 
-    def _write(self, event):
+    def _write(self, event: Any) -> None:
         self._records.write(event.SerializeToString())
 
 

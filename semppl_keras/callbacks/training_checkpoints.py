@@ -85,7 +85,7 @@ class TrainingState:
                 f"{str(path)!r} ({error})."
             ) from error
 
-    def _check(self):
+    def _check(self) -> None:
         """Raises a ValueError unless a training can be where it says."""
         for name in ("step", "epoch", "batch"):
             value = getattr(self, name)
@@ -102,7 +102,7 @@ class TrainingState:
                 raise ValueError(f"the history of {name!r:.40} is no list of numbers")
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
     return type(value) is float or (type(value) is int and abs(value) < 2**62)
 
 
@@ -209,7 +209,7 @@ class TrainingCheckpoints(keras.callbacks.Callback):
         self._seconds_before = self._state.seconds
         self._restored = False
 
-    def _check_state(self, steps, newest):
+    def _check_state(self, steps: np.ndarray, newest: int) -> None:
         """Raises a ValueError in all processes if one of them cannot go on."""
         self.last = None if newest < 0 else self.folder / _name_of(newest)
         if np.any(steps != steps[0]):
@@ -225,7 +225,7 @@ class TrainingCheckpoints(keras.callbacks.Callback):
                 "newest. Go on from that one, or choose another folder."
             )
 
-    def _clear_up(self):
+    def _clear_up(self) -> None:
         # What a process that was killed has left behind, or a broken disk.
         (self.folder / _PARTIAL).unlink(missing_ok=True)
         for step, path in _checkpoints(self.folder):
@@ -271,13 +271,13 @@ class TrainingCheckpoints(keras.callbacks.Callback):
         if stop:
             raise KeyboardInterrupt
 
-    def _is_written(self):
+    def _is_written(self) -> bool:
         return self.last is not None and _step_of(self.last) == self._step()
 
-    def _step(self):
+    def _step(self) -> int:
         return int(ops.convert_to_numpy(self.model.step))
 
-    def _write(self, epoch, batch, *, final):
+    def _write(self, epoch: int, batch: int, *, final: bool) -> None:
         model = self.model
         check_weights(model, self.last)
         metrics = []
@@ -307,7 +307,7 @@ class TrainingCheckpoints(keras.callbacks.Callback):
         if self._together.is_first:
             self._prune(self._keep)
 
-    def _saved(self, path):
+    def _saved(self, path: pathlib.Path) -> OSError | None:
         """None, or the error with which the checkpoint cannot be written."""
         try:
             self._save(path)
@@ -320,7 +320,7 @@ class TrainingCheckpoints(keras.callbacks.Callback):
                 return error
         return None
 
-    def _save(self, path):
+    def _save(self, path: pathlib.Path) -> None:
         partial = self.folder / _PARTIAL
         try:
             self.model.save(partial)
@@ -336,21 +336,21 @@ class TrainingCheckpoints(keras.callbacks.Callback):
             partial.unlink(missing_ok=True)
             raise
 
-    def _make_room(self):
+    def _make_room(self) -> bool:
         """Removes all but the newest checkpoint; whether there was one to remove."""
         removed = len(_checkpoints(self.folder)) > 1
         self._prune(1)
         return removed
 
-    def _prune(self, keep):
+    def _prune(self, keep: int) -> None:
         for _, path in _checkpoints(self.folder)[:-keep]:
             path.unlink(missing_ok=True)
 
-    def _cannot_write(self, error, final):
+    def _cannot_write(self, error: OSError | None, final: bool) -> None:
         kept = "there is none yet" if self.last is None else f"the last is {self.last}"
         reason = "the first process tells why"
         if error is not None:
-            reason = error.strerror or error
+            reason = error.strerror or str(error)
         message = (
             f"The checkpoint of step {self._state.step:,} cannot be written to "
             f"{str(self.folder)!r} ({reason}); {kept}. Make room."

@@ -88,7 +88,7 @@ class TrainingHealth(keras.callbacks.Callback):
         check_weights(self.model, self._last_good())
         self._look_for_collapse((logs or {}).get("embedding_std"))
 
-    def _check(self):
+    def _check(self) -> None:
         if self._diverged is None:
             return
         batch, loss = self._diverged
@@ -102,10 +102,10 @@ class TrainingHealth(keras.callbacks.Callback):
             + _what_to_do(self.model, self._last_good())
         )
 
-    def _last_good(self):
+    def _last_good(self) -> pathlib.Path | None:
         return None if self._checkpoints is None else self._checkpoints.last
 
-    def _look_for_collapse(self, deviation):
+    def _look_for_collapse(self, deviation: float | None) -> None:
         dimension = getattr(self.model, "projection_dim", None)
         if deviation is None or dimension is None:
             return
@@ -141,7 +141,7 @@ def check_weights(model: Any, last_good: pathlib.Path | None = None) -> None:
             )
 
 
-def _what_to_do(model, last_good):
+def _what_to_do(model: Any, last_good: pathlib.Path | None) -> str:
     rate = float(ops.convert_to_numpy(model.optimizer.learning_rate))
     kept = (
         "There is no good checkpoint"

@@ -248,7 +248,12 @@ def _fit(
     )
 
 
-def _held_out(targets, counts, share, generator):
+def _held_out(
+    targets: np.ndarray,
+    counts: np.ndarray,
+    share: float,
+    generator: np.random.Generator,
+) -> np.ndarray:
     """A mask `(N,)` of the held-out rows."""
     mask = np.zeros(len(targets), bool)
     for target, count in enumerate(counts):
@@ -258,17 +263,21 @@ def _held_out(targets, counts, share, generator):
     return mask
 
 
-def _log_likelihood(probe, features, targets):
+def _log_likelihood(
+    probe: SGDProbe, features: np.ndarray, targets: np.ndarray
+) -> np.floating:
     shares = probe.predict_proba(features)
     true = np.take_along_axis(shares, targets[:, None], axis=1)
     # A share may be too small for float32.
     return np.mean(np.log(np.maximum(true, 1e-30)))
 
 
-def _standardize(features, centre, scale):
+def _standardize(
+    features: np.ndarray, centre: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
     return (features.astype("float32") - centre) / scale
 
 
-def _softmax(logits):
+def _softmax(logits: np.ndarray) -> np.ndarray:
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shares / shares.sum(axis=1, keepdims=True)

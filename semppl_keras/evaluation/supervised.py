@@ -245,7 +245,7 @@ class _AugmentedBatches(keras.utils.PyDataset):
         return images[batch], labels[batch]
 
 
-def _with_head(backbone, num_classes):
+def _with_head(backbone: Any, num_classes: int) -> Any:
     layers = [backbone]
     if len(backbone.output_shape) == 4:
         layers.append(keras.layers.GlobalAveragePooling2D())
@@ -253,6 +253,6 @@ def _with_head(backbone, num_classes):
     return keras.Sequential(layers)
 
 
-def _call(function, images):
+def _call(function: Callable[[Any], Any], images: np.ndarray) -> np.ndarray:
     images = function(keras.ops.convert_to_tensor(images.astype("float32")))
     return keras.ops.convert_to_numpy(images)

@@ -2,7 +2,7 @@
 
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ _COLORS = {
 }
 # Above this the names of the classes cannot be read.
 _MAX_NAMED = 40
+
+# What was measured of each classifier, by its name.
+_Rows = Mapping[str, Mapping[str, Any]]
 
 
 def write_plots(folder: pathlib.Path, evaluation: Mapping[str, Any]) -> None:
@@ -43,7 +46,7 @@ def write_plots(folder: pathlib.Path, evaluation: Mapping[str, Any]) -> None:
         _write_robustness(folder / "robustness.png", rows, evaluation["robustness"])
 
 
-def _panels(count, side):
+def _panels(count: int, side: float) -> tuple[Any, np.ndarray]:
     """A figure of square panels, at most three in a row."""
     columns = min(count, 3)
     lines = math.ceil(count / columns)
@@ -54,7 +57,9 @@ def _panels(count, side):
     return figure, panels[:count]
 
 
-def _write_confusion(path, rows, class_names):
+def _write_confusion(
+    path: pathlib.Path, rows: _Rows, class_names: Sequence[str]
+) -> None:
     figure, panels = _panels(len(rows), side=5)
     for axes, row in zip(panels, rows.values(), strict=True):
         draw_confusion(axes, row["confusion"], class_names, row["title"])
@@ -63,7 +68,9 @@ def _write_confusion(path, rows, class_names):
     save_figure(figure, path)
 
 
-def _write_per_class(path, rows, class_names):
+def _write_per_class(
+    path: pathlib.Path, rows: _Rows, class_names: Sequence[str]
+) -> None:
     class_names = drawable(class_names)
     classes = len(class_names)
     named = classes <= _MAX_NAMED
@@ -104,7 +111,7 @@ def _write_per_class(path, rows, class_names):
     save_figure(figure, path)
 
 
-def _write_reliability(path, rows):
+def _write_reliability(path: pathlib.Path, rows: _Rows) -> None:
     figure, panels = _panels(len(rows), side=4)
     for axes, (name, row) in zip(panels, rows.items(), strict=True):
         curve = row["calibration"]
@@ -144,7 +151,9 @@ def _write_reliability(path, rows):
     save_figure(figure, path)
 
 
-def _write_robustness(path, rows, robustness):
+def _write_robustness(
+    path: pathlib.Path, rows: _Rows, robustness: Mapping[str, Any]
+) -> None:
     errors = robustness["errors"]
     corruptions = list(next(iter(errors.values())))
     figure = new_figure(9, 0.45 * len(corruptions) + 2.2)

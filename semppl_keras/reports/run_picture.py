@@ -123,7 +123,13 @@ def draw_confusion(
             )
 
 
-def _draw_curves(axes, history, names, title, legend="best"):
+def _draw_curves(
+    axes: Any,
+    history: Mapping[str, Sequence[float]],
+    names: Sequence[str],
+    title: str,
+    legend: str = "best",
+) -> None:
     for name in names:
         if name in history:
             style = {"color": "black", "linewidth": 2} if name == "loss" else {}
@@ -142,7 +148,14 @@ def _draw_curves(axes, history, names, title, legend="best"):
         axes.legend(loc=legend)
 
 
-def _draw_embeddings(axes, embeddings, labels, class_names, images, seed):
+def _draw_embeddings(
+    axes: Any,
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    images: str,
+    seed: int,
+) -> None:
     from matplotlib import colormaps
 
     if len(embeddings) > _MAX_POINTS:

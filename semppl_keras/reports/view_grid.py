@@ -46,7 +46,7 @@ def draw_views(views: Any, images: Sequence[Any], draws: int = 2, seed: int = 0)
     return figure
 
 
-def _row(views, image, draws, seed):
+def _row(views: Any, image: Any, draws: int, seed: int) -> list[np.ndarray]:
     """Pictures in [0, 1] of one image and its views."""
     batch = np.asarray(image)[None]
     row = [_scaled(batch[0], views.value_range)]
@@ -62,11 +62,11 @@ def _row(views, image, draws, seed):
     return row
 
 
-def _scaled(pixels, value_range):
+def _scaled(pixels: Any, value_range: tuple[float, float]) -> np.ndarray:
     low, high = value_range
     pixels = np.clip((np.asarray(pixels, "float32") - low) / (high - low), 0, 1)
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
 
 
-def _array(tensor):
+def _array(tensor: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(tensor)

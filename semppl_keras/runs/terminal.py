@@ -3,7 +3,8 @@
 import contextlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
 
 from semppl_keras.reports.shown import written
 
@@ -33,14 +34,14 @@ def plain_output() -> Iterator[None]:
 class _PlainStream:
     """A text stream before another one, of which it has all but `write`."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._in_bar = False
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         if text.startswith(_BAR_STARTS):
             parts = _BAR.split(text)
             parts[::2] = map(written, parts[::2])
@@ -55,11 +56,11 @@ class _PlainStream:
             )
         return len(text)
 
-    def end_bar(self):
+    def end_bar(self) -> None:
         if self._in_bar:
             self.write("\n")
             self._stream.flush()
 
-    def writelines(self, lines):
+    def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.write(line)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from short_run import make_training_quick
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from toys import toy_backbone, toy_images
 
@@ -14,7 +15,14 @@ from semppl_keras import runs
 from semppl_keras.cli import main
 from semppl_keras.evaluation.classifier_titles import TITLES
 from semppl_keras.reports.tables import format_run
-from semppl_keras.runs import RunError, budget, classifiers, training_stages, tuned
+from semppl_keras.runs import (
+    RunError,
+    budget,
+    candidates,
+    classifiers,
+    training_stages,
+    tuned,
+)
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.going_on import copy_networks
@@ -24,6 +32,15 @@ from semppl_keras.runs.speed import Speed
 from semppl_keras.runs.suspects import saw_labels
 
 FROZEN = ["frozen_propagation", "frozen_linear", "pixels"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short():
+    """Trainings of a classifier of a few steps, each fitted once."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_training_quick(patch)
+        patch.setattr(candidates, "REPEATS", 1)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -84,27 +84,27 @@ def path(*, optional: bool = False) -> Entry:
     )
 
 
-def _is_dataset(value):
+def _is_dataset(value: str | dict[str, Any]) -> bool:
     if isinstance(value, dict):
         return True
     return is_spec(value) and "\0" not in value
 
 
-def _is_value_range(value):
+def _is_value_range(value: Any) -> bool:
     try:
         return value is None or bool(as_ranges(value))
     except ValueError:
         return False
 
 
-def _is_backbone(value):
+def _is_backbone(value: Any) -> bool:
     try:
         return value is None or bool(parse(value))
     except ValueError:
         return False
 
 
-def _are_class_names(value):
+def _are_class_names(value: list[Any] | None) -> bool:
     if value is None:
         return True
     return (
@@ -114,7 +114,7 @@ def _are_class_names(value):
     )
 
 
-def _is_name(text):
+def _is_name(text: str) -> bool:
     """Whether a file or a cell of a table could be called so."""
     try:
         return bool(text.encode("utf-8", "surrogateescape"))
@@ -122,7 +122,7 @@ def _is_name(text):
         return False
 
 
-def _is_earlier_run(value):
+def _is_earlier_run(value: dict[str, Any]) -> bool:
     numbers = value.get("labels") or {}
     return (
         isinstance(value.get("run"), str)
@@ -317,7 +317,7 @@ def check_entries(
         )
 
 
-def _depth(content):
+def _depth(content: Any) -> int:
     """How many containers lie within each other."""
     depth, level = 0, [content]
     while level and depth <= _DEEPEST:
@@ -331,18 +331,18 @@ def _depth(content):
     return depth
 
 
-def _is_of(value, kinds):
+def _is_of(value: Any, kinds: Any) -> bool:
     if isinstance(value, bool):
         # To Python True is an integer.
         return kinds in (bool, bool | None)
     return isinstance(value, kinds)
 
 
-def _names(kinds):
+def _names(kinds: Any) -> str:
     return getattr(kinds, "__name__", None) or str(kinds)
 
 
-def _shown(value):
+def _shown(value: Any) -> str:
     if isinstance(value, int) and abs(value) > 10**20:
         return f"an integer of {math.floor(math.log10(abs(value))) + 1} digits"
     # Whatever the text would do to a terminal.

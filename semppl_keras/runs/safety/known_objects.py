@@ -8,6 +8,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -108,7 +109,7 @@ def is_known_class(module: Any, class_name: Any, registered_name: Any) -> bool:
     return (module, class_name) in _CLASSES and registered_name in (None, class_name)
 
 
-def _is_of_hub(module, class_name):
+def _is_of_hub(module: Any, class_name: str) -> bool:
     try:
         importlib.import_module(_HUB)
     except ImportError as error:
@@ -182,7 +183,7 @@ def _classes() -> Iterator[tuple[str, str]]:
         yield f"keras.src.backend.torch.optimizers.torch_{name.lower()}", name
 
 
-def _functions(namespace):
+def _functions(namespace: ModuleType) -> frozenset[str]:
     return frozenset(
         name
         for name, found in vars(namespace).items()

@@ -6,7 +6,8 @@ import pathlib
 import re
 import zipfile
 import zlib
-from typing import Any
+from collections.abc import Iterator
+from typing import IO, Any
 
 import keras
 
@@ -34,6 +35,9 @@ _PICKLE_START, _PICKLE_PROTOCOLS, _PICKLE_END = 0x80, range(2, 6), 0x2E
 _ARRAY_START, _ARCHIVE_START = b"\x93NUMPY", b"PK"
 # NumPy reads no longer header of an array, unless it is to unpickle.
 _ARRAY_HEADER = 10_000
+
+# Where in a configuration something is.
+_Keys = tuple[Any, ...]
 
 
 def check_folder(folder: pathlib.Path, *, trust: bool = False) -> None:
@@ -126,7 +130,7 @@ def load_model(
     return model
 
 
-def _check_no_pickle_within(path):
+def _check_no_pickle_within(path: pathlib.Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -143,7 +147,7 @@ def _check_no_pickle_within(path):
             )
 
 
-def _check_config(path, config, trust):
+def _check_config(path: pathlib.Path, config: Any, trust: bool) -> None:
     """Raises a `RunError` where a configuration names what is not known, or asks
     for more than there is."""
     for where, value in _named(config):
@@ -181,7 +185,7 @@ def _check_config(path, config, trust):
         _import_own(path, module)
 
 
-def _is_known(entry, where):
+def _is_known(entry: dict[str, Any], where: _Keys) -> bool:
     module, class_name, registered, settings = (
         entry.get(key) for key in ("module", "class_name", "registered_name", "config")
     )
@@ -202,10 +206,10 @@ def _is_known(entry, where):
     return is_known_class(module, class_name, registered)
 
 
-def _named(config):
+def _named(config: Any) -> Iterator[tuple[_Keys, Any]]:
     """(path of keys, dict that names an object, text that may be one's name, or
     integer that is too large for a size)."""
-    left: list[tuple[tuple[Any, ...], Any]] = [((), config)]
+    left: list[tuple[_Keys, Any]] = [((), config)]
     while left:
         where, value = left.pop()
         if isinstance(value, dict):
@@ -221,13 +225,13 @@ def _named(config):
             yield where, value
 
 
-def _is_too_large(where, value):
+def _is_too_large(where: _Keys, value: Any) -> bool:
     if not isinstance(value, int) or abs(value) <= _MOST:
         return False
     return not (where and str(where[-1]).endswith(_NO_SIZES))
 
 
-def _unknown(path, name, where):
+def _unknown(path: pathlib.Path, name: str, where: _Keys) -> RunError:
     at = f" as {'.'.join(map(str, where))!r}" if where else ""
     return RunError(
         f"{str(path)!r} must name nothing but harmless parts of Keras and of "
@@ -236,7 +240,7 @@ def _unknown(path, name, where):
     )
 
 
-def _import_own(path, module):
+def _import_own(path: pathlib.Path, module: Any) -> None:
     """Imports what registers a layer of one's own; Keras finds what is its."""
     if not isinstance(module, str) or module.split(".")[0] in ("keras", "builtins"):
         return
@@ -249,7 +253,7 @@ def _import_own(path, module):
         ) from error
 
 
-def _array_of_objects(path):
+def _array_of_objects(path: pathlib.Path) -> str | None:
     """Where in a file, by what it begins with, is an array that NumPy would unpickle.
 
     An array whose header NumPy cannot read counts as one.
@@ -283,7 +287,7 @@ def _array_of_objects(path):
     return None
 
 
-def _holds_objects(file):
+def _holds_objects(file: IO[bytes]) -> bool:
     """Whether a file at its beginning is an array of objects; nothing is unpickled."""
     start = file.read(_ARRAY_HEADER)
     if not start.startswith(_ARRAY_START):
@@ -295,7 +299,7 @@ def _holds_objects(file):
     return kind.hasobject
 
 
-def _is_pickle(path):
+def _is_pickle(path: pathlib.Path) -> bool:
     if path.name.lower().endswith(_PICKLE_ENDINGS):
         return True
     with path.open("rb") as file:

@@ -54,7 +54,7 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
                 break
 
 
-def _take(path):
+def _take(path: pathlib.Path) -> int:
     while True:
         descriptor = os.open(path, _OPENED, 0o666)
         try:
@@ -81,12 +81,12 @@ def _take(path):
     return descriptor
 
 
-def _named(owner):
+def _named(owner: str) -> str:
     owner = "".join(letter for letter in owner if letter.isprintable())
     return owner[:200] or "another process"
 
 
-def _tell_unlocked(path, error):
+def _tell_unlocked(path: pathlib.Path, error: OSError) -> None:
     tell(
         f"Note: the file system of {path.parent} has no locks "
         f"({error.strerror or error}): see to it that nothing else trains there.",
@@ -94,7 +94,7 @@ def _tell_unlocked(path, error):
     )
 
 
-def _give_back(path, descriptor):
+def _give_back(path: pathlib.Path, descriptor: int) -> None:
     if os.name == "nt":
         # What is open cannot be removed there, by others either.
         os.close(descriptor)
@@ -109,7 +109,7 @@ def _give_back(path, descriptor):
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(descriptor):
+    def _lock(descriptor: int) -> None:
         os.lseek(descriptor, _FAR, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -118,5 +118,5 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _lock(descriptor):
+    def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

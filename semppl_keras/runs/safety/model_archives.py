@@ -89,7 +89,14 @@ def bounded_variables(path: pathlib.Path, held: int) -> Iterator[None]:
     left = _MOST_COPIES * held + _FREE_VARIABLE_BYTES
     thread, original = threading.get_ident(), keras.Variable.__init__
 
-    def bounded(variable, initializer, shape=None, dtype=None, *arguments, **options):
+    def bounded(
+        variable: Any,
+        initializer: Any,
+        shape: Any = None,
+        dtype: Any = None,
+        *arguments: Any,
+        **options: Any,
+    ) -> None:
         nonlocal left
         if threading.get_ident() == thread and shape is not None:
             left -= _num_bytes(shape, dtype)
@@ -112,17 +119,17 @@ def bounded_variables(path: pathlib.Path, held: int) -> Iterator[None]:
             del keras.Variable.__init__
 
 
-def _num_bytes(shape, dtype):
+def _num_bytes(shape: Any, dtype: Any) -> int:
     sizes = [size for size in np.atleast_1d(shape).tolist() if size is not None]
     bits = "".join(filter(str.isdigit, str(dtype or "float32"))) or "32"
     return math.prod(map(int, sizes)) * max(int(bits) // 8, 1)
 
 
-def _holds(archive, name):
+def _holds(archive: zipfile.ZipFile, name: str) -> bool:
     return name in archive.namelist()
 
 
-def _check_entries(path, archive):
+def _check_entries(path: pathlib.Path, archive: zipfile.ZipFile) -> None:
     names = archive.namelist()
     for name in names:
         if name not in _MOST_BYTES or names.count(name) > 1:
@@ -149,7 +156,7 @@ def _check_entries(path, archive):
         )
 
 
-def _check_weights(path, weights):
+def _check_weights(path: pathlib.Path, weights: bytes) -> None:
     """Raises a `RunError` unless the arrays are there, and nowhere else."""
     announced = 0
     try:
@@ -175,7 +182,7 @@ def _check_weights(path, weights):
         )
 
 
-def _datasets(path, file):
+def _datasets(path: pathlib.Path, file: Any) -> Iterator[tuple[str, Any]]:
     """(name, dataset) of all, each group once."""
     groups, seen = [file], set()
     while groups:
@@ -195,7 +202,7 @@ def _datasets(path, file):
                 yield member.name, member
 
 
-def _elsewhere(path, name):
+def _elsewhere(path: pathlib.Path, name: str) -> RunError:
     return RunError(
         f"{str(path)!r} must hold all of its weights. Received: {name!r} in it, which "
         "stands for something elsewhere. It was not loaded."

@@ -108,12 +108,12 @@ def fetched_backbone(dataset: Dataset) -> str | None:
     return str(backbone) if of_hub else None
 
 
-def _signature(key, dataset):
+def _signature(key: bytes, dataset: Any) -> str:
     text = json.dumps(dataset, sort_keys=True).encode()
     return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 
-def _key_file():
+def _key_file() -> pathlib.Path:
     home = os.environ.get("SEMPPL_HOME")
     if home:
         return pathlib.Path(home) / "key"
@@ -124,7 +124,7 @@ def _key_file():
     return pathlib.Path(os.path.expanduser(state)) / "semppl" / "key"
 
 
-def _key(*, make):
+def _key(*, make: bool) -> bytes:
     """The user's key; nothing where there is none and none is made."""
     path = _key_file()
     if not path.exists():
@@ -137,7 +137,7 @@ def _key(*, make):
     return key
 
 
-def _make_key(path):
+def _make_key(path: pathlib.Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
