@@ -82,7 +82,8 @@ def check_batch_has_negatives(
             f"`batch_size` is too small: with num_negatives={num_negatives} a step "
             f"needs at least {num_negatives + 1} images. Received: batch_size="
             f"{batch_size} and labelled_batch_size={labelled_batch_size}, together "
-            f"{total}."
+            f"{total}. Give larger batches, or, of few images, a smaller "
+            "`num_negatives`."
         )
 
 

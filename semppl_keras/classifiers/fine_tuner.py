@@ -245,7 +245,8 @@ class FineTuner(ClassifierTrainer):
             if not (hasattr(x, "shape") and hasattr(x, "dtype")):
                 raise ValueError(
                     "`y` is for images as an array; a dataset yields (images, labels) "
-                    f"itself. Received: x of type {type(x).__name__} and `y`."
+                    f"itself. Received: x of type {type(x).__name__} and `y`. Of a "
+                    "list of images make one array: numpy.stack(images)."
                 )
             y = check_targets("y", y, self.num_classes)
             if len(x) != len(y):

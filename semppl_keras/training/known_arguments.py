@@ -94,9 +94,16 @@ def known_arguments(
         else:
             parameters += further
     known = [p.name for p in parameters if p.name != "self"]
+    in_place = [
+        p.name
+        for p in inspect.signature(method).parameters.values()
+        if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"
+    ]
 
     @functools.wraps(method)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(args) > len(in_place):
+            raise TypeError(_too_many(self, shown.__name__, in_place, len(args)))
         for name in kwargs:
             # Keras hands itself private ones from method to method.
             if name not in known and not name.startswith("_"):
@@ -118,6 +125,17 @@ def _unknown(model: Any, method: str, name: str, known: list[str]) -> str:
     if near:
         return f"{message}. Did you mean `{near[0]}`?"
     return f"{message}. It has: {', '.join(known)}."
+
+
+def _too_many(model: Any, method: str, in_place: list[str], count: int) -> str:
+    message = (
+        f"`{method}` of {type(model).__name__} takes at most {len(in_place)} arguments "
+        f"by their place ({', '.join(in_place)}). Received: {count}. Give the others "
+        "by name"
+    )
+    if "labelled" in in_place:
+        message += ", and images with their labels as one: (images, labels)"
+    return f"{message}."
 
 
 def _checked(name: str, value: Any) -> Any:

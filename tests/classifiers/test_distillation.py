@@ -780,6 +780,7 @@ def test_data_that_does_not_fit_is_named(tuned):
         ((IMAGES[:, :5, :5], LABELS), "`x` holds images of 5 x 5 pixels"),
         ((IMAGES[..., 0], LABELS), "`x` must hold images.*channel axis"),
         ((Batches(IMAGES, LABELS), LABELS), "`y` is for images as an array"),
+        (([*IMAGES], LABELS), r"`y` is for.*type list.*numpy\.stack\(images\)"),
         ((Batches(IMAGES),), "`x` must hold \\(images, labels\\)"),
         ((iter([(IMAGES, LABELS)]),), "`x` must be.*read again"),
     ):

@@ -531,6 +531,8 @@ EAGERLY = keras.backend.backend() != "jax"
         ({"unlabelled": [IMAGES[:6], IMAGES[6:] * 2]}, "`unlabelled`.*from .* to "),
         ({"labelled": [IMAGES, LABELS]}, "`labelled` is a list.*Pass a tuple"),
         ({"labelled": [IMAGES, LABELS.tolist()]}, "`labelled` is a list"),
+        ({"labelled": ([*IMAGES], LABELS)}, "`labelled`.*one array.*a list of 12"),
+        ({"labelled": ([*IMAGES], [*LABELS])}, r"`labelled`.*numpy\.stack\(images"),
         ({"steps_per_epoch": True, "unlabelled": iter([IMAGES])}, "steps_per_epoch=T"),
     ],
 )
@@ -797,10 +799,18 @@ def test_an_error_amid_a_dataset_reaches_the_user(what):
     assert all(np.isfinite(value).all() for value in weights_of(model).values())
 
 
+@pytest.mark.any_backend
+def test_labels_beside_their_images_are_told_to_come_with_them():
+    with pytest.raises(TypeError, match=r"at most 2.*: 3.*as one: \(images, labels\)"):
+        toy_model().fit(IMAGES, IMAGES, LABELS)
+
+
 def test_bad_sizes_are_named():
     model = toy_model(num_negatives=10)
     with pytest.raises(ValueError, match="`batch_size` is too small.*num_negatives=10"):
         model.fit(IMAGES, (IMAGES, LABELS), batch_size=6)
+    with pytest.raises(ValueError, match="of few images, a smaller `num_negatives`"):
+        model.fit(IMAGES[:6], (IMAGES[:3], LABELS[:3]))
     if keras.backend.backend() != "torch":
         model = toy_model(compile_arguments={"steps_per_execution": 2})
         with pytest.raises(ValueError, match="must divide.*=2 for 3 steps"):
@@ -1089,6 +1099,8 @@ def test_one_image_alone_is_told_how_it_becomes_a_batch(trained):
         trained.predict(IMAGES[0])
     with pytest.raises(ValueError, match=r"Add a channel axis: images\[\.\.\., None\]"):
         trained.predict(IMAGES[..., 0])
+    with pytest.raises(TypeError, match=r"Received: list.*numpy\.stack\(images\)"):
+        trained.predict([*IMAGES])
 
 
 def test_arrays_to_evaluate_are_checked(trained):

@@ -146,9 +146,12 @@ def checked_inputs(
             raise ValueError(f"`{name}` is empty: it holds no image.")
         return images
     if images is None or isinstance(images, (tuple, list, dict)):
+        remedy = ""
+        if isinstance(images, (tuple, list)):
+            remedy = " Of a list of images make one array: numpy.stack(images)."
         raise TypeError(
             f"`{name}` must be an array of images or a dataset of batches. "
-            f"Received: {type(images).__name__}."
+            f"Received: {type(images).__name__}.{remedy}"
         )
     labelled = num_classes is not None
     return checked_batches(

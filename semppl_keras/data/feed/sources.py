@@ -62,6 +62,11 @@ def make_source(
             f"`{name}` is a list, which stands for a list of batches. Received: a list "
             "of images and labels. Pass a tuple: (images, labels)."
         )
+    if isinstance(data, tuple) and data and _is_list_of_images(data[0]):
+        raise ValueError(
+            f"`{name}` must hold its images as one array. Received: a list of "
+            f"{len(data[0])}, each by itself. Make one: numpy.stack(images)."
+        )
     # A list of several arrays is a list of batches of images.
     of_arrays = isinstance(data, tuple) or (isinstance(data, list) and len(data) == 1)
     if of_arrays and data and all(_is_array(one) for one in data if one is not None):
@@ -83,6 +88,14 @@ def _are_images_and_labels(images: Any, labels: Any) -> bool:
     if isinstance(labels, list):
         return bool(labels) and isinstance(labels[0], (int, np.integer))
     return _is_array(labels) and len(labels.shape) < 3
+
+
+def _is_list_of_images(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(_is_array(one) and len(one.shape) == 3 for one in value)
+    )
 
 
 def _is_array(value: Any) -> bool:
