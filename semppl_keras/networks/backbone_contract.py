@@ -99,6 +99,13 @@ def check_backbone(
                 f"(input_shape=(None, None, {channels})), or choose `views` of its "
                 f"size. ({type(error).__name__}: {error})"
             ) from error
+        if isinstance(features, (tuple, list, dict)):
+            raise ValueError(
+                f"`backbone` '{backbone.name}' must give one thing, features (B, F) or "
+                f"feature maps (B, h, w, F). Received: a {type(features).__name__} of "
+                f"{len(features)}. Take one of them: "
+                "keras.Model(backbone.input, backbone.outputs[0])."
+            )
         shape = tuple(getattr(features, "shape", ()))
         if len(shape) not in (2, 4) or shape[-1] is None:
             raise ValueError(

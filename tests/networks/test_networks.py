@@ -501,6 +501,19 @@ def test_a_classifier_is_no_backbone(make):
             use(make())
 
 
+@pytest.mark.any_backend
+@pytest.mark.parametrize("gather", [list, lambda both: {"a": both[0], "b": both[1]}])
+def test_a_network_of_two_outputs_is_told_to_choose_one(gather):
+    images = layers.Input((None, None, 3))
+    maps = layers.Conv2D(4, 3)(images)
+    pooled = layers.GlobalAveragePooling2D()(maps)
+    backbone = keras.Model(images, gather([maps, pooled]))
+    with pytest.raises(ValueError, match=r"must give one thing.*of 2\. Take one"):
+        SimCLR(backbone, **QUICK)
+    one = keras.Model(backbone.input, backbone.outputs[1])
+    assert SimCLR(one, **QUICK).backbone is one
+
+
 @pytest.mark.parametrize(
     "part", [layers.Dense(128), layers.Dense(64, "relu"), layers.Activation("tanh")]
 )
