@@ -63,15 +63,28 @@ class ViewStep(KeepsAverage, ImageInference):
     def tell(self, metrics: Iterable[str] = (), latest: Iterable[str] = ()) -> None:
         """Names what `loss_parts` gives beside the loss; for the constructor.
 
+        A subclass of a model that tells something tells more by another call.
+
         Args:
             metrics: names of values of which `fit` tells the mean.
             latest: the same, of what is shown as it stands.
+
+        Raises:
+            TypeError: if one name is given in the place of several.
         """
+        for argument, names in (("metrics", metrics), ("latest", latest)):
+            if isinstance(names, str):
+                raise TypeError(
+                    f"`{argument}` must be a tuple of names. Received: "
+                    f"{argument}={names!r}. Give ({names!r},)."
+                )
         if self.keeps_average:
             latest = (*latest, "target_momentum")
+        told = {metric.name for metric in self._step_metrics}
         self._step_metrics = [
-            *(keras.metrics.Mean(name) for name in metrics),
-            *(Latest(name) for name in latest),
+            *self._step_metrics,
+            *(keras.metrics.Mean(name) for name in metrics if name not in told),
+            *(Latest(name) for name in latest if name not in told),
         ]
 
     def draw_views(self, images: tuple[Any, ...]) -> Any:

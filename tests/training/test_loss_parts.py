@@ -5,10 +5,11 @@ import pytest
 from keras import ops
 from toys import assert_same_weights, toy_backbone, toy_images, toy_views, weights_of
 
+from semppl_keras import SemPPL
 from semppl_keras.networks import projector_and_predictor
 from semppl_keras.pretraining import Pretraining
 
-IMAGES, _ = toy_images(12)
+IMAGES, LABELS = toy_images(12)
 EAGERLY = keras.backend.backend() != "jax"
 
 
@@ -100,6 +101,52 @@ def test_an_argument_that_would_be_lost_is_named_and_can_still_be_saved(
     model.save(path)
     loaded = keras.saving.load_model(path, custom_objects={"Scaled": Scaled})
     assert loaded.scale == 3.0
+
+
+@keras.saving.register_keras_serializable(package="test_loss_parts")
+class Flat(SemPPL):
+    """SemPPL with one more part of its loss, which `fit` shows too."""
+
+    settings = (*SemPPL.settings, "weight")
+
+    def __init__(self, backbone, *, weight=0.1, **kwargs):
+        super().__init__(backbone, **kwargs)
+        self.weight = weight
+        self.tell(("energy",))
+
+    def loss_parts(self, outputs, labels, batch):
+        parts = super().loss_parts(outputs, labels, batch)
+        energy = ops.mean(ops.square(outputs["online"]))
+        return {**parts, "loss": parts["loss"] + self.weight * energy, "energy": energy}
+
+
+def test_a_subclass_tells_what_its_class_tells_and_more(tmp_path):
+    data = IMAGES, (IMAGES, LABELS)
+    settings = {"num_classes": 3, "views": toy_views(), "hidden_dim": 8, "seed": 0}
+    settings |= {"projection_dim": 4, "num_negatives": 4}
+    histories = []
+    for make in (SemPPL, lambda *args, **kwargs: Flat(*args, weight=2.0, **kwargs)):
+        keras.utils.set_random_seed(0)
+        model = make(toy_backbone(), **settings)
+        model.compile("sgd", run_eagerly=EAGERLY)
+        histories.append(model.fit(*data, batch_size=12, verbose=0).history)
+    usual, more = histories
+    assert set(more) == {*usual, "energy"}
+    added = more["loss"][0] - usual["loss"][0]
+    assert added == pytest.approx(2.0 * more["energy"][0], rel=1e-3)
+    model.save(tmp_path / "flat.keras")
+    loaded = keras.saving.load_model(tmp_path / "flat.keras")
+    assert loaded.weight == 2.0
+    again = loaded.fit(*data, batch_size=12, verbose=0).history
+    assert set(again) == set(more)
+
+
+@pytest.mark.any_backend
+def test_one_name_is_not_taken_for_its_letters():
+    with pytest.raises(TypeError, match=r"`metrics` must be a tuple.*\('energy',\)"):
+        Agreement(None).tell("energy")
+    with pytest.raises(TypeError, match="`latest` must be a tuple of names"):
+        Agreement(None).tell(latest="energy")
 
 
 @pytest.mark.any_backend
