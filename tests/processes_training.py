@@ -94,7 +94,8 @@ class Batches(keras.utils.PyDataset):
 
 
 def interrupted(folder, process):
-    """The record of the same training, which the second process stops on the way."""
+    """The record of the same training, which the second process stops on the way, and
+    the model that it ended with."""
     asked = iter([False, False, process == 1])
 
     def stop_requested():
@@ -124,25 +125,31 @@ def interrupted(folder, process):
         for name, value in recorder.record.items()
         if name.startswith(f"{EPOCHS - 1}/")
     }
-    return {**last, "stopped_at": stopped}
+    return {**last, "stopped_at": stopped}, model
 
 
 class Killed(keras.callbacks.Callback):
     """Kills its process in the middle of the second epoch."""
 
+    def on_train_begin(self, logs=None):
+        self.epoch = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch += 1
+
     def on_train_batch_begin(self, batch, logs=None):
-        if int(keras.ops.convert_to_numpy(self.model.step)) == 4:
+        if (self.epoch, batch) == (1, 1):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def killed(folder, process):
-    """A training that the second process does not survive."""
+def killed(model, folder, process):
+    """More of a training, which the second process does not survive."""
     callbacks = [TrainingCheckpoints(folder, least_seconds=0)]
     if process == 1:
         callbacks.append(Killed())
     began = time.monotonic()
     try:
-        compiled().fit(*DATA, epochs=EPOCHS, callbacks=callbacks, **TRAINING)
+        model.fit(*DATA, epochs=EPOCHS, callbacks=callbacks, **TRAINING)
     except RuntimeError as error:
         print(f"{time.monotonic() - began:.0f} s: {error}", flush=True)
         # What the backend does to end all would take its time.
@@ -161,9 +168,9 @@ def main():
         images = IMAGES.copy()
         np.savez(folder / f"uninterrupted_{process}.npz", **uninterrupted())
         np.testing.assert_array_equal(IMAGES, images)
-        results = interrupted(folder / "interrupted", process)
+        results, model = interrupted(folder / "interrupted", process)
         np.savez(folder / f"interrupted_{process}.npz", **results)
-        killed(folder / "killed", process)
+        killed(model, folder / "killed", process)
 
 
 if __name__ == "__main__":
