@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from semppl_keras.data import OwnDataset
-from semppl_keras.reports.tables import counted
+from semppl_keras.reports.counted import counted
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.options.evaluate import EvaluateOptions

@@ -9,8 +9,8 @@ import numpy as np
 from semppl_keras.data.images.spreadsheets import inert, table_text
 from semppl_keras.networks import ImageClassifier, linear_classifier
 from semppl_keras.reports import run_page
+from semppl_keras.reports.counted import counted
 from semppl_keras.reports.shown import shown
-from semppl_keras.reports.tables import counted
 from semppl_keras.runs.classifier_files import keep_classifier
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun

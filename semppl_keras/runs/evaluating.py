@@ -9,7 +9,7 @@ import keras
 
 from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
 from semppl_keras.networks import ImageClassifier
-from semppl_keras.reports.tables import (
+from semppl_keras.reports.evaluation_table import (
     format_means,
     mean_over_runs,
 )

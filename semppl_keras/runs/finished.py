@@ -16,7 +16,7 @@ from semppl_keras.networks.calibrated import calibrated_classifier
 from semppl_keras.pretraining import Pretraining, SemPPL
 from semppl_keras.pretraining.memory_classifier import memory_classifier
 from semppl_keras.recipes import Recipe
-from semppl_keras.reports.tables import chosen_by
+from semppl_keras.reports.run_table import chosen_by
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import (
     goes_on,

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from semppl_keras.data import Dataset, OwnDataset
 from semppl_keras.data.images.sources import open_images
+from semppl_keras.reports.counted import counted
 from semppl_keras.reports.shown import shown
-from semppl_keras.reports.tables import counted
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.noted_files import TABLES, are_files, write_files
 from semppl_keras.runs.picture_places import check_is_folder, moved, parts_of

@@ -12,7 +12,7 @@ from semppl_keras.data.tables.fiftyone import FOLDER, LABELS, MANIFEST, uuids
 from semppl_keras.data.tables.formats import FORMATS
 from semppl_keras.data.tables.guesses import Guesses
 from semppl_keras.data.tables.label_studio import INTERFACE
-from semppl_keras.reports.tables import counted
+from semppl_keras.reports.counted import counted
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.label_table import (
     is_text,

@@ -14,8 +14,8 @@ from semppl_keras.evaluation import stranger_shares
 from semppl_keras.evaluation.knn import nearest_others
 from semppl_keras.networks import ImageClassifier, ImageEmbedder
 from semppl_keras.networks.image_classifier import as_probabilities
+from semppl_keras.reports.counted import counted
 from semppl_keras.reports.shown import shown
-from semppl_keras.reports.tables import counted
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.label_checks import (
     check_options,

@@ -27,7 +27,7 @@ from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.recipes.defaults import SMALL
-from semppl_keras.reports.tables import counted
+from semppl_keras.reports.counted import counted
 from semppl_keras.runs.classifier_training import fine_tune as tuned_network
 from semppl_keras.runs.embedded import Embedded
 from semppl_keras.runs.prediction_progress import PredictionProgress

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from semppl_keras.reports.counted import counted
 from semppl_keras.reports.shown import shown
-from semppl_keras.reports.tables import counted
 from semppl_keras.runs.telling import tell
 
 # Files that are told and noted by name; of all there is the number.

@@ -5,7 +5,7 @@ import pathlib
 import shutil
 import zipfile
 
-from semppl_keras.reports.tables import counted
+from semppl_keras.reports.counted import counted
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.options.pack import PackOptions

@@ -13,7 +13,7 @@ from semppl_keras.networks import ImageClassifier, ImageEmbedder
 from semppl_keras.networks.image_classifier import as_probabilities
 from semppl_keras.reports import run_page
 from semppl_keras.reports.image_group import LABELLED, TEST, UNLABELLED, ImageGroup
-from semppl_keras.reports.tables import format_run
+from semppl_keras.reports.run_table import format_run
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import read_metrics

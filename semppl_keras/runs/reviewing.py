@@ -13,7 +13,7 @@ from semppl_keras.data.images.files import read_image
 from semppl_keras.data.images.opening import UnreadableImage
 from semppl_keras.evaluation.active import typical
 from semppl_keras.reports.contact_sheet import saved_table, write_contact_sheet
-from semppl_keras.reports.tables import counted
+from semppl_keras.reports.counted import counted
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.found_files import are_noted
 from semppl_keras.runs.label_table import is_text, path_from

@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Sequence
 
-from semppl_keras.reports.tables import counted
+from semppl_keras.reports.counted import counted
 from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.telling import tell

@@ -18,8 +18,8 @@ from semppl_keras.recipes.defaults import (
     ENDING_MEASURING_SHARE,
     RUN_MEASURING_SHARE,
 )
+from semppl_keras.reports.run_table import run_headline
 from semppl_keras.reports.shown import shown
-from semppl_keras.reports.tables import run_headline
 from semppl_keras.runs.budget import Budget, TooShort
 from semppl_keras.runs.candidates import Candidate
 from semppl_keras.runs.earlier_network import earlier_network

@@ -25,7 +25,7 @@ from semppl_keras.cli import main, parser
 from semppl_keras.data import dataset_name, read_image
 from semppl_keras.reports.drawing import drawable
 from semppl_keras.reports.run_picture import write_report
-from semppl_keras.reports.tables import format_run
+from semppl_keras.reports.run_table import format_run
 from semppl_keras.runs import network_training
 from semppl_keras.runs import training_stages as train_command
 from semppl_keras.runs.errors import RunError

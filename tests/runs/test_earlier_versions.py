@@ -25,7 +25,7 @@ from tiny_runs import tiny_runs
 from toys import toy_images
 
 from semppl_keras.cli import main
-from semppl_keras.reports.tables import format_run
+from semppl_keras.reports.run_table import format_run
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import read_metrics
 

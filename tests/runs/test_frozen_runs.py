@@ -14,7 +14,7 @@ from toys import toy_backbone, toy_images
 from semppl_keras import runs
 from semppl_keras.cli import main
 from semppl_keras.evaluation.classifier_titles import TITLES
-from semppl_keras.reports.tables import format_run
+from semppl_keras.reports.run_table import format_run
 from semppl_keras.runs import (
     RunError,
     budget,

@@ -1,6 +1,6 @@
 """What `semppl_keras.runs.evaluate` gives back for each run."""
 
-from semppl_keras.reports.tables import evaluation_headline, format_evaluation
+from semppl_keras.reports.evaluation_table import evaluation_headline, format_evaluation
 from semppl_keras.runs.results.result import Result
 
 

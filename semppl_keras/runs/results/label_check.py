@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 
 from semppl_keras.evaluation.label_errors import LabelErrors
+from semppl_keras.reports.counted import counted
 from semppl_keras.reports.shown import shown
-from semppl_keras.reports.tables import counted
 from semppl_keras.runs.results.trained_classifier import TrainedClassifier
 
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 
 from semppl_keras.data.images.streamed_images import StreamedImages
+from semppl_keras.reports.counted import counted
 from semppl_keras.reports.shown import shown
-from semppl_keras.reports.tables import counted
 
 # More classes than these are counted together where they are printed.
 _TOLD = 20

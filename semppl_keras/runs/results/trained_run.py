@@ -1,7 +1,7 @@
 """What `semppl_keras.runs.train` gives back."""
 
 from semppl_keras.evaluation.classifier_titles import title
-from semppl_keras.reports.tables import format_run, run_headline
+from semppl_keras.reports.run_table import format_run, run_headline
 from semppl_keras.runs.results.result import Result
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from semppl_keras.reports.tables import chosen_by
+from semppl_keras.reports.run_table import chosen_by
 
 pytestmark = pytest.mark.any_backend
 
