@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import references
 from keras import layers
+from toy_classifiers import dense_backbone, plain_views
 from toys import (
     QUICK,
     SINGLE_OUTCOME,
@@ -351,7 +352,11 @@ def test_the_target_moves_once_per_optimiser_step(tmp_path):
         fit(model, epochs=1, batch_size=18, callbacks=[TargetEMA(0.0, 10**6)])
 
     optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=3)
-    model = toy_model(compile_arguments={"optimizer": optimizer})
+    model = toy_model(
+        dense_backbone(size=8),
+        views=plain_views(size=8),
+        compile_arguments={"optimizer": optimizer},
+    )
     assert [moved(model, one_batch) for _ in range(4)] == [
         (False, False),
         (False, False),
