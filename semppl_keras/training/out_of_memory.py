@@ -5,7 +5,12 @@ from typing import Any
 # TensorFlow's and torch's.
 _NAMES = ("ResourceExhaustedError", "OutOfMemoryError")
 # JAX's, and torch's on processors.
-_TEXTS = ("RESOURCE_EXHAUSTED", "DefaultCPUAllocator", "not enough memory")
+_TEXTS = (
+    "RESOURCE_EXHAUSTED",
+    "Out of memory allocating",
+    "DefaultCPUAllocator",
+    "not enough memory",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -105,6 +105,21 @@ if keras.backend.backend() == "torch":
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
 
+    @pytest.mark.parametrize("padding", ["valid", "same"])
+    def test_windows_of_a_pixel_that_leave_pixels_out(padding):
+        """Against their definition: what Keras calls may end the process."""
+        images = normal(4, 51, 48, 8)
+        layer = layers.Conv2D(12, 1, strides=(2, 3), padding=padding)
+        found = computed(lambda: layer, images, {}, torch_kernels)[1]
+        kernel = torch.tensor(found[-2][0, 0], requires_grad=True)
+        bias = torch.tensor(found[-1], requires_grad=True)
+        images = torch.tensor(images, requires_grad=True)
+        outputs = images[:, ::2, ::3] @ kernel + bias
+        (outputs.square() + outputs.sin()).sum().backward()
+        expected = [outputs, images.grad, kernel.grad[None, None], bias.grad]
+        for one, other in zip(found, expected, strict=False):
+            np.testing.assert_allclose(one, other.detach(), rtol=2e-4, atol=2e-3)
+
     def test_a_masked_normalisation_is_keras_own():
         layer = randomised(layers.BatchNormalization(), (2, 4, 3, 5))
         images, mask = torch.tensor(normal(2, 4, 3, 5)), torch.ones(2, 4, 3) > 0
