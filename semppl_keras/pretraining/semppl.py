@@ -361,66 +361,29 @@ class SemPPL(Pretraining):
         self, outputs: dict[str, Any], labels: dict[str, Any], batch: GlobalBatch
     ) -> dict[str, Any]:
         """SemPPL's loss of the own images; also writes the memory."""
-        online, target = outputs["online"], outputs["target"]
-        num_large, num_images = target.shape[:2]
         known = ops.cast(labels["label"], "int32")
-        num_unlabelled = num_images - known.shape[0]
-        unlabelled, labelled = GlobalBatch(num_unlabelled), GlobalBatch(known.shape[0])
-
-        all_targets = batch.gather(target, axis=1)
-        memory = self.memory.enqueued(
-            all_targets[:, unlabelled.size :], labelled.gather(known)
+        num_unlabelled = outputs["target"].shape[1] - known.shape[0]
+        unlabelled = GlobalBatch(num_unlabelled)
+        all_targets = batch.gather(outputs["target"], axis=1)
+        embeddings, memory_labels = self._remembered(
+            all_targets[:, unlabelled.size :], known
         )
-        self.write_states(self.memory.state, memory)
-        embeddings, memory_labels, _ = memory
-
-        pseudo_labels, confidences = knn_votes(
-            ops.stop_gradient(online[:num_large, :num_unlabelled]),
+        pseudo_labels, confidences = self._taken_for(
+            outputs["online"][:, :num_unlabelled], embeddings, memory_labels, labels
+        )
+        semantic_positives = self._semantic_positives(
+            ops.concatenate([pseudo_labels, known], axis=0),
             embeddings,
             memory_labels,
-            self.neighbours,
-            self.num_classes,
+            batch,
         )
-        if "number" in labels:
-            pseudo_labels, confidences = self.image_labels.over(
-                labels["number"], pseudo_labels, confidences
-            )
-        entries, found = sample_semantic_positives(
-            batch.gather(ops.concatenate([pseudo_labels, known], axis=0)),
-            memory_labels,
-            self.num_semantic_positives,
-            self.num_classes,
-            self.seed_generator,
+        parts = self._contrasts(
+            outputs,
+            all_targets,
+            *semantic_positives,
+            self._positive_weights(confidences, labels),
+            batch,
         )
-        entries, found = batch.own(entries, axis=1), batch.own(found)
-        semantic_positive = ops.swapaxes(ops.take(embeddings, entries, axis=1), 0, 1)
-        weights = self._positive_weights(confidences, labels)
-        if self.objective == "byol":
-            parts = byol_loss(
-                online,
-                target,
-                semantic_positive,
-                found,
-                semantic_positive_weight=weights,
-                semantic_weight=self.semantic_weight,
-            )
-        else:
-            negatives = sample_negatives(
-                batch.size, self.num_negatives, self.seed_generator
-            )
-            parts = semppl_loss(
-                online,
-                target,
-                batch.own(negatives),
-                semantic_positive,
-                found,
-                semantic_positive_weight=weights,
-                candidates=all_targets,
-                temperature=self.temperature,
-                contrastive_weight=self.contrastive_weight,
-                semantic_weight=self.semantic_weight,
-                invariance_weight=self.invariance_weight,
-            )
         if "hidden_label" in labels:
             hidden = ops.cast(labels["hidden_label"], "int32")
             # Of all replicas, which may know different numbers of them.
@@ -434,6 +397,83 @@ class SemPPL(Pretraining):
             "memory_fill": ops.mean(ops.cast(memory_labels >= 0, "float32")),
         }
 
+    def _remembered(self, targets: Any, known: Any) -> tuple[Any, Any]:
+        """The memory `(L, C, D)` and its labels `(C,)`, once it has taken labelled
+        images in: `targets` `(L, n, D)` of all devices, `known` `(m,)` of this one."""
+        labels = GlobalBatch(known.shape[0]).gather(known)
+        memory = self.memory.enqueued(targets, labels)
+        self.write_states(self.memory.state, memory)
+        embeddings, memory_labels, _ = memory
+        return embeddings, memory_labels
+
+    def _taken_for(
+        self, online: Any, embeddings: Any, memory_labels: Any, labels: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        """Pseudo-labels `(U,)` of unlabelled images, and how sure they are `(U,)`: the
+        votes of the memory, or what is kept for each image in their place."""
+        votes = knn_votes(
+            ops.stop_gradient(online[: embeddings.shape[0]]),
+            embeddings,
+            memory_labels,
+            self.neighbours,
+            self.num_classes,
+        )
+        if "number" in labels:
+            return self.image_labels.over(labels["number"], *votes)
+        return votes
+
+    def _semantic_positives(
+        self, classes: Any, embeddings: Any, memory_labels: Any, batch: GlobalBatch
+    ) -> tuple[Any, Any]:
+        """Of each image embeddings of its class `(P, L, B, D)`, and whether the memory
+        has any `(B,)`."""
+        entries, found = sample_semantic_positives(
+            batch.gather(classes),
+            memory_labels,
+            self.num_semantic_positives,
+            self.num_classes,
+            self.seed_generator,
+        )
+        entries = batch.own(entries, axis=1)
+        positives = ops.swapaxes(ops.take(embeddings, entries, axis=1), 0, 1)
+        return positives, batch.own(found)
+
+    def _contrasts(
+        self,
+        outputs: dict[str, Any],
+        all_targets: Any,
+        semantic_positive: Any,
+        found: Any,
+        weights: Any,
+        batch: GlobalBatch,
+    ) -> dict[str, Any]:
+        """The loss and its parts, by the objective that SemPPL extends."""
+        if self.objective == "byol":
+            return byol_loss(
+                outputs["online"],
+                outputs["target"],
+                semantic_positive,
+                found,
+                semantic_positive_weight=weights,
+                semantic_weight=self.semantic_weight,
+            )
+        negatives = sample_negatives(
+            batch.size, self.num_negatives, self.seed_generator
+        )
+        return semppl_loss(
+            outputs["online"],
+            outputs["target"],
+            batch.own(negatives),
+            semantic_positive,
+            found,
+            semantic_positive_weight=weights,
+            candidates=all_targets,
+            temperature=self.temperature,
+            contrastive_weight=self.contrastive_weight,
+            semantic_weight=self.semantic_weight,
+            invariance_weight=self.invariance_weight,
+        )
+
     def _positive_weights(self, confidences: Any, labels: dict[str, Any]) -> Any:
         """`(B,)`, how much the semantic positives of each image count; None for 1."""
         parts = [confidences] if self.weight_positives else []
@@ -442,7 +482,8 @@ class SemPPL(Pretraining):
             return None
         unlabelled = functools.reduce(ops.multiply, parts)
         # Labelled images are what their labels say.
-        return ops.concatenate([unlabelled, ops.ones(labels["label"].shape)], axis=0)
+        whole = ops.ones(labels["label"].shape, "float32")
+        return ops.concatenate([unlabelled, whole], axis=0)
 
     def step_metrics(self, labels: dict[str, Any]) -> list[keras.metrics.Metric]:
         """Adds the pseudo-labels' accuracy, where it can be known."""
