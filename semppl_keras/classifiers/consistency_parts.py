@@ -26,7 +26,7 @@ from semppl_keras.memory import LabelledMemory
 from semppl_keras.networks import copy_model
 from semppl_keras.networks.heads import mlp_head
 from semppl_keras.views import CachedViews, MultiCrop, WeakStrong, mild_views
-from semppl_keras.views.multi_crop import crop_and_flip
+from semppl_keras.views.variants import crop_and_flip
 
 _KINDS: dict[str, Any] = {
     "teacher": Teacher,

@@ -8,7 +8,7 @@ from keras import layers
 from semppl_keras.networks import Encoder, check_backbone, copy_model
 from semppl_keras.networks.image_classifier import ImageClassifier
 from semppl_keras.views import CachedViews, MultiCrop, recipe
-from semppl_keras.views.multi_crop import crop_and_flip, single_view
+from semppl_keras.views.variants import crop_and_flip, single_view
 
 _ACTIVATIONS = (layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU)
 _NAMES = {"backbone": 0, "hidden": 1}

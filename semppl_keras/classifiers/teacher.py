@@ -8,7 +8,7 @@ from semppl_keras.classifiers.starting_point import classifier_within, encoder_w
 from semppl_keras.networks import input_channels
 from semppl_keras.networks.image_classifier import ImageClassifier
 from semppl_keras.views import MultiCrop
-from semppl_keras.views.multi_crop import crop_and_flip
+from semppl_keras.views.variants import crop_and_flip
 
 
 def check_teacher(teacher: Any) -> None:

@@ -15,7 +15,7 @@ from semppl_keras.training.global_batch import GlobalBatch
 from semppl_keras.training.random_state import draw_seeds
 from semppl_keras.training.teaching import to_range
 from semppl_keras.views import MultiCrop, recipe
-from semppl_keras.views.multi_crop import crop_and_flip, single_view
+from semppl_keras.views.variants import crop_and_flip, single_view
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")

@@ -8,7 +8,7 @@ import keras
 from semppl_keras import backbones, optimizers, views
 from semppl_keras.networks import enable_lora, train_part
 from semppl_keras.pretraining import SemPPL
-from semppl_keras.views.multi_crop import changed
+from semppl_keras.views.variants import changed
 
 _OPTIMIZERS = {
     "adam": keras.optimizers.Adam,

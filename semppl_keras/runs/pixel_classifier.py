@@ -9,7 +9,7 @@ from semppl_keras.evaluation import fit_probe
 from semppl_keras.evaluation.pixels import LARGEST_SIDE, PIXEL_PROBE
 from semppl_keras.networks import ImageEmbedder
 from semppl_keras.views import MultiCrop
-from semppl_keras.views.multi_crop import of_size
+from semppl_keras.views.variants import of_size
 
 
 def pixel_embedder(views: MultiCrop, image_shape: tuple[int, ...]) -> ImageEmbedder:

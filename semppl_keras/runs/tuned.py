@@ -35,7 +35,7 @@ from semppl_keras.runs.safety.loading import load_model
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.whole_files import save_model
 from semppl_keras.views import CachedViews
-from semppl_keras.views.multi_crop import single_view
+from semppl_keras.views.variants import single_view
 
 # Its checkpoints, and what is written last: what a run that goes on need not do again.
 CHECKPOINTS = "tuning"

@@ -5,9 +5,30 @@ from typing import Any
 from keras import ops
 
 from semppl_keras.views import spatial
+from semppl_keras.views.settings import FITS
 
 # Beside an image, in the unit range: a middle grey.
 _BARS = 127 / 255
+
+
+def check_center(fit: str, center_crop: float, center_interpolation: str) -> None:
+    """Raises a ValueError for settings of the centre view that are none, or do not go
+    together."""
+    if center_interpolation not in ("bilinear", "bicubic"):
+        raise ValueError(
+            '`center_interpolation` must be "bilinear" or "bicubic". Received: '
+            f"center_interpolation={center_interpolation!r}."
+        )
+    if fit not in FITS:
+        raise ValueError(
+            f"`fit` must be one of {', '.join(FITS)}. Received: fit={fit!r}."
+        )
+    if fit != "crop" and (center_crop != 1 or center_interpolation != "bilinear"):
+        raise ValueError(
+            "`center_crop` and `center_interpolation` are for the central square, "
+            f'fit="crop". Received: fit={fit!r}, center_crop={center_crop}, '
+            f"center_interpolation={center_interpolation!r}. Leave them out."
+        )
 
 
 def center_square(

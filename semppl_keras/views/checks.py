@@ -23,6 +23,37 @@ def check_up_to(most: float, **values: Any) -> None:
             )
 
 
+def check_probability_pairs(**pairs: Any) -> None:
+    """Raises a ValueError for what is no pair of probabilities, of the even and of the
+    odd views."""
+    for name, pair in pairs.items():
+        if not is_pair(pair) or not all(0 <= value <= 1 for value in pair):
+            raise ValueError(
+                f"`{name}` must be two probabilities, of the even and of the odd "
+                f"views. Received: {name}={pair}."
+            )
+
+
+def check_bounds(
+    least: float, most: float, *, distinct: bool = False, **pairs: Any
+) -> None:
+    """Raises a ValueError for what is no pair (lowest, highest) within bounds.
+
+    Args:
+        least: float, above which both lie.
+        most: float, at most which both are.
+        distinct: bool, whether they must differ.
+        pairs: the pairs by name.
+    """
+    for name, pair in pairs.items():
+        ordered = is_pair(pair) and least < pair[0] <= pair[1] <= most
+        if not ordered or (distinct and pair[0] == pair[1]):
+            raise ValueError(
+                f"`{name}` must be a pair (lowest, highest) above {least} and at "
+                f"most {most}. Received: {name}={pair}."
+            )
+
+
 def check_range(name: str, value: Any) -> tuple[float, float]:
     """A share or a range of shares as a range.
 

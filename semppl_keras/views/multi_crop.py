@@ -13,16 +13,14 @@ from semppl_keras.checks import (
     check_share,
 )
 from semppl_keras.views import color, draws, spatial
-from semppl_keras.views.center import center_square
-from semppl_keras.views.checks import check_up_to, is_pair
-from semppl_keras.views.settings import FITS
-
-# What is drawn for each view of each image, column by column. Column 10 is free: the
-# others stay where they are, so that a seed gives the views that it gave.
-_BOX = slice(0, 4)
-_FLIP, _JITTER, _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(4, 10)
-_GRAYSCALE, _BLUR, _SIGMA, _SOLARIZE, _REMOVAL, _ANGLE, _SHEAR = range(11, 18)
-_NUM_DRAWS = 18
+from semppl_keras.views.center import center_square, check_center
+from semppl_keras.views.checks import (
+    check_bounds,
+    check_probability_pairs,
+    check_up_to,
+)
+from semppl_keras.views.value_ranges import from_unit_range, to_unit_range
+from semppl_keras.views.view_draws import ViewDraws
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -154,42 +152,12 @@ class MultiCrop(keras.layers.Layer):
         check_up_to(0.5, hue=hue)
         check_not_negative(shear=shear)
         check_positive(center_crop=center_crop)
-        for name, pair in (("blur", blur), ("solarize", solarize)):
-            if not is_pair(pair) or not all(0 <= value <= 1 for value in pair):
-                raise ValueError(
-                    f"`{name}` must be two probabilities, of the even and of the odd "
-                    f"views. Received: {name}={pair}."
-                )
-        bounds: dict[str, tuple[Any, float, float]] = {
-            "large_area": (large_area, 0, 1),
-            "small_area": (small_area, 0, 1),
-            "aspect_ratio": (aspect_ratio, 0, math.inf),
-            "blur_sigma": (blur_sigma, 0, math.inf),
-            "value_range": (value_range, -math.inf, math.inf),
-            "output_range": (output_range, -math.inf, math.inf),
-        }
-        for name, (pair, least, most) in bounds.items():
-            ordered = is_pair(pair) and least < pair[0] <= pair[1] <= most
-            if not ordered or (name.endswith("value_range") and pair[0] == pair[1]):
-                raise ValueError(
-                    f"`{name}` must be a pair (lowest, highest) above {least} and at "
-                    f"most {most}. Received: {name}={pair}."
-                )
-        if center_interpolation not in ("bilinear", "bicubic"):
-            raise ValueError(
-                '`center_interpolation` must be "bilinear" or "bicubic". Received: '
-                f"center_interpolation={center_interpolation!r}."
-            )
-        if fit not in FITS:
-            raise ValueError(
-                f"`fit` must be one of {', '.join(FITS)}. Received: fit={fit!r}."
-            )
-        if fit != "crop" and (center_crop != 1 or center_interpolation != "bilinear"):
-            raise ValueError(
-                "`center_crop` and `center_interpolation` are for the central square, "
-                f'fit="crop". Received: fit={fit!r}, center_crop={center_crop}, '
-                f"center_interpolation={center_interpolation!r}. Leave them out."
-            )
+        check_probability_pairs(blur=blur, solarize=solarize)
+        check_bounds(0, 1, large_area=large_area, small_area=small_area)
+        check_bounds(0, math.inf, aspect_ratio=aspect_ratio, blur_sigma=blur_sigma)
+        check_bounds(-math.inf, math.inf, distinct=True, value_range=value_range)
+        check_bounds(-math.inf, math.inf, output_range=output_range)
+        check_center(fit, center_crop, center_interpolation)
         self.num_large = num_large
         self.num_small = num_small
         self.large_size = large_size
@@ -338,89 +306,30 @@ class MultiCrop(keras.layers.Layer):
         )
         return self._to_output_range(view)[:, 0]
 
-    def _draw(self, images: Any, views: Any, size: int, seed: Any, uniform: Any) -> Any:
-        """Draws some of the views, a range of 0 .. V - 1, all of one size."""
-        masked = self.background_removal > 0
-        channels = images.shape[1] - masked
-        height, width = images.shape[-2:]
-        u = uniform((ops.shape(images)[0], len(views), _NUM_DRAWS), seed=seed)
-
-        def per_view(large: Any, small: Any) -> Any:
-            """A setting of each of the views, `(len(views), ...)`."""
-            values = [large if view < self.num_large else small for view in views]
-            return ops.convert_to_tensor(values, "float32")
-
-        def alternating(pair: Any) -> Any:
-            return ops.convert_to_tensor([pair[view % 2] for view in views], "float32")
-
-        rows, columns = self._spatial_maps(
-            u,
-            size,
-            (height, width),
-            area=per_view(self.large_area, self.small_area),
-            blur=alternating(self.blur),
-        )
-        if masked:
-            images, mask = images[:, :channels], images[:, channels:]
-            images = ops.concatenate([images, images * mask], axis=1)
-        drawn = spatial.resample(images, rows, columns)
-        if masked:
-            remove = u[..., _REMOVAL] < per_view(self.background_removal, 0.0)
-            drawn = ops.where(
-                remove[..., None, None, None],
-                drawn[:, :, channels:],
-                drawn[:, :, :channels],
-            )
+    def _draw(
+        self, images: Any, views: range, size: int, seed: Any, uniform: Any
+    ) -> Any:
+        """Draws some of the views, those of 0 .. V - 1 in a range, all of one size."""
+        drawn = ViewDraws(self, views, ops.shape(images)[0], seed, uniform)
+        rows, columns = drawn.spatial_maps(size, images.shape[-2:])
+        if self.background_removal > 0:
+            colors, mask = images[:, :-1], images[:, -1:]
+            images = ops.concatenate([colors, colors * mask], axis=1)
+        made = spatial.resample(images, rows, columns)
+        if self.background_removal > 0:
+            whole, foreground = ops.split(made, 2, axis=2)
+            removed = drawn.background_removed[..., None, None, None]
+            made = ops.where(removed, foreground, whole)
         if self.rotation or self.shear:
-            drawn = spatial.rotate_and_shear(
-                drawn,
-                angle=math.radians(self.rotation) * (2.0 * u[..., _ANGLE] - 1.0),
-                shear=self.shear * (2.0 * u[..., _SHEAR] - 1.0),
-            )
+            made = spatial.rotate_and_shear(made, drawn.angle, drawn.shear)
         if self.recolors:
-            drawn = color.transform_colors(drawn, *self._color_map(u, drawn))
+            mean = ops.mean(made, axis=(-2, -1))
+            made = color.transform_colors(made, *drawn.color_map(mean))
         else:
-            drawn = ops.clip(drawn, 0.0, 1.0)
+            made = ops.clip(made, 0.0, 1.0)
         if any(self.solarize):
-            drawn = color.solarize(
-                drawn, u[..., _SOLARIZE] < alternating(self.solarize)
-            )
-        return self._to_output_range(drawn)
-
-    def _spatial_maps(
-        self, u: Any, size: int, source_shape: tuple[Any, Any], area: Any, blur: Any
-    ) -> tuple[Any, Any]:
-        """Row and column matrices: crop, flip, resize, blur."""
-        top, left, box_height, box_width = spatial.random_boxes(
-            u[..., _BOX], *source_shape, area, self.aspect_ratio, self.shift
-        )
-        rows = spatial.resize_matrix(top, box_height, size, source_shape[0])
-        columns = spatial.resize_matrix(
-            left, box_width, size, source_shape[1], flip=u[..., _FLIP] < self.flip
-        )
-        if any(self.blur):
-            low, high = self.blur_sigma
-            sigma = low + (high - low) * u[..., _SIGMA]
-            sigma = ops.where(u[..., _BLUR] < blur, sigma, 0.0)
-            blurring = spatial.blur_matrix(sigma, size, spatial.blur_radius(size))
-            rows, columns = ops.matmul(blurring, rows), ops.matmul(blurring, columns)
-        return rows, columns
-
-    def _color_map(self, u: Any, views: Any) -> tuple[Any, Any]:
-        """Jitter, then greyscale, as one affine map."""
-        apply = ops.cast(u[..., _JITTER] < self.color_jitter, "float32")
-
-        def symmetric(column: int, strength: float) -> Any:
-            return apply * strength * (2.0 * u[..., column] - 1.0)
-
-        saturation = 1.0 + symmetric(_SATURATION, self.saturation)
-        return color.jitter_map(
-            ops.mean(views, axis=(-2, -1)),
-            brightness=1.0 + symmetric(_BRIGHTNESS, self.brightness),
-            contrast=1.0 + symmetric(_CONTRAST, self.contrast),
-            saturation=ops.where(u[..., _GRAYSCALE] < self.grayscale, 0.0, saturation),
-            hue=symmetric(_HUE, self.hue),
-        )
+            made = color.solarize(made, drawn.solarized)
+        return self._to_output_range(made)
 
     def _to_unit_range(self, images: Any, centred: bool = False) -> Any:
         """Checks the channels; float32 in [0, 1], channels first.
@@ -444,15 +353,12 @@ class MultiCrop(keras.layers.Layer):
             )
         if not (masked or centred):
             self.check_channels(images.shape[-1])
-        low, high = self.value_range
         images = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
-        return (images - low) / (high - low)
+        return to_unit_range(images, self.value_range)
 
     def _to_output_range(self, views: Any) -> Any:
         """Channels last, within `output_range`."""
-        low, high = self.output_range
-        views = ops.transpose(views, (0, 1, 3, 4, 2))
-        return views if (low, high) == (0, 1) else low + (high - low) * views
+        return from_unit_range(ops.transpose(views, (0, 1, 3, 4, 2)), self.output_range)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -486,40 +392,3 @@ class MultiCrop(keras.layers.Layer):
         ):
             config[name] = getattr(self, name)
         return config
-
-
-def single_view(views: Any) -> Any:
-    """The `MultiCrop` or `CachedViews` that makes one large view as another one makes
-    its first."""
-    return changed(views, num_large=1, num_small=0)
-
-
-def of_size(views: MultiCrop, large_size: int) -> MultiCrop:
-    """The `MultiCrop` that makes one large view of another size."""
-    return changed(views, num_large=1, num_small=0, large_size=large_size)
-
-
-def crop_and_flip(views: Any) -> Any:
-    """The same with the colours left alone: SimCLRv2's views after pre-training.
-
-    Sizes, areas, shift, flip, rotation, shear and ranges stay; colour jitter,
-    greyscale, blur, solarisation and background removal go, and with the last one the
-    mask in the images. Those that are kept are as they are.
-    """
-    return changed(
-        views,
-        num_large=1,
-        num_small=0,
-        color_jitter=0.0,
-        grayscale=0.0,
-        blur=(0.0, 0.0),
-        solarize=(0.0, 0.0),
-        background_removal=0.0,
-    )
-
-
-def changed(views: Any, **changes: Any) -> Any:
-    """The views like others but for those of the arguments that they have."""
-    config = views.get_config()
-    changes = {name: value for name, value in changes.items() if name in config}
-    return type(views).from_config({**config, **changes})

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from semppl_keras.views.multi_crop import MultiCrop, changed
+from semppl_keras.views.multi_crop import MultiCrop
 from semppl_keras.views.settings import RECIPES
+from semppl_keras.views.variants import changed
 
 
 def recipe(name: str, **changes: Any) -> MultiCrop:

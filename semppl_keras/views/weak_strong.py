@@ -10,9 +10,11 @@ from keras import ops
 from semppl_keras.checks import check_integers, check_share
 from semppl_keras.views import draws
 from semppl_keras.views.cutout import Cutout
-from semppl_keras.views.multi_crop import MultiCrop, changed, single_view
+from semppl_keras.views.multi_crop import MultiCrop
 from semppl_keras.views.named import recipe
 from semppl_keras.views.rand_augment import RandAugment
+from semppl_keras.views.value_ranges import from_unit_range
+from semppl_keras.views.variants import changed, single_view
 
 
 @keras.saving.register_keras_serializable(package="semppl_keras")
@@ -157,19 +159,16 @@ class WeakStrong(keras.layers.Layer):
         for change in changes:
             seed = _next(seed)
             strong = change(strong, seed=seed, uniform=of_views)
+        strong = ops.reshape(strong, shape)
         return {
-            "weak": self._to_output_range(weak),
-            "strong": self._to_output_range(ops.reshape(strong, shape)),
+            "weak": from_unit_range(weak, self.output_range),
+            "strong": from_unit_range(strong, self.output_range),
         }
 
     def center_view(self, images: Any) -> Any:
         """The view without randomness, `(B, large_size, large_size, C)`: see
         `MultiCrop`."""
         return self.weak.center_view(images)
-
-    def _to_output_range(self, views: Any) -> Any:
-        low, high = self.output_range
-        return views if (low, high) == (0, 1) else low + (high - low) * views
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
