@@ -1,10 +1,10 @@
 from .checking import check as check
-from .classifiers import distil as distil
-from .classifiers import finetune as finetune
 from .diagnosing import doctor as doctor
+from .distilling import distil as distil
 from .errors import RunError as RunError
 from .evaluating import evaluate as evaluate
 from .exporting import export as export
+from .finetuning import finetune as finetune
 from .importing import import_checkpoint as import_checkpoint
 from .labelling import label as label
 from .packing import pack as pack

@@ -16,8 +16,7 @@ from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import main
 from semppl_keras.distillation import ImageClassifier
 from semppl_keras.evaluation.classifier_titles import TITLES
-from semppl_keras.runs import budget, classifier_files, classifier_training
-from semppl_keras.runs import classifiers as runs_classifiers
+from semppl_keras.runs import budget, classifier_files, classifier_training, distilling
 from semppl_keras.runs import resuming as safe_training
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.errors import RunError
@@ -122,7 +121,7 @@ def test_options_of_noisy_student_arrive(run, tmp_path, monkeypatch):
         received.update(keywords)
         raise RunError("Enough.")
 
-    monkeypatch.setattr(runs_classifiers, "teach_in_rounds", recorded)
+    monkeypatch.setattr(distilling, "teach_in_rounds", recorded)
     options = ["distil", str(run), "--rounds", "2", "--balance", "--minutes", "3"]
     options += ["--student-views", "rand_augment", "--min-confidence", "30%"]
     assert main([*options, "--out", str(tmp_path)]) == 2

@@ -19,7 +19,7 @@ from semppl_keras.runs import (
     RunError,
     budget,
     candidates,
-    classifiers,
+    finetuning,
     training_stages,
     tuned,
 )
@@ -378,7 +378,7 @@ def test_balance_reaches_each_training(trained, job, tmp_path, monkeypatch):
         ("labels", "fine_tune", "class_weight"),
         ("freematch", "train_consistently", "class_prior"),
     ):
-        monkeypatch.setattr(classifiers, name, noting(method, KeyboardInterrupt))
+        monkeypatch.setattr(finetuning, name, noting(method, KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             runs.finetune(
                 trained.folder,

@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: DistillationOptions) -> None:
     """Does what the options say."""
-    from semppl_keras.runs.classifiers import distil_with
+    from semppl_keras.runs.distilling import distil_with
 
     distil_with(options)
 

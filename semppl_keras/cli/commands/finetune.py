@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: FineTuningOptions) -> None:
     """Does what the options say."""
-    from semppl_keras.runs.classifiers import finetune_with
+    from semppl_keras.runs.finetuning import finetune_with
 
     finetune_with(options)
 
