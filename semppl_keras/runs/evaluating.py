@@ -17,11 +17,11 @@ from semppl_keras.runs.alike_runs import check_alike
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import versions
-from semppl_keras.runs.measures import measure
 from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.options.pack import ENDING
 from semppl_keras.runs.results.evaluation import Evaluation
 from semppl_keras.runs.safety.out_paths import check_can_write
+from semppl_keras.runs.task_measures import measure
 from semppl_keras.runs.tasks import Task, check_images_fit, task_of_run
 from semppl_keras.runs.telling import tell, told
 from semppl_keras.runs.whole_files import write_json

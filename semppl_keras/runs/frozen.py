@@ -16,10 +16,10 @@ from semppl_keras.runs.candidates import (
     propagated_candidate,
 )
 from semppl_keras.runs.embedded import Embedded, embedded_by
-from semppl_keras.runs.measures import KNN_TEMPERATURE, usual_neighbours
 from semppl_keras.runs.members import with_members
 from semppl_keras.runs.run_backbone import BACKBONE
 from semppl_keras.runs.run_models import FROZEN, save_heads
+from semppl_keras.runs.task_measures import KNN_TEMPERATURE, usual_neighbours
 from semppl_keras.runs.telling import tell
 from semppl_keras.runs.whole_files import save_model
 

@@ -1,6 +1,6 @@
-"""What a trained model is measured by: at the end of its training, and afterwards."""
+"""What a training is measured by at its end."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,44 +9,19 @@ import numpy as np
 from semppl_keras.data import FewLabels
 from semppl_keras.data.few_labels import rows_of
 from semppl_keras.evaluation import (
-    SEVERITIES,
     as_pixels,
     balanced_accuracy,
-    calibration_curve,
     cross_validated_predictions,
-    fit_probe,
     image_graph_accuracy,
-    knn_probabilities,
-    mean_corruption_error,
-    summarize,
     supervised_accuracy,
 )
 from semppl_keras.evaluation.pixels import PIXEL_PROBE
-from semppl_keras.evaluation.robustness import errors_of_classifiers
-from semppl_keras.networks import ImageClassifier
 from semppl_keras.pretraining import SemPPL
-from semppl_keras.pretraining.base import Pretraining
 from semppl_keras.recipes.defaults import SMALL
-from semppl_keras.reports.counted import counted
-from semppl_keras.runs.classifier_training import fine_tune as tuned_network
 from semppl_keras.runs.embedded import Embedded
-from semppl_keras.runs.prediction_progress import PredictionProgress
+from semppl_keras.runs.prediction_progress import PredictionProgress, predicted_on_test
 from semppl_keras.runs.progress import Progress
-from semppl_keras.runs.tasks import Task
-from semppl_keras.runs.telling import tell
 from semppl_keras.views import MultiCrop, mild_views
-
-# Images `(N, h, w, c)` to probabilities `(N, classes)`.
-_Classifier = Callable[[np.ndarray], np.ndarray]
-
-# Wu et al. (2018), who have more than a thousand labelled images of each class.
-_MOST_NEIGHBOURS = 200
-KNN_TEMPERATURE = 0.07
-
-_TESTED = "images to test on"
-
-# Rows of float64, of 24 kB each, that a probe on pixels is given at once.
-_PIXELS_AT_ONCE = 2048
 
 # Unlabelled images that are asked for their pseudo-labels after training, where only
 # the model can tell what they show.
@@ -105,7 +80,7 @@ def measure_training(
     elif len(known):
         measured["pseudo_labels"] = _pseudo_labels(model, data, seed)
     if data.x_test is not None:
-        shares = _predicted(model, data.x_test, progress)
+        shares = predicted_on_test(model, data.x_test, progress)
         by_votes = np.argmax(shares, axis=-1)
         measured["knn_accuracy"] = of.accuracy(by_votes)
         measured["linear_accuracy"] = of.accuracy(predictions)
@@ -259,189 +234,6 @@ def _pseudo_labels(model: SemPPL, data: FewLabels, seed: int) -> dict[str, Any]:
             for name, count in zip(data.class_names, counts, strict=True)
         },
     }
-
-
-def measure(
-    model: Pretraining,
-    task: Task,
-    *,
-    classifier: tuple[ImageClassifier, str] | None = None,
-    is_trained: bool = True,
-    untrained: bool = False,
-    seed: int = 0,
-    fine_tune: bool = False,
-    from_layer: int | None = None,
-    corruptions: Sequence[str] = (),
-    severities: Sequence[int] = SEVERITIES,
-) -> dict[str, Any]:
-    """Measures a trained model with several classifiers on one task.
-
-    The classifiers, and whatever is chosen for them, see the labelled images alone. On
-    a run's own task they are those of `measure_training`.
-
-    Args:
-        model: A pre-training model of semppl_keras.
-        task: `Task`.
-        classifier: That of the run, and what it is called, to be measured, too.
-        is_trained: Whether the model has been trained.
-        untrained: Whether it is as it was made, at random, and called so.
-        seed: Of cross-validation, fine-tuning and corruptions.
-        fine_tune: Whether to fine-tune a copy of the network, too.
-        from_layer: On what, as `FineTuner` takes it.
-        corruptions: Names; with at least one robustness is measured.
-        severities: Of the corruptions, out of 1 to 5.
-
-    Returns:
-        A dict that `json` can write: `rows`, by classifier its `title`, settings,
-        `calibration` and what `summarize` gives; `robustness`, None where it was not
-        measured: `severities`, and by classifier `errors`, `mean_error` and
-        `mean_corruption_error`, in percent of that of logistic regression on the
-        labelled pixels (None where a corruption leaves that without an error).
-    """
-    method = type(model).__name__
-    if not is_trained:
-        method = "untrained" if untrained else "frozen"
-    classes = len(task.class_names)
-    shares: dict[str, np.ndarray] = {}
-    rows: dict[str, dict[str, Any]] = {}
-    classifiers: dict[str, _Classifier] = {}
-    progress = Progress("Fitting,")
-
-    tell("Logistic regression on the labelled pixels ...")
-    baseline = fit_probe(
-        as_pixels(task.x_labelled),
-        task.y_labelled,
-        seed=seed,
-        progress=progress,
-        **PIXEL_PROBE,
-    )
-    classifiers["logistic_regression"] = lambda x: _by_pixels(baseline, x)
-    shares["logistic_regression"] = classifiers["logistic_regression"](task.x_test)
-    rows["logistic_regression"] = {"title": "supervised only, logistic regression"}
-
-    tell("Features, nearest neighbours and linear probe ...")
-    looking = Progress("Measuring,")
-    labelled = _embedded(model, task.x_labelled, "labelled images", looking)
-    test = _embedded(model, task.x_test, _TESTED, looking)
-    votes = is_trained and getattr(model, "predicts_classes", False)
-    if task.labels_of_run and votes:
-        shares["memory_knn"] = _predicted(model, task.x_test, looking)
-        rows["memory_knn"] = {"title": f"{method}, nearest in its memory"}
-    k = usual_neighbours(len(labelled), classes)
-    shares["weighted_knn"] = knn_probabilities(
-        labelled,
-        task.y_labelled,
-        test,
-        k,
-        num_classes=classes,
-        temperature=KNN_TEMPERATURE,
-    )
-    rows["weighted_knn"] = {
-        "title": f"{method}, weighted nearest neighbours",
-        "k": k,
-        "temperature": KNN_TEMPERATURE,
-    }
-    probe = fit_probe(labelled, task.y_labelled, seed=seed, progress=progress)
-    classifiers["linear_probe"] = lambda x: probe.predict_proba(model.embed(x))
-    shares["linear_probe"] = probe.predict_proba(test)
-    rows["linear_probe"] = {"title": f"{method}, linear probe"}
-
-    if fine_tune:
-        if from_layer is None and not is_trained:
-            # The heads are as they were made.
-            from_layer = 0
-        tuner, chosen = tuned_network(
-            model,
-            task.x_labelled,
-            task.y_labelled,
-            classes,
-            from_layer=from_layer,
-            seed=seed,
-        )
-        classifiers["fine_tuned"] = lambda x: tuner.predict(x, verbose=0)
-        shares["fine_tuned"] = _predicted(tuner, task.x_test, looking)
-        rows["fine_tuned"] = {"title": f"{method}, fine-tuned", **chosen}
-
-    if classifier is not None:
-        network, how = classifier
-        shares["classifier"] = _predicted(network, task.x_test, looking)
-        rows["classifier"] = {"title": "the run's classifier", "classifier": how}
-
-    for name, row in rows.items():
-        row.update(summarize(shares[name], task.y_test))
-        row["calibration"] = calibration_curve(shares[name], task.y_test)
-    robustness = None
-    if corruptions:
-        robustness = _robustness(classifiers, task, corruptions, severities, seed)
-    return {"rows": rows, "robustness": robustness}
-
-
-def _by_pixels(probe: Any, images: Any) -> np.ndarray:
-    """What a probe on pixels says of images, the pixels of some of them at a time."""
-    starts = range(0, len(images), _PIXELS_AT_ONCE)
-    return np.concatenate(
-        [
-            probe.predict_proba(as_pixels(images[start : start + _PIXELS_AT_ONCE]))
-            for start in starts
-        ]
-    )
-
-
-def usual_neighbours(num_labelled: int, num_classes: int) -> int:
-    """How many weighted nearest neighbours are asked.
-
-    More than a class has images could not all be right.
-    """
-    return min(_MOST_NEIGHBOURS, max(1, num_labelled // num_classes))
-
-
-def _robustness(
-    classifiers: Mapping[str, _Classifier],
-    task: Task,
-    corruptions: Sequence[str],
-    severities: Sequence[int],
-    seed: int,
-) -> dict[str, Any]:
-    of_all = counted(len(corruptions), "corruption", "corruptions")
-    strengths = counted(len(severities), "severity", "severities")
-    tell(f"Test images under {of_all} at {strengths} ...")
-    errors = errors_of_classifiers(
-        classifiers,
-        task.x_test,
-        task.y_test,
-        corruptions=corruptions,
-        severities=severities,
-        seed=seed,
-        progress=Progress("Measuring,"),
-    )
-    baseline = errors["logistic_regression"]
-    defined = all(sum(values) > 0 for values in baseline.values())
-    return {
-        "severities": list(severities),
-        "errors": errors,
-        "mean_error": {
-            name: float(np.mean(list(of_classifier.values())))
-            for name, of_classifier in errors.items()
-        },
-        "mean_corruption_error": {
-            name: mean_corruption_error(of_classifier, baseline) if defined else None
-            for name, of_classifier in errors.items()
-        },
-    }
-
-
-def _embedded(
-    model: Pretraining, images: np.ndarray, what: str, progress: Progress
-) -> np.ndarray:
-    told = PredictionProgress(progress, what, len(images))
-    return model.embed(images, callbacks=[told])
-
-
-def _predicted(
-    model: keras.Model, images: np.ndarray, progress: Progress
-) -> np.ndarray:
-    told = PredictionProgress(progress, _TESTED, len(images))
-    return model.predict(images, verbose=0, callbacks=[told])
 
 
 def _share(correct: np.ndarray) -> float:

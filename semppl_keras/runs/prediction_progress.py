@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from semppl_keras.runs.progress import Progress
+
+# What a `Progress` calls them.
+TESTED = "images to test on"
 
 
 class PredictionProgress(keras.callbacks.Callback):
@@ -33,3 +37,11 @@ class PredictionProgress(keras.callbacks.Callback):
         # Batches are of one size, but for the last one.
         done = self._total * (batch + 1) // self.params["steps"]
         self._progress(self._what, done, self._total)
+
+
+def predicted_on_test(
+    model: keras.Model, images: np.ndarray, progress: Progress
+) -> np.ndarray:
+    """What a model says of images to test on, while it tells how far it is."""
+    told = PredictionProgress(progress, TESTED, len(images))
+    return model.predict(images, verbose=0, callbacks=[told])

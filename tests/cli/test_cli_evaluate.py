@@ -23,9 +23,8 @@ from semppl_keras.evaluation import (
     expected_calibration_error,
 )
 from semppl_keras.reports.evaluation_plots import write_plots
-from semppl_keras.runs import classifier_training, run_data
+from semppl_keras.runs import classifier_training, run_data, task_measures
 from semppl_keras.runs import evaluating as evaluate_command
-from semppl_keras.runs import measures as run_metrics
 from semppl_keras.runs import tasks as evaluation_task
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
@@ -359,7 +358,7 @@ def test_nothing_is_chosen_on_test_labels(run, quick):
     wrong = dataclasses.replace(task, y_test=np.roll(task.y_test, 7))
     model = keras.models.load_model(run / "model.keras")
     own, other = (
-        run_metrics.measure(model, one, seed=seed, fine_tune=True)["rows"]
+        task_measures.measure(model, one, seed=seed, fine_tune=True)["rows"]
         for one in (task, wrong)
     )
     assert own.keys() == other.keys()
@@ -623,7 +622,7 @@ def test_fine_tuning_learns_from_a_hundred_labels():
     )
     # It was never trained: what it can do afterwards comes from the labels.
     model = recipes.RECIPES["digits"]().make_model(1, 10, steps_per_epoch=1, seed=0)
-    rows = run_metrics.measure(model, task, fine_tune=True)["rows"]
+    rows = task_measures.measure(model, task, fine_tune=True)["rows"]
     assert rows["fine_tuned"]["epochs"] == 150
     assert rows["fine_tuned"]["top1"] > rows["linear_probe"]["top1"]
     assert rows["fine_tuned"]["top1"] > 0.8

@@ -8,7 +8,7 @@ import pytest
 from tiny_runs import tiny_runs, write_archive
 
 from semppl_keras import runs
-from semppl_keras.runs import measures, outcome
+from semppl_keras.runs import measures, outcome, task_measures
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.telling import verbose_as
@@ -76,7 +76,7 @@ def test_measuring_is_told_for_each_kind_of_images(tmp_path, monkeypatch):
     def recorded(doing):
         return lambda what, done, total: told.add((doing, what, done, total))
 
-    for module in (measures, outcome):
+    for module in (measures, outcome, task_measures):
         monkeypatch.setattr(module, "Progress", recorded)
     archive = write_archive(tmp_path / "images.npz")
     with tiny_runs():
