@@ -15,7 +15,7 @@ from semppl_keras.callbacks.projector_folder import ProjectorFolder
 from semppl_keras.callbacks.scalar_logs import EventFile, event_writer_modules
 from semppl_keras.checks import check_integers
 from semppl_keras.evaluation import fit_probe, knn_accuracy, per_class_accuracy
-from semppl_keras.evaluation.inputs import all_known, as_array
+from semppl_keras.evaluation.inputs import all_known, as_array, check_two_classes
 from semppl_keras.evaluation.plane import principal_plane
 
 
@@ -111,11 +111,7 @@ class OnlineEvaluation(keras.callbacks.Callback):
         self._labelled = _images_and_labels("labelled", labelled)
         self._validation = _images_and_labels("validation", validation)
         train_labels, labels = self._labelled[1], self._validation[1]
-        if len(np.unique(train_labels)) < 2:
-            raise ValueError(
-                "`labelled` must hold at least two classes. Received: "
-                f"{len(train_labels)} labels, all {train_labels[0]}."
-            )
+        check_two_classes(train_labels, "labelled")
         check_integers(
             1, every=every, max_embeddings=max_embeddings, neighbours=neighbours
         )

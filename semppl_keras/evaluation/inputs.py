@@ -71,6 +71,16 @@ def _as_integers(labels: Any, name: str, length: int) -> np.ndarray:
     return labels
 
 
+def check_two_classes(labels: np.ndarray, name: str) -> None:
+    """Raises a ValueError for known labels of which all are of one class."""
+    if len(np.unique(labels)) < 2:
+        of_one = f", all {labels[0]}" if len(labels) else ""
+        raise ValueError(
+            f"`{name}` must hold at least two classes. Received: {len(labels)} labels"
+            f"{of_one}."
+        )
+
+
 def as_images(images: Any) -> Any:
     """Images as a NumPy array; `data.StreamedImages`, which are one to whom reads them
     in pieces, as they are."""

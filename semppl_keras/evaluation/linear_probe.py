@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.evaluation.inputs import as_features, known_rows
+from semppl_keras.evaluation.inputs import as_features, check_two_classes, known_rows
 
 # Inverse strengths of the L2 penalty, the strongest penalty first.
 _CANDIDATES = np.logspace(-4, 2, 7)
@@ -67,12 +67,8 @@ def linear_probe(
             "`single_label_c` must be positive. Received: "
             f"single_label_c={single_label_c}."
         )
-    classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) < 2:
-        raise ValueError(
-            "`labels` must hold at least two classes. Received: "
-            f"{len(labels)} labels, all {classes[0]}."
-        )
+    check_two_classes(labels, "labels")
+    _, counts = np.unique(labels, return_counts=True)
     regression = AdjustedRegression if balance else LogisticRegression
     probe = ProbePipeline(
         [

@@ -9,7 +9,7 @@ import numpy as np
 
 from semppl_keras.checks import check_integers
 from semppl_keras.evaluation.counting import Count, Progress
-from semppl_keras.evaluation.inputs import as_features, known_rows
+from semppl_keras.evaluation.inputs import as_features, check_two_classes, known_rows
 
 _MOMENTUM = 0.9
 _PREDICTED_AT_ONCE = 4096
@@ -129,14 +129,10 @@ def sgd_linear_probe(
     """
     features = as_features(features, "features")
     labels, features = known_rows(labels, "labels", features)
+    check_two_classes(labels, "labels")
     classes, targets, counts = np.unique(
         labels, return_inverse=True, return_counts=True
     )
-    if len(classes) < 2:
-        raise ValueError(
-            "`labels` must hold at least two classes. Received: "
-            f"{len(labels)} labels, all {classes[0]}."
-        )
     check_integers(1, epochs=epochs, batch_size=batch_size)
     batch_size = min(batch_size, len(features))
     if learning_rates is None:

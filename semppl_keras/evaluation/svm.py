@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from semppl_keras.evaluation.inputs import as_features, known_rows
+from semppl_keras.evaluation.inputs import as_features, check_two_classes, known_rows
 
 # The penalties that are tried, and what is taken where nothing can be held out.
 _CANDIDATES, _USUAL_C = (1.0, 10.0, 100.0), 10.0
@@ -41,12 +41,8 @@ def fit_svm(features: Any, labels: Any, *, seed: int = 0) -> Any:
 
     features = as_features(features, "features")
     labels, features = known_rows(labels, "labels", features)
-    classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) < 2:
-        raise ValueError(
-            "`labels` must hold at least two classes. Received: "
-            f"{len(labels)} labels, all {classes[0]}."
-        )
+    check_two_classes(labels, "labels")
+    _, counts = np.unique(labels, return_counts=True)
     svm = SVC(C=_USUAL_C, cache_size=_CACHE)
     if counts.min() < 2:
         return svm.fit(features, labels)

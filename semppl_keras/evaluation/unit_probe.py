@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from semppl_keras.backbones.directions import EvenDirections
-from semppl_keras.evaluation.inputs import as_features, known_rows
+from semppl_keras.evaluation.inputs import as_features, check_two_classes, known_rows
 
 # Inverse strengths of the L2 penalty, the strongest penalty first.
 _CANDIDATES = (10.0, 100.0, 1000.0, 10_000.0)
@@ -81,12 +81,8 @@ def unit_probe(
     labels, features, sample_weight = known_rows(
         labels, "labels", features, np.asarray(sample_weight)
     )
+    check_two_classes(labels, "labels")
     classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) < 2:
-        raise ValueError(
-            "`labels` must hold at least two classes. Received: "
-            f"{len(labels)} labels, all {classes[0]}."
-        )
     regression = AdjustedRegression if balance else LogisticRegression
     looked_at = [] if directions is None else [("directions", OnDirections(directions))]
     probe = ProbePipeline(
