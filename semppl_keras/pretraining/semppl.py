@@ -368,10 +368,10 @@ class SemPPL(Pretraining):
         embeddings, memory_labels = self._remembered(
             all_targets[:, unlabelled.size :], known
         )
-        pseudo_labels, confidences = self._taken_for(
+        pseudo_labels, confidences = self._pseudo_labels(
             outputs["online"][:, :num_unlabelled], embeddings, memory_labels, labels
         )
-        semantic_positives = self._semantic_positives(
+        semantic_positive, found = self._semantic_positives(
             ops.concatenate([pseudo_labels, known], axis=0),
             embeddings,
             memory_labels,
@@ -380,7 +380,8 @@ class SemPPL(Pretraining):
         parts = self._contrasts(
             outputs,
             all_targets,
-            *semantic_positives,
+            semantic_positive,
+            found,
             self._positive_weights(confidences, labels),
             batch,
         )
@@ -406,7 +407,7 @@ class SemPPL(Pretraining):
         embeddings, memory_labels, _ = memory
         return embeddings, memory_labels
 
-    def _taken_for(
+    def _pseudo_labels(
         self, online: Any, embeddings: Any, memory_labels: Any, labels: dict[str, Any]
     ) -> tuple[Any, Any]:
         """Pseudo-labels `(U,)` of unlabelled images, and how sure they are `(U,)`: the
