@@ -1,12 +1,8 @@
 """The network of an earlier run, as a run that goes on begins with it."""
 
-import pathlib
-from collections.abc import Mapping
-from typing import Any
-
-from semppl_keras.data import FewLabels
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.pretraining.continued import remember_images, with_classes
+from semppl_keras.runs.job import Job
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.run_models import EARLIER
@@ -14,14 +10,7 @@ from semppl_keras.runs.safety.loading import load_model
 from semppl_keras.runs.telling import tell
 
 
-def earlier_network(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
-    *,
-    begun: bool = False,
-    trust: bool = False,
-) -> SemPPL:
+def earlier_network(job: Job, *, begun: bool = False) -> SemPPL:
     """The network that a run goes on from, for the classes and labels of now.
 
     Backbone, projector and predictor are those of the earlier run; its memory is, too,
@@ -29,11 +18,8 @@ def earlier_network(
     as the network sees them.
 
     Args:
-        folder: Of the run that goes on.
-        settings: What its `run.json` holds.
-        data: What it is trained on.
+        job: The run that goes on.
         begun: Whether its memory is of no use, since another goes on.
-        trust: As for `load_model`.
 
     Returns:
         A `SemPPL` of images, not compiled where the classes are others.
@@ -41,8 +27,8 @@ def earlier_network(
     Raises:
         RunError: The file is gone, or none of this run.
     """
-    path, note = folder / EARLIER, settings["from"]
-    model = load_model(path, SemPPL, trust=trust)
+    data, note = job.data, job.settings["from"]
+    model = load_model(job.folder / EARLIER, SemPPL, trust=job.trust)
     before, now = note["class_names"], list(data.class_names)
     if before != now:
         numbers = {

@@ -1,8 +1,6 @@
 """What a run ends with after SemPPL: classifiers with a network of their own."""
 
 import dataclasses
-import pathlib
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from semppl_keras.data import FewLabels
@@ -28,6 +26,7 @@ from semppl_keras.runs.combination import Combined, Part, network_part, patch_pa
 from semppl_keras.runs.consistency_training import train_consistently
 from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.ending_student import train_student
+from semppl_keras.runs.job import Job
 from semppl_keras.runs.run_models import (
     COMBINED,
     PATCHES,
@@ -72,30 +71,24 @@ def ending_for(data: FewLabels, image_size: int, *, pretrained: bool) -> Ending 
 
 def train_ending(
     ending: Ending | None,
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
+    job: Job,
     model: SemPPL,
     of: Embedded,
     *,
     most_steps: int,
     budget: Budget | None = None,
-    trust: bool = False,
 ) -> Ended:
     """Fits and trains the classifiers of the ending, measures and keeps them.
 
     Args:
         ending: Of `ending_for`, or None for none.
-        folder: Of the run, where it may have been begun, or done.
-        settings: What `run.json` holds.
-        data: What the run is trained on.
+        job: The run, where it may have been begun, or done.
         model: A trained `SemPPL` of images.
         of: Its features, of as many images as the combination joins.
         most_steps: Of a training that no time is given. Of none the network that an
             earlier run has ended with gets a classifier, if there is a copy of it.
         budget: What is left of the run's time, of which as many steps are made as fit,
             or None.
-        trust: As for `load_model`, of the checkpoints.
 
     Returns:
         `Ended`.
@@ -105,12 +98,13 @@ def train_ending(
     """
     if ending is None:
         return Ended({})
+    folder, settings, data = job.folder, job.settings, job.data
     noted = read_note(folder / _NOTE, settings["labels"])
     if noted is not None and network_path(folder, COMBINED).is_file():
         return Ended(noted[0], read_json(folder / _NOTE).get("settings"))
-    seed, how = settings["seed"], ending.combination
+    seed, how = job.seed, ending.combination
     size = model.views.large_size
-    patches, candidates = _of_patches(ending, folder, data, model.views, seed)
+    patches, candidates = _of_patches(ending, job, model.views)
     semppl_weight = how.weight_of_semppl(len(of.labels) / data.num_classes)
     semppl = network_part(model.backbone, "semppl", semppl_weight, how, of, size)
     parts = [patches, semppl]
@@ -121,8 +115,7 @@ def train_ending(
     if most_steps:
         trained = _train(
             ending,
-            settings,
-            data,
+            job,
             model,
             of,
             Combined(parts, how, model.views, seed),
@@ -132,82 +125,74 @@ def train_ending(
             budget=budget,
             checkpoints=folder / CHECKPOINTS,
             depends_on={"ending": ending.name, "labels": settings["labels"]},
-            trust=trust,
+            trust=job.trust,
         )
     else:
-        again = _of_earlier(folder, data, how.images, seed, honest, trust=trust)
+        again = _of_earlier(job, how.images, honest)
         if again is not None:
             name, candidates[again.name], of_network, classifier = again
     if trained is not None:
         classifier, as_trained = trained
         classifier.class_names = data.class_names
-        candidates[name], of_network = _measured(
-            classifier, data, how.images, seed, honest
-        )
+        candidates[name], of_network = _measured(job, classifier, how.images, honest)
         save_model(classifier, network_path(folder, name))
     if name in candidates:
         network, weight = classifier.backbone, how.network_weight
         parts.append(network_part(network, name, weight, how, of_network, size))
     tell("Measuring all networks together ...")
     combined = Combined(parts, how, model.views, seed, honest)
-    candidates[COMBINED] = _kept(combined, COMBINED, folder, data)
+    candidates[COMBINED] = _kept(combined, COMBINED, job)
     write_note(folder / _NOTE, settings["labels"], candidates, settings=as_trained)
     return Ended(candidates, as_trained)
 
 
-def untrained_ending(
-    folder: pathlib.Path, settings: Mapping[str, Any], data: FewLabels, views: MultiCrop
-) -> Ended:
+def untrained_ending(job: Job, views: MultiCrop) -> Ended:
     """The part of the ending that needs no training, measured and kept.
 
     Args:
-        folder: Of the run.
-        settings: What `run.json` holds.
-        data: What the run is on.
+        job: The run.
         views: Of its network, which has no weights from elsewhere.
     """
-    ending = ending_for(data, views.large_size, pretrained=False)
+    ending = ending_for(job.data, views.large_size, pretrained=False)
     if ending is None:
         return Ended({})
-    _, candidates = _of_patches(ending, folder, data, views, settings["seed"])
+    _, candidates = _of_patches(ending, job, views)
     return Ended(candidates)
 
 
 def _of_patches(
-    ending: Ending, folder: pathlib.Path, data: FewLabels, views: MultiCrop, seed: int
+    ending: Ending, job: Job, views: MultiCrop
 ) -> tuple[Part, dict[str, Candidate]]:
     """What all images have in common, and the classifier of that alone."""
     tell("Looking for what all images have in common ...")
-    patches = patch_part(ending.combination, data, views, seed)
-    alone = Combined([patches], ending.combination, views, seed)
-    return patches, {PATCHES: _kept(alone, PATCHES, folder, data)}
+    patches = patch_part(ending.combination, job.data, views, job.seed)
+    alone = Combined([patches], ending.combination, views, job.seed)
+    return patches, {PATCHES: _kept(alone, PATCHES, job)}
 
 
-def _kept(
-    combined: Combined, name: str, folder: pathlib.Path, data: FewLabels
-) -> Candidate:
+def _kept(combined: Combined, name: str, job: Job) -> Candidate:
     """A combination, measured and kept as one network."""
     candidate, head = combined.candidate()
-    save_model(combined.classifier(head, data), network_path(folder, name))
+    save_model(combined.classifier(head, job.data), network_path(job.folder, name))
     return candidate
 
 
 def _train(
     ending: Ending,
-    settings: Mapping[str, Any],
-    data: FewLabels,
+    job: Job,
     model: SemPPL,
     of: Embedded,
     combined: Combined,
     **training: Any,
 ) -> tuple[ImageClassifier, dict[str, Any]] | None:
     """The network of an ending and how it was trained; None without time for it."""
+    data = job.data
     try:
         if isinstance(ending, StudentEnding):
             shares = combined.soft_labels()
             return train_student(ending, data, model, of, shares, **training)
         assert isinstance(ending, ConsistencyEnding)
-        wanted = wanted_shares(settings, of, data.class_names)
+        wanted = wanted_shares(job.settings, of, data.class_names)
         if wanted is not None:
             # The student learns from what balances by itself.
             prior = prior_to_adjust_by(wanted, data.y_labelled)
@@ -228,24 +213,17 @@ class _Again(NamedTuple):
     classifier: ImageClassifier
 
 
-def _of_earlier(
-    folder: pathlib.Path,
-    data: FewLabels,
-    most: int,
-    seed: int,
-    honest: float | None,
-    *,
-    trust: bool,
-) -> _Again | None:
+def _of_earlier(job: Job, most: int, honest: float | None) -> _Again | None:
     """The network that an earlier run has ended with, or None without a copy of it."""
     for name in TRAINED_AT_THE_END:
-        path = network_path(folder, name)
+        path = network_path(job.folder, name)
         if path.is_file():
             break
     else:
         return None
     tell("Measuring the last network of the earlier run ...")
-    earlier = load_model(path, ImageClassifier, trust=trust)
+    data, seed = job.data, job.seed
+    earlier = load_model(path, ImageClassifier, trust=job.trust)
     embedder = ImageEmbedder(earlier.backbone, earlier.views, name="embedder")
     of = embedded_by(embedder, data, saw_labels=True, most=most, seed=seed)
     of = dataclasses.replace(of, honest=honest)
@@ -262,11 +240,7 @@ def _of_earlier(
 
 
 def _measured(
-    classifier: ImageClassifier,
-    data: FewLabels,
-    most: int,
-    seed: int,
-    honest: float | None,
+    job: Job, classifier: ImageClassifier, most: int, honest: float | None
 ) -> tuple[Candidate, Embedded]:
     """How good a network is, and what it makes of the images.
 
@@ -275,8 +249,9 @@ def _measured(
     fold.
     """
     tell("Measuring the last classifier ...")
+    seed = job.seed
     embedder = ImageEmbedder(classifier.backbone, classifier.views, name="embedder")
-    of = embedded_by(embedder, data, saw_labels=True, most=most, seed=seed)
+    of = embedded_by(embedder, job.data, saw_labels=True, most=most, seed=seed)
     of = dataclasses.replace(of, honest=honest)
     measured = linear_candidate(of, trained_probe(of, seed), seed)
     if measured.cross_validation is not None and len(of.others):

@@ -1,11 +1,8 @@
 """What a network that others have trained gives before it is trained here."""
 
 import dataclasses
-import pathlib
-from collections.abc import Mapping
 from typing import Any
 
-from semppl_keras.data import FewLabels
 from semppl_keras.evaluation import knn_accuracy
 from semppl_keras.networks import ImageEmbedder
 from semppl_keras.runs.candidate_notes import read_note, write_note
@@ -16,6 +13,7 @@ from semppl_keras.runs.candidates import (
     propagated_candidate,
 )
 from semppl_keras.runs.embedded import Embedded, embedded_by
+from semppl_keras.runs.job import Job
 from semppl_keras.runs.members import with_members
 from semppl_keras.runs.run_backbone import BACKBONE
 from semppl_keras.runs.run_models import FROZEN, save_heads
@@ -55,10 +53,8 @@ class Frozen:
 
 
 def measure_frozen(
-    folder: pathlib.Path,
+    job: Job,
     embedder: ImageEmbedder,
-    data: FewLabels,
-    settings: Mapping[str, Any],
     *,
     keep_network: bool,
     untrained: bool = False,
@@ -66,10 +62,8 @@ def measure_frozen(
     """Measures a frozen network with classifiers of its features, and keeps these.
 
     Args:
-        folder: Of the run.
+        job: What is to be trained.
         embedder: The network behind its views.
-        data: What is to be trained on.
-        settings: What `run.json` is to hold.
         keep_network: Whether the network is saved, too, since it is going to change;
             a file that the run has a copy of already is not.
         untrained: Whether it is as it was made, at random.
@@ -78,9 +72,9 @@ def measure_frozen(
         `Frozen`.
     """
     tell(f"Measuring the {'untrained network' if untrained else 'frozen backbone'} ...")
-    seed = settings["seed"]
-    of = embedded_by(embedder, data, seed=seed)
-    if settings.get("strangers"):
+    folder, seed = job.folder, job.seed
+    of = embedded_by(embedder, job.data, seed=seed)
+    if job.settings.get("strangers"):
         of = with_members(of, seed)
     candidates = {
         "frozen_linear": linear_candidate(
@@ -101,21 +95,20 @@ def measure_frozen(
     save_heads(folder, {name: one.head for name, one in candidates.items()})
     if keep_network and not (folder / BACKBONE).exists():
         save_model(embedder, folder / FROZEN)
-    write_note(folder / _NOTE, settings["labels"], candidates, knn)
+    write_note(folder / _NOTE, job.settings["labels"], candidates, knn)
     return Frozen(knn, candidates, of, untrained)
 
 
-def frozen_before(folder: pathlib.Path, settings: Mapping[str, Any]) -> Frozen | None:
+def frozen_before(job: Job) -> Frozen | None:
     """What was measured of the same labels, or None.
 
     Args:
-        folder: Of a run that may go on.
-        settings: What `run.json` holds.
+        job: A run that may go on.
 
     Raises:
         RunError: The note is damaged.
     """
-    noted = read_note(folder / _NOTE, settings["labels"])
+    noted = read_note(job.folder / _NOTE, job.settings["labels"])
     if noted is None:
         return None
     candidates, knn = noted

@@ -2,8 +2,7 @@
 
 import contextlib
 import math
-import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -13,13 +12,12 @@ from semppl_keras.callbacks import ScalarLogs, TargetEMA, TrainingState
 from semppl_keras.data import FewLabels
 from semppl_keras.pretraining import SemPPL
 from semppl_keras.pretraining.continued import take_over
-from semppl_keras.recipes import Recipe
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of
+from semppl_keras.runs.job import Job
 from semppl_keras.runs.kept_features import KeptFeatures, Start, start_of
 from semppl_keras.runs.options.checks import CLASSES
-from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.resuming import begun_training, safe_fit
 from semppl_keras.runs.run_files import RunFiles
 from semppl_keras.runs.schedule import Schedule
@@ -41,23 +39,14 @@ _PARTS = {
 
 
 def begin_training(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
-    recipe: Recipe,
-    make_backbone: Callable[[], keras.Model],
-    earlier: SemPPL | None,
-    options: TrainOptions,
+    job: Job, earlier: SemPPL | None
 ) -> tuple[SemPPL, TrainingState, Start]:
     """The model that is trained, or what it has come to.
 
     Args:
-        folder: Of the run.
-        settings: What `run.json` is to hold.
-        data, recipe: What it is trained on, and how.
-        make_backbone: Gives a backbone as it was before all training.
-        earlier: What is gone on from in its place, of `earlier_network`, or None.
-        options: `TrainOptions`.
+        job: The run.
+        earlier: What is gone on from in place of a new backbone, of
+            `earlier_network`, or None.
 
     Returns:
         The model, its `TrainingState`, and what it starts from.
@@ -65,24 +54,25 @@ def begin_training(
     Raises:
         RunError: It cannot be trained, or what is there is none of this run.
     """
-    if earlier is not None and not settings["epochs"]:
+    data, recipe, epochs = job.data, job.recipe, job.epochs
+    if earlier is not None and not epochs:
         return earlier, TrainingState(), Start(recipe.make_views())
-    epochs, seed = settings["epochs"], settings["seed"]
-    batch_size, labelled = batches_of(settings, data, recipe)
+    batch_size, labelled = batches_of(job)
     labelled_batch_size = labelled["labelled_batch_size"]
-    steps_per_epoch = steps_in_epoch(settings, data, recipe)
-    keras.utils.set_random_seed(seed)
-    model, state = begun_training(folder / "checkpoints", SemPPL, trust=options.trust)
+    steps_per_epoch = steps_in_epoch(job)
+    keras.utils.set_random_seed(job.seed)
+    checkpoints = job.folder / "checkpoints"
+    model, state = begun_training(checkpoints, SemPPL, trust=job.trust)
     start = Start(recipe.make_views())
     if model is None or recipe.kept_views is not None:
-        backbone = make_backbone() if earlier is None else earlier.backbone
+        backbone = job.new_backbone() if earlier is None else earlier.backbone
         start = start_of(recipe, backbone)
     if model is None:
         model = recipe.make_model(
             data.x_train.shape[-1],
             data.num_classes,
             steps_per_epoch=steps_per_epoch,
-            seed=seed,
+            seed=job.seed,
             backbone=start.part,
             kept=start.lower is not None,
         )
@@ -93,10 +83,10 @@ def begin_training(
                 "Note: projector, predictor and memory begin anew: the recipe has "
                 "others than the earlier run."
             )
-    check_fits(folder / "checkpoints", model, state, data, epochs)
+    check_fits(checkpoints, model, state, data, epochs)
     if epochs:
         check_enough_images(model.num_negatives, data, batch_size, labelled_batch_size)
-    if epochs and schedule_of(settings) is not None:
+    if epochs and schedule_of(job.settings) is not None:
         check_enough_steps(
             model.neighbours, epochs, steps_per_epoch, labelled_batch_size
         )
@@ -106,10 +96,8 @@ def begin_training(
 def fit_schedule(
     budget: Budget,
     share: float,
-    settings: Mapping[str, Any],
+    job: Job,
     model: SemPPL,
-    data: FewLabels,
-    recipe: Recipe,
     kept: KeptFeatures | None,
 ) -> Schedule:
     """The schedule of SemPPL that fits the minutes of a run.
@@ -117,12 +105,13 @@ def fit_schedule(
     Args:
         budget: Of the run.
         share: Of the time for training.
-        settings: What `run.json` holds.
+        job: The run.
         model: Of a recipe of one epoch, which is that of its last stage. It is of no
             use afterwards.
-        data, recipe, kept: What it is to be trained on, and how.
+        kept: What it is to be trained on in the place of images, or None.
     """
-    batch_size, labelled = batches_of(settings, data, recipe)
+    data = job.data
+    batch_size, labelled = batches_of(job)
     with _memory_told(batch_size):
         return budget.fitted(
             "SemPPL",
@@ -136,39 +125,38 @@ def fit_schedule(
 
 
 def train_network(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
-    recipe: Recipe,
+    job: Job,
     model: SemPPL,
     state: TrainingState,
     kept: KeptFeatures | None,
-    options: TrainOptions,
     tracker: Tracker,
+    *,
+    checkpoint_minutes: float | None,
     strangers: np.ndarray | None = None,
 ) -> TrainingState:
     """Trains a model, or what is left of its training.
 
     Args:
-        folder, settings, data, recipe, options: As for `begin_training`.
-        model, state: What that has given.
+        job: The run.
+        model, state: What `begin_training` has given.
         kept: What is trained on in the place of images, or None.
         tracker: What follows it beside the run folder.
+        checkpoint_minutes: So often there is a checkpoint within an epoch, or None.
         strangers: `(m,)` bool, which unlabelled images are taken for none of the
             classes, or None.
 
     Returns:
         The `TrainingState` in the end.
     """
-    if state.epoch == settings["epochs"]:
+    recipe, epochs = job.recipe, job.epochs
+    if state.epoch == epochs:
         # As the end of `fit` leaves it.
         model.hold_target()
         return state
-    batch_size, labelled = batches_of(settings, data, recipe)
-    epochs = settings["epochs"]
-    steps_per_epoch = steps_in_epoch(settings, data, recipe)
+    batch_size, labelled = batches_of(job)
+    steps_per_epoch = steps_in_epoch(job)
     # An epoch that counts as done is in the logs.
-    callbacks = [RunFiles(folder, settings, data), ScalarLogs(folder / "logs")]
+    callbacks = [RunFiles(job), ScalarLogs(job.folder / "logs")]
     if recipe.stages:
         # The target's schedule runs through all of them.
         steps = epochs * steps_per_epoch
@@ -186,15 +174,15 @@ def train_network(
             state = safe_fit(
                 model,
                 state,
-                folder / "checkpoints",
-                *images_of(data, kept, strangers),
-                minutes=options.checkpoint_minutes,
+                job.folder / "checkpoints",
+                *images_of(job.data, kept, strangers),
+                minutes=checkpoint_minutes,
                 callbacks=callbacks,
                 epochs=end,
                 batch_size=batch_size,
                 **labelled,
-                steps_per_epoch=settings.get("steps_per_epoch"),
-                shorten=_shorten(settings),
+                steps_per_epoch=job.settings.get("steps_per_epoch"),
+                shorten=_shorten(job.settings),
             )
     return state
 
@@ -211,14 +199,13 @@ def _memory_told(batch_size: int) -> Iterator[None]:
         ) from error
 
 
-def batches_of(
-    settings: Mapping[str, Any], data: FewLabels, recipe: Recipe
-) -> tuple[int, dict[str, Any]]:
+def batches_of(job: Job) -> tuple[int, dict[str, Any]]:
     """Unlabelled images of a step, and what `fit` is told of the labelled ones."""
+    data, recipe = job.data, job.recipe
     # A second copy of an image would be among its negatives.
     batch_size = min(recipe.batch_size, _num_unlabelled(data))
     labelled = min(recipe.labelled_batch_size, len(data.labelled_indices))
-    if settings.get("balance") != CLASSES:
+    if job.settings.get("balance") != CLASSES:
         return batch_size, {"labelled_batch_size": labelled}
     counts = np.bincount(data.y_labelled)
     counts = counts[counts > 0]
@@ -230,11 +217,11 @@ def batches_of(
     }
 
 
-def steps_in_epoch(settings: Mapping[str, Any], data: FewLabels, recipe: Recipe) -> int:
+def steps_in_epoch(job: Job) -> int:
     """Steps of an epoch: of a pass, or of what fits the minutes of a run."""
-    batch_size, _ = batches_of(settings, data, recipe)
-    schedule = schedule_of(settings) or Schedule(1)
-    return schedule.steps_in_epoch(math.ceil(_num_unlabelled(data) / batch_size))
+    batch_size, _ = batches_of(job)
+    schedule = schedule_of(job.settings) or Schedule(1)
+    return schedule.steps_in_epoch(math.ceil(_num_unlabelled(job.data) / batch_size))
 
 
 def _num_unlabelled(data: FewLabels) -> int:

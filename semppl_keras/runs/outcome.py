@@ -1,8 +1,7 @@
 """What a run comes to: of its backbone as it was, and of what training made of it."""
 
 import dataclasses
-import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -12,7 +11,6 @@ from semppl_keras.data import FewLabels
 from semppl_keras.evaluation.classifier_titles import TRAINED, title
 from semppl_keras.networks import ImageEmbedder
 from semppl_keras.pretraining import SemPPL
-from semppl_keras.recipes import Recipe
 from semppl_keras.runs.candidates import (
     Candidate,
     frozen_probe,
@@ -22,8 +20,8 @@ from semppl_keras.runs.candidates import (
 )
 from semppl_keras.runs.choice import chosen, trained_candidates
 from semppl_keras.runs.embedded import MOST_IMAGES, Embedded, embedded
-from semppl_keras.runs.folder import goes_on
 from semppl_keras.runs.frozen import Frozen, frozen_before, measure_frozen
+from semppl_keras.runs.job import Job
 from semppl_keras.runs.measures import (
     measure_labels_alone,
     measure_training,
@@ -56,97 +54,78 @@ class Outcome:
     classifier: str
 
 
-def measured_before(
-    folder: pathlib.Path, settings: Mapping[str, Any]
-) -> tuple[Frozen | None, dict[str, Candidate]]:
+def measured_before(job: Job) -> tuple[Frozen | None, dict[str, Candidate]]:
     """What was measured of a training that goes on, of its frozen backbone and of the
     fine-tuned one; None and nothing where not all of it was.
 
     Raises:
         RunError: A note is damaged.
     """
-    tuned = tuned_before(folder, settings)
-    frozen = frozen_before(folder, settings)
-    if tuned is None or frozen is None or not settings["epochs"]:
+    tuned = tuned_before(job)
+    frozen = frozen_before(job)
+    if tuned is None or frozen is None or not job.epochs:
         return None, {}
     return frozen, tuned
 
 
-def frozen_of(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
-    recipe: Recipe,
-    make_backbone: Callable[[], keras.Model],
-    *,
-    trust: bool = False,
-) -> Frozen:
+def frozen_of(job: Job, backbone: keras.Model | None = None) -> Frozen:
     """How good the backbone of a run is before it is trained.
 
     Args:
-        folder: Of the run.
-        settings: What `run.json` is to hold.
-        data: What it is trained on.
-        recipe: By which.
-        make_backbone: Gives a backbone as it was before.
-        trust: As for `load_model`, of the copy that a run which goes on has of it.
+        job: The run.
+        backbone: What it begins with; None for one that is made, or copied.
     """
-    embedder = frozen_network(folder, settings, recipe, make_backbone, trust=trust)
-    trains = settings["epochs"] > 0 or goes_on(settings)
-    copied = goes_on(settings) and (folder / FROZEN).is_file()
+    copied = _has_copy(job)
     return measure_frozen(
-        folder,
-        embedder,
-        data,
-        settings,
-        keep_network=trains and not copied,
-        untrained=not recipe.from_weights,
+        job,
+        frozen_network(job, backbone),
+        keep_network=job.has_learned and not copied,
+        untrained=not job.recipe.from_weights,
     )
 
 
-def frozen_network(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    recipe: Recipe,
-    make_backbone: Callable[[], keras.Model],
-    *,
-    trust: bool = False,
-) -> ImageEmbedder:
+def frozen_network(job: Job, backbone: keras.Model | None = None) -> ImageEmbedder:
     """The backbone of a run as it is before all training, with its views.
 
     Args:
-        folder, settings, recipe, make_backbone, trust: As for `frozen_of`.
+        job, backbone: As for `frozen_of`.
     """
-    if goes_on(settings) and (folder / FROZEN).is_file():
-        return load_model(folder / FROZEN, ImageEmbedder, trust=trust)
-    return ImageEmbedder(make_backbone(), recipe.make_views(), name="embedder")
+    if _has_copy(job):
+        return load_model(job.folder / FROZEN, ImageEmbedder, trust=job.trust)
+    if backbone is None:
+        backbone = job.new_backbone()
+    return ImageEmbedder(backbone, job.recipe.make_views(), name="embedder")
+
+
+def _has_copy(job: Job) -> bool:
+    """Of the network that the run which is gone on from began with."""
+    return job.goes_on and (job.folder / FROZEN).is_file()
 
 
 def outcome_of(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
+    job: Job,
     model: SemPPL,
     frozen: Frozen | None,
     tuned: Mapping[str, Candidate],
     of: Embedded | None,
     ended: Mapping[str, Candidate],
-    make_backbone: Callable[[], keras.Model] | None,
 ) -> Outcome:
     """Measures a run, with and without a training, and chooses its classifier.
 
     Args:
-        folder, settings, data: As for `frozen_of`.
+        job: The run.
         model: As training has left it.
         frozen: What its backbone was before, where it came with weights.
         tuned: What it was fine-tuned, likewise.
         of: Features of the model, of `trained_features`; None where it has not been
             trained.
         ended: Classifiers of the ending, by name.
-        make_backbone: Gives a new one for the supervised-only baseline, or None.
     """
     tell("Measuring, and training the supervised-only baseline ...")
-    seed = settings["seed"]
+    data, seed = job.data, job.seed
+    make_backbone = None
+    if job.epochs and not job.recipe.from_weights:
+        make_backbone = job.network_for_labels_alone
     candidates: dict[str, Candidate] = {}
     untrained = frozen is not None and frozen.untrained
     if frozen is not None:
@@ -168,7 +147,13 @@ def outcome_of(
             model, data, make_backbone, of, predictions, seed=seed
         )
         candidates |= trained_candidates(
-            model, data, of, probe, metrics["knn_accuracy"], folder=folder, seed=seed
+            model,
+            data,
+            of,
+            probe,
+            metrics["knn_accuracy"],
+            folder=job.folder,
+            seed=seed,
         )
         metrics["propagation_accuracy"] = candidates["propagation"].accuracy
     candidates |= ended

@@ -1,18 +1,15 @@
 """A pretrained network that is fine-tuned on what a few labels become over a graph."""
 
 import dataclasses
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from semppl_keras.data import FewLabels
 from semppl_keras.data.few_labels import rows_of
 from semppl_keras.evaluation.propagated_probe import propagated_probe
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, linear_head
-from semppl_keras.recipes import Recipe
 from semppl_keras.runs.balance import repeated_rows, wanted_shares
 from semppl_keras.runs.budget import Budget
 from semppl_keras.runs.candidate_notes import read_note, write_note
@@ -27,6 +24,7 @@ from semppl_keras.runs.candidates import (
 from semppl_keras.runs.classifier_training import self_train
 from semppl_keras.runs.embedded import Embedded, embedded_by
 from semppl_keras.runs.frozen import frozen_before
+from semppl_keras.runs.job import Job
 from semppl_keras.runs.kept_features import KeptFeatures, Start, start_of
 from semppl_keras.runs.members import strange_rows
 from semppl_keras.runs.options.checks import AS_LABELLED
@@ -43,15 +41,12 @@ _NOTE = "tuned.json"
 
 
 def tune(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
+    job: Job,
     start: Start,
     frozen: Embedded,
     kept: KeptFeatures | None,
     *,
     budget: Budget | None = None,
-    trust: bool = False,
 ) -> ImageClassifier:
     """Fine-tunes the upper part of a backbone on propagated labels of all images.
 
@@ -61,14 +56,11 @@ def tune(
     labelled ones are as many of each class as the run's `balance` says.
 
     Args:
-        folder: Of the run, where it may have been begun.
-        settings: What `run.json` holds.
-        data: What the run is trained on.
+        job: The run, where it may have been begun.
         start: What is fine-tuned.
         frozen: Features of the frozen backbone.
         kept: What is trained on in the place of images, or None.
         budget: Of the run, which it is to fit; or None.
-        trust: As for `load_model`, of the checkpoints.
 
     Returns:
         The classifier of images, or of what is kept of them.
@@ -76,6 +68,7 @@ def tune(
     Raises:
         TooShort: Too few steps of it fit.
     """
+    data, settings = job.data, job.settings
     probe = propagated_probe(
         frozen.graph,
         frozen.learned,
@@ -105,11 +98,11 @@ def tune(
         unlabelled,
         labelled,
         labels,
-        seed=settings["seed"],
+        seed=job.seed,
         budget=budget,
-        checkpoints=folder / CHECKPOINTS,
+        checkpoints=job.folder / CHECKPOINTS,
         depends_on={"labels": settings["labels"], **_balance(settings)},
-        trust=trust,
+        trust=job.trust,
     ).classifier
 
 
@@ -119,30 +112,24 @@ def _balance(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {} if balance == AS_LABELLED else {"balance": balance}
 
 
-def tuned_before(
-    folder: pathlib.Path, settings: Mapping[str, Any]
-) -> dict[str, Candidate] | None:
+def tuned_before(job: Job) -> dict[str, Candidate] | None:
     """What was measured of a network that is fine-tuned already, or None.
 
     Raises:
         RunError: The note is damaged.
     """
-    noted = read_note(folder / _NOTE, settings["labels"])
+    noted = read_note(job.folder / _NOTE, job.settings["labels"])
     return None if noted is None else noted[0]
 
 
 def tuned_candidates(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
-    classifier: ImageClassifier,
-    start: Start,
+    job: Job, classifier: ImageClassifier, start: Start
 ) -> dict[str, Candidate]:
     """Measures a fine-tuned network with classifiers of its features, and keeps these.
 
     Args:
-        folder, settings, data: As for `tune`.
-        classifier: What that has given.
+        job: The run.
+        classifier: What `tune` has given.
         start: As for `tune`.
 
     Returns:
@@ -150,19 +137,15 @@ def tuned_candidates(
     """
     classifier = start.whole(classifier)
     embedder = ImageEmbedder(classifier.backbone, classifier.views, name="embedder")
-    save_model(embedder, folder / TUNED)
-    return _measured(folder, settings, data, embedder)
+    save_model(embedder, job.folder / TUNED)
+    return _measured(job, embedder)
 
 
-def tuned_part(
-    folder: pathlib.Path, recipe: Recipe, *, trust: bool = False
-) -> keras.Model:
+def tuned_part(job: Job) -> keras.Model:
     """What the training of a run that goes on starts from: what it has fine-tuned.
 
     Args:
-        folder: Of the run, in which `tuned_candidates` has kept it.
-        recipe: By which the backbone is cut.
-        trust: As for `load_model`.
+        job: The run, in whose folder `tuned_candidates` has kept it.
 
     Returns:
         The backbone, or its upper part.
@@ -170,46 +153,33 @@ def tuned_part(
     Raises:
         RunError: It is not there any more, or may be somebody else's.
     """
-    embedder = load_model(folder / TUNED, ImageEmbedder, trust=trust)
-    part = start_of(recipe, embedder.backbone).part
+    embedder = load_model(job.folder / TUNED, ImageEmbedder, trust=job.trust)
+    part = start_of(job.recipe, embedder.backbone).part
     assert part is not None
     return part
 
 
-def tuned_again(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
-    *,
-    trust: bool = False,
-) -> dict[str, Candidate]:
+def tuned_again(job: Job) -> dict[str, Candidate]:
     """The same of a network that an earlier run has fine-tuned, with the labels of now.
 
     Args:
-        folder: Of the run, which has a copy of it; without one there is nothing.
-        settings, data: As for `tune`.
-        trust: As for `load_model`.
+        job: The run, which has a copy of it; without one there is nothing.
 
     Returns:
         By name.
     """
-    if not (folder / TUNED).is_file():
+    if not (job.folder / TUNED).is_file():
         return {}
-    embedder = load_model(folder / TUNED, ImageEmbedder, trust=trust)
-    return _measured(folder, settings, data, embedder)
+    embedder = load_model(job.folder / TUNED, ImageEmbedder, trust=job.trust)
+    return _measured(job, embedder)
 
 
-def _measured(
-    folder: pathlib.Path,
-    settings: Mapping[str, Any],
-    data: FewLabels,
-    embedder: ImageEmbedder,
-) -> dict[str, Candidate]:
+def _measured(job: Job, embedder: ImageEmbedder) -> dict[str, Candidate]:
     """Classifiers of the features of a fine-tuned network, measured and kept."""
     tell("Measuring the fine-tuned backbone ...")
-    seed = settings["seed"]
-    of = embedded_by(embedder, data, saw_labels=True, seed=seed)
-    frozen = frozen_before(folder, settings)
+    seed = job.seed
+    of = embedded_by(embedder, job.data, saw_labels=True, seed=seed)
+    frozen = frozen_before(job)
     if frozen is not None:
         of = dataclasses.replace(of, honest=honest_accuracy(frozen.candidates))
     candidates = with_one_optimism(
@@ -221,6 +191,6 @@ def _measured(
         },
         "tuned_linear",
     )
-    save_heads(folder, {name: one.head for name, one in candidates.items()})
-    write_note(folder / _NOTE, settings["labels"], candidates)
+    save_heads(job.folder, {name: one.head for name, one in candidates.items()})
+    write_note(job.folder / _NOTE, job.settings["labels"], candidates)
     return candidates

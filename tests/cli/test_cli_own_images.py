@@ -26,8 +26,7 @@ from semppl_keras.data import dataset_name, read_image
 from semppl_keras.reports.drawing import drawable
 from semppl_keras.reports.run_picture import write_report
 from semppl_keras.reports.run_table import format_run
-from semppl_keras.runs import network_training
-from semppl_keras.runs import training_stages as train_command
+from semppl_keras.runs import job, network_training, opening
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import dataset_of, load_data, recipe_of
@@ -381,7 +380,8 @@ def test_too_few_steps_to_fill_the_memory_are_told_before_training(
 ):
     recipe = tiny_recipe(8)
     recipe = dataclasses.replace(recipe, model={**recipe.model, "neighbours": 12})
-    monkeypatch.setattr(train_command, "recipe_of", lambda *arguments: recipe)
+    for module in (job, opening):
+        monkeypatch.setattr(module, "recipe_of", lambda *arguments: recipe)
     sources = ["--unlabelled", photos / "held", "--labelled", photos / "few"]
     options = ["--epochs", "1", "--out", tmp_path / "run"]
     assert main(["train", *map(str, [*sources, *options])]) == 2

@@ -101,5 +101,7 @@ def test_batches_of_semppl_have_all_classes(balance, expected):
     class Recipe:
         batch_size, labelled_batch_size = 12, 6
 
-    found = network_training.batches_of({"balance": balance}, Data, Recipe)
-    assert found == (12, expected)
+    class Job:
+        settings, data, recipe = {"balance": balance}, Data, Recipe
+
+    assert network_training.batches_of(Job) == (12, expected)

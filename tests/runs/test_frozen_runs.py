@@ -241,9 +241,9 @@ def test_each_network_of_a_run_goes_on_with_more_labels(trained, job, tmp_path):
     begun = []
     with pytest.MonkeyPatch.context() as patch:
 
-        def noting(*arguments):
-            begun.append(arguments[4].online.get_weights())
-            return arguments[5]
+        def noting(job, model, state, *arguments, **options):
+            begun.append(model.online.get_weights())
+            return state
 
         # The network is left as it begins.
         patch.setattr(training_stages, "train_network", noting)

@@ -179,10 +179,9 @@ def trained_on(job, one, more):
     begun = []
     train = training_stages.train_network
 
-    def noting(*arguments):
-        model = arguments[4]
+    def noting(job, model, *arguments, **options):
         begun.append((model.online.get_weights(), model.target.get_weights()))
-        return train(*arguments)
+        return train(job, model, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training_stages, "train_network", noting)
@@ -267,7 +266,7 @@ def test_a_run_that_goes_on_is_resumed_without_the_other(
     copy, out = tmp_path / "one", tmp_path / "two"
     shutil.copytree(one, copy)
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -14,6 +14,7 @@ from semppl_keras.evaluation.propagated_probe import propagated_probe
 from semppl_keras.runs import RunError, tuned
 from semppl_keras.runs.candidates import propagated_candidate, shares_of
 from semppl_keras.runs.embedded import Embedded
+from semppl_keras.runs.job import Job
 from semppl_keras.runs.kept_features import KeptFeatures, Start
 from semppl_keras.runs.members import strange_rows, with_members
 from semppl_keras.runs.options.train import TrainOptions
@@ -127,9 +128,9 @@ def test_a_network_is_not_tuned_on_strangers(
     monkeypatch.setattr(tuned, "ImageClassifier", lambda *_, **__: None)
     features = KeptFeatures(data.x_labelled, data.x_unlabelled) if kept else None
     start = Start(toy_views())
-    settings = {"seed": 0, "labels": {}}
+    job = Job(tmp_path, {"seed": 0, "labels": {}}, data)
     for features_of, left in ((of, 210), (weighted, 210 - strange(weighted))):
-        tuned.tune(tmp_path, settings, data, start, features_of, features)
+        tuned.tune(job, start, features_of, features)
         assert len(taught[-1]) == left
 
 
