@@ -1,153 +1,36 @@
 """The settings of a run: of its options, or from the folder of one begun."""
 
-import dataclasses
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
-from semppl_keras import backbones, recipes
-from semppl_keras.backbones.specs import is_pretrained, usual_size
-from semppl_keras.data import Dataset, FewLabels, NamedDataset, OwnDataset
-from semppl_keras.data.datasets.specs import divided, resolved_spec
-from semppl_keras.data.defaults import DATASET, LABELS_PER_CLASS
-from semppl_keras.data.images.source_names import own_name, resolved_source
+from semppl_keras import recipes
+from semppl_keras.data import Dataset, FewLabels, OwnDataset
+from semppl_keras.data.datasets.specs import resolved_spec
+from semppl_keras.data.images.source_names import resolved_source
 from semppl_keras.data.images.value_ranges import as_ranges
-from semppl_keras.recipes.defaults import (
-    LARGE_BACKBONE,
-    PRETRAINED_BACKBONE,
-    SMALL,
+from semppl_keras.runs.asked_data import (
+    DEFAULTS,
+    OWN_OPTIONS,
+    asked_data,
+    with_defaults,
 )
 from semppl_keras.runs.changed_labels import labels_of, tell_changed_labels
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.folder import dataset_of, read_settings, versions
-from semppl_keras.runs.kept_files import KEPT
-from semppl_keras.runs.kept_images import IMAGES
-from semppl_keras.runs.noted_files import LABELLED, TESTED, UNLABELLED
-from semppl_keras.runs.options.checks import AS_LABELLED, option
+from semppl_keras.runs.options.checks import option
 from semppl_keras.runs.options.table_fields import TABLE_OPTIONS
 from semppl_keras.runs.options.train import (
     OWN_LABELS_PER_CLASS,
-    SEED,
     TrainOptions,
 )
-from semppl_keras.runs.run_backbone import BACKBONE
-from semppl_keras.runs.run_models import (
-    CLASSIFIER,
-    EARLIER,
-    FROZEN,
-    OF_THEIR_OWN,
-    TUNED,
-)
+from semppl_keras.runs.run_place import run_folder
 from semppl_keras.runs.safety.own_runs import fetched_backbone
-from semppl_keras.runs.safety.packed_runs import is_packed
 from semppl_keras.runs.schedule import Schedule
-from semppl_keras.runs.skipped_files import names_skipped
 from semppl_keras.runs.streaming import with_place
 from semppl_keras.runs.telling import tell
-
-_DEFAULTS = {
-    "dataset": DATASET,
-    "labels_per_class": LABELS_PER_CLASS,
-    "epochs": None,
-    "minutes": None,
-    "batch_size": None,
-    "learning_rate": None,
-    "seed": SEED,
-    "strangers": False,
-    "balance": AS_LABELLED,
-    "recipe": None,
-}
-
-# Options for a person's own images, of which the first two have to be given.
-_OWN_OPTIONS = (
-    "unlabelled",
-    "labelled",
-    "test",
-    "image_size",
-    "fit",
-    "value_range",
-    "backbone",
-    "max_skipped",
-    "max_megapixels",
-    "cache",
-)
-
-# What makes a folder a run folder, and what a new run would overwrite.
-_FILES = (
-    "run.json",
-    "checkpoints",
-    "history.json",
-    "model.keras",
-    BACKBONE,
-    "metrics.json",
-    "report.png",
-    "skipped.tsv",
-    IMAGES,
-    "logs",
-    "classifier.json",
-    CLASSIFIER,
-    EARLIER,
-    LABELLED,
-    UNLABELLED,
-    TESTED,
-    KEPT,
-    "frozen.json",
-    FROZEN,
-    TUNED,
-    "tuned.json",
-    "tuning",
-    "ending",
-    "ending.json",
-    *(f"{name}.keras" for name in OF_THEIR_OWN),
-    "heads",
-)
-
-
-def run_folder(options: TrainOptions) -> pathlib.Path:
-    """The folder that the options name, or the default for them.
-
-    Args:
-        options: `TrainOptions`.
-
-    Raises:
-        RunError: They name two.
-    """
-    named = options.resume if isinstance(options.resume, str) else None
-    if named and options.out and pathlib.Path(named) != pathlib.Path(options.out):
-        raise RunError(
-            "A run goes on in its own folder. Received: --resume "
-            f"{named} and --out {options.out}. Leave one of the two out."
-        )
-    out = named or options.out
-    if out:
-        folder = pathlib.Path(out)
-        if options.resume and is_packed(folder):
-            raise RunError(
-                "A packed run is finished: there is nothing to resume. Received: "
-                f"--resume {folder}. Go on from it in a new folder: semppl train "
-                f"--from {folder} --out DIR."
-            )
-        return folder
-    # A list makes its data set one of images of one's own.
-    own_images = options.unlabelled or (options.labelled_list and options.dataset)
-    if own_images:
-        name = re.sub(r"[^\w.-]+", "_", own_name(own_images))
-        count = options.labels_per_class
-        own = count in (None, OWN_LABELS_PER_CLASS)
-        labels = "own_labels" if own else f"{count}_per_class"
-        return pathlib.Path("runs") / f"{name}_{labels}_seed_{options.seed or SEED}"
-    settings = _with_defaults(options)
-    kind, rest = divided(settings["dataset"])
-    if kind in ("npz", "folder"):
-        rest = pathlib.Path(rest).resolve().stem
-    name = rest or kind
-    name = re.sub(r"[^\w.-]+", "_", name)
-    return pathlib.Path("runs") / (
-        f"{name}_{settings['labels_per_class']}_per_class_seed_{settings['seed']}"
-    )
 
 
 def new_settings(options: TrainOptions) -> tuple[dict[str, Any], Dataset]:
@@ -163,18 +46,9 @@ def new_settings(options: TrainOptions) -> tuple[dict[str, Any], Dataset]:
         ValueError, FileNotFoundError, ImportError: The options contradict each other,
             or name no images.
     """
-    settings = _with_defaults(options)
-    data: Dataset
-    if _is_own(options):
-        settings["labels_per_class"] = options.labels_per_class or OWN_LABELS_PER_CLASS
-        data = _own_dataset(options)
-    else:
-        data = NamedDataset(settings["dataset"])
-    # --resume may be called from elsewhere.
-    data = data.resolved().opened()
+    settings, data = with_defaults(options), asked_data(options)
     if isinstance(data, OwnDataset):
-        if data.backbone is None and options.recipe is None:
-            data = _with_usual_backbone(data, options)
+        settings["labels_per_class"] = options.labels_per_class or OWN_LABELS_PER_CLASS
         data = with_place(data, run_folder(options))
         if options.recipe is not None:
             settings["labelled_share"] = data.labelled_share()
@@ -228,7 +102,7 @@ def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
         )
     settings = read_settings(folder)
     data = dataset_of(settings)
-    begun_with = {name: settings.get(name) for name in _DEFAULTS}
+    begun_with = {name: settings.get(name) for name in DEFAULTS}
     begun_with |= {"dataset": None, **data.options()}
     if settings.get("minutes") is not None:
         # They were found, not asked for.
@@ -237,7 +111,7 @@ def settings_of(folder: pathlib.Path, options: TrainOptions) -> dict[str, Any]:
         begun_with["value_range"] = settings.get("value_range")
     # Where no steps fitted the minutes, others may.
     to_be_found = schedule_of(settings) is None
-    for name in (*_DEFAULTS, *_OWN_OPTIONS, *TABLE_OPTIONS):
+    for name in (*DEFAULTS, *OWN_OPTIONS, *TABLE_OPTIONS):
         asked, begun = getattr(options, name), begun_with.get(name)
         if asked is None or (name == "minutes" and to_be_found):
             continue
@@ -343,102 +217,3 @@ def with_data(
     if "value_range" in settings and data.value_ranges is not None:
         settings["value_range"] = data.value_ranges._asdict()
     return settings
-
-
-def check_free(folder: pathlib.Path) -> None:
-    """Raises a `RunError` where a new run would overwrite something.
-
-    The `skipped.tsv` of a run that failed for too many unreadable images is nothing
-    to keep: once they are repaired the same command is to do.
-
-    Args:
-        folder: `pathlib.Path`.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise RunError(
-            f"--out must be a folder. Received: {str(folder)!r}, which is a file."
-        )
-    if (folder / "run.json").exists():
-        raise RunError(
-            f"There is a run in {str(folder)!r} already. Go on with it: semppl train "
-            f"--resume {folder}. Or choose another folder with --out."
-        )
-    taken = [name for name in _FILES if (folder / name).exists()]
-    if taken == ["skipped.tsv"] and names_skipped(folder / "skipped.tsv"):
-        return
-    if taken:
-        raise RunError(
-            f"--out must be a folder that a run can be written to. Received: "
-            f"{str(folder)!r}, where {', '.join(taken)} would be overwritten. Choose "
-            "another folder."
-        )
-
-
-def _with_defaults(options: TrainOptions) -> dict[str, Any]:
-    asked = {name: getattr(options, name) for name in _DEFAULTS}
-    return {
-        name: _DEFAULTS[name] if value is None else value
-        for name, value in asked.items()
-    }
-
-
-def _is_own(options: TrainOptions) -> bool:
-    """Whether a person's own images are asked for; not in half."""
-    given = [name for name in _OWN_OPTIONS if getattr(options, name) is not None]
-    given += options.given_tables()
-    if not given:
-        return False
-    if options.dataset is not None:
-        raise RunError(
-            f"{option(given[0])} is for your own images. Received: it and "
-            f"--dataset {options.dataset}. Leave one of the two out."
-        )
-    missing = [
-        option(name)
-        for name in ("unlabelled", "labelled")
-        if getattr(options, name) is None
-    ]
-    if missing:
-        raise RunError(
-            "Your own images are --unlabelled, to learn from, and --labelled, a few. "
-            f"Received: {option(given[0])} without {' and '.join(missing)}."
-        )
-    return True
-
-
-def _own_dataset(options: TrainOptions) -> OwnDataset:
-    sources = (options.unlabelled, options.labelled, options.test)
-    tables = options.asked_tables()
-    options.check_tables_named([source for source in sources if source is not None])
-    given: dict[str, Any] = {
-        name: getattr(options, name)
-        for name in _OWN_OPTIONS
-        if name != "value_range" and getattr(options, name) is not None
-    }
-    backbone = options.backbone
-    if backbone is not None and options.image_size is None and is_pretrained(backbone):
-        given["image_size"] = usual_size(backbone)
-    if options.recipe == "imagenet":
-        # That of the views, which crop what is not padded.
-        size = recipes.get(options.recipe).make_views().large_size
-        given = {"image_size": size, "fit": "crop", **given}
-    return OwnDataset(**given, tables=tables)
-
-
-def _with_usual_backbone(data: OwnDataset, options: TrainOptions) -> OwnDataset:
-    """A person's own images with the network that they get where none is asked for.
-
-    Args:
-        data: Opened.
-        options: Whose `image_size` stands.
-    """
-    if data.usual_size() <= SMALL:
-        return data
-    try:
-        # It is made again once the images are read: this fetches the weights.
-        backbones.pretrained(PRETRAINED_BACKBONE)
-    except backbones.MissingWeights as error:
-        tell(f"Note: {error} Training begins from nothing, with {LARGE_BACKBONE}.")
-        return dataclasses.replace(data, backbone=LARGE_BACKBONE)
-    size = options.image_size or usual_size(PRETRAINED_BACKBONE)
-    return dataclasses.replace(data, backbone=PRETRAINED_BACKBONE, image_size=size)

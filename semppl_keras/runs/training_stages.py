@@ -45,14 +45,10 @@ from semppl_keras.runs.outcome import (
 from semppl_keras.runs.results.trained_run import TrainedRun
 from semppl_keras.runs.resuming import tell_where
 from semppl_keras.runs.run_files import write_run_files
+from semppl_keras.runs.run_place import check_free, run_folder
 from semppl_keras.runs.safety.lock import locked
 from semppl_keras.runs.safety.out_paths import check_can_write
-from semppl_keras.runs.settings import (
-    check_free,
-    run_folder,
-    schedule_of,
-    settings_of,
-)
+from semppl_keras.runs.settings import schedule_of, settings_of
 from semppl_keras.runs.telling import tell, verbose_as
 from semppl_keras.runs.tracker import OF_RUN, Place, Tracker
 from semppl_keras.runs.trackers import check_tracker, tracked

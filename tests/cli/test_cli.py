@@ -20,7 +20,7 @@ from semppl_keras.callbacks import TrainingState, latest_checkpoint
 from semppl_keras.cli import main, parser
 from semppl_keras.reports.run_picture import write_report
 from semppl_keras.runs import network_training
-from semppl_keras.runs.settings import run_folder
+from semppl_keras.runs.run_place import run_folder
 
 _FILES = ("metrics.json", "model.keras", "history.json", "report.png", "run.json")
 

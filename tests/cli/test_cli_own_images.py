@@ -32,8 +32,9 @@ from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import dataset_of, load_data, recipe_of
 from semppl_keras.runs.labelling import label_images
 from semppl_keras.runs.options.evaluate import EvaluateOptions
+from semppl_keras.runs.run_place import run_folder
 from semppl_keras.runs.safety.own_runs import signed
-from semppl_keras.runs.settings import run_folder, with_data
+from semppl_keras.runs.settings import with_data
 from semppl_keras.runs.tasks import task_of_run
 
 pytestmark = pytest.mark.any_backend

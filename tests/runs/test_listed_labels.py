@@ -13,7 +13,7 @@ from semppl_keras.recipes.imagenet import of_share
 from semppl_keras.runs.folder import read_settings, recipe_of
 from semppl_keras.runs.listed_labels import with_listed
 from semppl_keras.runs.options.train import TrainOptions
-from semppl_keras.runs.settings import run_folder
+from semppl_keras.runs.run_place import run_folder
 
 pytestmark = pytest.mark.any_backend
 

@@ -12,11 +12,11 @@ from toys import toy_backbone
 
 from semppl_keras import backbones, recipes, runs
 from semppl_keras.recipes import choice
-from semppl_keras.runs import settings as run_settings
+from semppl_keras.runs import asked_data
 from semppl_keras.runs.folder import recipe_of
 from semppl_keras.runs.options.train import TrainOptions
 from semppl_keras.runs.run_backbone import new_backbone
-from semppl_keras.runs.settings import new_settings
+from semppl_keras.runs.settings import new_settings, sources_are_given
 from semppl_keras.views import MultiCrop
 
 pytestmark = pytest.mark.any_backend
@@ -125,7 +125,7 @@ def test_larger_images_get_a_pretrained_network(photos, monkeypatch, capsys, fet
                 folder="here",
             )
 
-    monkeypatch.setattr(run_settings.backbones, "pretrained", pretrained)
+    monkeypatch.setattr(asked_data.backbones, "pretrained", pretrained)
     settings, _ = new_settings(_options(photos))
     assert not asked
     assert settings["dataset"]["backbone"] is None
@@ -176,9 +176,9 @@ def test_another_machine_fetches_nothing_for_a_stranger(photos, tmp_path):
     settings, data = new_settings(_options(photos, backbone="hub:dinov2_small"))
     sources = {"unlabelled": photos / "many", "labelled": photos / "few"}
     given = TrainOptions.of(**sources)
-    assert not run_settings.sources_are_given(data, given)
+    assert not sources_are_given(data, given)
     given = TrainOptions.of(**sources, backbone="hub:dinov2_small")
-    assert run_settings.sources_are_given(data, given)
+    assert sources_are_given(data, given)
     assert settings["dataset"]["image_size"] == 224
 
 

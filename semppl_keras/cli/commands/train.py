@@ -282,7 +282,7 @@ def run(options: TrainOptions) -> None:
 
 def how_to_go_on(options: TrainOptions) -> str:
     """The sentence for someone who has just interrupted the command."""
-    from semppl_keras.runs.settings import run_folder
+    from semppl_keras.runs.run_place import run_folder
 
     folder = run_folder(options)
     if not (folder / "run.json").exists():
