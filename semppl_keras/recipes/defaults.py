@@ -22,6 +22,10 @@ LEAST_STEPS = 50
 RUN_MEASURING_SHARE, ENDING_MEASURING_SHARE = 0.45, 0.33
 CLASSIFIER_MEASURING_SHARE = 0.1
 
+# Of the time for training that a run has, what keeping the features of the part of a
+# backbone that is not trained may take; it is of use by what is trained on them.
+KEEPING_SHARE = 0.5
+
 # Of the time for training that a run has, what fine-tuning a backbone with weights may
 # take: SemPPL, which takes the rest, adds less to it (docs/results/pretrained.md).
 TUNING_SHARE = 0.67

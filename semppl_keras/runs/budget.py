@@ -136,7 +136,7 @@ class Budget:
         steps = steps_that_fit(left, speed)
         if steps < least_steps:
             needed = seconds_of(least_steps, speed)
-            minutes = _rounded_up(self.least_minutes(needed, share))
+            minutes = rounded_up(self.least_minutes(needed, share))
             raise TooShort(
                 f"--minutes must leave time for at least {least_steps} steps of "
                 f"{doing}, which take {spoken_duration(needed)}. Received: --minutes "
@@ -178,7 +178,7 @@ def seconds_of(steps: int, speed: Speed) -> float:
     return speed.first_seconds + steps * speed.seconds_per_step / (1 - _KEPT_SHARE)
 
 
-def _rounded_up(minutes: float) -> float:
+def rounded_up(minutes: float) -> float:
     """To the next tenth, or the next minute from ten on: it is a guess."""
     step = 0.1 if minutes < 10 else 1.0
     # One more, for what is slower the next time.

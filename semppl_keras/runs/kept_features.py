@@ -12,6 +12,9 @@ from semppl_keras.data.few_labels import rows_of
 from semppl_keras.networks import ImageClassifier, cache_features, split_backbone
 from semppl_keras.networks.features_cache import cache_gigabytes
 from semppl_keras.recipes import Recipe
+from semppl_keras.recipes.defaults import KEEPING_SHARE
+from semppl_keras.runs.budget import Budget
+from semppl_keras.runs.pace import Pace
 from semppl_keras.runs.progress import Progress
 from semppl_keras.runs.telling import tell
 from semppl_keras.views import MultiCrop
@@ -78,6 +81,7 @@ def keep_features(
     *,
     seed: int,
     folder: pathlib.Path,
+    budget: Budget | None = None,
 ) -> KeptFeatures:
     """Runs the lower part of a backbone on some views of each image.
 
@@ -87,9 +91,11 @@ def keep_features(
         recipe: By which.
         seed: Of the views.
         folder: Where they are kept if there is no memory for them.
+        budget: Of the run, which a training of them is to fit, too; or None.
 
     Raises:
         ValueError: There is no room for them.
+        TooShort: There is no time for them.
     """
     views, number = recipe.make_views(), recipe.kept_views or 1
     size = cache_gigabytes(lower, views, len(data.x_train), number)
@@ -97,6 +103,17 @@ def keep_features(
         f"Keeping what the lower part of the backbone gives for {number} views of each "
         f"image, {size:.1f} GB ..."
     )
+    told = functools.partial(Progress("Keeping,"), "images")
+    pace = None
+    if budget is not None:
+        doing = "keeping what the lower part of the backbone gives"
+        pace = Pace(doing, budget, KEEPING_SHARE)
+
+    def progress(done: int, total: int) -> None:
+        if pace is not None:
+            pace(done, total)
+        told(done, total)
+
     kept = cache_features(
         lower,
         data.x_train,
@@ -104,7 +121,7 @@ def keep_features(
         number,
         seed=seed,
         folder=folder,
-        progress=functools.partial(Progress("Keeping,"), "images"),
+        progress=progress,
     )
     return KeptFeatures(
         rows_of(kept, data.labelled_indices),

@@ -193,10 +193,19 @@ class _Stages:
     def keep_features(self) -> None:
         """Runs the part of the backbone that is not trained, where it is cut in two."""
         job, lower = self.job, self._start.lower
-        if lower is not None and self.state.epoch < job.epochs:
+        if lower is None or self.state.epoch >= job.epochs:
+            return
+        try:
             self._kept = keep_features(
-                lower, job.data, job.recipe, seed=job.seed, folder=job.folder
+                lower,
+                job.data,
+                job.recipe,
+                seed=job.seed,
+                folder=job.folder,
+                budget=self._fitting,
             )
+        except TooShort as error:
+            self.job = ends_without_semppl(job, error)
 
     def fine_tune(self) -> None:
         """Fine-tunes a backbone that came with weights by itself, and measures that."""

@@ -1,6 +1,7 @@
 """Runs from a network with weights: frozen, trained, and what they label by."""
 
 import json
+import re
 import shutil
 
 import keras
@@ -284,6 +285,20 @@ def test_each_network_of_a_run_goes_on_with_more_labels(trained, job, tmp_path):
     finished = FinishedRun(later.folder)
     for name in by_name:
         assert finished.classifier(name)[0].num_classes == 3
+
+
+@pytest.mark.any_backend
+def test_features_that_take_too_long_are_not_kept(job, tmp_path, monkeypatch, capsys):
+    asked = {**job, "verbose": 1, "minutes": 5}
+    monkeypatch.setattr(Budget, "timed_seconds", 0.0)
+    monkeypatch.setattr(Budget, "seconds_to_train", lambda self, share=1.0: 1e-6)
+    run = runs.train(**asked, out=tmp_path / "run")
+    told = capsys.readouterr().out
+    assert "must leave time for keeping what the lower part of the backbone" in told
+    assert re.search(r"Give at least --minutes [0-9.]+", told)
+    assert "Timing the first steps" not in told
+    assert (run["epochs"], run["minutes"]) == (0, 5)
+    assert set(run["classifier_cv_accuracies"]) == set(FROZEN)
 
 
 @pytest.mark.any_backend

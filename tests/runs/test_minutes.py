@@ -1,5 +1,6 @@
 """`--minutes`: how many steps fit, and what a run makes of it."""
 
+import contextlib
 import itertools
 import json
 import re
@@ -20,10 +21,11 @@ from semppl_keras.cli import main
 from semppl_keras.recipes.ending import Combination, StudentEnding
 from semppl_keras.runs import RunError, budget, network_training, training_stages
 from semppl_keras.runs import ending as run_ending
-from semppl_keras.runs.budget import Budget, seconds_of, steps_that_fit
+from semppl_keras.runs.budget import Budget, TooShort, seconds_of, steps_that_fit
 from semppl_keras.runs.finished import FinishedRun
 from semppl_keras.runs.folder import recipe_of
 from semppl_keras.runs.options.train import TrainOptions
+from semppl_keras.runs.pace import Pace
 from semppl_keras.runs.schedule import Schedule
 from semppl_keras.runs.settings import schedule_of, settings_of
 from semppl_keras.runs.speed import Speed, measured_speed
@@ -70,6 +72,26 @@ def test_as_many_steps_fit_as_leave_a_share_for_the_rest():
     assert steps_that_fit(20.0, speed) == steps_that_fit(-5.0, speed) == 0
     for steps in (1, 50, 12345):
         assert steps_that_fit(seconds_of(steps, speed) + 1e-6, speed) == steps
+
+
+@pytest.mark.parametrize(("minutes", "is_enough"), [(10, True), (4, False)])
+def test_what_makes_no_steps_is_ended_as_soon_as_it_is_known_to_be_too_long(
+    minutes, is_enough
+):
+    clock = Clock()
+    pace = Pace("reading", Budget(minutes, 0.5, clock=clock), 0.5)
+    # 20 s for the first ten, which are compiled, and half a second for each other.
+    done = []
+    with contextlib.nullcontext() if is_enough else pytest.raises(TooShort) as error:
+        for clock.now, count in ((20.0, 10), (21.0, 12), (40.0, 50), (115.0, 200)):
+            pace(count, 200)
+            done.append(count)
+    assert done == ([10, 12, 50, 200] if is_enough else [10, 12])
+    if not is_enough:
+        assert "time for reading, which takes 2 min" in str(error.value)
+        assert "of which 2 min are left" in str(error.value)
+        # Of as many it would be half of what is left.
+        assert 7.6 < error.value.minutes < 8.0
 
 
 def test_a_budget_keeps_a_share_for_measuring():
