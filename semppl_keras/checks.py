@@ -16,6 +16,15 @@ def check_integers(least: int, **values: Any) -> None:
             )
 
 
+def check_finite(**values: Any) -> None:
+    """Raises a ValueError for a value that is no finite number."""
+    for name, value in values.items():
+        if not is_number(value):
+            raise ValueError(
+                f"`{name}` must be a finite number. Received: {name}={value!r}."
+            )
+
+
 def check_not_negative(**values: Any) -> None:
     """Raises a ValueError for a value that is no finite number, or a negative one."""
     for name, value in values.items():

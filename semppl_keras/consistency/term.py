@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from semppl_keras.checks import check_finite
 from semppl_keras.consistency.strategy import Step, Strategy
 
 
@@ -42,6 +43,9 @@ class Term(Strategy):
     Args:
         weight: float, what it is multiplied by in the loss.
 
+    Raises:
+        ValueError: if it is no finite number.
+
     Attributes:
         needs_embeddings: whether the trainer is to make embeddings, and keep the bank.
         needs_features: whether it compares the features of an image's strong views with
@@ -57,6 +61,7 @@ class Term(Strategy):
 
     def __init__(self, weight: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_finite(weight=weight)
         self.weight = weight
         self.head: Any = None
 

@@ -200,6 +200,7 @@ def test_certain_predictions_stay_numbers(name, settings):
         ),
         ("OutlierDetection", {"projection_dim": 0}, "`projection_dim` must be"),
         ("OutlierDetection", {"weight": float("nan")}, "`weight` must be"),
+        ("MaxEntropy", {"weight": float("nan")}, "`weight` must be a finite number"),
     ],
 )
 @pytest.mark.any_backend
