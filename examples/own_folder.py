@@ -55,7 +55,7 @@ TEST = os.environ.get("SEMPPL_TEST")
 ANSWERS = os.environ.get("SEMPPL_ANSWERS")
 # None: that of the labelled images, at most 96.
 IMAGE_SIZE = int(os.environ.get("SEMPPL_IMAGE_SIZE", 0)) or None
-# None: some 3,000 steps, an evening for large images.
+# None: some 3,000 steps, of images above 64 pixels, with a trained network, 80.
 EPOCHS = int(os.environ.get("SEMPPL_EPOCHS", 0)) or None
 
 # %% [markdown]
@@ -195,7 +195,8 @@ print(run)
 # %% [markdown]
 # ## Labels for the rest
 #
-# A linear probe on the frozen network gives each photograph probabilities.
+# The classifier that is best by cross-validation on the labels gives each photograph
+# probabilities.
 #
 #     semppl label RUN PHOTOS --out guessed.csv --review 50
 
@@ -217,9 +218,9 @@ _ = figure.suptitle("The most and the least certain")
 # ## Looking through some
 #
 # The page `guessed.review.html` has the 50 photographs whose labels would teach most:
-# uncertain ones, unlike each other. Open it in a browser, choose what each image shows,
-# and save the table `guessed.review_labels.csv` into the folder where the page is. Here
-# the truth of the digits, or the table `ANSWERS`, takes the place of the person who
+# typical ones of what no label is like. Open it in a browser, choose what each image
+# shows, and save the table `guessed.review_labels.csv` into the folder where the page
+# is. Here the truth of the digits, or the table `ANSWERS`, takes the place of whoever
 # looks.
 
 # %%
@@ -237,7 +238,7 @@ print("to look through:", WORK / "guessed.review.html")
 # Those at hand and those of the page: from now on the run is used with all of them, and
 # the whole network is fine-tuned on them, the second step of SimCLRv2
 # ([arXiv 2006.10029](https://arxiv.org/abs/2006.10029)). Fine-tuning pays from some
-# hundred labels on: with fewer than 200 the linear probe is what is served here. (Not
+# hundred labels on: with fewer than 200 the run's own classifier is served here. (Not
 # whichever does better on the test images: they would no longer measure anything.)
 #
 #     semppl finetune RUN --out TUNED

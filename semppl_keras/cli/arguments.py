@@ -229,9 +229,9 @@ def add_classifier(options: Options) -> None:
         "--classifier",
         metavar="NAME",
         help="another classifier of the run: "
-        f"{', '.join(TITLES)}; or FILE, a classifier.keras that semppl finetune or "
-        "semppl distil has written (default: RUN's own classifier.keras, otherwise "
-        "what is best by cross-validation on the labels)",
+        f"{', '.join(TITLES)}; or FILE, a classifier.keras that semppl finetune, "
+        "semppl distil or semppl check --doubt has written (default: RUN's own "
+        "classifier.keras, otherwise what is best by cross-validation on the labels)",
     )
 
 
@@ -304,9 +304,9 @@ def add_balance(options: Options, default: str | None = None) -> None:
         default=default,
         help="where classes have unequal numbers of labels, what trainings make of it: "
         f"{AS_LABELLED} count as they are, {CLASSES} count alike, or as often as is "
-        f"{ESTIMATED} of the images, by what the labels become over a graph; the "
-        "classifiers that a run chooses from, and its choice, have classes count alike "
-        f"anyway (default: {AS_LABELLED})",
+        f"{ESTIMATED} of the images, by what the labels become over a graph; linear "
+        "classifiers and propagation, and the choice of a run, have classes count "
+        f"alike anyway (default: {AS_LABELLED})",
     )
 
 

@@ -59,7 +59,7 @@ FEATURES = (
         _with("neighbours"),
     ),
     Feature("embeddings as Parquet", ("pyarrow",), _with("parquet")),
-    Feature("--log tensorboard", ("tensorflow",), _with("tensorflow")),
+    Feature("--log tensorboard", ("tensorboard",), "tensorboard"),
     Feature("--log wandb", ("wandb",), "wandb"),
     Feature("--log mlflow", ("mlflow",), "mlflow"),
     Feature("--print-completion", ("shtab",), _with("completion")),

@@ -62,8 +62,8 @@ def train(
         labelled: Those with labels: a folder for each class, or a table of path,label.
         test: Images with labels to test on.
         image_size: At least 8, the side to which your own images are brought. None
-            for that of the labelled images, at most
-            `data.defaults.LARGEST_USUAL_SIDE`.
+            for the size that a pretrained backbone was trained with, otherwise for that
+            of the labelled images, at most `data.defaults.LARGEST_USUAL_SIDE`.
         fit: How your own images become squares: "pad" shows all of each, between bars,
             "crop" its central square, "stretch" all of it, out of shape. None for
             `data.defaults.FIT`.

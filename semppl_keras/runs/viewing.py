@@ -14,6 +14,7 @@ from semppl_keras.data.images.decoding import decode_into, find_ranges
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.sources import open_images
 from semppl_keras.own_output import PICTURE
+from semppl_keras.recipes.defaults import PRETRAINED_BACKBONE, SMALL
 from semppl_keras.reports.shown import shown
 from semppl_keras.reports.view_grid import draw_views
 from semppl_keras.runs.errors import RunError
@@ -47,8 +48,11 @@ def views(
         out: The picture to write, a PNG file.
         views: "digits", "imagenet", "mild" or "small_images", whose views; None for
             those that `train` takes for your own images.
-        backbone: As for `train`: its views, of the size that it was trained with.
-        image_size: Integer, at least 8, as for `train`.
+        backbone: As for `train`: its views, of the size that it was trained with. None
+            for the network that `train` takes, or for none where `views` are named.
+        image_size: Integer, at least 8, as for `train`. None for the size that the
+            network was trained with, otherwise for that of the images, at most
+            `data.defaults.LARGEST_USUAL_SIDE`.
         fit: How images become squares, "pad", "crop" or "stretch", as for `train`.
         value_range: What becomes black and white in images of more than 8 bits a
             channel, as for `train`.
@@ -96,12 +100,11 @@ def views_with(options: ViewsOptions) -> pathlib.Path:
             f"{target} exists already. Choose another --out, or add --overwrite."
         )
     listed = open_images(options.source, "unlabelled")
+    backbone = _backbone(options, listed)
     size = (
-        options.image_size
-        or _usual_size(options.backbone)
-        or usual_size(listed, options.fit)
+        options.image_size or _usual_size(backbone) or usual_size(listed, options.fit)
     )
-    of_recipe = _views(options.views, options.backbone, size)
+    of_recipe = _views(options.views, backbone, size)
     ranges, remarks = find_ranges(listed, options.value_range)
     rows, skipped = _some(listed, size, options, ranges)
     for remark in (*listed.remarks, *remarks):
@@ -122,6 +125,20 @@ def views_with(options: ViewsOptions) -> pathlib.Path:
         figure.savefig(partial, format="png", metadata=PICTURE)
     tell(f"What training would see of {len(rows)} images: {target}")
     return target
+
+
+def _backbone(options: ViewsOptions, listed: ImageList) -> str | None:
+    """Whose views are drawn: where nothing is named those of the network that `train`
+    takes for images of such a size; None for a new one."""
+    if options.backbone is not None or options.views is not None:
+        return options.backbone
+    if (options.image_size or usual_size(listed, options.fit)) <= SMALL:
+        return None
+    tell(
+        f"The views are those for {PRETRAINED_BACKBONE}, which semppl train takes for "
+        f"images of more than {SMALL} pixels a side; --backbone names another network."
+    )
+    return PRETRAINED_BACKBONE
 
 
 def _usual_size(backbone: str | None) -> int | None:

@@ -48,6 +48,47 @@ def test_the_picture_is_written_and_no_image_changed(photos, tmp_path, options, 
     assert main([*arguments, "--overwrite"]) == 0
 
 
+@pytest.fixture
+def sizes_drawn(monkeypatch):
+    """Pixels of a side of the views of each picture, which are not drawn."""
+    import matplotlib.figure
+
+    from semppl_keras.runs import viewing
+
+    sizes = []
+
+    def draw(views, *others):
+        sizes.append(views.large_size)
+        return matplotlib.figure.Figure()
+
+    monkeypatch.setattr(viewing, "draw_views", draw)
+    return sizes
+
+
+@pytest.mark.parametrize(
+    ("side", "options", "size", "network"),
+    [
+        (64, (), 64, False),
+        (80, (), 224, True),
+        (80, ("--image-size", "72"), 72, True),
+        (80, ("--image-size", "32"), 32, False),
+        (80, ("--views", "imagenet"), 80, False),
+        (80, ("--backbone", "small"), 80, False),
+    ],
+)
+def test_without_other_words_the_views_are_those_of_training(
+    tmp_path, sizes_drawn, side, options, size, network, capsys
+):
+    from PIL import Image
+
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (side, 60)).save(tmp_path / "photos" / "a.png")
+    out = ["--out", str(tmp_path / "views.png")]
+    assert main(["views", str(tmp_path / "photos"), *out, *options]) == 0
+    assert sizes_drawn == [size]
+    assert ("EfficientNetV2B0" in capsys.readouterr().out) is network
+
+
 def test_the_same_seed_draws_the_same_picture(photos, tmp_path):
     pictures = []
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):

@@ -236,8 +236,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     folder.add_argument(
         "--out",
         metavar="DIR",
-        help="run folder (default: runs/DATASET_N_per_class_seed_SEED); one that "
-        "holds a run is never overwritten",
+        help="run folder (default: runs/DATASET_N_per_class_seed_SEED, of your own "
+        "images with all labels runs/NAME_own_labels_seed_SEED); one that holds a run "
+        "is never overwritten",
     )
     folder.add_argument(
         "--checkpoint-minutes",

@@ -43,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-size",
         type=integer,
         metavar="N",
-        help="pixels of a side, as for semppl train (default: that of the images, at "
-        f"most {LARGEST_USUAL_SIDE})",
+        help="pixels of a side, as for semppl train (default: the size that the "
+        "network was trained with, otherwise that of the images, at most "
+        f"{LARGEST_USUAL_SIDE})",
     )
     add_fit(images, ViewsOptions.fit)
     add_value_range(images)
@@ -65,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backbone",
         metavar="SPEC",
         help="those for which network, and of the size that it was trained with: "
-        f"{BACKBONE_FORMS}",
+        f"{BACKBONE_FORMS} (default: the one that semppl train takes, or with --views "
+        "none)",
     )
     drawn.add_argument(
         "--draws",
