@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from semppl_keras.evaluation import balanced_accuracy
+from semppl_keras.evaluation.class_frequencies import balanced_label_weights
 from semppl_keras.evaluation.knn import unit_rows
 from semppl_keras.evaluation.label_errors import (
     find_label_errors,
@@ -27,7 +28,6 @@ from semppl_keras.evaluation.label_errors import (
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.propagated_probe import (
     averaged_shares,
-    balanced_label_weights,
     propagated_probe,
     usual_whitening,
 )

@@ -10,7 +10,7 @@ from semppl_keras.evaluation.counting import Progress
 from semppl_keras.evaluation.hog import hog_features
 from semppl_keras.evaluation.inputs import UNKNOWN, as_images, known_rows
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
-from semppl_keras.evaluation.propagation import spread_labels
+from semppl_keras.evaluation.propagation import spread_labels_alike
 
 # Rows from which the axes are found: more would not turn the first ones.
 _MOST_ROWS_FOR_AXES = 4000
@@ -33,8 +33,9 @@ def image_graph_accuracy(
     """Test accuracy of labels that are propagated over hand-made features.
 
     The rival of every training, and seconds of work: `propagate_labels` over the
-    labelled and unlabelled images, each class as frequent as its labels are; a test
-    image, which is not in the graph, takes what its nearest ones in it have.
+    labelled and unlabelled images, in which classes are equally frequent unless it
+    tells otherwise (`class_frequencies.believed_frequencies`); a test image, which is
+    not in the graph, takes what its nearest ones in it have.
 
     Args:
         x_labelled: `(n, h, w, c)` in [0, 255].
@@ -98,10 +99,7 @@ def image_graph_accuracy(
         max_exact=max(2, len(joined)),
         progress=progress,
     )
-    counts = np.bincount(y_labelled)
-    shares = spread_labels(
-        graph, labels, len(counts), class_prior=counts / counts.sum()
-    )
+    shares = spread_labels_alike(graph, labels, int(y_labelled.max()) + 1)
     predicted = graph.near(tested, shares).argmax(axis=1)
     return float(np.mean(predicted == y_test))
 

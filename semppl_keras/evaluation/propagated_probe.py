@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from semppl_keras.evaluation.class_frequencies import balanced_label_weights
 from semppl_keras.evaluation.inputs import UNKNOWN
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.propagation import spread_labels
@@ -120,35 +121,6 @@ def averaged_shares(
     spread = spread**_SHARPNESS
     spread = spread / spread.sum(axis=1, keepdims=True)
     return (1 - _GRAPH) * shares + _GRAPH * spread
-
-
-def balanced_label_weights(
-    labels: np.ndarray, label_shares: np.ndarray | None = None
-) -> np.ndarray:
-    """Weights with which the labels of every class count alike, their mean being 1.
-
-    Args:
-        labels: `(N,)` integers from 0 on, -1 where no class is known.
-        label_shares: As for `propagated_probe`.
-
-    Returns:
-        `(N,)` float64, 0 where no class is known; of `label_shares` the same in
-        `(N, C)`, for each class that a label may stand for.
-
-    Example:
-        >>> balanced_label_weights(np.array([0, 0, 0, 1, -1]))
-        array([0.66666667, 0.66666667, 0.66666667, 2.        , 0.        ])
-    """
-    known = labels != UNKNOWN
-    if label_shares is None:
-        counts = np.bincount(labels[known])
-        weights = np.zeros(len(labels))
-        weights[known] = known.sum() / np.count_nonzero(counts) / counts[labels[known]]
-        return weights
-    shares = np.where(known[:, None], label_shares, 0.0)
-    sums = shares.sum(axis=0)
-    even = known.sum() / np.count_nonzero(sums)
-    return shares * (even / np.where(sums > 0, sums, 1))
 
 
 def _entries(

@@ -5,6 +5,10 @@ from typing import Any
 import numpy as np
 
 from semppl_keras.checks import check_integers
+from semppl_keras.evaluation.class_frequencies import (
+    balanced_label_weights,
+    believed_frequencies,
+)
 from semppl_keras.evaluation.counting import Progress
 from semppl_keras.evaluation.inputs import (
     UNKNOWN,
@@ -145,18 +149,73 @@ def spread_labels(
     if not 0 < alpha < 1:
         raise ValueError(f"`alpha` must lie in (0, 1). Received: alpha={alpha}.")
     check_integers(1, steps=steps)
-    known = labels != UNKNOWN
-    labelled = np.flatnonzero(known)
+    of_labelled = _of_labelled(labels, num_classes, label_weight)
+    shares = _shares_over(graph, labels, of_labelled, alpha, steps)
+    return _brought_to(class_prior, shares, labels, of_labelled)
+
+
+def spread_labels_alike(
+    graph: NeighbourGraph,
+    labels: np.ndarray,
+    num_classes: int,
+    *,
+    alpha: float = 0.95,
+    steps: int = 60,
+) -> np.ndarray:
+    """The same where nobody knows how frequent the classes are.
+
+    However many labels a class has, together they spread as much as those of any other,
+    and the result is balanced to the `believed_frequencies` of what comes of them: to
+    equal ones, where there is no more to it than chance.
+
+    Args, Returns, Raises: As for `spread_labels`.
+    """
+    weights = balanced_label_weights(labels)
+    shares = spread_labels(
+        graph, labels, num_classes, alpha=alpha, steps=steps, label_weight=weights
+    )
+    of_labelled = _of_labelled(labels, num_classes, weights)
+    prior = believed_frequencies(shares, labels)
+    return _brought_to(prior, shares.astype("float64"), labels, of_labelled)
+
+
+def _of_labelled(
+    labels: np.ndarray, num_classes: int, label_weight: np.ndarray | None
+) -> np.ndarray:
+    """`(n, C)`, what is spread of each row of a known class."""
+    labelled = np.flatnonzero(labels != UNKNOWN)
     of_labelled = np.eye(num_classes)[labels[labelled]]
-    if label_weight is not None:
-        weights = label_weight[labelled]
-        of_labelled = weights if weights.ndim == 2 else weights[:, None] * of_labelled
+    if label_weight is None:
+        return of_labelled
+    weights = label_weight[labelled]
+    return weights if weights.ndim == 2 else weights[:, None] * of_labelled
+
+
+def _shares_over(
+    graph: NeighbourGraph,
+    labels: np.ndarray,
+    of_labelled: np.ndarray,
+    alpha: float,
+    steps: int,
+) -> np.ndarray:
+    """`(N, C)`, what the labels become over a graph; zeros where none arrives."""
+    labelled, num_classes = np.flatnonzero(labels != UNKNOWN), of_labelled.shape[1]
     given = np.zeros((len(graph.rows), num_classes))
     given[np.searchsorted(graph.rows, labelled)] = of_labelled
     for start in range(0, num_classes, CLASSES_AT_ONCE):
         some = slice(start, start + CLASSES_AT_ONCE)
         given[:, some] = _spread(graph.weights, given[:, some].copy(), alpha, steps)
-    shares = graph.attached(_row_shares(given))
+    return graph.attached(_row_shares(given))
+
+
+def _brought_to(
+    class_prior: np.ndarray | None,
+    shares: np.ndarray,
+    labels: np.ndarray,
+    of_labelled: np.ndarray,
+) -> np.ndarray:
+    """The same as it is returned: balanced, and labelled rows as they are known."""
+    known, num_classes = labels != UNKNOWN, shares.shape[1]
     if class_prior is None:
         unreached = np.full(num_classes, 1 / num_classes)
     else:

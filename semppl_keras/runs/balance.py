@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from semppl_keras.evaluation.class_frequencies import balanced_label_weights
 from semppl_keras.evaluation.propagated_probe import (
     averaged_shares,
-    balanced_label_weights,
 )
 from semppl_keras.reports.shown import shown
 from semppl_keras.runs.embedded import Embedded

@@ -12,7 +12,7 @@ from semppl_keras.backbones.patch_network import fit_patch_network, usual_patche
 from semppl_keras.data import FewLabels
 from semppl_keras.evaluation.kernel_ridge import FLOOR, KernelProbe, KernelRidge
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
-from semppl_keras.evaluation.propagation import spread_labels
+from semppl_keras.evaluation.propagation import spread_labels_alike
 from semppl_keras.networks import ImageClassifier, ImageEmbedder, copy_model
 from semppl_keras.networks.kernel_head import kernel_head
 from semppl_keras.recipes.ending import Combination
@@ -178,14 +178,12 @@ class Combined:
         Args:
             labels: `(n,)` of the labelled images, -1 for those that are held out.
         """
-        known = labels[labels >= 0]
-        counts = np.bincount(known, minlength=self.of.num_classes)
-        shares = spread_labels(
+        labels_per_class = np.count_nonzero(labels >= 0) / self.of.num_classes
+        shares = spread_labels_alike(
             self._graph,
             self.of.of_learned(labels),
             self.of.num_classes,
-            alpha=self._how.alpha(counts.mean()),
-            class_prior=counts / counts.sum(),
+            alpha=self._how.alpha(labels_per_class),
         )
         return self._ridge.fit(shares[self._kept])
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from semppl_keras.evaluation.class_frequencies import balanced_label_weights
 from semppl_keras.evaluation.classifier_titles import TITLES, TRAINED, UNTRAINED
 from semppl_keras.evaluation.folds import REPEATS
 from semppl_keras.evaluation.label_errors import (
@@ -17,7 +18,6 @@ from semppl_keras.evaluation.label_errors import (
 )
 from semppl_keras.evaluation.propagated_probe import (
     averaged_shares,
-    balanced_label_weights,
     propagated_probe,
 )
 from semppl_keras.networks import ImageClassifier, ImageEmbedder

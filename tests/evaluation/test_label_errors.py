@@ -11,11 +11,11 @@ from semppl_keras.evaluation import (
     label_weights,
     per_class_accuracy,
 )
+from semppl_keras.evaluation.class_frequencies import balanced_label_weights
 from semppl_keras.evaluation.neighbour_graph import NeighbourGraph
 from semppl_keras.evaluation.probe import refitted
 from semppl_keras.evaluation.propagated_probe import (
     averaged_shares,
-    balanced_label_weights,
     propagated_probe,
 )
 from semppl_keras.evaluation.propagation import spread_labels
@@ -191,20 +191,6 @@ def test_wrong_labels_are_found_among_neighbours_and_doubted():
         shares = probe.predict_proba(features)
         confidences.append(shares[np.arange(120), truth].mean())
     assert confidences[1] > confidences[0] + 0.01
-
-
-def test_every_class_of_labels_counts_alike():
-    labels = np.array([0, 0, 0, 1, -1, 2, 2])
-    weights = balanced_label_weights(labels)
-    np.testing.assert_allclose(weights, [2 / 3, 2 / 3, 2 / 3, 2, 0, 1, 1])
-    shares = np.random.default_rng(0).dirichlet(np.ones(3), 7)
-    doubted = balanced_label_weights(labels, shares)
-    np.testing.assert_allclose(doubted.sum(axis=0), 2)
-    np.testing.assert_array_equal(doubted[4], 0)
-    ratios = doubted[0] / doubted[5]
-    np.testing.assert_allclose(ratios, shares[0] / shares[5])
-    equal = balanced_label_weights(np.array([1, 0, 0, 1]))
-    np.testing.assert_array_equal(equal, np.ones(4))
 
 
 @pytest.mark.parametrize("several", [False, True])

@@ -113,13 +113,13 @@ def test_semppl_counts_twice_with_one_label_a_class():
 
 def test_a_combination_walks_by_the_labels_that_it_is_given(monkeypatch):
     alphas = []
-    spread = combination.spread_labels
+    spread = combination.spread_labels_alike
 
     def watched(*args, alpha, **arguments):
         alphas.append(alpha)
         return spread(*args, alpha=alpha, **arguments)
 
-    monkeypatch.setattr(combination, "spread_labels", watched)
+    monkeypatch.setattr(combination, "spread_labels_alike", watched)
     of = _embedded(_few_labels())
     how = dataclasses.replace(COMBINATION, restart=0.02)
     combined = Combined([Part(None, None, 1.0, of)], how, None, seed=0)
