@@ -647,6 +647,28 @@ def test_a_stop_leaves_no_half_of_a_cache(tmp_path, images):
     assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".npy"]
 
 
+def test_two_that_write_one_cache_at_once(tmp_path, images):
+    """Neither takes what the other has half written for its own, or removes it."""
+    cache = tmp_path / "cache"
+    alone, noted = _cached(images, tmp_path / "alone", place="disk")
+    others = []
+
+    def meanwhile(done, total):
+        if done == 5:
+            others.append(_cached(images, cache, place="disk"))
+            # Of the same images in another size, in the same folder.
+            others.append(_cached(images, cache, size=4, place="disk"))
+
+    rows, decoded = _cached(images, cache, place="disk", progress=meanwhile)
+    np.testing.assert_array_equal(rows, alone)
+    np.testing.assert_array_equal(others[0][0], alone)
+    small, _ = _cached(images, None, size=4, place="memory")
+    np.testing.assert_array_equal(others[1][0], small)
+    assert decoded == others[0][1] == noted
+    kinds = sorted(path.suffix for path in cache.iterdir())
+    assert kinds == [".json", ".json", ".npy", ".npy"]
+
+
 def test_a_disk_without_room(tmp_path, images, monkeypatch):
     def refuse(*arguments):
         raise OSError(28, "No space left on device")
