@@ -6,7 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from semppl_keras.data import OwnDataset
-from semppl_keras.data.images.spreadsheets import content_of, inert, table_text
+from semppl_keras.data.images.spreadsheets import (
+    content_of,
+    delimiter_of,
+    inert,
+    table_text,
+)
 from semppl_keras.data.images.table_rows import rows_of
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
@@ -62,7 +67,8 @@ def write_suspects(checked: LabelCheck) -> None:
         for index in unjudged
     ]
     # File names need not be text; they are written as they are.
-    write_whole(checked.table, table_text([_COLUMNS, *lines]), errors="surrogateescape")
+    text = table_text([_COLUMNS, *lines], delimiter_of(checked.table))
+    write_whole(checked.table, text, errors="surrogateescape")
 
 
 def check_not_mended(

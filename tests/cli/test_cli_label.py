@@ -57,6 +57,18 @@ def _label(run, photos, out, *options):
     return main(["label", str(run), str(photos), "--out", str(out), *options])
 
 
+def test_a_table_is_read_as_its_ending_says(run, photos, tmp_path):
+    read = []
+    for ending in (".csv", ".tsv", ".TSV"):
+        out = tmp_path / f"labels{ending}"
+        assert _label(run, photos, out, "--classifier", "linear") == 0
+        (tmp_path / "labels.skipped.tsv").unlink()
+        rows = read_label_table(out)
+        read.append([(row.path, row.label) for row in rows])
+    assert read[0] == read[1] == read[2]
+    assert len(read[0]) == 30
+
+
 def _files(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()

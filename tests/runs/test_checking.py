@@ -173,8 +173,10 @@ def test_labels_that_no_table_can_mend_are_told(tmp_path, capsys):
         assert "--from" not in text
 
 
-def test_the_table_is_one_of_labels(run):
-    checked = runs.check(run.folder, classifier="pixels", verbose=0)
+@pytest.mark.parametrize("name", ["labels.csv", "labels.tsv"])
+def test_the_table_is_one_of_labels(run, tmp_path, name):
+    out = tmp_path / name
+    checked = runs.check(run.folder, classifier="pixels", out=out, verbose=0)
     listed = open_images(checked.table, "labelled")
     assert len(listed) == 19
     assert set(listed.labels_of(range(19))) == {"a", "b", "c", "=alone"}

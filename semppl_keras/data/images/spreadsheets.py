@@ -3,6 +3,8 @@
 import collections.abc
 import csv
 import io
+import os
+import pathlib
 from typing import Any
 
 # What a formula begins with, of full width, too, or what some programs pass over before
@@ -31,6 +33,18 @@ def table_text(
         writer.writerow(row)
         lines.append(line.getvalue().removesuffix("\r\n") + "\n")
     return "".join(lines)
+
+
+def delimiter_of(path: str | os.PathLike[str]) -> str:
+    """What stands between the cells of a table that is written, by its ending.
+
+    Args:
+        path: Of the table.
+
+    Returns:
+        str: a tab for one that ends in .tsv, otherwise a comma.
+    """
+    return "\t" if pathlib.Path(path).suffix.lower() == ".tsv" else ","
 
 
 def inert(text: str) -> str:
