@@ -71,5 +71,6 @@ def content_of(cell: str) -> str:
 
 def inert_path(path: str) -> str:
     """A relative path that is shown as it is, and leads to the same file for every
-    program: with "./" before what is evaluated."""
-    return f"./{path}" if path.startswith(tuple(EVALUATED)) else path
+    program: with "./" before what is evaluated, or a space that could be left out."""
+    told = path.startswith(tuple(EVALUATED)) or path != path.lstrip()
+    return f"./{path}" if told else path
