@@ -519,7 +519,12 @@ def test_errors_are_one_line_and_leave_nothing_behind(run, tmp_path, capsys):
     same_classes = ("--data", "npz:x.npz", "--same-classes")
     assert "with it" in told(run, *same_classes, "--labels-per-class", "1")
     assert "the run was trained on" in told(run, "--data", "digits", "--same-classes")
-    assert "at most" in told(run, "--labels-per-class", "999")
+    message = told(run, "--labels-per-class", "999")
+    assert "at least 999 training image(s)" in message
+    assert "at most" in message
+    # Nothing of the run is missing.
+    assert "--photos" not in message
+    assert "must be where it says" not in message
 
     for option in (("--data", "digits"), ("--same-classes",)):
         message = told(run, "--test", tmp_path, *option)
