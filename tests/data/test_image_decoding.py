@@ -299,6 +299,10 @@ def test_npz(tmp_path, channels):
     assert len(open_images(f"npz:{path}", "unlabelled")) == 5
     assert len(open_images(f"npz:{path}", "test")) == 4
 
+    names = np.array([b"cat", "K\u00e4fer".encode()])
+    np.savez(path, images=pixels, labels=[0, 1, 0, 1, 0], class_names=names)
+    images = open_images(f"npz:{path}", "labelled")
+    assert images.labels == ("cat", "K\u00e4fer", "cat", "K\u00e4fer", "cat")
     for dtype in ("U", "S"):
         np.savez(path, x_train=pixels, y_train=np.array(list("xyxyz"), dtype))
         assert open_images(f"npz:{path}", "labelled").labels == tuple("xyxyz")
@@ -320,6 +324,22 @@ def test_npz(tmp_path, channels):
                 "class_names": ["a", "b"],
             },
             "number the 2 class names.*Received: 2",
+        ),
+        *(
+            (
+                {
+                    "images": np.zeros((2, 4, 4), "uint8"),
+                    "labels": [0, 1],
+                    "class_names": names,
+                },
+                "`class_names` must be different texts, one for each class",
+            )
+            # Two classes would be one, or one of them none.
+            for names in (["a", "a"], ["a", " a "], ["", "b"], "ab", [["a", "b"]])
+        ),
+        (
+            {"images": np.zeros((2, 4, 4), "uint8"), "labels": [b"a", b"K\xe4se"]},
+            "'labels' in .* must be texts, or bytes in UTF-8.*xe4",
         ),
     ],
 )
