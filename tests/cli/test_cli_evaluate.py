@@ -454,6 +454,17 @@ def test_several_runs(run, evaluated, tmp_path, monkeypatch, capsys):
     assert not (folders[0] / "evaluation.json").exists()
 
 
+@pytest.mark.parametrize("name", ["evaluation.json", "confusion.png"])
+def test_what_is_no_evaluation_is_not_replaced(run, tmp_path, capsys, name):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / name).write_text('{"rows": 1}')
+    assert main(["evaluate", str(run), "--out", str(out)]) == 2
+    assert f"in which {name} is something else" in capsys.readouterr().err
+    assert (out / name).read_text() == '{"rows": 1}'
+    assert len(list(out.iterdir())) == 1
+
+
 def test_an_evaluation_prints_short_and_has_its_table(evaluated):
     folder, printed, entries = evaluated
     evaluation = Evaluation(folder, entries)
