@@ -5,6 +5,10 @@ import numpy as np
 from semppl_keras.data.image_arrays import UNKNOWN, as_labels, check_label_range
 
 
+class TooFewLabels(ValueError):
+    """A class has fewer known labels than were asked for."""
+
+
 def choose_labelled(
     y_train: np.ndarray,
     labels_per_class: int | str | None,
@@ -25,8 +29,8 @@ def choose_labelled(
         Sorted int64 indices, for a number `(labels_per_class * num_classes,)`.
 
     Raises:
-        ValueError: A class has fewer known labels than asked for, or the share is
-            none.
+        TooFewLabels: A class has fewer known labels than asked for.
+        ValueError: The number, or the share, is none.
 
     Example:
         >>> choose_labelled(np.array([0, 1, 0, 1, -1]), 2, num_classes=2)
@@ -55,7 +59,7 @@ def choose_labelled(
             advice = f"Ask for at most {counts.min()} label(s) per class."
         else:
             advice = "Number the classes 0, 1, 2, ... without gaps."
-        raise ValueError(
+        raise TooFewLabels(
             f"Every class must have at least {needed} training image(s) with a known "
             f"label. Received: {counts[short[0]]} for class {short[0]} "
             f"({len(short)} of {num_classes} classes have too few). {advice}"

@@ -316,18 +316,17 @@ def _file_of(name: str) -> str:
     return re.split(r"[/\\]", name)[-1]
 
 
-def mending(table: str, command: str) -> str:
+def mending(table: str, how: str, command: str) -> str:
     """What a person does about suspect labels.
 
     Args:
         table: What the file with all of them is called.
-        command: What goes on with it.
+        how: What is to be done, in a sentence.
+        command: What goes on with the table, or none.
     """
-    return (
-        f'<p class="soft">All of them are in {html.escape(table)}. Where a label is '
-        "wrong, change it there, in the column label; then make the classifiers "
-        f"anew:</p><pre class=next>{html.escape(command)}</pre>"
-    )
+    text = f'<p class="soft">All of them are in {html.escape(table)}. '
+    text += f"{html.escape(how)}</p>"
+    return text + (f"<pre class=next>{html.escape(command)}</pre>" if command else "")
 
 
 def views(multi_crop: Any, images: np.ndarray, seed: int) -> str:

@@ -10,10 +10,23 @@ from semppl_keras.data import OwnDataset
 from semppl_keras.reports.counted import counted
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.options.checks import AS_LABELLED
 from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.telling import tell
 
-_SETTINGS = ("labels_per_class", "minutes", "epochs")
+_SETTINGS = (
+    "labels_per_class",
+    "minutes",
+    "epochs",
+    "recipe",
+    "labelled_share",
+    "batch_size",
+    "learning_rate",
+    "strangers",
+    "balance",
+)
+# What makes no difference beside an option that was left out.
+_AS_LEFT_OUT = {"strangers": False, "balance": AS_LABELLED}
 # Where the images of a run are: the same ones may be called in two ways, as in the
 # tables of runs that go on.
 _PLACES = ("unlabelled", "labelled", "test")
@@ -76,7 +89,7 @@ def _is_own(finished: FinishedRun) -> bool:
 def _check_settings(first: FinishedRun, other: FinishedRun) -> None:
     """Compares what they are trained with, but for where the images are."""
     pairs: list[tuple[str, Any, Any]] = [
-        (name, first.settings.get(name), other.settings.get(name))
+        (name, _trained_with(first, name), _trained_with(other, name))
         for name in _SETTINGS
         # With minutes they were found by the clock.
         if name != "epochs" or first.settings.get("minutes") is None
@@ -91,6 +104,12 @@ def _check_settings(first: FinishedRun, other: FinishedRun) -> None:
     for name, mine, others in pairs:
         if mine != others:
             raise _differ(first, other, name, mine, others)
+
+
+def _trained_with(finished: FinishedRun, name: str) -> Any:
+    """A setting of a run; None where it was left out, or might as well have been."""
+    value = finished.settings.get(name)
+    return None if value == _AS_LEFT_OUT.get(name) else value
 
 
 def _without_places(finished: FinishedRun) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 
-from semppl_keras.data.images.spreadsheets import inert, table_text
 from semppl_keras.networks import ImageClassifier, linear_classifier
 from semppl_keras.reports import run_page
 from semppl_keras.reports.counted import counted
@@ -14,32 +13,29 @@ from semppl_keras.reports.shown import shown
 from semppl_keras.runs.classifier_files import keep_classifier
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
-from semppl_keras.runs.label_table import path_from
 from semppl_keras.runs.options.check import CheckOptions
 from semppl_keras.runs.results.label_check import LabelCheck
 from semppl_keras.runs.results.trained_classifier import TrainedClassifier
-from semppl_keras.runs.reviewing import command_to_go_on
 from semppl_keras.runs.run_models import CLASSIFIER, doubted_features
 from semppl_keras.runs.safety.lock import locked
 from semppl_keras.runs.safety.out_paths import check_can_write
-from semppl_keras.runs.suspects import Suspects, saw_labels, suspects_of
+from semppl_keras.runs.suspects import (
+    Suspects,
+    labelled_names,
+    saw_labels,
+    suspects_of,
+)
+from semppl_keras.runs.suspects_table import (
+    TABLE,
+    check_not_mended,
+    what_next,
+    write_suspects,
+)
 from semppl_keras.runs.telling import tell, told
 from semppl_keras.runs.whole_files import write_whole
 
-# In the run folder.
-TABLE = "suspects.csv"
 # What the classifier of --doubt is called in its note.
 _HOW = "doubting"
-
-_COLUMNS = (
-    "path",
-    "label",
-    "suggested",
-    "confidence",
-    "label_confidence",
-    "score",
-    "weight",
-)
 
 
 @told
@@ -65,7 +61,8 @@ def check(
         classifier: Whose features are looked at: its name, such as "frozen_linear", or
             a `classifier.keras`; None for the run's.
         out: The table to write, beside which the page is written; None for
-            `suspects.csv` in the run folder, which is replaced if it is there.
+            `suspects.csv` in the run folder, which is replaced if it is there, unless
+            labels in it were changed.
         show: How many suspects are printed and pictured.
         doubt: Share in (0, 1) of the labels that may be wrong: a classifier is fitted
             anew to these features for which the most suspect labels count less, and
@@ -110,6 +107,8 @@ def check_with(options: CheckOptions) -> LabelCheck:
             "out."
         )
     table, page = _table_and_page(options, finished)
+    if options.out is None:
+        check_not_mended(table, *_named_labels(finished))
     begun = time.monotonic()
     network, how = finished.classifier(options.classifier)
     tell(f"Checking the labels of {shown(finished.named)} ({shown(how)}) ...")
@@ -129,16 +128,16 @@ def check_with(options: CheckOptions) -> LabelCheck:
         table,
         page,
     )
-    _write_table(checked)
-    next_command = command_to_go_on(finished.named, table, train=False)
+    write_suspects(checked)
+    to_mend = what_next(finished, table)
     _write_page(
         checked,
         suspects,
         options.show,
         f"Suspect labels: {finished.named}",
-        next_command,
+        to_mend,
     )
-    _tell(checked, options.show, next_command)
+    _tell(checked, options.show, to_mend)
     if options.doubt is None:
         return checked
     kept = _doubting(finished, network, suspects, features, begun)
@@ -174,6 +173,13 @@ def _table_and_page(
     return table, page
 
 
+def _named_labels(finished: FinishedRun) -> tuple[list[str], list[str]]:
+    """Of each labelled image what it is called, and its class."""
+    data = finished.data
+    labels = [finished.class_names[label] for label in data.y_labelled]
+    return labelled_names(finished), labels
+
+
 def _features_of(
     finished: FinishedRun, chosen: str | os.PathLike[str] | None, how: str
 ) -> str:
@@ -191,52 +197,22 @@ def _other_features(finished: FinishedRun) -> str:
     return f"; --classifier {names[0]} looks at features that have not seen them"
 
 
-def _write_table(checked: LabelCheck) -> None:
-    found, names = checked.found, checked.class_names
-    rows = np.arange(len(found.labels))
-    unjudged = rows[~found.judged]
-    lines = [
-        [
-            path_from(checked.names[index], checked.table),
-            inert(names[found.labels[index]]),
-            inert(names[found.suggested[index]]),
-            f"{found.probabilities[index, found.suggested[index]]:.4f}",
-            f"{found.probabilities[index, found.labels[index]]:.4f}",
-            f"{found.scores[index]:.4f}",
-            f"{checked.weights[index]:.4f}",
-        ]
-        for index in found.order
-    ]
-    # Nothing is known of the only label of a class.
-    lines += [
-        [
-            path_from(checked.names[index], checked.table),
-            inert(names[found.labels[index]]),
-            *[""] * (len(_COLUMNS) - 3),
-            "1.0000",
-        ]
-        for index in unjudged
-    ]
-    # File names need not be text; they are written as they are.
-    write_whole(checked.table, table_text([_COLUMNS, *lines]), errors="surrogateescape")
-
-
 def _write_page(
     checked: LabelCheck,
     suspects: Suspects,
     count: int,
     title: str,
-    next_command: str,
+    to_mend: tuple[str, str],
 ) -> None:
     section = run_page.suspects(
         suspects.images, suspects.names, suspects.found, checked.class_names, count
     )
-    section += run_page.mending(checked.table.name, next_command)
+    section += run_page.mending(checked.table.name, *to_mend)
     text = run_page.run_page(title, [("", section)], "")
     write_whole(checked.page, text, errors="backslashreplace")
 
 
-def _tell(checked: LabelCheck, count: int, next_command: str) -> None:
+def _tell(checked: LabelCheck, count: int, to_mend: tuple[str, str]) -> None:
     tell(f"{checked.summary()}. The most suspect first:")
     for place, index in enumerate(checked.found.order[:count], start=1):
         tell(f"  {place:>4}  {shown(checked.line(index))}")
@@ -247,10 +223,7 @@ def _tell(checked: LabelCheck, count: int, next_command: str) -> None:
             "class cannot be hidden."
         )
     tell(f"All of them: {shown(checked.table)}. With pictures: {shown(checked.page)}")
-    tell(
-        "Where the column label is wrong, change it, and make the classifiers anew: "
-        f"{shown(next_command)}"
-    )
+    tell(" ".join(shown(text) for text in to_mend if text))
 
 
 def _doubting(

@@ -9,6 +9,7 @@ import keras
 
 from semppl_keras.evaluation import CORRUPTIONS, SEVERITIES
 from semppl_keras.networks import ImageClassifier
+from semppl_keras.own_output import is_own_picture
 from semppl_keras.reports.evaluation_table import (
     format_means,
     mean_over_runs,
@@ -20,11 +21,18 @@ from semppl_keras.runs.folder import versions
 from semppl_keras.runs.options.evaluate import EvaluateOptions
 from semppl_keras.runs.options.pack import ENDING
 from semppl_keras.runs.results.evaluation import Evaluation
+from semppl_keras.runs.safety.json_files import read_json
 from semppl_keras.runs.safety.out_paths import check_can_write
 from semppl_keras.runs.task_measures import measure
 from semppl_keras.runs.tasks import Task, check_images_fit, task_of_run
 from semppl_keras.runs.telling import tell, told
 from semppl_keras.runs.whole_files import write_json
+
+# What is written, and what it has in any version.
+_JSON = "evaluation.json"
+_ENTRIES = frozenset(("rows", "robustness", "run_settings"))
+_OF_SEVERAL = frozenset(("rows", "runs"))
+_PICTURES = ("confusion.png", "per_class.png", "reliability.png", "robustness.png")
 
 
 @told
@@ -130,6 +138,10 @@ def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
         for name in options.runs
     ]
     targets = _targets([finished.named for finished in runs], options.out)
+    for target in targets.values():
+        _check_own(target)
+    if len(runs) > 1 and options.out:
+        _check_own(pathlib.Path(options.out), _OF_SEVERAL)
     check_alike(runs, options)
     for finished in runs:
         finished.check_can_be_written(options.out)
@@ -191,7 +203,7 @@ def evaluate_with(options: EvaluateOptions) -> list[Evaluation]:
         tell(format_means(means, evaluations))
         if options.out:
             write_json(
-                pathlib.Path(options.out) / "evaluation.json",
+                pathlib.Path(options.out) / _JSON,
                 {"runs": evaluations, **means},
             )
     return evaluations
@@ -241,6 +253,29 @@ def _targets(
     return {folder: target / name for folder, name in zip(folders, names, strict=True)}
 
 
+def _check_own(folder: pathlib.Path, entries: frozenset[str] = _ENTRIES) -> None:
+    """Fails where something else than an earlier evaluation would be replaced.
+
+    Args:
+        folder: To write to.
+        entries: What its `evaluation.json` has at least.
+    """
+    path = folder / _JSON
+    if path.exists():
+        advice = "Remove it, or choose another --out."
+        others = [] if entries <= read_json(path, advice=advice).keys() else [path]
+    else:
+        pictures = [folder / name for name in _PICTURES]
+        others = [one for one in pictures if one.exists() and not is_own_picture(one)]
+    if others:
+        raise RunError(
+            "--out must be a folder where an evaluation replaces nothing but an "
+            f"earlier one. Received: {str(folder)!r}, in which "
+            f"{', '.join(one.name for one in others)} is something else. Choose "
+            "another --out."
+        )
+
+
 def _write(folder: pathlib.Path, evaluation: Evaluation) -> None:
     from semppl_keras.reports.evaluation_plots import write_plots
 
@@ -248,4 +283,4 @@ def _write(folder: pathlib.Path, evaluation: Evaluation) -> None:
     # One of an earlier evaluation would contradict the other files.
     (folder / "robustness.png").unlink(missing_ok=True)
     write_plots(folder, evaluation)
-    write_json(folder / "evaluation.json", evaluation)
+    write_json(folder / _JSON, evaluation)

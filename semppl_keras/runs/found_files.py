@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 
 from semppl_keras.data import Dataset, OwnDataset
@@ -172,7 +173,8 @@ class _Places:
         self._folder = folder
         self._by_name: dict[str, list[str]] = {}
         for path in _files_below(os.path.abspath(folder)):
-            self._by_name.setdefault(os.path.basename(path), []).append(path)
+            name = _composed(os.path.basename(path))
+            self._by_name.setdefault(name, []).append(path)
 
     def of(self, names: Iterable[str]) -> dict[str, str]:
         """By the path that a file had the one that it has now, of those there are.
@@ -198,12 +200,15 @@ class _Places:
 
     def _of(self, name: str) -> str | None:
         parts = parts_of(name)
-        if parts[-1] not in self._by_name:
+        if _composed(parts[-1]) not in self._by_name:
             # On another system it was divided otherwise.
             parts = parts_of(name.replace("\\", "/"))
-        alike: dict[int, list[str]] = {}
-        for path in self._by_name.get(parts[-1], ()):
-            alike.setdefault(_common(parts, parts_of(path)), []).append(path)
+        alike: dict[tuple[int, int], list[str]] = {}
+        for path in self._by_name.get(_composed(parts[-1]), ()):
+            others = parts_of(path)
+            # Before those that are spelled otherwise the very same.
+            common = _common(_all_composed(parts), _all_composed(others))
+            alike.setdefault((common, _common(parts, others)), []).append(path)
         if not alike:
             return None
         best = alike[max(alike)]
@@ -216,6 +221,15 @@ class _Places:
                 "the names that they had."
             )
         return best[0]
+
+
+def _composed(name: str) -> str:
+    """A name as it looks: some systems, and copies from there, spell letters apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _all_composed(parts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(map(_composed, parts))
 
 
 def _files_below(folder: str) -> Iterable[str]:

@@ -141,6 +141,13 @@ def going_on(options: TrainOptions, out: pathlib.Path) -> GoingOn:
             f"Note: of each class {labels_per_class} label(s) are used, where the run "
             f"in {named} has used {earlier['labels_per_class']}."
         )
+    seed = earlier["seed"] if options.seed is None else options.seed
+    if labels_per_class != OWN_LABELS_PER_CLASS and seed != earlier["seed"]:
+        note["same_labels"] = False
+        tell(
+            f"Note: --seed {seed} draws other images that count as labelled than the "
+            f"run in {named} has, whose seed is {earlier['seed']}."
+        )
     settings: dict[str, Any] = {
         "dataset": dataset.to_json(),
         "labels_per_class": labels_per_class,

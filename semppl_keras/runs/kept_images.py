@@ -24,6 +24,9 @@ from semppl_keras.runs.whole_files import whole_file
 
 IMAGES = "images.npz"
 
+# What the names of images begin with that a run keeps, and that are no paths.
+PREFIX = "kept:"
+
 LABELLED, UNLABELLED, TEST = "labelled", "unlabelled", "test"
 ROLES = (LABELLED, UNLABELLED, TEST)
 
@@ -206,7 +209,7 @@ def read_kept(folder: pathlib.Path, num_classes: int) -> KeptImages | None:
 
 def _called(part: KeptPart) -> list[str]:
     """Names that are no paths: by one like these there may be another image here."""
-    return [f"kept:{name}" for name in part.names]
+    return [f"{PREFIX}{name}" for name in part.names]
 
 
 _OF_PART = ("images", "labels", "names", "total")

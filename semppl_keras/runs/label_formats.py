@@ -6,7 +6,6 @@ import pathlib
 import shutil
 from collections.abc import Sequence
 
-from semppl_keras.data.defaults import LABEL_FORMATS
 from semppl_keras.data.images.source_names import kind_and_rest
 from semppl_keras.data.tables.fiftyone import FOLDER, LABELS, MANIFEST, uuids
 from semppl_keras.data.tables.formats import FORMATS
@@ -35,8 +34,15 @@ OUT = {
     "npz": "labels.npz",
     "parquet": "labels.parquet",
 }
-# What an ending says of a file; a .json may be of several programs.
+# What an ending says of a file; a .json may be of several programs, and of what has no
+# ending here nothing is said.
 _ENDINGS = {".npz": "npz", ".parquet": "parquet"}
+_READ_AS = {
+    ".csv": (_TABLE,),
+    ".tsv": (_TABLE,),
+    ".json": tuple(name for name, out in OUT.items() if out.endswith(".json")),
+    **{ending: (name,) for ending, name in _ENDINGS.items()},
+}
 
 
 def label_format(options: LabelOptions) -> str:
@@ -46,15 +52,21 @@ def label_format(options: LabelOptions) -> str:
         RunError: The ending leaves several, or the form cannot be written.
     """
     name = options.format
+    ending = pathlib.Path(options.out or "").suffix.lower()
     if name is None:
-        ending = pathlib.Path(options.out or "").suffix.lower()
         if ending == ".json":
-            json = [one for one in LABEL_FORMATS if OUT[one].endswith(ending)]
             raise RunError(
                 "--format must say which program a .json is for: "
-                f"{', '.join(json)}. Received: --out {options.out} alone. Add --format."
+                f"{', '.join(_READ_AS[ending])}. Received: --out {options.out} alone. "
+                "Add --format."
             )
         name = _ENDINGS.get(ending, _TABLE)
+    elif name != _FIFTYONE and name not in _READ_AS.get(ending, (name,)):
+        raise RunError(
+            f"--out must end as --format says, such as {OUT[name]}. Received: --out "
+            f"{options.out} with --format {name}, by which it would be read as "
+            "something else. Change one of the two."
+        )
     if options.copy_images and name != _FIFTYONE:
         raise RunError(
             f"--copy-images is for --format {_FIFTYONE}. Received: --format {name}. "

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from semppl_keras.data.images.spreadsheets import inert, inert_path, table_text
+from semppl_keras.data.images.spreadsheets import (
+    delimiter_of,
+    inert,
+    inert_path,
+    table_text,
+)
 from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.whole_files import write_whole
 
@@ -49,7 +54,8 @@ def write_table(
         if strange is not None:
             rows[-1].append(f"{strange[index]:.4f}")
     # File names need not be text; they are written as they are.
-    write_whole(path, table_text(rows), errors="surrogateescape")
+    text = table_text(rows, delimiter_of(path))
+    write_whole(path, text, errors="surrogateescape")
 
 
 def skipped_path(out: pathlib.Path) -> pathlib.Path:

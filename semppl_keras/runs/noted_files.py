@@ -1,5 +1,6 @@
 """Which files a run was trained with: tables in its folder, as they were then."""
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -11,6 +12,7 @@ from semppl_keras.data.images.source_names import kind_and_rest
 from semppl_keras.data.images.sources import open_images
 from semppl_keras.data.images.spreadsheets import inert, inert_path, table_text
 from semppl_keras.runs.folder import dataset_of
+from semppl_keras.runs.picture_places import root_of, short_name
 from semppl_keras.runs.whole_files import write_whole
 
 # Paths with the class of each, paths alone, and those to test on.
@@ -120,3 +122,25 @@ def noted_names(folder: pathlib.Path, dataset: OwnDataset) -> list[str] | None:
     return list(
         open_images(str(path.absolute()), "unlabelled", dataset.table_options).names
     )
+
+
+def noted_paths(folder: pathlib.Path, settings: Mapping[str, Any]) -> dict[str, str]:
+    """The labelled images that a run was trained with, by what it keeps them as.
+
+    Args:
+        folder: Of the run.
+        settings: What its `run.json` holds.
+
+    Returns:
+        By short name the path that was noted, without what is called alike: nothing is
+        guessed.
+
+    Raises:
+        ValueError: The table is none.
+    """
+    dataset = dataset_of(settings)
+    noted = noted_labels(folder, dataset) if isinstance(dataset, OwnDataset) else None
+    root = root_of(dataset)
+    called = [(short_name(name, root), name) for name, _ in noted or ()]
+    counts = collections.Counter(short for short, _ in called)
+    return {short: name for short, name in called if counts[short] == 1}

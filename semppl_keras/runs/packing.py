@@ -80,28 +80,19 @@ def pack_with(options: PackOptions) -> pathlib.Path:
 
 
 def _write(target: pathlib.Path, folder: pathlib.Path, names: list[str]) -> None:
-    partial = None
-    try:
-        with (
-            whole_file(target) as partial,
-            zipfile.ZipFile(partial, "w") as archive,
-        ):
-            for name in names:
-                entry = zipfile.ZipInfo(name, _DATE)
-                # The same file from every system.
-                entry.create_system, entry.external_attr = _UNIX, _PLAIN_FILE << 16
-                if name in TEXTS:
-                    entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.file_size = (folder / name).stat().st_size
-                with (
-                    (folder / name).open("rb") as source,
-                    archive.open(entry, "w") as file,
-                ):
-                    shutil.copyfileobj(source, file, 2**20)
-    except BaseException:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
-        raise
+    with whole_file(target) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for name in names:
+            entry = zipfile.ZipInfo(name, _DATE)
+            # The same file from every system.
+            entry.create_system, entry.external_attr = _UNIX, _PLAIN_FILE << 16
+            if name in TEXTS:
+                entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.file_size = (folder / name).stat().st_size
+            with (
+                (folder / name).open("rb") as source,
+                archive.open(entry, "w") as file,
+            ):
+                shutil.copyfileobj(source, file, 2**20)
 
 
 def _tell_left_out(folder: pathlib.Path, names: list[str]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from semppl_keras.checks import listed
 from semppl_keras.data import Dataset, FewLabels, OwnDataset
+from semppl_keras.data.choosing import TooFewLabels
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.recipes import Recipe
 from semppl_keras.runs.changed_labels import (
@@ -107,7 +108,7 @@ class RunData:
 
         Raises:
             MissingPictures: They are gone, or may not be read.
-            RunError: They are others.
+            RunError: They are others, or there are fewer labels.
         """
         dataset = self.followed()
         as_trained = labels_per_class == self.settings["labels_per_class"]
@@ -115,14 +116,20 @@ class RunData:
             # Which tells whether they are those of the training.
             _ = self.all
         with self._missing_told(*dataset.sources):
-            data = load_data(
-                dataset,
-                labels_per_class,
-                self.settings["seed"],
-                self._recipe(),
-                folder=self.folder,
-                value_range=value_range_of(self.settings),
-            )
+            try:
+                data = load_data(
+                    dataset,
+                    labels_per_class,
+                    self.settings["seed"],
+                    self._recipe(),
+                    folder=self.folder,
+                    value_range=value_range_of(self.settings),
+                )
+            except TooFewLabels as error:
+                if as_trained:
+                    raise
+                # Nothing is missing: more is asked for than there ever was.
+                raise RunError(str(error)) from error
         names = tuple(self.settings.get("class_names") or data.class_names)
         if names != data.class_names:
             raise RunError(

@@ -10,6 +10,7 @@ from semppl_keras.reports.counted import counted
 from semppl_keras.runs.results.labels import Labels
 from semppl_keras.runs.run_images import LabelledImages
 from semppl_keras.runs.telling import tell
+from semppl_keras.runs.whole_files import whole_file
 
 
 def sort_into(
@@ -61,11 +62,8 @@ def sort_into(
         through_link = os.path.realpath(path) != os.path.join(
             os.path.realpath(source), below
         )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Copied under another name first: what has its name is whole.
-        partial = target.with_name(f".{target.name[:200]}.partial")
-        shutil.copy2(path, partial)
-        os.replace(partial, target)
+        with whole_file(target) as partial:
+            shutil.copy2(path, partial)
         if move and through_link:
             linked += 1
         elif move and os.path.realpath(path) in needed:

@@ -24,6 +24,8 @@ from semppl_keras.networks import ImageClassifier, ImageEmbedder
 from semppl_keras.runs.embedded import Embedded, embedded
 from semppl_keras.runs.errors import RunError
 from semppl_keras.runs.finished import FinishedRun
+from semppl_keras.runs.kept_images import PREFIX
+from semppl_keras.runs.noted_files import noted_paths
 from semppl_keras.runs.prediction_progress import PredictionProgress
 from semppl_keras.runs.progress import Progress
 
@@ -114,7 +116,8 @@ def suspects_of(
         progress=Progress("Checking,"),
     )
     found = find_label_errors(shares, of.labels, judged)
-    return Suspects(_names(data), data.x_labelled, found, of, noise or USUAL_NOISE)
+    names = labelled_names(finished)
+    return Suspects(names, data.x_labelled, found, of, noise or USUAL_NOISE)
 
 
 def saw_labels(how: str) -> bool:
@@ -127,9 +130,19 @@ def saw_labels(how: str) -> bool:
     return how not in unaware.union(UNTRAINED.values())
 
 
-def _names(data: Any) -> list[str]:
+def labelled_names(finished: FinishedRun) -> list[str]:
+    """A text for each labelled image of a run: its path, also of one that is gone, as
+    the run has noted it, and its place where there is none.
+
+    Args:
+        finished: `FinishedRun`.
+    """
+    data = finished.data
     names = getattr(data, "train_names", ())
-    return [
-        names[index] if names else f"labelled image {place}"
-        for place, index in enumerate(data.labelled_indices)
-    ]
+    if not names:
+        return [f"labelled image {place}" for place in range(len(data.y_labelled))]
+    named = [names[index] for index in data.labelled_indices]
+    if not any(name.startswith(PREFIX) for name in named):
+        return named
+    noted = noted_paths(finished.folder, finished.settings)
+    return [noted.get(name.removeprefix(PREFIX), name) for name in named]

@@ -454,6 +454,17 @@ def test_several_runs(run, evaluated, tmp_path, monkeypatch, capsys):
     assert not (folders[0] / "evaluation.json").exists()
 
 
+@pytest.mark.parametrize("name", ["evaluation.json", "confusion.png"])
+def test_what_is_no_evaluation_is_not_replaced(run, tmp_path, capsys, name):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / name).write_text('{"rows": 1}')
+    assert main(["evaluate", str(run), "--out", str(out)]) == 2
+    assert f"in which {name} is something else" in capsys.readouterr().err
+    assert (out / name).read_text() == '{"rows": 1}'
+    assert len(list(out.iterdir())) == 1
+
+
 def test_an_evaluation_prints_short_and_has_its_table(evaluated):
     folder, printed, entries = evaluated
     evaluation = Evaluation(folder, entries)
@@ -519,7 +530,12 @@ def test_errors_are_one_line_and_leave_nothing_behind(run, tmp_path, capsys):
     same_classes = ("--data", "npz:x.npz", "--same-classes")
     assert "with it" in told(run, *same_classes, "--labels-per-class", "1")
     assert "the run was trained on" in told(run, "--data", "digits", "--same-classes")
-    assert "at most" in told(run, "--labels-per-class", "999")
+    message = told(run, "--labels-per-class", "999")
+    assert "at least 999 training image(s)" in message
+    assert "at most" in message
+    # Nothing of the run is missing.
+    assert "--photos" not in message
+    assert "must be where it says" not in message
 
     for option in (("--data", "digits"), ("--same-classes",)):
         message = told(run, "--test", tmp_path, *option)

@@ -57,6 +57,28 @@ def _label(run, photos, out, *options):
     return main(["label", str(run), str(photos), "--out", str(out), *options])
 
 
+def test_a_table_is_read_as_its_ending_says(run, photos, tmp_path):
+    read = []
+    for ending in (".csv", ".tsv", ".TSV"):
+        out = tmp_path / f"labels{ending}"
+        assert _label(run, photos, out, "--classifier", "linear") == 0
+        (tmp_path / "labels.skipped.tsv").unlink()
+        rows = read_label_table(out)
+        read.append([(row.path, row.label) for row in rows])
+    assert read[0] == read[1] == read[2]
+    assert len(read[0]) == 30
+
+
+def test_images_of_long_names_are_sorted(run, photos, tmp_path):
+    (tmp_path / "long").mkdir()
+    name = "\u5b57" * 83 + ".png"
+    shutil.copy(photos / "d\u00e9ep" / "01.png", tmp_path / "long" / name)
+    options = ("--classifier", "linear", "--move-into", str(tmp_path / "sorted"))
+    assert _label(run, tmp_path / "long", tmp_path / "labels.csv", *options) == 0
+    (copied,) = (path for path in (tmp_path / "sorted").rglob("*") if path.is_file())
+    assert copied.name == name
+
+
 def _files(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()

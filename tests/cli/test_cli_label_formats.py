@@ -88,6 +88,9 @@ def test_the_ending_says_the_form(run, photos, tmp_path, capsys):
     ("options", "message"),
     [
         (("--out", "labels.json"), "--format must say which.*label-studio, coco"),
+        (("--out", "a.json", "--format", "npz"), "--out must end as --format says"),
+        (("--out", "a.parquet", "--format", "csv"), "such as labels.csv. Received"),
+        (("--out", "a.CSV", "--format", "parquet"), "such as labels.parquet"),
         (("--format", "word"), "--format must be one of csv, label-studio"),
         (("--copy-images",), "--copy-images is for --format fiftyone"),
         (("--format", "coco"), "--format coco names image files"),

@@ -171,9 +171,10 @@ def test_npz_of_drawings_and_dark_images(write):
 
 def test_npz_with_unknown_labels_and_names(write):
     labels = np.where(np.arange(30) < 12, np.arange(30) % 3, -1)
-    path = write(y_train=labels, class_names=np.array(["cat", "dog", "owl"]))
-    data = load_npz(path, labels_per_class=None)
-    assert data.class_names == ("cat", "dog", "owl")
+    for dtype in ("U", "S"):
+        names = np.array(["cat", "dog", "owl"], dtype)
+        data = load_npz(write(y_train=labels, class_names=names), labels_per_class=None)
+        assert data.class_names == ("cat", "dog", "owl")
     np.testing.assert_array_equal(data.labelled_indices, np.arange(12))
     assert set(data.y_hidden) == {-1}
 

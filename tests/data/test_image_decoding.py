@@ -299,6 +299,10 @@ def test_npz(tmp_path, channels):
     assert len(open_images(f"npz:{path}", "unlabelled")) == 5
     assert len(open_images(f"npz:{path}", "test")) == 4
 
+    names = np.array([b"cat", "K\u00e4fer".encode()])
+    np.savez(path, images=pixels, labels=[0, 1, 0, 1, 0], class_names=names)
+    images = open_images(f"npz:{path}", "labelled")
+    assert images.labels == ("cat", "K\u00e4fer", "cat", "K\u00e4fer", "cat")
     for dtype in ("U", "S"):
         np.savez(path, x_train=pixels, y_train=np.array(list("xyxyz"), dtype))
         assert open_images(f"npz:{path}", "labelled").labels == tuple("xyxyz")
@@ -320,6 +324,22 @@ def test_npz(tmp_path, channels):
                 "class_names": ["a", "b"],
             },
             "number the 2 class names.*Received: 2",
+        ),
+        *(
+            (
+                {
+                    "images": np.zeros((2, 4, 4), "uint8"),
+                    "labels": [0, 1],
+                    "class_names": names,
+                },
+                "`class_names` must be different texts, one for each class",
+            )
+            # Two classes would be one, or one of them none.
+            for names in (["a", "a"], ["a", " a "], ["", "b"], "ab", [["a", "b"]])
+        ),
+        (
+            {"images": np.zeros((2, 4, 4), "uint8"), "labels": [b"a", b"K\xe4se"]},
+            "'labels' in .* must be texts, or bytes in UTF-8.*xe4",
         ),
     ],
 )
@@ -645,6 +665,28 @@ def test_a_stop_leaves_no_half_of_a_cache(tmp_path, images):
     (cache / "images_00.npy.partial").write_text("half")
     _cached(images, cache, place="disk")
     assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".npy"]
+
+
+def test_two_that_write_one_cache_at_once(tmp_path, images):
+    """Neither takes what the other has half written for its own, or removes it."""
+    cache = tmp_path / "cache"
+    alone, noted = _cached(images, tmp_path / "alone", place="disk")
+    others = []
+
+    def meanwhile(done, total):
+        if done == 5:
+            others.append(_cached(images, cache, place="disk"))
+            # Of the same images in another size, in the same folder.
+            others.append(_cached(images, cache, size=4, place="disk"))
+
+    rows, decoded = _cached(images, cache, place="disk", progress=meanwhile)
+    np.testing.assert_array_equal(rows, alone)
+    np.testing.assert_array_equal(others[0][0], alone)
+    small, _ = _cached(images, None, size=4, place="memory")
+    np.testing.assert_array_equal(others[1][0], small)
+    assert decoded == others[0][1] == noted
+    kinds = sorted(path.suffix for path in cache.iterdir())
+    assert kinds == [".json", ".json", ".npy", ".npy"]
 
 
 def test_a_disk_without_room(tmp_path, images, monkeypatch):

@@ -410,6 +410,26 @@ def test_features_for_viewers(guesses, tmp_path):
     np.testing.assert_allclose(table["confidence"], guesses.confidences, rtol=1e-6)
 
 
+def test_columns_are_of_one_kind_whatever_is_in_them(guesses, tmp_path):
+    """Files of several folders are one data set, though nobody has labelled in one."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    schemas = []
+    for name, rows in (("all", [0, 1, 2]), ("ungiven", [0]), ("none", [])):
+        some = dataclasses.replace(
+            guesses,
+            names=[guesses.names[row] for row in rows],
+            paths=[guesses.paths[row] for row in rows],
+            labels=[guesses.labels[row] for row in rows],
+            given=[guesses.given[row] for row in rows],
+            confidences=guesses.confidences[rows],
+            features=guesses.features[rows],
+        )
+        (tmp_path / name).mkdir()
+        file = _write("parquet", some, tmp_path / name)
+        schemas.append(parquet.read_table(file).schema)
+    assert schemas[0] == schemas[1] == schemas[2]
+
+
 def test_what_parquet_takes_is_named(guesses, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(ImportError, match="pip install pyarrow"):

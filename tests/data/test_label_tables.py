@@ -136,6 +136,9 @@ def test_without_labels(read):
         (b"a.png,cat\nb\0.png,dog\n", "Line 2 of .*zero byte"),
         (b"\x89PNG\r\n\x1a\n\0\0", "UTF-8"),
         (b"\xff\xfea", "UTF-8"),
+        ("x" * 200_000 + "\n", "Line 1 of .*cannot be divided: field larger"),
+        ("path,label\n" + "x" * 200_000 + ",a\n", "Line 2 of .*cannot be divided"),
+        ("sep=;\npath;label\na.png;cat\na.png;dog\n", "Line 4 of .*line 3, 'cat'"),
     ],
 )
 def test_tables_that_are_wrong(read, content, message):
@@ -459,6 +462,26 @@ def test_tables_are_read_as_they_were_written(read):
     assert [row[2] for row in read(tabs, "labels.tsv")] == names
     assert table_text([["a", "b"], ["c", ""]]) == "a,b\nc,\n"
     assert inert("\uff1d1+1") == "'\uff1d1+1"
+
+
+def test_a_space_before_a_name_is_written_as_its_own(read, tmp_path):
+    for name in (" a.png", "a.png"):
+        (tmp_path / name).touch()
+    paths = [inert_path(" a.png"), inert_path("a.png")]
+    text = table_text([["path", "label"], [paths[0], "cat"], [paths[1], "dog"]])
+    assert read(text) == [(2, " a.png", "cat"), (3, "a.png", "dog")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("told", ["sep=;", '"sep=;"', "\ufeffsep=;"])
+def test_what_divides_fields_may_be_told(read, told, end):
+    lines = [told, "path;label;size", "a.png;cat, big;1,5", "b.png;dog;2,0", ""]
+    assert read(end.join(lines).encode()) == [
+        (3, "a.png", "cat, big"),
+        (4, "b.png", "dog"),
+    ]
+    # It is no path then.
+    assert read("sep=1.png,cat\n") == [(1, "sep=1.png", "cat")]
 
 
 def test_labels_are_read_as_they_were_before_a_spreadsheet(read):

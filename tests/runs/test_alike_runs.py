@@ -74,6 +74,20 @@ def test_what_is_not_alike_is_told():
     with pytest.raises(RunError, match="epochs 2 in 'one' and 3 in 'two'"):
         _check(_run("one"), _run("two", epochs=3))
     _check(_run("one", minutes=2), _run("two", minutes=2, epochs=3))
+    for name, value in (
+        ("learning_rate", 0.1),
+        ("batch_size", 64),
+        ("recipe", "imagenet"),
+        ("labelled_share", 0.1),
+        ("strangers", True),
+        ("balance", "classes"),
+    ):
+        told = f"{name} None in 'one' and {value} in 'two'"
+        with pytest.raises(RunError, match=told):
+            _check(_run("one"), _run("two", **{name: value}))
+        alike = {name: value}
+        _check(_run("one", **alike), _run("two", **alike))
+    _check(_run("one"), _run("two", strangers=False, balance="labels"))
     resized = OwnDataset("/two/many.csv", "/two/few.csv", image_size=64)
     with pytest.raises(RunError, match="image_size None in 'one' and 64 in 'two'"):
         _check(_run("one"), _run("two", dataset=resized))

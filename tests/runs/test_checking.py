@@ -107,8 +107,76 @@ def test_suspects_are_listed_printed_and_pictured(run, tmp_path, capsys):
     np.testing.assert_allclose(checked.weights, label_weights(checked.found))
 
 
-def test_the_table_is_one_of_labels(run):
-    checked = runs.check(run.folder, classifier="pixels", verbose=0)
+def test_labels_that_were_mended_are_not_replaced(run, tmp_path):
+    folder = _copy(run, tmp_path)
+    table = runs.check(folder, classifier="pixels", verbose=0).table
+    written = table.read_text()
+    # As it was, it may be replaced, and by a spreadsheet saved as it is, too.
+    table.write_text(written.replace(",", ";"))
+    runs.check(folder, classifier="pixels", verbose=0)
+    assert table.read_text() == written
+    first, rest = written.split("\n", 1)
+    path, label, others = rest.split(",", 2)
+    for changed in (
+        "\n".join([first, f"{path},{'ab'[label == 'a']},{others}"]),
+        "path,species\nx.png,cat\n",
+        "",
+    ):
+        table.write_text(changed)
+        with pytest.raises(RunError, match="to be replaced.*Choose another|choose ano"):
+            runs.check(folder, classifier="pixels", verbose=0)
+        assert table.read_text() == changed
+        out = tmp_path / f"{len(changed)}.csv"
+        runs.check(folder, classifier="pixels", out=out, verbose=0)
+
+
+def test_labels_of_images_that_are_gone_go_on(run, tmp_path, capsys):
+    """The table names them as the run has noted them."""
+    folder = tmp_path / "job"
+    shutil.copytree(run.folder.parent, folder)
+    settings = (folder / "run" / "run.json").read_text()
+    for path in (folder / "run").glob("*.csv"):
+        path.write_text(path.read_text().replace(str(run.folder.parent), str(folder)))
+    settings = settings.replace(str(run.folder.parent), str(folder))
+    (folder / "run" / "run.json").write_text(settings)
+    shutil.rmtree(folder / "pictures")
+    shutil.rmtree(folder / "test")
+    table = runs.check(folder / "run", classifier="pixels", verbose=0).table
+    lines = table.read_text().split("\n")
+    place = next(n for n, line in enumerate(lines) if "pictures/4.png" in line)
+    path, label, others = lines[place].split(",", 2)
+    assert path == str(folder / "pictures" / "4.png")
+    lines[place] = ",".join([path, "ab"[label == "a"], others])
+    mended = tmp_path / "mended.csv"
+    mended.write_text("\n".join(lines))
+    capsys.readouterr()
+    runs.train(from_run=folder / "run", labelled=mended, epochs=0, out=tmp_path / "on")
+    assert "19 now: 0 added, 1 changed, 0 removed" in capsys.readouterr().out
+
+
+def test_labels_that_no_table_can_mend_are_told(tmp_path, capsys):
+    images, labels = toy_images(36, channels=3)
+    np.savez(tmp_path / "all.npz", images=images.astype("uint8"), labels=labels)
+    source = f"npz:{tmp_path / 'all.npz'}"
+    own = runs.train(
+        unlabelled=source,
+        labelled=source,
+        labels_per_class=4,
+        epochs=0,
+        out=tmp_path / "run",
+        verbose=0,
+    )
+    page = runs.check(own.folder, verbose=1).page.read_text()
+    told = capsys.readouterr().out
+    for text in (told, page):
+        assert f"come from {source}, and not from a table" in text
+        assert "--from" not in text
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.tsv"])
+def test_the_table_is_one_of_labels(run, tmp_path, name):
+    out = tmp_path / name
+    checked = runs.check(run.folder, classifier="pixels", out=out, verbose=0)
     listed = open_images(checked.table, "labelled")
     assert len(listed) == 19
     assert set(listed.labels_of(range(19))) == {"a", "b", "c", "=alone"}

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import unicodedata
 
 import pytest
 
@@ -55,6 +56,29 @@ def test_files_are_found_however_deep(run, tmp_path, capsys):
     assert found.before[f"{photos}/2.png"] == "/old/b/c/2.png"
     assert len(found.before) == 6
     assert found.dataset.test is None
+
+
+def test_names_are_found_whose_letters_are_spelled_apart(tmp_path):
+    """As macOS does, and copies from there; beside one another each is itself."""
+    composed, apart = (
+        unicodedata.normalize(form, "caf\u00e9.png") for form in ("NFC", "NFD")
+    )
+    own, run = OwnDataset("/old", "/old/few.csv"), tmp_path / "run"
+    run.mkdir()
+    labels = [(f"/old/a/{composed}", "x"), ("/old/b/1.png", "y")]
+    write_files(run / TABLES["labelled"], labels, own.tables)
+    write_files(run / TABLES["unlabelled"], [(f"/old/b/{apart}", None)], own.tables)
+    photos = _touch(tmp_path / "new", f"a/{apart}", "b/1.png", f"b/{composed}")
+    before = {
+        f"{photos}/a/{apart}": f"/old/a/{composed}",
+        f"{photos}/b/1.png": "/old/b/1.png",
+        f"{photos}/b/{composed}": f"/old/b/{apart}",
+    }
+    assert _found(run, photos).before == before
+    _touch(tmp_path / "new", f"b/{apart}")
+    del before[f"{photos}/b/{composed}"]
+    before[f"{photos}/b/{apart}"] = f"/old/b/{apart}"
+    assert _found(run, photos).before == before
 
 
 def _paths(run):

@@ -234,6 +234,22 @@ def test_nothing_has_changed_since(job, trained_on, capsys):
         )
 
 
+def test_another_seed_draws_other_labels(job, one, tmp_path, capsys):
+    """Of as many labels of a class, which a classifier of before does not know."""
+    run = shutil.copytree(one, tmp_path / "one")
+    settings = _settings(run)
+    (run / "run.json").write_text(json.dumps({**settings, "labels_per_class": 2}))
+    options = {"from_run": str(run), "labels_per_class": 2, "trust": True}
+    for number, seed in enumerate((None, settings["seed"], settings["seed"] + 1)):
+        begun = _begun(tmp_path / f"{number}", **options, seed=seed)
+        told = "draws other images that count as labelled" in capsys.readouterr().out
+        assert begun.settings["from"]["same_labels"] is not told
+        assert told is (number == 2)
+    # Where all labels count nothing is drawn.
+    begun = _begun(tmp_path / "all", from_run=str(one), seed=settings["seed"] + 1)
+    assert begun.settings["from"]["same_labels"] is True
+
+
 def test_where_every_image_has_a_label_classifiers_are_fitted(job, one, more, tmp_path):
     """To train there would have to be others. Its own images serve where the files are
     not there."""

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="FILE",
         help="the table, beside which the page is written (default: RUN/suspects.csv, "
-        "replaced if it is there)",
+        "replaced if it is there and no label in it was changed)",
     )
     doubt = parser.add_argument_group("a classifier that doubts")
     doubt.add_argument(

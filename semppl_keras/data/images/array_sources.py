@@ -8,7 +8,7 @@ import numpy as np
 
 from semppl_keras.data.image_arrays import UNKNOWN, as_images, as_labels
 from semppl_keras.data.images.image_list import ImageList, file_state
-from semppl_keras.data.images.npz_archives import open_npz
+from semppl_keras.data.images.npz_archives import as_texts, open_npz
 
 _KEYS = {
     "unlabelled": (("images",), ("x_train",), ("x",)),
@@ -33,9 +33,8 @@ def npz_images(text: str, role: str) -> ImageList:
     images = as_images(first, f"images of {path.name}")
     labels = others[0] if others else None
     if labels is not None:
-        if labels.dtype.kind == "S":
-            labels = labels.astype("U")
-        elif labels.dtype.kind != "U":
+        labels = as_texts(labels, "labels", path)
+        if labels.dtype.kind != "U":
             labels = _whole(labels, f"labels of {path.name}")
         if labels.shape != images.shape[:1]:
             raise ValueError(

@@ -27,6 +27,7 @@ from semppl_keras.data.images.decoding import (
 from semppl_keras.data.images.formats import readable_formats
 from semppl_keras.data.images.image_list import ImageList
 from semppl_keras.data.images.memory import MEMORY_SHARE, free_memory
+from semppl_keras.data.images.partial_files import remove_left_behind, written_whole
 from semppl_keras.data.images.progress import Counts
 from semppl_keras.data.images.streaming import streamed
 from semppl_keras.data.images.value_ranges import ValueRanges
@@ -143,7 +144,8 @@ def holds_any(folder: str | os.PathLike[str]) -> bool:
 class _Paths:
     """The files of a cache: the rows, and what they hold.
 
-    Each is written under another name first, the rows last: where they are, all is.
+    Each is written under a name of its own first, the rows last: where they are, all
+    is.
     """
 
     def __init__(
@@ -185,31 +187,18 @@ class _Paths:
         self, shape: tuple[int, ...], images: ImageList, options: dict[str, Any]
     ) -> tuple[np.ndarray, DecodedRows]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        # What a process that was killed has left behind.
-        for path in self._folder.glob(f"{_PREFIX}*.partial"):
-            path.unlink(missing_ok=True)
-        rows_partial = _partial(self._rows)
-        try:
-            with rows_partial.open("w+b") as file:
-                rows = _mapped(file, shape, self._folder, header=True)
+        remove_left_behind(self._folder, f"{_PREFIX}*")
+        # Another process may be decoding the same images to the same place.
+        with written_whole(self._rows) as file:
+            rows = _mapped(file, shape, self._folder, header=True)
             decoded = decode_into(rows, images, **options)
             rows.flush()
             # Some systems rename no file that is mapped.
             del rows
-            _partial(self._notes).write_text(
-                json.dumps(decoded._asdict()), encoding="utf-8"
-            )
-            os.replace(_partial(self._notes), self._notes)
-            os.replace(rows_partial, self._rows)
-        except BaseException:
-            rows_partial.unlink(missing_ok=True)
-            raise
+            with written_whole(self._notes) as notes:
+                notes.write(json.dumps(decoded._asdict()).encode())
         rows = np.load(self._rows, mmap_mode="r", allow_pickle=False)
         return rows[: len(decoded.kept)], decoded
-
-
-def _partial(path: pathlib.Path) -> pathlib.Path:
-    return path.with_name(path.name + ".partial")
 
 
 def _fingerprint(

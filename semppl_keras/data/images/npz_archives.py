@@ -11,6 +11,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from semppl_keras.checks import listed
+from semppl_keras.data.images.table_options import plain_label
+
 # Images of one colour become a thousand times smaller, those of something rarely more
 # than ten times. What most machines have room for may be as small as it likes.
 _MOST_COMPRESSION = 100
@@ -37,7 +40,8 @@ def open_npz(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no `.npz` file, or lacks the arrays.
+        ValueError: if it is no `.npz` file, lacks the arrays, or has names of classes
+            that are not different texts.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -84,7 +88,45 @@ def _read_npz(
     names = (*keys, *(("class_names",) if "class_names" in archive else ()))
     arrays = {name: _array(archive, name, path) for name in names}
     class_names = arrays.pop("class_names", None)
+    if class_names is not None:
+        class_names = _checked_names(class_names, path)
     return arrays, class_names
+
+
+def _checked_names(names: np.ndarray, path: pathlib.Path) -> np.ndarray:
+    """Names of classes, `(C,)`, none of them bytes."""
+    names = as_texts(names, "class_names", path)
+    listed_names = [str(name) for name in names.ravel()]
+    plain = {plain_label(name) for name in listed_names}
+    if names.ndim != 1 or len(plain) < len(listed_names) or "" in plain:
+        raise ValueError(
+            "`class_names` must be different texts, one for each class. Received: "
+            f"{listed(listed_names)} of the shape {names.shape} in {str(path)!r}. "
+            "Spaces around them make no difference."
+        )
+    return names
+
+
+def as_texts(array: np.ndarray, name: str, path: pathlib.Path) -> np.ndarray:
+    """An array without bytes: such texts are taken for UTF-8.
+
+    Args:
+        array: of an archive.
+        name: str, what it is called there.
+        path: path of the archive.
+
+    Raises:
+        ValueError: if they are something else.
+    """
+    if array.dtype.kind != "S":
+        return array
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{name!r} in {str(path)!r} must be texts, or bytes in UTF-8. Received: "
+            f"{error.object[:40]!r}. Write them as texts."
+        ) from error
 
 
 def _array(archive: Any, name: str, path: pathlib.Path) -> np.ndarray:

@@ -3,6 +3,8 @@
 import collections.abc
 import csv
 import io
+import os
+import pathlib
 from typing import Any
 
 # What a formula begins with, of full width, too, or what some programs pass over before
@@ -33,6 +35,18 @@ def table_text(
     return "".join(lines)
 
 
+def delimiter_of(path: str | os.PathLike[str]) -> str:
+    """What stands between the cells of a table that is written, by its ending.
+
+    Args:
+        path: Of the table.
+
+    Returns:
+        str: a tab for one that ends in .tsv, otherwise a comma.
+    """
+    return "\t" if pathlib.Path(path).suffix.lower() == ".tsv" else ","
+
+
 def inert(text: str) -> str:
     """A cell that is shown as it is: with an apostrophe before what is evaluated.
 
@@ -57,5 +71,6 @@ def content_of(cell: str) -> str:
 
 def inert_path(path: str) -> str:
     """A relative path that is shown as it is, and leads to the same file for every
-    program: with "./" before what is evaluated."""
-    return f"./{path}" if path.startswith(tuple(EVALUATED)) else path
+    program: with "./" before what is evaluated, or a space that could be left out."""
+    told = path.startswith(tuple(EVALUATED)) or path != path.lstrip()
+    return f"./{path}" if told else path

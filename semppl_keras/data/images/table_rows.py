@@ -7,13 +7,19 @@ import io
 import pathlib
 import re
 
+# What spreadsheets write, and read, before the first row: what divides fields.
+_TOLD = re.compile(r'"?sep=([,;|\t])"?(?=[\r\n])')
+
 
 def rows_of(path: pathlib.Path) -> collections.abc.Iterator[tuple[int, list[str]]]:
     """(line, fields with their spaces) of every line that is not empty."""
     text = _text(path)
-    delimiter = _delimiter(path, text)
+    told = _TOLD.match(text)
+    # The lines that follow keep their numbers.
+    text = text if told is None else text[told.end() :]
+    delimiter = _delimiter(path, text) if told is None else told[1]
     # Spaces before a quote have to go for it to be one; others may be of a file's name.
-    before_quotes = re.search(f'(^|{delimiter}) +"', text, re.MULTILINE) is not None
+    before_quotes = re.search(rf'(^|{re.escape(delimiter)}) +"', text, re.M) is not None
     # A row may go over several lines: each is named by the one where it begins.
     reader = csv.reader(
         io.StringIO(text, newline=""),
@@ -70,8 +76,12 @@ def _delimiter(path: pathlib.Path, text: str) -> str:
     counts = {}
     for delimiter in (",", ";", "\t"):
         # Those within quotes divide nothing.
-        row = next(csv.reader([first], delimiter=delimiter, skipinitialspace=True), [])
-        counts[delimiter] = len(row)
+        reader = csv.reader([first], delimiter=delimiter, skipinitialspace=True)
+        try:
+            counts[delimiter] = len(next(reader, []))
+        except csv.Error:
+            # It will be told where the rows are read.
+            counts[delimiter] = 0
     return max(counts, key=lambda delimiter: counts[delimiter])
 
 

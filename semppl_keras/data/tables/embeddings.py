@@ -57,12 +57,17 @@ def parquet_files(
     embeddings = pyarrow.FixedSizeListArray.from_arrays(
         pyarrow.array(features.ravel()), features.shape[1]
     )
+    # Said, and not guessed: a column without any text would be of another kind, and the
+    # file could not be joined with others.
+    given = [label or None for label in guesses.given]
+    texts = {"path": guesses.paths, "label": guesses.labels, "given_label": given}
+    columns = {name: pyarrow.array(own, "string") for name, own in texts.items()}
     rows = pyarrow.table(
         {
-            "path": guesses.paths,
-            "label": guesses.labels,
+            "path": columns["path"],
+            "label": columns["label"],
             "confidence": np.asarray(guesses.confidences, "float32"),
-            "given_label": [label or None for label in guesses.given],
+            "given_label": columns["given_label"],
             "embedding": embeddings,
         }
     )
