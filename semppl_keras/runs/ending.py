@@ -194,7 +194,7 @@ def _train(
         assert isinstance(ending, ConsistencyEnding)
         wanted = wanted_shares(job.settings, of, data.class_names)
         if wanted is not None:
-            # A student's shares are balanced to how frequent classes are among labels.
+            # A student learns from shares that are balanced already.
             prior = prior_to_adjust_by(wanted, data.y_labelled)
             training = {**training, "class_prior": prior}
         trainer, how = train_consistently(ending.method, model, data, **training)
