@@ -7,6 +7,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from sketches import sketched_pictures
 
 from semppl_keras import recipes
 from semppl_keras.backbones import SmallResNet
@@ -40,8 +41,12 @@ def tiny_recipe(image_size=None, backbone=None, epochs=None, name="own_images"):
 
 
 @contextlib.contextmanager
-def tiny_runs():
-    """A context in which `semppl train` has such recipes and compiles little."""
+def tiny_runs(*, pictures=False):
+    """A context in which `semppl train` has such recipes and compiles little.
+
+    Args:
+        pictures: whether they are drawn, and not sketched.
+    """
     make_model = recipes.Recipe.make_model
 
     def make_uncompiled_model(*arguments, **keywords):
@@ -59,7 +64,8 @@ def tiny_runs():
             steps=2,
         )
 
-    with pytest.MonkeyPatch.context() as patch:
+    drawing = contextlib.nullcontext() if pictures else sketched_pictures()
+    with drawing, pytest.MonkeyPatch.context() as patch:
         for module in (recipes, choice):
             patch.setattr(
                 module, "get", lambda name, epochs=None: tiny_recipe(None, None, epochs)
