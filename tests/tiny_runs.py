@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib
 import json
 
 import keras
@@ -75,10 +76,22 @@ def tiny_runs(*, pictures=False):
         # A further training, which tests/runs/test_ending.py is for.
         patch.setattr(run_ending, "ending_of", lambda labels, size, *, pretrained: None)
         patch.setattr(run_metrics, "supervised_accuracy", train_network_for_a_moment)
-        # Each classifier would be fitted three times as often.
-        patch.setattr(candidates, "REPEATS", 1)
+        make_measuring_quick(patch)
         patch.setattr(safe_training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
         yield
+
+
+def make_measuring_quick(patch):
+    """Has each classifier of a run fitted as few times as possible.
+
+    Args:
+        patch: `pytest.MonkeyPatch`.
+    """
+    patch.setattr(candidates, "REPEATS", 1)
+    # Two penalties of seven, of which those that are left out take longest;
+    # tests/evaluation is for how one is chosen.
+    module = importlib.import_module("semppl_keras.evaluation.linear_probe")
+    patch.setattr(module, "CANDIDATES", [0.01, 1.0])
 
 
 def exit_status(arguments):

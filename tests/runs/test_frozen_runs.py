@@ -11,6 +11,7 @@ from PIL import Image
 from short_run import make_training_quick
 from sketches import sketched_pictures
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_runs import make_measuring_quick
 from toys import toy_backbone, toy_images
 
 from semppl_keras import runs
@@ -20,7 +21,6 @@ from semppl_keras.reports.run_table import format_run
 from semppl_keras.runs import (
     RunError,
     budget,
-    candidates,
     finetuning,
     training_stages,
     tuned,
@@ -41,7 +41,7 @@ def short():
     """Trainings of a classifier of a few steps, each fitted once."""
     with sketched_pictures(), pytest.MonkeyPatch.context() as patch:
         make_training_quick(patch)
-        patch.setattr(candidates, "REPEATS", 1)
+        make_measuring_quick(patch)
         yield
 
 
