@@ -8,6 +8,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from sketches import sketched_pictures
 
 import semppl_keras
 from semppl_keras import recipes
@@ -35,7 +36,7 @@ def short_run(folder, *options, num_small=0):
         num_small: small views beside the large one.
     """
     with short_recipes(num_small):
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), sketched_pictures():
             assert main(["train", "--epochs", "1", "--out", str(folder), *options]) == 0
         yield folder
 

@@ -2,11 +2,13 @@
 
 import contextlib
 import dataclasses
+import importlib
 import json
 
 import keras
 import numpy as np
 import pytest
+from sketches import sketched_pictures
 
 from semppl_keras import recipes
 from semppl_keras.backbones import SmallResNet
@@ -40,8 +42,12 @@ def tiny_recipe(image_size=None, backbone=None, epochs=None, name="own_images"):
 
 
 @contextlib.contextmanager
-def tiny_runs():
-    """A context in which `semppl train` has such recipes and compiles little."""
+def tiny_runs(*, pictures=False):
+    """A context in which `semppl train` has such recipes and compiles little.
+
+    Args:
+        pictures: whether they are drawn, and not sketched.
+    """
     make_model = recipes.Recipe.make_model
 
     def make_uncompiled_model(*arguments, **keywords):
@@ -59,7 +65,8 @@ def tiny_runs():
             steps=2,
         )
 
-    with pytest.MonkeyPatch.context() as patch:
+    drawing = contextlib.nullcontext() if pictures else sketched_pictures()
+    with drawing, pytest.MonkeyPatch.context() as patch:
         for module in (recipes, choice):
             patch.setattr(
                 module, "get", lambda name, epochs=None: tiny_recipe(None, None, epochs)
@@ -69,10 +76,22 @@ def tiny_runs():
         # A further training, which tests/runs/test_ending.py is for.
         patch.setattr(run_ending, "ending_of", lambda labels, size, *, pretrained: None)
         patch.setattr(run_metrics, "supervised_accuracy", train_network_for_a_moment)
-        # Each classifier would be fitted three times as often.
-        patch.setattr(candidates, "REPEATS", 1)
+        make_measuring_quick(patch)
         patch.setattr(safe_training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
         yield
+
+
+def make_measuring_quick(patch):
+    """Has each classifier of a run fitted as few times as possible.
+
+    Args:
+        patch: `pytest.MonkeyPatch`.
+    """
+    patch.setattr(candidates, "REPEATS", 1)
+    # Two penalties of seven, of which those that are left out take longest;
+    # tests/evaluation is for how one is chosen.
+    module = importlib.import_module("semppl_keras.evaluation.linear_probe")
+    patch.setattr(module, "CANDIDATES", [0.01, 1.0])
 
 
 def exit_status(arguments):

@@ -8,7 +8,7 @@ import numpy as np
 from semppl_keras.evaluation.inputs import as_features, check_two_classes, known_rows
 
 # Inverse strengths of the L2 penalty, the strongest penalty first.
-_CANDIDATES = np.logspace(-4, 2, 7)
+CANDIDATES = np.logspace(-4, 2, 7)
 _MAX_FOLDS = 5
 
 
@@ -93,7 +93,7 @@ def linear_probe(
             return probe.fit(features, labels)
         search = GridSearchCV(
             probe,
-            {"logisticregression__C": _CANDIDATES},
+            {"logisticregression__C": CANDIDATES},
             scoring="neg_log_loss",
             cv=StratifiedKFold(
                 n_splits=min(_MAX_FOLDS, int(counts.min())),

@@ -191,17 +191,23 @@ def vars_of(holder, values):
     return holder
 
 
+@pytest.fixture(scope="module")
+def narrow_network(deepmind):
+    return load_deepmind(deepmind)
+
+
 @pytest.mark.any_backend
 @pytest.mark.parametrize("form", sorted(FORMS))
-def test_every_form_of_the_pickle_gives_the_same_network(form, deepmind, tmp_path):
-    expected = load_deepmind(deepmind)
+def test_every_form_of_the_pickle_gives_the_same_network(
+    form, narrow_network, tmp_path
+):
     state = golden_files.experiment_state(DEEPMIND)
     path = tmp_path / "file.pkl"
     path.write_bytes(pickled({"experiment_state": FORMS[form](state)}, protocol=2))
     checkpoint = load_deepmind(path)
     for part in ("backbone", "projector", "predictor"):
         weights = getattr(checkpoint, part).get_weights()
-        others = getattr(expected, part).get_weights()
+        others = getattr(narrow_network, part).get_weights()
         for weight, other in zip(weights, others, strict=True):
             np.testing.assert_array_equal(weight, other)
 

@@ -28,7 +28,7 @@ _FILES = ("metrics.json", "model.keras", "history.json", "report.png", "run.json
 @pytest.fixture(scope="module")
 def new(tmp_path_factory):
     """Options for a run of which an epoch takes a moment."""
-    with tiny_runs():
+    with tiny_runs(pictures=True):
         yield write_archive(tmp_path_factory.mktemp("data") / "tiny.npz")
 
 

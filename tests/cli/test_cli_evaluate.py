@@ -204,6 +204,7 @@ def test_other_labels_than_those_of_the_run(run, tmp_path, monkeypatch):
     assert {image.tobytes() for image in share.x_labelled} <= images
 
 
+@pytest.mark.usefixtures("sketched")
 def test_transfer_to_another_data_set(run, tmp_path, capsys):
     data = _archive(tmp_path / "greys.npz", *_greys(classes=3))
     options = ["--data", data, "--labels-per-class", "2", "--out", str(tmp_path)]
@@ -222,6 +223,7 @@ def test_transfer_to_another_data_set(run, tmp_path, capsys):
     assert "features learned on digits" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("sketched")
 def test_a_test_out_of_distribution(run, evaluated, tmp_path, capsys):
     digits = semppl_keras.data.load("digits", None, 0)
     images, labels = digits.x_test, digits.y_test
@@ -238,6 +240,7 @@ def test_a_test_out_of_distribution(run, evaluated, tmp_path, capsys):
     assert "with 10 labels per class of digits" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("sketched")
 def test_image_files_out_of_distribution(run, evaluated, tmp_path):
     from PIL import Image
 
@@ -258,6 +261,7 @@ def test_image_files_out_of_distribution(run, evaluated, tmp_path):
     np.testing.assert_allclose(others[:7], own, atol=0.1)
 
 
+@pytest.mark.usefixtures("sketched")
 def test_own_images_to_test_a_run_on_a_data_set(run, evaluated, tmp_path, capsys):
     from PIL import Image
 
@@ -293,6 +297,7 @@ def test_own_images_to_test_a_run_on_a_data_set(run, evaluated, tmp_path, capsys
 
 
 @slow_on_jax
+@pytest.mark.usefixtures("sketched")
 def test_own_images_to_test_a_run_on_own_images(tmp_path, quick, capsys):
     photos = tmp_path / "photos"
     options = write_own_images(photos)
@@ -370,6 +375,7 @@ def test_nothing_is_chosen_on_test_labels(run, quick):
         )
 
 
+@pytest.mark.usefixtures("sketched")
 def test_fine_tuning_from_another_layer(run, quick, tmp_path, monkeypatch, capsys):
     received = []
     tune = classifier_training.FineTuner
@@ -405,6 +411,7 @@ def test_images_of_another_size_out_of_distribution(run, tmp_path, monkeypatch):
     assert np.corrcoef(resized.ravel(), images[20:].ravel())[0, 1] > 0.95
 
 
+@pytest.mark.usefixtures("sketched")
 def test_no_corruption_error_where_the_baseline_is_always_right(run, tmp_path):
     data = _archive(tmp_path / "greys.npz", *_greys(classes=2))
     options = ["--data", data, "--robustness", "--severities", "1"]
@@ -415,6 +422,7 @@ def test_no_corruption_error_where_the_baseline_is_always_right(run, tmp_path):
     assert set(robustness["mean_corruption_error"].values()) == {None}
 
 
+@pytest.mark.usefixtures("sketched")
 def test_several_runs(run, evaluated, tmp_path, monkeypatch, capsys):
     folders = [_copy(run, tmp_path / f"seed_{seed}", seed=seed) for seed in (0, 1)]
     out = tmp_path / "mean"

@@ -65,7 +65,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def small():
-    with tiny_runs():
+    with tiny_runs(pictures=True):
         yield
 
 

@@ -96,6 +96,7 @@ def test_a_fine_tuner_answers_as_before_and_trains_on(expected):
 
 
 @pytest.mark.any_backend
+@pytest.mark.usefixtures("sketched")
 def test_a_run_is_evaluated(run, expected):
     finished = FinishedRun(run)
     images = finished.data.x_test[:40]

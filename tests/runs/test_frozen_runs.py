@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from short_run import make_training_quick
+from sketches import sketched_pictures
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_runs import make_measuring_quick
 from toys import toy_backbone, toy_images
 
 from semppl_keras import runs
@@ -19,7 +21,6 @@ from semppl_keras.reports.run_table import format_run
 from semppl_keras.runs import (
     RunError,
     budget,
-    candidates,
     finetuning,
     training_stages,
     tuned,
@@ -38,9 +39,9 @@ FROZEN = ["frozen_propagation", "frozen_linear", "pixels"]
 @pytest.fixture(scope="module", autouse=True)
 def short():
     """Trainings of a classifier of a few steps, each fitted once."""
-    with pytest.MonkeyPatch.context() as patch:
+    with sketched_pictures(), pytest.MonkeyPatch.context() as patch:
         make_training_quick(patch)
-        patch.setattr(candidates, "REPEATS", 1)
+        make_measuring_quick(patch)
         yield
 
 
@@ -304,7 +305,7 @@ def test_features_that_take_too_long_are_not_kept(job, tmp_path, monkeypatch, ca
 @pytest.mark.any_backend
 @pytest.mark.parametrize("for_tuning", [9.0, 999.0])
 def test_too_few_minutes_end_in_a_run_without_semppl(
-    for_tuning, job, trained, tmp_path, monkeypatch, capsys
+    for_tuning, job, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(budget, "measured_speed", lambda *a, **k: Speed(1.0, 3.0))
     # Fine-tuning has a share of the time, and SemPPL all that is left then.
@@ -348,7 +349,15 @@ def test_too_few_minutes_end_in_a_run_without_semppl(
     kept = finished.model.backbone.get_weights()
     for array, weight in zip(kept, network.get_weights(), strict=True):
         np.testing.assert_array_equal(array, weight)
-    # One that goes on from a trained run keeps what this has learned.
+
+
+@pytest.mark.any_backend
+def test_too_few_minutes_keep_what_an_earlier_run_has_learned(
+    trained, tmp_path, monkeypatch, capsys
+):
+    # Nothing is timed, or trained.
+    monkeypatch.setattr(training_stages, "fit_schedule", None)
+    monkeypatch.setattr(training_stages, "tune", None)
     monkeypatch.setattr(Budget, "seconds_to_train", lambda self, share=1.0: -1.0)
     later = runs.train(
         from_run=trained.folder, minutes=0.1, out=tmp_path / "later", verbose=1

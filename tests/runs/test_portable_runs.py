@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from short_run import make_training_quick, move_sources, short_run, write_own_images
+from sketches import sketched_pictures
 
 from semppl_keras import runs
 from semppl_keras.cli import main
@@ -41,7 +42,7 @@ def trained(tmp_path_factory):
     options = write_own_images(place / "photos")
     shutil.copytree(place / "photos" / "few", place / "photos" / "held")
     test = ("--test", str(place / "photos" / "held"))
-    with pytest.MonkeyPatch.context() as patch:
+    with sketched_pictures(), pytest.MonkeyPatch.context() as patch:
         make_training_quick(patch)
         with short_run(place / "run", *options, *test) as folder:
             before = runs.label(
