@@ -146,9 +146,7 @@ def spread_labels(
     Raises:
         ValueError: An argument out of range.
     """
-    if not 0 < alpha < 1:
-        raise ValueError(f"`alpha` must lie in (0, 1). Received: alpha={alpha}.")
-    check_integers(1, steps=steps)
+    _check_walk(alpha, steps)
     of_labelled = _of_labelled(labels, num_classes, label_weight)
     shares = _shares_over(graph, labels, of_labelled, alpha, steps)
     return _brought_to(class_prior, shares, labels, of_labelled)
@@ -170,13 +168,18 @@ def spread_labels_alike(
 
     Args, Returns, Raises: As for `spread_labels`.
     """
-    weights = balanced_label_weights(labels)
-    shares = spread_labels(
-        graph, labels, num_classes, alpha=alpha, steps=steps, label_weight=weights
-    )
-    of_labelled = _of_labelled(labels, num_classes, weights)
-    prior = believed_frequencies(shares, labels)
-    return _brought_to(prior, shares.astype("float64"), labels, of_labelled)
+    _check_walk(alpha, steps)
+    of_labelled = _of_labelled(labels, num_classes, balanced_label_weights(labels))
+    shares = _shares_over(graph, labels, of_labelled, alpha, steps)
+    as_they_are = _brought_to(None, shares.copy(), labels, of_labelled)
+    prior = believed_frequencies(as_they_are, labels)
+    return _brought_to(prior, shares, labels, of_labelled)
+
+
+def _check_walk(alpha: float, steps: int) -> None:
+    if not 0 < alpha < 1:
+        raise ValueError(f"`alpha` must lie in (0, 1). Received: alpha={alpha}.")
+    check_integers(1, steps=steps)
 
 
 def _of_labelled(
