@@ -244,6 +244,20 @@ def test_accuracies_without_training(tmp_path):
 
 
 @pytest.mark.any_backend
+def test_a_graph_is_not_brought_to_how_many_labels_there_are():
+    output = run("unequal_labels.py", "digits", "--seeds", 20)
+    *_, by_labels, equal, alike, true = [
+        [float(cell.split("/")[0]) for cell in line.split("|")[2:-1]]
+        for line in output.splitlines()
+        if line.startswith("| ") and "---" not in line and "brought" not in line
+    ]
+    # Of equally many labels all say the same; of 30, 1 and eight times 4 they do not.
+    assert by_labels[:3] == equal[:3] == pytest.approx(alike[:3], abs=3)
+    assert alike[3] > by_labels[3] + 10
+    assert len(true) == 4
+
+
+@pytest.mark.any_backend
 def test_where_semppl_is_behind_stands_first(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     accuracy = benchmark("accuracy")

@@ -305,8 +305,8 @@ def add_balance(options: Options, default: str | None = None) -> None:
         help="where classes have unequal numbers of labels, what trainings make of it: "
         f"{AS_LABELLED} count as they are, {CLASSES} count alike, or as often as is "
         f"{ESTIMATED} of the images, by what the labels become over a graph; linear "
-        "classifiers and propagation, and the choice of a run, have classes count "
-        f"alike anyway (default: {AS_LABELLED})",
+        "classifiers, propagation and patches, and the choice of a run, have classes "
+        f"count alike anyway (default: {AS_LABELLED})",
     )
 
 
